@@ -1,0 +1,75 @@
+"""Every error that tacit raises on purpose.
+
+    TacitError
+    ├── InvalidInput            an argument, image, caption or option that cannot be used
+    │   ├── ImageTooLarge       more pixels than the limit
+    │   └── TargetNotReached    no quality gives the size or fidelity that was asked for
+    ├── FileError
+    │   ├── CorruptFile         damaged or truncated
+    │   └── UnsupportedFile     not a .tacit file, or one that needs a newer tacit
+    ├── WeightsError
+    │   ├── UnknownModel        no weights of that name
+    │   ├── MissingWeights      a file needs weights that are not here
+    │   ├── CorruptWeights      a weights file that does not verify
+    │   └── NotExact            a network that cannot be proven exact, or a machine that is not
+    ├── MissingExtra            an optional dependency is not installed
+    └── PathError               a path that cannot be read or written
+"""
+
+from __future__ import annotations
+
+
+class TacitError(Exception):
+    """The root: `except tacit.TacitError` catches everything below."""
+
+
+class InvalidInput(TacitError, ValueError):
+    """An argument, image, caption or option that cannot be used."""
+
+
+class ImageTooLarge(InvalidInput):
+    """An image has more pixels than the limit in force."""
+
+
+class TargetNotReached(InvalidInput):
+    """No quality gives the size or fidelity that was asked for."""
+
+
+class FileError(TacitError):
+    """A `.tacit` file that cannot be read."""
+
+
+class CorruptFile(FileError):
+    """A damaged or truncated file."""
+
+
+class UnsupportedFile(FileError):
+    """Not a `.tacit` file, or one that needs a newer version."""
+
+
+class WeightsError(TacitError):
+    """Weights that cannot be used."""
+
+
+class UnknownModel(WeightsError):
+    """No weights have that name."""
+
+
+class MissingWeights(WeightsError):
+    """A file names weights that are not on this machine."""
+
+
+class CorruptWeights(WeightsError):
+    """A weights file that does not verify."""
+
+
+class NotExact(WeightsError):
+    """A network whose integers cannot be proven exact, or a machine that computes them inexactly."""
+
+
+class MissingExtra(TacitError, ImportError):
+    """An optional dependency is not installed; the message names the extra."""
+
+
+class PathError(TacitError, OSError):
+    """A path that cannot be read or written."""
