@@ -1,0 +1,91 @@
+"""The latents' schedule: hyperprior, channel groups, checkerboard. It stands once; training, compressing and
+decompressing walk it.
+
+    z ──► hyper-synthesis ──► H ─────────────┬──────────────┬───────────────
+                                             ▼              ▼
+    group 0   anchors        parameters_a(H) ─► y            │
+              the others     parameters_b(local(y anchors), H) ─► y
+    group g   anchors        parameters_a(channel(y groups < g), H) ─► y
+              the others     parameters_b(local(y anchors), channel(y groups < g), H) ─► y
+
+Anchors are the positions where row + column is odd. The nets are passed in: float modules while training, frozen
+integer networks while coding; both take and return the same shapes. Source: ELIC, CVPR 2022, sections 3.1 and 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tacit.models.attention import to_rows
+
+Net = Callable[[Tensor], Tensor]
+
+
+class EntropyNets(Protocol):
+    """What the schedule needs. Spatial nets: [B, C, h, w] -> [B, C', h, w]; parameter nets: [B, P, C] -> [B, P, 2 c],
+    the scales of a group's c channels, then the means."""
+
+    groups: Sequence[int]
+    channel_context: Sequence[Net]  # of groups 1, 2, …: entry g - 1
+    local_context: Sequence[Net]
+    parameters_anchor: Sequence[Net]
+    parameters_other: Sequence[Net]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the schedule: channels start..stop of y at `positions` [P] (row-major indices into h * w)."""
+
+    group: int
+    start: int
+    stop: int
+    anchor: bool
+    positions: Tensor
+
+
+def checkerboard(height: int, width: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Row-major positions of the anchors and of the others."""
+    rows = torch.arange(height, device=device)[:, None]
+    columns = torch.arange(width, device=device)[None, :]
+    odd = ((rows + columns) % 2 == 1).flatten()
+    return odd.nonzero().flatten(), (~odd).nonzero().flatten()
+
+
+def walk(nets: EntropyNets, hyper: Tensor, visit: Callable[[Step, Tensor], Tensor]) -> Tensor:
+    """Visit every step in coding order and assemble what the visits return.
+
+    hyper: [B, H, h, w]. visit(step, parameters [B, P, 2 c]) returns the decoded values [B, P, c], which the later
+    steps see. Returns y [B, M, h, w].
+    """
+    batch, _, height, width = hyper.shape
+    anchors, others = checkerboard(height, width, hyper.device)
+    hyper_rows = to_rows(hyper)
+    done: list[Tensor] = []  # decoded groups, each [B, h * w, c]
+    start = 0
+
+    def planes(rows: Tensor) -> Tensor:  # [B, h * w, C] -> [B, C, h, w], channels last in memory
+        return rows.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+
+    for group, channels in enumerate(nets.groups):
+        stop = start + channels
+        context = [hyper_rows]
+        if group:
+            context.insert(0, to_rows(nets.channel_context[group - 1](planes(torch.cat(done, dim=-1)))))
+
+        features = torch.cat([c[:, anchors] for c in context], dim=-1)
+        step = Step(group, start, stop, True, anchors)
+        values = visit(step, nets.parameters_anchor[group](features))
+        decoded = values.new_zeros(batch, height * width, channels).index_copy(1, anchors, values)
+
+        context.insert(0, to_rows(nets.local_context[group](planes(decoded))))
+        features = torch.cat([c[:, others] for c in context], dim=-1)
+        step = Step(group, start, stop, False, others)
+        values = visit(step, nets.parameters_other[group](features))
+        done.append(decoded.index_copy(1, others, values))
+        start = stop
+    return planes(torch.cat(done, dim=-1))

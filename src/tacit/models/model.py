@@ -1,0 +1,237 @@
+"""A whole model: transforms, gains, hyperprior and entropy networks; what training sees.
+
+Shapes: x [B, 3, H, W] in [0, 1]; y [B, M, H/16, W/16]; z [B, Z, H/64, W/64]; quality [B] in 0..100.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tacit.models.latents import Step, walk
+from tacit.models.layers import QualityScale
+from tacit.models.prior import LIKELIHOOD_FLOOR, FactorizedPrior
+from tacit.models.transforms import Analysis, Synthesis
+from tacit.text.tokens import TextTokens
+
+SCALE_LEVELS = 64
+
+
+@dataclass(frozen=True)
+class SmallConfig:
+    """Sizes of `tacit-s`; stored in the weights file, so that loading needs nothing else."""
+
+    latent: int = 320
+    groups: tuple[int, ...] = (16, 16, 32, 64, 192)
+    analysis8: int = 4
+    analysis16: int = 3
+    synthesis16: int = 3
+    synthesis8: int = 5
+    hyper: int = 96
+    hyper_width: int = 192
+    features: int = 256
+    context: int = 160
+    hidden: tuple[int, int] = (256, 192)
+    knots: int = 9
+    text_encoder: str = "embedded"
+    text_width: int = 256
+    heads: int = 8
+    scale_min: float = 0.11
+    scale_max: float = 64.0
+
+    def __post_init__(self) -> None:
+        if sum(self.groups) != self.latent:
+            raise ValueError(f"groups {self.groups} do not add up to {self.latent} latent channels")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What training needs of one pass. x_hat as x, not clamped; y_bits and z_bits: bits per image [B]."""
+
+    x_hat: Tensor
+    y_bits: Tensor
+    z_bits: Tensor
+
+
+class _LowerBound(torch.autograd.Function):
+    """max(x, bound), whose gradient still passes where it would lift x off the bound."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bound: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.bound = bound
+        return x.clamp_min(bound)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        (grad,) = grads
+        return grad * ((x >= ctx.bound) | (grad < 0)), None
+
+
+def lower_bound(x: Tensor, bound: float) -> Tensor:
+    """max(x, bound) that can be trained at the bound."""
+    return _LowerBound.apply(x, bound)  # type: ignore[no-any-return]
+
+
+def round_through(x: Tensor) -> Tensor:
+    """Rounding with the gradient of the identity."""
+    return x + (x.round() - x).detach()
+
+
+def gaussian_likelihood(residual: Tensor, scale: Tensor) -> Tensor:
+    """Probability of the unit interval around `residual` under a zero-mean normal distribution."""
+    size = residual.abs()
+    inverse = math.sqrt(0.5) / scale
+    upper = torch.erfc((size - 0.5) * inverse)
+    lower = torch.erfc((size + 0.5) * inverse)
+    return (0.5 * (upper - lower)).clamp_min(LIKELIHOOD_FLOOR)
+
+
+class SmallEntropyNets(nn.Module):
+    """Hyper-synthesis, context and parameter networks of `tacit-s`: chains of 1x1, depthwise 3x3, ReLU and shuffles, all
+    of which can be frozen to integers."""
+
+    def __init__(self, c: SmallConfig) -> None:
+        super().__init__()
+        self.groups = c.groups
+        w = c.hyper_width
+        self.hyper_synthesis = nn.Sequential(
+            nn.Conv2d(c.hyper + 1, 4 * w, 1),
+            nn.ReLU(),
+            nn.PixelShuffle(2),
+            nn.Conv2d(w, w, 3, padding=1, groups=w),
+            nn.Conv2d(w, w, 1),
+            nn.ReLU(),
+            nn.Conv2d(w, 4 * w, 1),
+            nn.ReLU(),
+            nn.PixelShuffle(2),
+            nn.Conv2d(w, w, 3, padding=1, groups=w),
+            nn.Conv2d(w, c.features, 1),
+            nn.ReLU(),
+        )
+        e = c.context
+        self.channel_context = nn.ModuleList()
+        self.local_context = nn.ModuleList()
+        self.parameters_anchor = nn.ModuleList()
+        self.parameters_other = nn.ModuleList()
+        for group, channels in enumerate(c.groups):
+            earlier = sum(c.groups[:group])
+            if group:
+                self.channel_context.append(
+                    nn.Sequential(
+                        nn.Conv2d(earlier, e, 1),
+                        nn.ReLU(),
+                        nn.Conv2d(e, e, 3, padding=1, groups=e),
+                        nn.Conv2d(e, e, 1),
+                        nn.ReLU(),
+                    )
+                )
+            self.local_context.append(
+                nn.Sequential(nn.Conv2d(channels, e, 1, bias=False), nn.Conv2d(e, e, 3, padding=1, groups=e))
+            )
+            known = c.features + (e if group else 0)
+            self.parameters_anchor.append(self._head(known, c.hidden, channels))
+            self.parameters_other.append(self._head(known + e, c.hidden, channels))
+
+    @staticmethod
+    def _head(inputs: int, hidden: tuple[int, int], channels: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Linear(inputs, hidden[0]),
+            nn.ReLU(),
+            nn.Linear(hidden[0], hidden[1]),
+            nn.ReLU(),
+            nn.Linear(hidden[1], 2 * channels),
+        )
+
+
+class SmallModel(nn.Module):
+    """`tacit-s`, float. Quality acts through the gains, the synthesis' affine layers and a plane beside z."""
+
+    def __init__(self, config: SmallConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.analysis = Analysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads)
+        self.synthesis = Synthesis(c.latent, c.synthesis8, c.synthesis16, c.knots)
+        self.gain = QualityScale(c.latent, c.knots)
+        self.inverse_gain = QualityScale(c.latent, c.knots)
+        w = c.hyper_width
+        self.hyper_analysis = nn.Sequential(
+            nn.Conv2d(c.latent, w, 1),
+            nn.LeakyReLU(0.1),
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(4 * w, w, 1),
+            nn.Conv2d(w, w, 3, padding=1, groups=w),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(w, w, 1),
+            nn.LeakyReLU(0.1),
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(4 * w, c.hyper, 1),
+        )
+        self.entropy = SmallEntropyNets(c)
+        self.prior = FactorizedPrior(c.hyper)
+        self.context_scale: Tensor
+        self.register_buffer("context_scale", torch.ones(c.latent))
+
+    def hyper_latents(self, y: Tensor) -> Tensor:
+        """y, gained -> z, before rounding. The logarithmic squeeze keeps the large low frequencies in range."""
+        return self.hyper_analysis(torch.asinh(y))  # type: ignore[no-any-return]
+
+    def hyper_features(self, z: Tensor, quality: Tensor) -> Tensor:
+        """z rounded, quality [B] -> H [B, F, h, w]."""
+        plane = ((quality - 50) / 50)[:, None, None, None].expand(-1, 1, *z.shape[2:])
+        return self.entropy.hyper_synthesis(torch.cat([z, plane.to(z.dtype)], dim=1))  # type: ignore[no-any-return]
+
+    def scale_step(self) -> float:
+        """Distance of neighbouring entries of the scale table, in log sigma."""
+        c = self.config
+        return math.log(c.scale_max / c.scale_min) / (SCALE_LEVELS - 1)
+
+    def scale_index(self, raw: Tensor) -> Tensor:
+        """Raw scale outputs -> continuous index 0..63 into the scale table."""
+        return lower_bound(8 * raw + 24, 0.0).clamp_max(SCALE_LEVELS - 1)
+
+    def forward(self, x: Tensor, tokens: TextTokens, quality: Tensor) -> Forward:
+        """H and W: multiples of 64."""
+        gain = self.gain(quality)[:, :, None, None]
+        y = self.analysis(x, tokens).float() * gain
+        z = self.hyper_latents(y).float()
+        noise = torch.rand_like(z) - 0.5
+        z_mass = self.prior.likelihood(z + noise)
+        hyper = self.hyper_features(round_through(z), quality)
+
+        y_rows = y.flatten(2).transpose(1, 2)
+        bits: list[Tensor] = []
+
+        def visit(step: Step, parameters: Tensor) -> Tensor:
+            raw, mean = parameters.float().chunk(2, dim=-1)
+            scale = (self.scale_index(raw) * self.scale_step() + math.log(self.config.scale_min)).exp()
+            scales = self.context_scale[step.start : step.stop]
+            mean = mean / scales  # the means are predicted in the contexts' own units
+            residual = y_rows[:, step.positions, step.start : step.stop] - mean
+            mass = gaussian_likelihood(residual + torch.rand_like(residual) - 0.5, scale)
+            bits.append(-mass.log2().sum(dim=(1, 2)))
+            return (round_through(residual) + mean) * scales
+
+        y_hat = walk(self.entropy, hyper, visit) / self.context_scale[:, None, None]
+        x_hat = self.synthesis(y_hat * self.inverse_gain(quality)[:, :, None, None], quality)
+        return Forward(x_hat, torch.stack(bits).sum(dim=0), -z_mass.log2().sum(dim=(1, 2, 3)))
+
+    def pad_multiple(self) -> int:
+        """Training crops are multiples of this."""
+        return 64
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until H and W are multiples."""
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")

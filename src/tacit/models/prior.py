@@ -1,0 +1,56 @@
+"""The factorised prior of the hyper-latents z: a learned density per channel.
+
+Source: Balle et al., ICLR 2018 (1802.01436), appendix 6.1; names and filter sizes as in CompressAI, so that published
+weights load.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LIKELIHOOD_FLOOR = 1e-9
+
+
+class FactorizedPrior(nn.Module):
+    """A monotone network per channel gives the cumulative density; filters (3, 3, 3, 3)."""
+
+    def __init__(self, channels: int, init_scale: float = 10.0) -> None:
+        super().__init__()
+        sizes = (1, 3, 3, 3, 3, 1)
+        scale = init_scale ** (1 / (len(sizes) - 1))
+        self.channels = channels
+        self.matrices = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        self.factors = nn.ParameterList()
+        for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+            start = torch.tensor(1 / scale / fan_out).expm1().log().item()
+            self.matrices.append(nn.Parameter(torch.full((channels, fan_out, fan_in), start)))
+            self.biases.append(nn.Parameter(torch.empty(channels, fan_out, 1).uniform_(-0.5, 0.5)))
+            if i < len(sizes) - 2:
+                self.factors.append(nn.Parameter(torch.zeros(channels, fan_out, 1)))
+        self.quantiles = nn.Parameter(torch.tensor([-init_scale, 0.0, init_scale]).repeat(channels, 1, 1))
+
+    @property
+    def medians(self) -> Tensor:
+        """[C]: where z is rounded about."""
+        return self.quantiles[:, 0, 1].detach()
+
+    def logits(self, values: Tensor) -> Tensor:
+        """Cumulative logits of values [C, 1, n]."""
+        x = values
+        for i, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
+            x = F.softplus(matrix) @ x + bias
+            if i < len(self.factors):
+                x = x + torch.tanh(self.factors[i]) * torch.tanh(x)
+        return x
+
+    def likelihood(self, z: Tensor) -> Tensor:
+        """Probability of the unit interval around each value; z: [B, C, H, W] -> the same shape."""
+        values = z.transpose(0, 1).reshape(self.channels, 1, -1)
+        lower, upper = self.logits(values - 0.5), self.logits(values + 0.5)
+        sign = -torch.sign(lower + upper).detach()  # subtract in the tail where the difference is exact
+        mass = (torch.sigmoid(sign * upper) - torch.sigmoid(sign * lower)).abs()
+        batch, _, height, width = z.shape
+        return mass.clamp_min(LIKELIHOOD_FLOOR).reshape(self.channels, batch, height, width).transpose(0, 1)
