@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -86,8 +87,12 @@ def _clean(caption: str | None) -> str:
 
 
 def _check(captions: Sequence[str | None]) -> None:
+    """Raises InvalidInput for what would otherwise fail far from here, such as one string for a list of one."""
     if isinstance(captions, str) or not len(captions):
-        raise InvalidInput("captions: expected a sequence of one caption (or None) per image")
+        raise InvalidInput("captions: expected a sequence with one caption (or None) for each image")
+    for caption in captions:
+        if not isinstance(caption, str | None):
+            raise InvalidInput(f"caption: expected text or None, got {type(caption).__name__}")
 
 
 def _padded(rows: Sequence[Tensor], width: int) -> TextTokens:
@@ -236,16 +241,31 @@ def _load_clip(source: str) -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingExtra("CLIP text needs transformers: pip install 'tacit[clip]'") from error
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-        model, report = transformers.CLIPTextModel.from_pretrained(source, output_loading_info=True)
+        with _errors_only(transformers.utils.logging):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+            model, report = transformers.CLIPTextModel.from_pretrained(source, output_loading_info=True)
     except OSError as error:
         raise MissingWeights(f"CLIP text model {source!r}: {_first_line(error)}") from error
     except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise CorruptWeights(f"CLIP text model {source!r}: {_first_line(error)}") from error
     # transformers fills what a file lacks with random numbers and goes on.
     if lacking := sorted(report["missing_keys"]):
-        raise CorruptWeights(f"CLIP text model {source!r}: no weights for {lacking[0]} and {len(lacking) - 1} more")
+        raise CorruptWeights(f"CLIP text model {source!r}: {len(lacking)} tensors missing, the first {lacking[0]}")
+    special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    if None in special or len(tokenizer) > model.config.vocab_size:
+        raise CorruptWeights(f"CLIP text model {source!r}: its tokenizer is not the model's")
     return model.eval().requires_grad_(False), tokenizer
+
+
+@contextmanager
+def _errors_only(logging: Any) -> Iterator[None]:
+    """Hold back transformers' report of the weights left unread: a CLIP checkpoint has the image model's too."""
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _first_line(error: Exception) -> str:
