@@ -382,7 +382,9 @@ def test_xmp_of_png_is_kept() -> None:
 
 def test_tiff_keeps_what_is_about_the_photograph() -> None:
     exif = exif_with(Make="Maker", Artist="Me")
-    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ISOSpeedRatings: 400}
+    shot = exif.get_ifd(ExifTags.IFD.Exif)
+    shot[ExifTags.Base.ISOSpeedRatings] = 400
+    exif[ExifTags.IFD.Exif] = shot
     kept = to_pil(load(saved(Image.new("L", (9, 9)), "TIFF", exif=exif))).getexif()
     assert kept[ExifTags.Base.Artist] == "Me"
     assert kept.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] == 400
