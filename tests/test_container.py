@@ -390,8 +390,8 @@ MALFORMED = {
     "no width": (build(chunk("H", b"\0" + header().to_bytes()[2:]), R), "width 0: 1 to"),
     "mode": (build(chunk("H", header(1, 1).to_bytes()[:2] + b"\x04" + header(1, 1).to_bytes()[3:]), R), "mode 4: 0 to"),
     "quality": (build(chunk("H", b"\1\1\1\x92\x4e\1" + HASH), R), "quality 10002: 0 to 10001"),
-    "no index": (build(TWO, R, R), "chunk I: missing in a file with 2 regions"),
-    "needless index": (build(H, chunk("I", b"\6"), R), "chunk I: present in a file with 1 regions"),
+    "no index": (build(TWO, R, R), "chunk I: missing in a file with regions=2"),
+    "needless index": (build(H, chunk("I", b"\6"), R), "chunk I: present in a file with regions=1"),
     "short index": (build(TWO, chunk("I", b"\6"), R, R), "chunk I: 1 bytes, 2 regions need"),
     "cut index": (build(TWO, chunk("I", b"\6\x86"), R, R), "length of region 1: cut off"),
     "long index": (build(TWO, chunk("I", b"\6\6\6"), R, R), "chunk I: 3 bytes, its 2 lengths have 2"),
@@ -702,7 +702,7 @@ def test_format_page_tells_the_header() -> None:
 
 
 def test_format_page_tells_the_chunks() -> None:
-    assert {row[0].strip("`"): row[1] for row in table("Chunks")} == container.CHUNKS
+    assert {row[0].strip("`"): row[1] for row in table("Types")} == container.CHUNKS
 
 
 if __name__ == "__main__":

@@ -263,7 +263,7 @@ def read(data: Buffer, *, salvage: bool = False, max_pixels: int | None = MAX_PI
 def read_header(source: Buffer | BinaryIO) -> tuple[Header, Metadata, dict[str, int]]:
     """The header, the metadata and how many bytes of the file each part takes, without reading a region.
 
-    The sizes include each chunk's type, length and checksum; their keys are "signature", those of `CHUNKS` and
+    The sizes include each chunk's type, length and checksum; their keys are "signature", the values of `CHUNKS` and
     "other", always all of them, and for a whole file their sum is its size. A stream is read from where it stands,
     no further than the first region's length. There is no limit on pixels, as nothing of their number is allocated.
 
@@ -401,7 +401,7 @@ def _read_front(view: memoryview, salvage: bool, max_pixels: int | None) -> _Fro
             raise _unknown(chunk)
         sizes[CHUNKS.get(chunk.kind, "other")] += chunk.end - chunk.start
 
-    for kind, needed, why in (("I", count > 1, f"{count} regions"), ("A", header.alpha, f"alpha={header.alpha}")):
+    for kind, needed, why in (("I", count > 1, f"regions={count}"), ("A", header.alpha, f"alpha={header.alpha}")):
         if needed != (kind in parts):
             report(CorruptFile(f"chunk {kind}: {'missing' if needed else 'present'} in a file with {why}"))
 
