@@ -190,22 +190,29 @@ def test_cmyk_with_unusable_profile_is_converted_without_it() -> None:
     assert photo.metadata.icc is None
 
 
-def test_cmyk_with_profile_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Darker:
-        def apply(self, strip: Image.Image) -> Image.Image:
-            assert strip.mode == "CMYK"
-            return Image.new("RGB", strip.size, (1, 2, 3))
+def cmyk_profile() -> bytes:
+    """An ICC profile by which ink makes grey: lightness 100 (1 - K) (1 - (C + M + Y) / 3), corner by corner of CMYK."""
+    ramp = bytes(range(256))
+    corners = [(c, m, y, k) for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
+    table = b"".join(bytes([round(255 * (1 - k) * (1 - (c + m + y) / 3)), 128, 128]) for c, m, y, k in corners)
+    one = 1 << 16
+    lut = b"mft1\0\0\0\0\4\3\2\0" + struct.pack(">9I", one, 0, 0, 0, one, 0, 0, 0, one) + ramp * 4 + table + ramp * 3
+    tags = struct.pack(">I4sII", 1, b"A2B0", 144, len(lut))
+    header = struct.pack(">I4sI4s4s4s12s4s", 144 + len(lut), b"", 0x02400000, b"prtr", b"CMYK", b"Lab ", b"", b"acsp")
+    white = struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
+    return header.ljust(68, b"\0") + white.ljust(60, b"\0") + tags + lut
 
-    def build(source: object, target: object, mode: str, target_mode: str) -> Darker:
-        assert (mode, target_mode) == ("CMYK", "RGB")
-        return Darker()
 
-    monkeypatch.setattr(ImageCms, "buildTransform", build)
-    image = Image.new("CMYK", (2, 2))
-    image.info["icc_profile"] = SRGB
-    with pytest.warns(ConversionWarning, match="by its ICC profile"):
-        photo = load(image)
-    assert photo.pixels[1, 1].tolist() == [1, 2, 3]
+@pytest.mark.parametrize("form", ["TIFF", "JPEG"])
+def test_cmyk_with_profile_is_converted_by_it(form: str) -> None:
+    image = Image.new("CMYK", (24, 8))
+    for left, ink in [(0, (0, 0, 0, 0)), (8, (0, 0, 0, 255)), (16, (255, 0, 0, 0))]:
+        image.paste(ink, (left, 0, left + 8, 8))
+    data = saved(image, form, icc_profile=cmyk_profile())
+    with pytest.warns(ConversionWarning, match="converted to sRGB by its ICC profile"):
+        photo = load(data)
+    # Pillow's own rule would make the cyan (0, 255, 255); lightness 66.7 is sRGB 162.
+    assert np.abs(photo.pixels[4, [4, 12, 20]].astype(int) - [[255] * 3, [0] * 3, [162] * 3]).max() <= 2
     assert photo.metadata.icc is None
 
 

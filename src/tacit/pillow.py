@@ -1,0 +1,153 @@
+"""Pillow plugin: `Image.open("x.tacit")` and `im.save("x.tacit", quality=50, caption="a red boat")`.
+
+    import tacit.pillow
+
+is all it takes. Pillow finds its own plugins only and has no entry points for those of others, so every program says
+this line once. It imports no torch; nor does opening a file, which reads size, mode and metadata, or `verify()`. Torch
+is imported when pixels are asked for, and when an image is saved.
+
+Options of `save`: quality (0..100), or one of size (bytes), bpp and psnr; caption (by default `info["caption"]`), which
+only tells the encoder what matters, store_caption=True to keep it in the file; model; icc_profile (by default
+`info["icc_profile"]`), exif and xmp (by default none). These defaults are those of Pillow's AVIF plugin. An `exif` with
+an orientation is kept as it is, and so are the pixels.
+
+Errors are the ones that Pillow's users expect: UnidentifiedImageError (an OSError) from `open`, OSError from `load` and
+`verify`, ValueError and OSError from `save`. Ours is their `__cause__`, if they are not ours already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from tacit import container
+from tacit.container import Metadata
+from tacit.errors import TacitError
+from tacit.image import from_pil, pil_info, strip_exif_prefix
+
+if TYPE_CHECKING:
+    from PIL._imaging import PixelAccess
+
+_ENCODE_OPTIONS = ("quality", "model", "size", "bpp", "psnr", "store_caption")
+
+
+class TacitImageFile(ImageFile.ImageFile):
+    """A `.tacit` file, opened.
+
+    `ImageFile.LOAD_TRUNCATED_IMAGES` makes `load` take what it can of a damaged file. There is no `draft`: no smaller
+    picture is in the file, and decoding all to shrink it would save nothing.
+    """
+
+    format = "TACIT"
+    format_description = "tacit, text-adaptive learned image compression"
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        start = self.fp.tell()
+        if not container.is_tacit(self.fp.read(len(container.SIGNATURE))):
+            raise SyntaxError("not a .tacit file")
+        self.fp.seek(start)
+        try:
+            header, metadata, _ = container.read_header(cast(BinaryIO, self.fp))
+        except TacitError as error:
+            # Not a SyntaxError: Pillow would try its other plugins and forget what is wrong with this file.
+            raise UnidentifiedImageError(f"cannot read .tacit file: {error}") from error
+        self._start = start
+        self._size = header.width, header.height
+        self._mode = ("RGB" if header.color else "L") + ("A" if header.alpha else "")
+        self.info.update(pil_info(metadata))
+        # Never given to a decoder of Pillow's: it tells that pixels are still to be loaded.
+        self.tile = [ImageFile._Tile("tacit", (0, 0, *self.size), start, self.mode)]
+
+    def load(self) -> PixelAccess | None:
+        if self.tile:
+            from tacit.codec import decode  # imports torch
+
+            try:
+                # Pillow has checked the number of pixels against its own limit when it opened the file.
+                image = decode(self._read(), salvage=ImageFile.LOAD_TRUNCATED_IMAGES, max_pixels=None)
+            except TacitError as error:
+                raise OSError(f"cannot decode .tacit file: {error}") from error
+            image.load()
+            self.im = image.im
+            self.readonly = image.readonly
+            self.tile = []
+            self._release()
+        return super().load()
+
+    def load_seek(self, pos: int) -> None:
+        """Tells `ImageFile.Parser` that this file is decoded when it is whole."""
+
+    def verify(self) -> None:
+        """Check every checksum, without decoding pixels. As for all of Pillow's: directly after `open`, once.
+
+        Raises: OSError where the file is damaged.
+        """
+        if self.fp is None:
+            raise RuntimeError("verify must be called directly after open")
+        try:
+            container.read(self._read(), max_pixels=None)
+        except TacitError as error:
+            raise OSError(f"broken .tacit file: {error}") from error
+        finally:
+            super().verify()
+
+    def _read(self) -> bytes:
+        """The whole file."""
+        assert self.fp is not None
+        self.fp.seek(self._start)
+        return self.fp.read()
+
+    def _release(self) -> None:
+        """Close the file if it was opened here, as Pillow's plugins do when their pixels are loaded."""
+        if self._exclusive_fp and self.fp is not None:
+            self.fp.close()
+        self.fp = None
+
+
+def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
+    options: dict[str, Any] = image.encoderinfo
+    # Pixels stay as they are, as in every save of Pillow's: its users turn a picture themselves (exif_transpose).
+    photo = from_pil(image, upright=False)
+    metadata = Metadata(
+        icc=options.get("icc_profile", photo.metadata.icc) or None,
+        exif=_exif_bytes(options.get("exif")),
+        xmp=_xmp_bytes(options.get("xmp")),
+    )
+    caption = options.get("caption", image.info.get("caption"))
+    from tacit.codec import encode  # imports torch
+
+    try:
+        data = encode(
+            replace(photo, metadata=metadata),
+            caption,
+            **{name: options[name] for name in _ENCODE_OPTIONS if name in options},
+        )
+    except (ValueError, OSError):  # InvalidInput and PathError are these
+        raise
+    except TacitError as error:
+        raise OSError(f"cannot write .tacit file: {error}") from error
+    stream.write(data)
+
+
+def _exif_bytes(exif: Image.Exif | bytes | None) -> bytes | None:
+    if isinstance(exif, Image.Exif):
+        exif = exif.tobytes() if len(exif) else None
+    return strip_exif_prefix(exif) or None if exif else None
+
+
+def _xmp_bytes(xmp: bytes | str | None) -> bytes | None:
+    return (xmp.encode("utf-8") if isinstance(xmp, str) else xmp) or None
+
+
+def register() -> None:
+    """Make Pillow open and save `.tacit` files. Importing this module does it; doing it again changes nothing."""
+    Image.register_open(TacitImageFile.format, TacitImageFile, container.is_tacit)
+    Image.register_save(TacitImageFile.format, _save)
+    Image.register_extension(TacitImageFile.format, ".tacit")
+    Image.register_mime(TacitImageFile.format, "image/x-tacit")
+
+
+register()
