@@ -1,0 +1,61 @@
+# Everything runs in a virtual environment of its own, .venv, made on the first call.
+#
+#   make demo     real photographs through the codec; the page is demo/index.html
+#   make test     all tests
+#   make lint     ruff, mypy, import-linter
+#   make bench    speed and memory, as JSON in results/
+#   make clean    remove what these made, but not .venv
+#
+# On Linux, PyPI's torch brings CUDA with it (some GB). For the small CPU build:
+#
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#
+# A torch that is in .venv already, of the version in constraints.txt and of whatever build, is kept.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
+
+.PHONY: demo test lint format bench clean
+
+demo: .venv/installed-demo
+	$(BIN)/tacit demo --output demo
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed-dev
+	$(BIN)/python scripts/bench.py
+
+clean:
+	rm -rf build demo dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "tacit needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.13 ..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# torch first and apart: TORCH_INDEX has that and what it needs, but not the rest.
+.venv/torch: constraints.txt | .venv/python
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	@touch $@
+
+.venv/installed-%: pyproject.toml constraints.txt .venv/torch
+	$(PIP) --constraint constraints.txt --editable ".[$*]"
+	@touch $@

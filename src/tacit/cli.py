@@ -1,0 +1,526 @@
+"""The command line: it parses, calls the library, and says what came of it.
+
+Nothing heavy is imported here: `tacit --help` and `tacit info` must not wait for torch. Each command imports what it
+needs when it runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tacit import files
+from tacit.batch import Outcome, Record, Summary, run
+from tacit.errors import InvalidInput, PathError, TacitError, UnknownModel
+from tacit.files import STDIO, Task
+
+if TYPE_CHECKING:
+    from tacit.codec import Codec
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 all good, 1 something failed, 2 usage, 130 interrupted."""
+    try:
+        status = command.main(arguments, prog_name="tacit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("tacit: interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left (`tacit info *.tacit | head`). Python would fail again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except TacitError as error:
+        _debug(error)
+        click.echo(f"tacit: {error}", err=True)
+        return EXIT_FAILED
+    return int(status or 0)
+
+
+class _Size(click.ParamType[int]):
+    """A number of bytes as people write it: 60kB, 1.5 MB, 48KiB, 60000."""
+
+    name = "size"
+    _units: Mapping[str, int] = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1024, "mi": 1024**2, "gi": 1024**3}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmg]i?)?b?", str(value).strip().lower())
+        size = round(float(match[1]) * self._units[match[2] or ""]) if match else 0
+        if size < 1:
+            self.fail(f"{value!r} is not a size such as 60kB (1000 bytes each), 48KiB (1024) or 60000", param, ctx)
+        return size
+
+
+class _Box(click.ParamType[tuple[int, int, int, int]]):
+    """LEFT,TOP,WIDTH,HEIGHT in pixels, as Pillow's (left, top, right, bottom)."""
+
+    name = "left,top,width,height"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int, int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*", str(value))
+        left, top, width, height = map(int, match.groups()) if match else (0, 0, 0, 0)
+        if width < 1 or height < 1:
+            self.fail(f"{value!r} is not LEFT,TOP,WIDTH,HEIGHT in pixels, such as 100,50,640,480", param, ctx)
+        return (left, top, left + width, top + height)
+
+
+class _Number(click.FloatRange):
+    """A number in a range; `nan`, which compares with nothing, is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
+def _options(*options: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
+    """Several options as one decorator, so that commands share them."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_output_options = _options(
+    click.option(
+        "-o", "--output", metavar="PATH", help="File or folder, or - for standard output.  [default: beside each input]"
+    ),
+    click.option("-f", "--force", is_flag=True, help="Overwrite files that exist."),
+)
+_machine_options = _options(
+    click.option(
+        "-j", "--jobs", metavar="N", type=click.IntRange(1, 256), default=1, show_default=True, help="Files at a time."
+    ),
+    click.option(
+        "--threads", metavar="N", type=click.IntRange(1, 1024), help="CPU threads per file.  [default: cores / jobs]"
+    ),
+    click.option(
+        "--device",
+        metavar="NAME",
+        default="cpu",
+        show_default=True,
+        help="Where the network runs: cpu, cuda, cuda:1, ...",
+    ),
+)
+_report_options = _options(
+    click.option("--json", "as_json", is_flag=True, help="One JSON object per file on standard output."),
+    click.option("--quiet", is_flag=True, help="Say only what went wrong."),
+)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  tacit encode photo.jpg                         writes photo.tacit
+  tacit decode photo.tacit -o photo.png          and back
+  tacit encode holiday/ -o small/ -q 40 -j 2     a folder, mirrored
+  tacit info small/*.tacit
+""",
+)
+@click.version_option(package_name="tacit", prog_name="tacit", message="%(prog)s %(version)s")
+def command() -> None:
+    """Compress photographs into small .tacit files, guided by their captions.
+
+    Exit status: 0 all good, 1 something failed, 2 wrong usage, 130 interrupted.
+    """
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  tacit encode photo.jpg -c "a red boat on a lake"
+  tacit encode photo.jpg --size 60kB           as good as 60 kB allow
+  tacit encode photos/ -o small/ -j 2          a folder and all below it
+  tacit encode photos/ --captions captions.jsonl --store-caption
+  cat photo.png | tacit encode - > photo.tacit
+\b
+Captions:
+  -c, else --captions, else photo.txt beside photo.jpg, else the image's own
+  metadata. A map of captions finds a file by its path from the map, else by
+  its name, else by its name without suffix. It may be
+    .json   {"photo.jpg": "a red boat"}
+    .jsonl  {"file": "photo.jpg", "caption": "a red boat"}      one a line
+    .csv    file,caption                                        the first line
+""",
+)
+@click.argument("inputs", metavar="FILE|FOLDER|PATTERN|- ...", nargs=-1, required=True)
+@_output_options
+@click.option("-q", "--quality", metavar="N", type=_Number(0, 100), help="0 (smallest) to 100.  [default: 50]")
+@click.option("--size", type=_Size(), help="Instead: the best that fits this size, such as 60kB or 48KiB.")
+@click.option(
+    "--bpp",
+    metavar="N",
+    type=_Number(0, 1000, min_open=True),
+    help="Instead: the best that fits this many bits per pixel.",
+)
+@click.option(
+    "--psnr",
+    metavar="DB",
+    type=_Number(0, 1000, min_open=True),
+    help="Instead: the smallest that reaches this PSNR, in dB.",
+)
+@click.option("-c", "--caption", metavar="TEXT", help="What the picture shows; the encoder spends its bits by it.")
+@click.option("--captions", metavar="MAP", help="Captions of many files: .json, .jsonl or .csv.")
+@click.option("--no-caption", is_flag=True, help="Use no caption, wherever there may be one.")
+@click.option("--store-caption", is_flag=True, help="Keep the caption in the file, to be searched and read.")
+@click.option("--no-metadata", is_flag=True, help="Leave out the ICC profile, EXIF and XMP, and captions in them.")
+@click.option("-m", "--model", metavar="NAME", help="A model's name, or a weights file. See `tacit models`.")
+@_machine_options
+@_report_options
+def encode(
+    inputs: tuple[str, ...],
+    output: str | None,
+    force: bool,
+    caption: str | None,
+    captions: str | None,
+    no_caption: bool,
+    store_caption: bool,
+    no_metadata: bool,
+    model: str | None,
+    jobs: int,
+    threads: int | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    **target: float | None,
+) -> int:
+    """Compress images to .tacit files."""
+    asked = {name: value for name, value in target.items() if value is not None}
+    if len(asked) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{name}' for name in asked)} cannot be asked for together.")
+    if no_caption and (caption is not None or captions is not None or store_caption):
+        raise click.UsageError("--no-caption goes with no other option about captions.")
+    tasks = _plan(inputs, files.IMAGE_SUFFIXES, output, ".tacit", force, as_json)
+
+    from PIL import Image
+
+    from tacit.captions import CaptionMap, find_caption
+    from tacit.image import ConversionWarning, load
+
+    mapping = None if captions is None else CaptionMap.load(captions)
+    codec = _codec(tasks, model, device, threads, jobs)
+
+    def work(task: Task) -> Record:
+        piped = task.source == STDIO
+        photo = load(files.read(STDIO) if piped else task.source)
+        found = None
+        if not no_caption:
+            path = None if piped else task.source
+            found = find_caption(path, photo, given=caption, mapping=mapping, use_metadata=not no_metadata)
+        result = codec.encode_result(
+            photo, found and found.text, **asked, store_caption=store_caption, keep_metadata=not no_metadata
+        )
+        files.write(task.output, result.data, force=force)
+        return {
+            "width": result.width,
+            "height": result.height,
+            "bytes": len(result.data),
+            "bpp": result.bpp,
+            "quality": result.quality,
+            "psnr": result.psnr,
+            "caption": found and found.text,
+            "caption_from": found and found.origin,
+        }
+
+    def line(record: Record) -> str:
+        said = [f"{record['width']}x{record['height']}", _bytes(record["bytes"]), f"{record['bpp']:.3f} bpp"]
+        said += [] if record["quality"] is None else [f"quality {record['quality']:.4g}"]
+        said += [] if record["psnr"] is None else [f"{record['psnr']:.2f} dB"]
+        return ", ".join([*said, f"caption: {record['caption_from'] or 'none'}"])
+
+    return _Report(tasks, line, as_json, quiet).follow(work, jobs, (ConversionWarning, Image.DecompressionBombWarning))
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  tacit decode photo.tacit                      writes photo.png
+  tacit decode photo.tacit -o photo.jpg
+  tacit decode small/ -o photos/ --format webp  a folder and all below it
+  tacit decode map.tacit --crop 4000,2500,800,600 -o detail.png
+  tacit decode damaged.tacit --salvage          what is left of it
+  tacit decode - < photo.tacit > photo.png
+""",
+)
+@click.argument("inputs", metavar="FILE|FOLDER|PATTERN|- ...", nargs=-1, required=True)
+@_output_options
+@click.option("--format", "suffix", metavar="NAME", help="png, jpeg, webp, avif, tiff, bmp or ppm.  [default: png]")
+@click.option("--crop", type=_Box(), help="Decode this part only, in pixels.")
+@click.option("--salvage", is_flag=True, help="Decode what is whole of a damaged file.")
+@click.option(
+    "-m", "--model", metavar="NAME", help="A weights file, for files that were encoded with weights of your own."
+)
+@_machine_options
+@_report_options
+def decode(
+    inputs: tuple[str, ...],
+    output: str | None,
+    force: bool,
+    suffix: str | None,
+    crop: tuple[int, int, int, int] | None,
+    salvage: bool,
+    model: str | None,
+    jobs: int,
+    threads: int | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Restore images from .tacit files."""
+    if suffix is None:
+        suffix = PurePath(output or "").suffix
+    suffix = suffix.lower().lstrip(".") or "png"
+    tasks = _plan(inputs, files.TACIT_SUFFIXES, output, f".{suffix}", force, as_json)
+
+    from tacit.export import FORMATS, to_bytes
+    from tacit.image import ConversionWarning
+
+    if suffix not in FORMATS:
+        raise click.UsageError(f"Images cannot be written as {suffix}; choose from {', '.join(FORMATS)}.")
+    codec = _codec(tasks, model, device, threads, jobs)
+
+    def work(task: Task) -> Record:
+        data = files.read(task.source)
+        image = codec.decode(data, box=crop, salvage=salvage)
+        encoded = to_bytes(image, suffix)
+        files.write(task.output, encoded, force=force)
+        return {
+            "width": image.width,
+            "height": image.height,
+            "mode": image.mode,
+            "bytes": len(encoded),
+            "caption": image.info.get("caption"),
+        }
+
+    def line(record: Record) -> str:
+        return f"{record['width']}x{record['height']}, {_bytes(record['bytes'])}"
+
+    return _Report(tasks, line, as_json, quiet).follow(work, jobs, (ConversionWarning,))
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  tacit info photo.tacit
+  tacit info --json small/ | jq -r 'select(.bpp > 0.5).file'
+""",
+)
+@click.argument("inputs", metavar="FILE|FOLDER|PATTERN|- ...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per file on standard output.")
+def info(inputs: tuple[str, ...], as_json: bool) -> int:
+    """Show what .tacit files hold, without decoding them."""
+    import tacit
+
+    tasks = files.find(inputs, files.TACIT_SUFFIXES)
+
+    def work(task: Task) -> Record:
+        about = dataclasses.asdict(tacit.info(files.read(task.source)))
+        return {name: value.hex() if isinstance(value, bytes) else value for name, value in about.items()}
+
+    def lines(record: Record) -> str:
+        shown = {name.replace("_", " "): value for name, value in record.items() if value not in (None, 0, "")}
+        return "".join(f"\n  {name:<15} {_shown(value)}" for name, value in shown.items())
+
+    return _Report(tasks, lines, as_json, quiet=False).follow(work, jobs=1)
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model on standard output.")
+def models(as_json: bool) -> None:
+    """List the models, with their training cards."""
+    from tacit.weights import available_models, card
+
+    for name in available_models():
+        about = dataclasses.asdict(card(name))
+        if as_json:
+            click.echo(_json({"name": name, **about}))
+        else:
+            click.echo(name + "".join(f"\n  {key.replace('_', ' '):<15} {_shown(v)}" for key, v in about.items()))
+
+
+@command.command(
+    "import-taco",
+    short_help="Freeze a published TACO checkpoint.",
+    epilog="""\b
+Example:
+  tacit import-taco taco_0.0004.pth.tar taco-low.safetensors
+  tacit encode photo.jpg -m taco-low.safetensors -c "a red boat on a lake"
+\b
+Files made with it are decoded with the same OUT: share that one, not the checkpoint.
+""",
+)
+@click.argument("checkpoint")
+@click.argument("out")
+@click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")
+def import_taco(checkpoint: str, out: str, force: bool) -> None:
+    """Freeze a published TACO CHECKPOINT (.pth.tar) to integers and save it as the weights file OUT."""
+    if not force and os.path.lexists(out):
+        raise PathError(f"{out} is there already (-f/--force overwrites it)")
+    from tacit import weights
+
+    weights.import_taco(checkpoint, out)
+    click.echo(f"{checkpoint} -> {out}  {_bytes(os.path.getsize(out))}")
+
+
+@command.command(short_help="Compress sample photographs and make a page of it.")
+@click.option("-o", "--output", metavar="FOLDER", default="demo", show_default=True, help="Where the page goes.")
+def demo(output: str) -> None:
+    """Compress sample photographs and make a page of pictures and figures beside JPEG, WebP and AVIF."""
+    from tacit import demo as demonstration
+
+    demonstration.run(output)
+
+
+def _plan(
+    inputs: Sequence[str], suffixes: frozenset[str], output: str | None, output_suffix: str, force: bool, as_json: bool
+) -> list[Task]:
+    try:
+        tasks = files.plan(inputs, suffixes=suffixes, output=output, output_suffix=output_suffix, force=force)
+    except InvalidInput as error:
+        raise click.UsageError(f"{error}.") from error
+    if any(task.output == STDIO for task in tasks):
+        if as_json:
+            raise click.UsageError("--json and the file itself cannot both go to standard output; name an --output.")
+        if sys.stdout.isatty():
+            raise click.UsageError("Standard output is a terminal: redirect it, or name an --output.")
+    return tasks
+
+
+def _codec(tasks: Sequence[Task], model: str | None, device: str, threads: int | None, jobs: int) -> Codec:
+    """The codec that all tasks share; wrong options are wrong usage."""
+    from tacit.codec import Codec
+
+    if threads is None and jobs > 1:
+        threads = max(1, _cores() // jobs)
+    named = {} if model is None else {"model": model}
+    try:
+        return Codec(**named, device=device, threads=threads)
+    except (UnknownModel, InvalidInput) as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Report:
+    """Says what comes of each file: a line or a JSON object, warnings, errors, progress, and a summary of several.
+
+    line: what is said of a record, after the names of the files.
+    """
+
+    def __init__(self, tasks: Sequence[Task], line: Callable[[Record], str], as_json: bool, quiet: bool) -> None:
+        self._tasks = tasks
+        self._line = line
+        self._json = as_json
+        self._quiet = quiet
+        self._data_on_stdout = any(task.output == STDIO for task in tasks)
+        self._bar: Any = None
+
+    def follow(self, work: Callable[[Task], Record], jobs: int, always_warn: Sequence[type[Warning]] = ()) -> int:
+        """Run the batch and return the exit status."""
+        if len(self._tasks) > 1 and not self._quiet and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=len(self._tasks), unit="file", dynamic_ncols=True, leave=False)
+        try:
+            summary = run(self._tasks, work, self._outcome, jobs=jobs, always_warn=always_warn)
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+        return self._summary(summary)
+
+    def _outcome(self, outcome: Outcome) -> None:
+        task = outcome.task
+        name = "standard input" if task.source == STDIO else task.source
+        warnings = [_without_name(text, task) for text in outcome.warnings]
+        for warning in warnings:
+            self._say(f"tacit: {name}: warning: {warning}", err=True)
+        if outcome.error is not None:
+            _debug(outcome.error)
+            self._say(f"tacit: {name}: {_without_name(outcome.error, task)}", err=True)
+        if self._json:
+            said: dict[str, object] = {"file": task.source}
+            if outcome.error is not None:
+                said |= {"error": _without_name(outcome.error, task), "kind": type(outcome.error).__name__}
+            elif outcome.record is not None:
+                said |= {"output": task.output} if task.output else {}
+                said |= {**outcome.record, "seconds": round(outcome.seconds, 3)}
+            said |= {"warnings": warnings} if warnings else {}
+            self._say(_json(said))
+        elif outcome.record is not None and not self._quiet:
+            arrow = f" -> {task.output}  " if task.output else ""
+            self._say(f"{task.source}{arrow}{self._line(outcome.record)}", err=self._data_on_stdout)
+        if self._bar is not None:
+            self._bar.update()
+
+    def _summary(self, summary: Summary) -> int:
+        if summary.interrupted:
+            click.echo(f"tacit: interrupted: {summary.done} of {summary.total} files done", err=True)
+            return EXIT_INTERRUPTED
+        if summary.total > 1 and (summary.failed or not self._quiet):
+            failed = f", {summary.failed} failed" if summary.failed else ""
+            click.echo(f"tacit: {summary.done} of {summary.total} files done{failed}", err=True)
+        return EXIT_FAILED if summary.failed else 0
+
+    def _say(self, text: str, err: bool = False) -> None:
+        text = text.encode("utf-8", "backslashreplace").decode()  # a path need not be UTF-8
+        if self._bar is None:
+            click.echo(text, err=err)
+        else:
+            with self._bar.external_write_mode(file=sys.stderr if err else sys.stdout):
+                click.echo(text, err=err)
+
+
+def _without_name(message: object, task: Task) -> str:
+    """One line, without the file's name in front: the line that it goes into begins with that."""
+    name = "image: " if task.source == STDIO else f"{task.source}: "
+    return " ".join(str(message).removeprefix(name).split())
+
+
+def _debug(error: BaseException) -> None:
+    if os.environ.get("TACIT_DEBUG"):
+        traceback.print_exception(error)
+
+
+def _json(values: Mapping[str, object]) -> str:
+    # ASCII only: a path that is not UTF-8 is escaped (\\udcXX) rather than unprintable. No NaN: it is not JSON.
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+    return json.dumps(finite, allow_nan=False)
+
+
+def _bytes(size: Any) -> str:
+    """A size as people read it; kB is 1000 bytes, as in --size."""
+    return f"{size} B" if size < 1000 else f"{size / 1000:.1f} kB" if size < 1e6 else f"{size / 1e6:.2f} MB"
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
