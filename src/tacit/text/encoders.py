@@ -240,6 +240,8 @@ def _load_clip(source: str) -> tuple[Any, Any]:
         transformers: Any = importlib.import_module("transformers")
     except ImportError as error:
         raise MissingExtra("CLIP text needs transformers: pip install 'tacit[clip]'") from error
+    if not Path(source).is_dir() and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
+        raise MissingWeights(f"CLIP text model {source!r}: no such folder, and not a name on the hub")
     try:
         with _errors_only(transformers.utils.logging):
             tokenizer = transformers.AutoTokenizer.from_pretrained(source)
