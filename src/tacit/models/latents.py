@@ -25,6 +25,8 @@ from tacit.models.attention import to_rows
 
 Net = Callable[[Tensor], Tensor]
 
+MEAN_LIMIT = 2**14  # frozen means are clamped to this many sixteenths of a step
+
 
 class EntropyNets(Protocol):
     """What the schedule needs. Spatial nets: [B, C, h, w] -> [B, C', h, w]; parameter nets: [B, P, C] -> [B, P, 2 c],

@@ -13,13 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tacit.models.latents import Step, walk
+from tacit.exact import Target
+from tacit.models.latents import MEAN_LIMIT, Step, walk
 from tacit.models.layers import QualityScale
 from tacit.models.prior import LIKELIHOOD_FLOOR, FactorizedPrior
 from tacit.models.transforms import Analysis, Synthesis
 from tacit.text.tokens import TextTokens
 
 SCALE_LEVELS = 64
+INDEX_SLOPE, INDEX_START = 6.25, 32.0  # raw scale outputs of order one span the scale table
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class SmallConfig:
     text_encoder: str = "embedded"
     text_width: int = 256
     heads: int = 8
-    scale_min: float = 0.11
+    scale_min: float = 0.02
     scale_max: float = 64.0
 
     def __post_init__(self) -> None:
@@ -198,7 +200,7 @@ class SmallModel(nn.Module):
 
     def scale_index(self, raw: Tensor) -> Tensor:
         """Raw scale outputs -> continuous index 0..63 into the scale table."""
-        return lower_bound(8 * raw + 24, 0.0).clamp_max(SCALE_LEVELS - 1)
+        return lower_bound(INDEX_SLOPE * raw + INDEX_START, 0.0).clamp_max(SCALE_LEVELS - 1)
 
     def forward(self, x: Tensor, tokens: TextTokens, quality: Tensor) -> Forward:
         """H and W: multiples of 64."""
@@ -226,9 +228,34 @@ class SmallModel(nn.Module):
         x_hat = self.synthesis(y_hat * self.inverse_gain(quality)[:, :, None, None], quality)
         return Forward(x_hat, torch.stack(bits).sum(dim=0), -z_mass.log2().sum(dim=(1, 2, 3)))
 
-    def pad_multiple(self) -> int:
-        """Training crops are multiples of this."""
-        return 64
+    # -- what freezing asks (see `tacit.models.frozen`) -------------------------------------------------------------
+
+    def scale_table(self) -> Tensor:
+        """The 64 scales, log-spaced."""
+        levels = torch.arange(SCALE_LEVELS, dtype=torch.float64)
+        return (levels * self.scale_step() + math.log(self.config.scale_min)).exp()
+
+    def latent_units(self) -> Tensor:
+        """Sixteenths of a step per unit of the contexts."""
+        return 16 / self.context_scale.double()
+
+    def parameter_target(self, start: int, stop: int) -> Target:
+        """The scales come out as table indices, the means in sixteenths."""
+        count = stop - start
+        ones = torch.ones(count, dtype=torch.float64)
+        return Target(
+            torch.cat([INDEX_SLOPE * ones, self.latent_units()[start:stop].cpu()]),
+            torch.cat([INDEX_START * ones, 0 * ones]),
+            torch.cat([0 * ones, -MEAN_LIMIT * ones]),
+            torch.cat([(SCALE_LEVELS - 1) * ones, MEAN_LIMIT * ones]),
+        )
+
+    def index_thresholds(self) -> None:
+        """The index itself is predicted."""
+
+    def quality_plane(self) -> bool:
+        """The quality stands beside z."""
+        return True
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

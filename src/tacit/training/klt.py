@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tacit.models.model import SmallModel
+from tacit.models.model import INDEX_SLOPE, INDEX_START, SmallModel
 from tacit.training.loss import rate_weight
 
 
@@ -60,7 +60,7 @@ def start_as_klt(model: SmallModel, crops: Tensor) -> None:
     start = 0
     for group, channels in enumerate(c.groups):
         sigma = (variances[start : start + channels].sqrt() / middle).clamp_min(c.scale_min)
-        raw = ((sigma / c.scale_min).log() / model.scale_step() - 24) / 8
+        raw = ((sigma / c.scale_min).log() / model.scale_step() - INDEX_START) / INDEX_SLOPE
         for nets in (model.entropy.parameters_anchor, model.entropy.parameters_other):
             nets[group][-1].bias[:channels] = raw  # type: ignore[index,union-attr]
         start += channels

@@ -1,0 +1,105 @@
+"""Symbols to bytes and back, on the range coder of `constriction`.
+
+Symbols come in batches; each symbol names its table. A batch is coded table by table (in rising order, the order inside
+a table kept), so that one call codes all symbols of a table and no Python loop runs over symbols. Symbols outside their
+table are coded as its escape, and their values follow the batch as 11-bit numbers.
+"""
+
+from __future__ import annotations
+
+import constriction
+import numpy as np
+
+from tacit.entropy.tables import PRECISION, SYMBOL_LIMIT, Tables
+from tacit.errors import CorruptFile
+
+_Categorical = constriction.stream.model.Categorical
+_ESCAPED = constriction.stream.model.Uniform(2 * SYMBOL_LIMIT + 2)
+
+
+class Models:
+    """The coder's models of a set of tables, made when first used."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._models: dict[int, object] = {}
+
+    def __getitem__(self, index: int) -> object:
+        model = self._models.get(index)
+        if model is None:
+            # perfect=True reproduces the integer frequencies exactly (tested); the faster construction does not
+            probabilities = self.tables.table(index) / 2**PRECISION
+            model = self._models[index] = _Categorical(probabilities, perfect=True)
+        return model
+
+
+def _by_table(indices: np.ndarray, count: int) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    """A stable order by table, and (table, begin, end) of each run in it."""
+    order = np.argsort(indices, kind="stable")  # a radix sort for 8- and 16-bit integers
+    counts = np.bincount(indices, minlength=count)
+    ends = np.cumsum(counts)
+    present = np.flatnonzero(counts)
+    return order, [(int(t), int(ends[t] - counts[t]), int(ends[t])) for t in present]
+
+
+class Encoder:
+    """Collects batches; `finish` gives the bytes."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def put(self, models: Models, indices: np.ndarray, symbols: np.ndarray) -> None:
+        """indices: [n] uint8 or uint16, the table of each symbol; symbols: [n] int32 within SYMBOL_LIMIT."""
+        tables = models.tables
+        order, runs = _by_table(indices, len(tables))
+        tables_of = indices[order]
+        values = symbols[order] - tables.lows[tables_of]
+        last = tables.sizes[tables_of] - 1
+        escaped = (values < 0) | (values >= last)
+        codes = np.where(escaped, last, values).astype(np.int32)
+        for table, begin, end in runs:
+            self._coder.encode(codes[begin:end], models[table])
+        if escaped.any():
+            self._coder.encode((symbols[order][escaped] + SYMBOL_LIMIT + 1).astype(np.int32), _ESCAPED)
+
+    def finish(self) -> bytes:
+        """Little-endian 32-bit words."""
+        return self._coder.get_compressed().astype("<u4").tobytes()
+
+
+class Decoder:
+    """Reads batches in the order in which they were put."""
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) % 4:
+            raise CorruptFile(f"entropy-coded data of {len(data)} bytes: not a multiple of 4")
+        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, dtype="<u4").astype(np.uint32))
+
+    def get(self, models: Models, indices: np.ndarray) -> np.ndarray:
+        """indices: [n], the table of each symbol. Returns the symbols [n] int32."""
+        tables = models.tables
+        order, runs = _by_table(indices, len(tables))
+        codes = np.empty(len(indices), dtype=np.int32)
+        try:
+            for table, begin, end in runs:
+                codes[begin:end] = self._coder.decode(models[table], end - begin)
+            tables_of = indices[order]
+            values = codes + tables.lows[tables_of]
+            escaped = codes == tables.sizes[tables_of] - 1
+            count = int(escaped.sum())
+            if count:
+                values[escaped] = self._coder.decode(_ESCAPED, count) - SYMBOL_LIMIT - 1
+        except (AssertionError, ValueError) as error:
+            raise CorruptFile(f"entropy-coded data cannot have been written by an encoder: {error}") from error
+        symbols = np.empty_like(values)
+        symbols[order] = values
+        return symbols
+
+    def finish(self) -> None:
+        """Check that nothing is left over.
+
+        Raises:
+            CorruptFile: the data hold more than what was read.
+        """
+        if not self._coder.maybe_exhausted():
+            raise CorruptFile("entropy-coded data go on after the last symbol")

@@ -1,0 +1,84 @@
+"""Integer probability tables: 24-bit frequencies, made once when a model is frozen, stored with it, never recomputed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+PRECISION = 24
+ESCAPE_FLOOR = 2**10  # an escape costs at most 14 bits and its value
+SYMBOL_LIMIT = 1023  # symbols are clamped to this size
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables one after another. Table i has `sizes[i]` entries: the frequencies of the symbols lows[i],
+    lows[i] + 1, …, and at its end that of the escape; they are positive and add up to 2^24."""
+
+    frequencies: np.ndarray  # int32 [sum of sizes]
+    sizes: np.ndarray  # int32 [n]
+    lows: np.ndarray  # int32 [n]
+
+    def __post_init__(self) -> None:
+        if len(self.sizes) != len(self.lows) or self.sizes.sum() != len(self.frequencies) or self.sizes.min() < 2:
+            raise ValueError("sizes, lows and frequencies of the tables do not fit together")
+        totals = np.add.reduceat(self.frequencies.astype(np.int64), self.starts[:-1])
+        if self.frequencies.min() < 1 or (totals != 2**PRECISION).any():
+            raise ValueError(f"a table's frequencies are not positive or do not add up to 2^{PRECISION}")
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where each table begins, and the end of the last: [n + 1]."""
+        return np.concatenate([[0], np.cumsum(self.sizes)])
+
+    def table(self, index: int) -> np.ndarray:
+        """The frequencies of one table."""
+        return self.frequencies[self.starts[index] : self.starts[index + 1]]
+
+    @staticmethod
+    def make(rows: Sequence[tuple[int, np.ndarray]]) -> Tables:
+        """From (lowest symbol, probabilities of the symbols); what is missing to 1 goes to the escape."""
+        frequencies = [_integers(p) for _, p in rows]
+        return Tables(
+            np.concatenate(frequencies).astype(np.int32),
+            np.array([len(f) for f in frequencies], dtype=np.int32),
+            np.array([low for low, _ in rows], dtype=np.int32),
+        )
+
+
+def _integers(probabilities: np.ndarray) -> np.ndarray:
+    """Frequencies with the escape at the end; the largest one takes up the rounding."""
+    escape = max(1.0 - float(probabilities.sum()), ESCAPE_FLOOR / 2**PRECISION)
+    p = np.append(probabilities, escape)
+    out = np.maximum(np.rint(p / p.sum() * 2**PRECISION).astype(np.int64), 1)
+    out[out.argmax()] += 2**PRECISION - out.sum()
+    return out
+
+
+def gaussian_tables(scales: Sequence[float]) -> Tables:
+    """Zero-mean normal distributions of the given scales, integrated over unit intervals, cut at four sigma."""
+    rows = []
+    for scale in scales:
+        reach = min(max(1, math.ceil(4 * scale)), SYMBOL_LIMIT)
+        edges = np.arange(-reach, reach + 2) - 0.5
+        cumulative = np.array([0.5 * math.erfc(-e / scale / math.sqrt(2)) for e in edges])
+        rows.append((-reach, np.diff(cumulative)))
+    return Tables.make(rows)
+
+
+def prior_tables(mass: np.ndarray) -> Tables:
+    """mass: [C, 2 n + 1], each channel's probabilities of the symbols -n..n. Cuts where 1e-6 is left on a side."""
+    reach = mass.shape[1] // 2
+    rows = []
+    for row in mass.astype(np.float64):
+        kept = np.flatnonzero((np.cumsum(row) > 1e-6) & (np.cumsum(row[::-1])[::-1] > 1e-6))
+        low, high = (kept[0], kept[-1]) if len(kept) else (reach, reach)
+        rows.append((int(low) - reach, row[low : high + 1]))
+    return Tables.make(rows)

@@ -1,0 +1,328 @@
+"""The entropy model as the codec runs it: integer networks and tables, walked by the one schedule in `latents`.
+
+Units: y is counted in sixteenths of a quantisation step (int16); means lie on that grid, symbols are whole steps. z is
+counted in 1/256. The quality is counted in hundredths, as in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tacit.entropy.coder import Decoder, Encoder, Models
+from tacit.entropy.tables import SYMBOL_LIMIT, Tables, gaussian_tables, prior_tables
+from tacit.exact import FrozenChain, Target, Units, exact_arithmetic, freeze
+from tacit.models.attention import to_rows
+from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
+from tacit.models.prior import FactorizedPrior
+
+Y_UNIT = 16
+Z_UNIT = 256
+Y_LIMIT = MEAN_LIMIT + Y_UNIT * SYMBOL_LIMIT  # below 2^15
+PRIOR_REACH = 255
+NARROW = 0.13  # scales below this (in steps) code nothing: their symbols are zero
+
+
+class Freezable(Protocol):
+    """What a float model tells about itself so that its entropy networks can be frozen."""
+
+    entropy: nn.Module
+    prior: FactorizedPrior
+
+    def scale_table(self) -> Tensor:
+        """The scales of the 64 tables, rising."""
+
+    def latent_units(self) -> Tensor:
+        """[M]: what the contexts see as 1 is so many sixteenths of a step."""
+
+    def parameter_target(self, start: int, stop: int) -> Target:
+        """What the parameter networks of channels start..stop shall give: scales, then means in sixteenths."""
+
+    def index_thresholds(self) -> Tensor | None:
+        """Rising integers: a scale output's table is the number of them below it; None if the output is the index."""
+
+    def quality_plane(self) -> bool:
+        """Whether the hyper-synthesis takes the quality beside z."""
+
+
+@dataclass(frozen=True)
+class EntropyParts:
+    """Everything that a weights file stores of it: shapes for the metadata, integers for the tensors."""
+
+    shapes: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+class FrozenEntropy(nn.Module):
+    """Integer networks by the names of `EntropyNets`, tables for y and z."""
+
+    def __init__(
+        self,
+        groups: Sequence[int],
+        chains: dict[str, FrozenChain],
+        y_tables: Tables,
+        z_tables: Tables,
+        medians: Tensor,
+        thresholds: Tensor | None,
+        plane: bool,
+        skip: int,
+    ) -> None:
+        super().__init__()
+        self.groups = tuple(groups)
+        count = len(self.groups)
+        self.hyper_synthesis = chains["hyper_synthesis"]
+        self.channel_context = nn.ModuleList([chains[f"channel_context.{i}"] for i in range(count - 1)])
+        self.local_context = nn.ModuleList([chains[f"local_context.{i}"] for i in range(count)])
+        self.parameters_anchor = nn.ModuleList([chains[f"parameters_anchor.{i}"] for i in range(count)])
+        self.parameters_other = nn.ModuleList([chains[f"parameters_other.{i}"] for i in range(count)])
+        self.chains = chains
+        self.y_models = Models(y_tables)
+        self.z_models = Models(z_tables)
+        self.medians: Tensor
+        self.register_buffer("medians", medians.double())  # [Z], in 1/256
+        self.thresholds: Tensor | None
+        self.register_buffer("thresholds", None if thresholds is None else thresholds.double())
+        self.plane = plane
+        self.skip = skip  # tables below this one code nothing
+
+    # -- storage ------------------------------------------------------------------------------------------------
+
+    def parts(self) -> EntropyParts:
+        """For a weights file."""
+        shapes: dict[str, Any] = {
+            "groups": list(self.groups),
+            "plane": self.plane,
+            "skip": self.skip,
+            "chains": {name: chain.describe() for name, chain in self.chains.items()},
+        }
+        tensors = {f"{n}.{k}": v for n, chain in self.chains.items() for k, v in chain.integers().items()}
+        tensors["medians"] = self.medians.to(torch.int32)
+        if self.thresholds is not None:
+            tensors["thresholds"] = self.thresholds.to(torch.int32)
+        for name, models in (("y", self.y_models), ("z", self.z_models)):
+            for field in ("frequencies", "sizes", "lows"):
+                tensors[f"tables.{name}.{field}"] = torch.from_numpy(getattr(models.tables, field))
+        return EntropyParts(shapes, tensors)
+
+    @staticmethod
+    def restore(parts: EntropyParts) -> FrozenEntropy:
+        """From what `parts` gave.
+
+        Raises:
+            KeyError, ValueError: parts that do not belong together.
+        """
+        shapes, tensors = parts.shapes, parts.tensors
+        chains: dict[str, FrozenChain] = {}
+        for name, specs in shapes["chains"].items():
+            prefix = name + "."
+            chains[name] = FrozenChain.restore(
+                specs, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+        tables = {
+            n: Tables(*(tensors[f"tables.{n}.{f}"].numpy() for f in ("frequencies", "sizes", "lows")))
+            for n in ("y", "z")
+        }
+        return FrozenEntropy(
+            shapes["groups"],
+            chains,
+            tables["y"],
+            tables["z"],
+            tensors["medians"],
+            tensors.get("thresholds"),
+            shapes["plane"],
+            shapes["skip"],
+        )
+
+    # -- coding -------------------------------------------------------------------------------------------------
+
+    def quantise_hyper(self, z: Tensor) -> Tensor:
+        """z float [B, Z, h, w] -> symbols, rounded about the medians."""
+        medians = (self.medians / Z_UNIT)[:, None, None]
+        return (z.double() - medians).round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
+
+    def hyper_features(self, symbols: Tensor, quality: int, height: int, width: int) -> Tensor:
+        """z symbols [B, Z, hz, wz] and the quality in hundredths -> H [B, F, height, width], integers."""
+        z = symbols.double() * Z_UNIT + self.medians[:, None, None]
+        if self.plane:
+            plane = z.new_full((z.shape[0], 1, *z.shape[2:]), float(quality - 5000))
+            z = torch.cat([z, plane], dim=1)
+        return self.hyper_synthesis(z)[:, :, :height, :width]  # type: ignore[no-any-return]
+
+    def _read(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Parameters [B, P, 2 c] -> table indices (uint8) and means in sixteenths, [B, P, c]."""
+        scales, means = parameters.chunk(2, dim=-1)
+        if self.thresholds is not None:
+            scales = torch.bucketize(scales.contiguous(), self.thresholds)
+        return scales.to(torch.uint8), means
+
+    def quantise(self, y: Tensor, z_symbols: Tensor, quality: int, put: Put | None) -> Tensor:
+        """Quantise y as the decoder will see it.
+
+        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: hundredths. put(image, indices, symbols) takes
+        each step's coded symbols of each image. Returns y in sixteenths [B, M, h, w] int16.
+        """
+        with exact_arithmetic(y.device):
+            rows = to_rows(y)
+            hyper = self.hyper_features(z_symbols, quality, y.shape[2], y.shape[3])
+
+            def visit(step: Step, parameters: Tensor) -> Tensor:
+                indices, means = self._read(parameters)
+                values = rows[:, step.positions, step.start : step.stop].double()
+                symbols = (values - means / Y_UNIT).round_().clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT)
+                coded = indices >= self.skip
+                symbols *= coded
+                if put is not None:
+                    for image in range(y.shape[0]):
+                        chosen = coded[image]
+                        put(image, indices[image][chosen].cpu().numpy(), symbols[image][chosen].int().cpu().numpy())
+                return symbols.mul_(Y_UNIT).add_(means)
+
+            return walk(_nets(self), hyper, visit).to(torch.int16)
+
+    def compress(self, y: Tensor, z: Tensor, quality: int) -> tuple[list[bytes], Tensor]:
+        """y: [B, M, h, w] gained; z: [B, Z, hz, wz], both float. Returns each image's bytes, and y in sixteenths."""
+        symbols = self.quantise_hyper(z)
+        encoders = [Encoder() for _ in range(y.shape[0])]
+        channels, count = symbols.shape[1], symbols[0, 0].numel()
+        z_indices = np.repeat(np.arange(channels, dtype=np.uint16), count)
+        for encoder, image in zip(encoders, symbols, strict=True):
+            encoder.put(self.z_models, z_indices, image.flatten().int().cpu().numpy())
+
+        def put(image: int, indices: np.ndarray, values: np.ndarray) -> None:
+            encoders[image].put(self.y_models, indices, values)
+
+        latents = self.quantise(y, symbols, quality, put)
+        return [e.finish() for e in encoders], latents
+
+    def decompress(self, streams: Sequence[bytes], height: int, width: int, quality: int) -> Tensor:
+        """Each image's bytes -> y in sixteenths [B, M, height, width] int16.
+
+        Raises:
+            CorruptFile: bytes that no encoder wrote.
+        """
+        device = self.medians.device
+        decoders = [Decoder(s) for s in streams]
+        channels = len(self.z_models.tables)
+        hz, wz = -(-height // 4), -(-width // 4)
+        z_indices = np.repeat(np.arange(channels, dtype=np.uint16), hz * wz)
+        z = np.stack([d.get(self.z_models, z_indices).reshape(channels, hz, wz) for d in decoders])
+        with exact_arithmetic(device):
+            hyper = self.hyper_features(torch.from_numpy(z).to(device), quality, height, width)
+
+            def visit(step: Step, parameters: Tensor) -> Tensor:
+                indices, means = self._read(parameters)
+                symbols = torch.zeros(indices.shape, dtype=torch.float64)
+                for image, decoder in enumerate(decoders):
+                    chosen = (indices[image] >= self.skip).cpu()
+                    values = decoder.get(self.y_models, indices[image].cpu()[chosen].numpy())
+                    symbols[image][chosen] = torch.from_numpy(values).double()
+                return symbols.to(device).mul_(Y_UNIT).add_(means)
+
+            latents = walk(_nets(self), hyper, visit).to(torch.int16)
+        for decoder in decoders:
+            decoder.finish()
+        return latents
+
+
+Put = Callable[[int, np.ndarray, np.ndarray], None]
+
+
+def _nets(frozen: FrozenEntropy) -> EntropyNets:
+    return frozen  # type: ignore[return-value]
+
+
+@torch.no_grad()
+def freeze_entropy(model: Freezable, y: Tensor, z: Tensor, quality: Tensor) -> FrozenEntropy:
+    """Freeze a float model's entropy networks.
+
+    y [B, M, h, w] gained, z [B, Z, hz, wz] and quality [B]: samples of real use, from which the activations' ranges are
+    taken (with a margin of 32).
+
+    Raises:
+        NotExact: a sum could reach the bound.
+    """
+    nets: Any = model.entropy
+    y, z = y.float().cpu(), z.float().cpu()
+    medians = model.prior.medians.cpu().float()
+    z_hat = (z - medians[:, None, None]).round() + medians[:, None, None]
+    z_limit = SYMBOL_LIMIT * Z_UNIT + float(medians.abs().max()) * Z_UNIT + 1
+    z_units = Units.uniform(z.shape[1], Z_UNIT, int(z_limit))
+    inputs = z_hat
+    if model.quality_plane():
+        plane = ((quality - 50) / 50)[:, None, None, None].expand(-1, 1, *z.shape[2:])
+        inputs = torch.cat([z_hat, plane], dim=1)
+        z_units = Units.cat([z_units, Units.uniform(1, 5000, 5000)])
+    chains: dict[str, FrozenChain] = {}
+
+    def frozen(name: str, net: nn.Sequential, units: Units, samples: Tensor, target: Target | None = None) -> Tensor:
+        chains[name], out = freeze(net, units, samples, target)
+        return out
+
+    hyper = frozen("hyper_synthesis", nets.hyper_synthesis, z_units, inputs)[:, :, : y.shape[2], : y.shape[3]]
+    units = model.latent_units().double()
+    limit = torch.full_like(units, float(Y_LIMIT))
+    rows = to_rows(y)
+
+    # The same walk as ever, over samples: each network is frozen when the schedule first comes to it.
+    class Freezing:
+        groups = nets.groups
+
+        def __init__(self) -> None:
+            self.group = 0
+            self.start = 0
+            self.known: dict[str, Units] = {}
+            self.channel_context = [self._channel(i) for i in range(len(self.groups) - 1)]
+            self.local_context = [self._local(i) for i in range(len(self.groups))]
+            self.parameters_anchor = [self._parameters("parameters_anchor", i) for i in range(len(self.groups))]
+            self.parameters_other = [self._parameters("parameters_other", i) for i in range(len(self.groups))]
+
+        def _span(self, group: int) -> tuple[int, int]:
+            start = sum(self.groups[:group])
+            return start, start + self.groups[group]
+
+        def _channel(self, index: int) -> Callable[[Tensor], Tensor]:
+            name, stop = f"channel_context.{index}", self._span(index)[1]
+            return lambda x: frozen(name, nets.channel_context[index], Units(units[:stop], limit[:stop]), x)
+
+        def _local(self, group: int) -> Callable[[Tensor], Tensor]:
+            name, (start, stop) = f"local_context.{group}", self._span(group)
+            return lambda x: frozen(name, nets.local_context[group], Units(units[start:stop], limit[start:stop]), x)
+
+        def _parameters(self, kind: str, group: int) -> Callable[[Tensor], Tensor]:
+            def run(x: Tensor) -> Tensor:
+                parts = [chains["hyper_synthesis"].units]
+                if group:
+                    parts.insert(0, chains[f"channel_context.{group - 1}"].units)
+                if kind == "parameters_other":
+                    parts.insert(0, chains[f"local_context.{group}"].units)
+                target = model.parameter_target(*self._span(group))
+                return frozen(f"{kind}.{group}", getattr(nets, kind)[group], Units.cat(parts), x, target)
+
+            return run
+
+    def visit(step: Step, parameters: Tensor) -> Tensor:
+        means = parameters.chunk(2, dim=-1)[1]
+        scale = (units[step.start : step.stop] / Y_UNIT).float()  # context units per step
+        values = rows[:, step.positions, step.start : step.stop]
+        mean = means * scale
+        return ((values - mean).round() + mean) / scale
+
+    walk(Freezing(), hyper, visit)  # type: ignore[arg-type]
+    symbols = torch.arange(-PRIOR_REACH, PRIOR_REACH + 1).float()
+    grid = symbols[None, None, None, :] + medians[None, :, None, None]
+    mass = model.prior.cpu().likelihood(grid)[0, :, 0]
+    return FrozenEntropy(
+        nets.groups,
+        chains,
+        gaussian_tables(model.scale_table().tolist()),
+        prior_tables(mass.numpy()),
+        (medians * Z_UNIT).round(),
+        model.index_thresholds(),
+        model.quality_plane(),
+        int((model.scale_table() < NARROW).sum()),
+    )
