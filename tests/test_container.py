@@ -555,6 +555,16 @@ def test_salvage_never_moves_a_region() -> None:
     assert read(data[:-3], salvage=True).regions == (None, *regions[1:5], None)
 
 
+def test_salvage_counts_from_the_end() -> None:
+    """Nothing before the second region is whole, so that only the end tells where the first one was."""
+    regions = [bytes([i]) * 5 for i in range(6)]
+    data = bytearray(write(header(2100, 1030), Metadata(caption="a dog"), None, regions))
+    starts = [start for kind, start, _ in spans(bytes(data)) if kind in ("c", "R")]
+    for start in starts[:2]:
+        data[start] ^= 1
+    assert read(data, salvage=True).regions == (None, *regions[1:])
+
+
 def test_salvage_without_the_index() -> None:
     regions = [bytes([i]) * 5 for i in range(6)]
     data = bytearray(write(header(2100, 1030), Metadata(), None, regions))
@@ -566,6 +576,7 @@ def test_salvage_without_the_index() -> None:
     assert "without the index" in saved.damage[-1]
     del data[start:end]
     assert read(data, salvage=True).regions == tuple(regions)
+    assert read(data + b"more", salvage=True).regions == (None,) * 6
 
 
 @settings(max_examples=200, deadline=None)
@@ -619,16 +630,21 @@ def test_random_chunks(chunks: list[tuple[str, bytes]], salvage: bool) -> None:
             continue
 
 
+# The beginning of a chunk of 1.65 MB, after which in either of the files below there is again a letter of a chunk.
+COSTLY = b"e\x94\x80e"
+
+
 @pytest.mark.parametrize(
     "filler",
     [
         b"R" * 1_000_000,
         b"c\x00" * 500_000,
-        b"e\xff\xff\x03" * 250_000,
+        COSTLY * 1_000_000,
+        (b"e\xff\xff\xff\x7f" + COSTLY * 40 + chunk("c", b"?")) * 20_000,
         chunk("z", b"")[:-1] * 200_000,
         b"".join(b"R" + n.to_bytes(3, "little") for n in range(0x808080, 0x818080)),
     ],
-    ids=["R", "c0", "e64k", "broken z", "R varied"],
+    ids=["R", "c0", "costly", "costly again and again", "broken z", "R varied"],
 )
 @pytest.mark.parametrize("start", [build(H), build(chunk("H", header(170_000, 1024).to_bytes()))], ids=["1", "167"])
 def test_salvage_takes_bounded_time(filler: bytes, start: bytes) -> None:
