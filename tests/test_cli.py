@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from tacit import cli, files
-from tacit.errors import CorruptFile, InvalidInput, PathError, TargetNotReached, UnknownModel
+from tacit.errors import CorruptFile, CorruptWeights, InvalidInput, PathError, TargetNotReached, UnknownModel
 from tacit.image import ConversionWarning, Photo, to_pil
 
 MAGIC = b"FAKE"
@@ -299,6 +299,16 @@ def test_model_device_and_threads_reach_the_codec(fake: type[FakeCodec], monkeyp
     ]
 
 
+@pytest.mark.parametrize(
+    ("output", "written"), [("new.v2/", "new.v2/a.png"), ("old.jpg", "old.jpg/a.jpg"), ("bare", "bare")]
+)
+def test_a_folder_may_have_a_dot_in_its_name(fake: type[FakeCodec], output: str, written: str) -> None:
+    Path("a.tacit").write_bytes(MAGIC + make_image("a.jpg", format="PNG").read_bytes())
+    Path("old.jpg").mkdir()
+    assert cli.main(["decode", "a.tacit", "-o", output]) == 0
+    assert tree() == sorted(["a.jpg", "a.tacit", written])
+
+
 def test_where_captions_come_from(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
     exif = Image.Exif()
     exif[270] = "from metadata"  # ImageDescription
@@ -422,6 +432,18 @@ def test_warnings_name_their_file(fake: type[FakeCodec], capsys: pytest.CaptureF
     assert cli.main(["encode", "a.tif", "-f", "--json"]) == 0
     (record,) = records(capsys.readouterr().out)
     assert record["warnings"] == ["CMYK is converted to RGB"]
+
+
+def test_a_large_photo_is_no_reason_for_a_warning(
+    fake: type[FakeCodec], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_image("a.png", (10, 10))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)
+    assert cli.main(["encode", "a.png"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 49)
+    assert cli.main(["encode", "a.png", "-f"]) == 1
+    assert "exceeds limit of 98 pixels" in capsys.readouterr().err
 
 
 def test_warnings_elsewhere_are_left_alone(fake: type[FakeCodec]) -> None:
@@ -690,6 +712,27 @@ def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         "file": "a.tacit", "width": 6, "weights_hash": "01ff",
     }  # fmt: skip
     assert "output" not in record
+
+
+def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from tacit import weights
+
+    def describe(path: Path) -> weights.WeightsInfo:
+        if path.stem == "broken":
+            raise CorruptWeights("broken: not a safetensors file")
+        return weights.WeightsInfo(path.stem, path, "small", bytes(8), True, 123, {"data": "photos", "steps": 7})
+
+    monkeypatch.setattr(weights, "available_models", lambda: ("broken", "mine"))
+    monkeypatch.setattr(weights, "locate", Path)
+    monkeypatch.setattr(weights, "describe", describe)
+    assert cli.main(["models"]) == 1
+    said = capsys.readouterr()
+    assert said.err == "tacit: broken: not a safetensors file\n"
+    assert said.out.startswith("mine\n  path            mine\n  architecture    small\n")
+    assert said.out.endswith("  data            photos\n  steps           7\n")
+    cli.main(["models", "--json"])
+    (record,) = records(capsys.readouterr().out)
+    assert (record["name"], record["weights_hash"], record["card"]["steps"]) == ("mine", "0" * 16, 7)
 
 
 def test_import_taco(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,13 +9,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Literal, TextIO
 
 from tacit.errors import InvalidInput, TacitError
 from tacit.files import Task
 
 Record = Mapping[str, object]
 """What is said of a converted file: names and values fit for JSON."""
+
+Filter = tuple[Literal["always", "ignore"], type[Warning]]
+"""What to do with warnings of one kind."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,13 @@ def run(
     report: Callable[[Outcome], None],
     *,
     jobs: int = 1,
-    always_warn: Sequence[type[Warning]] = (),
+    filters: Sequence[Filter] = (),
 ) -> Summary:
     """Do `work` on every task, and `report` each outcome in the caller's thread.
 
     jobs: threads. Nearly all of the time goes to the transforms, which release Python's lock, and threads share one
     set of weights; with 1, everything happens in the caller's thread. Outcomes come in the order of the tasks with 1
-    job, as they end with more. always_warn: warnings that every file shows, not only the first.
+    job, as they end with more. filters: of warnings; by default a warning is shown for the first file that has it.
 
     On Ctrl-C, tasks in progress in other threads are finished and no more are begun.
     """
@@ -63,7 +66,7 @@ def run(
         failed += outcome.error is not None
         report(outcome)
 
-    with _collected_warnings(always_warn) as collected:
+    with _collected_warnings(filters) as collected:
 
         def one(task: Task) -> Outcome:
             collected.messages = []
@@ -123,7 +126,7 @@ class _Messages(threading.local):
 
 
 @contextlib.contextmanager
-def _collected_warnings(always: Sequence[type[Warning]]) -> Iterator[_Messages]:
+def _collected_warnings(filters: Sequence[Filter]) -> Iterator[_Messages]:
     """Python's warnings, by thread, as text.
 
     `warnings.catch_warnings(record=True)` inside a thread would mix up the threads' warnings, so the one hook that
@@ -147,6 +150,6 @@ def _collected_warnings(always: Sequence[type[Warning]]) -> Iterator[_Messages]:
                 elsewhere(message, category, filename, lineno, file, line)
 
         warnings.showwarning = show
-        for category in always:
-            warnings.simplefilter("always", category)
+        for action, category in filters:
+            warnings.simplefilter(action, category)
         yield collected

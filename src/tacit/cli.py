@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tacit import files
-from tacit.batch import Outcome, Record, Summary, run
+from tacit.batch import Filter, Outcome, Record, Summary, run
 from tacit.errors import InvalidInput, PathError, TacitError, UnknownModel
 from tacit.files import STDIO, Task
 
@@ -255,7 +255,9 @@ def encode(
         said += [] if record["psnr"] is None else [f"{record['psnr']:.2f} dB"]
         return ", ".join([*said, f"caption: {record['caption_from'] or 'none'}"])
 
-    return _Report(tasks, line, as_json, quiet).follow(work, jobs, (ConversionWarning, Image.DecompressionBombWarning))
+    # Large photos are ordinary here: Pillow's limit holds, its warning at half of that says nothing new.
+    filters: list[Filter] = [("always", ConversionWarning), ("ignore", Image.DecompressionBombWarning)]
+    return _Report(tasks, line, as_json, quiet).follow(work, jobs, filters)
 
 
 @command.command(
@@ -271,7 +273,9 @@ Examples:
 )
 @click.argument("inputs", metavar="FILE|FOLDER|PATTERN|- ...", nargs=-1, required=True)
 @_output_options
-@click.option("--format", "suffix", metavar="NAME", help="png, jpeg, webp, avif, tiff, bmp or ppm.  [default: png]")
+@click.option(
+    "--format", metavar="NAME", type=str.lower, help="png, jpeg, webp, avif, tiff, bmp or ppm.  [default: png]"
+)
 @click.option("--crop", type=_Box(), help="Decode this part only, in pixels.")
 @click.option("--salvage", is_flag=True, help="Decode what is whole of a damaged file.")
 @click.option(
@@ -283,7 +287,7 @@ def decode(
     inputs: tuple[str, ...],
     output: str | None,
     force: bool,
-    suffix: str | None,
+    format: str | None,
     crop: tuple[int, int, int, int] | None,
     salvage: bool,
     model: str | None,
@@ -294,16 +298,13 @@ def decode(
     quiet: bool,
 ) -> int:
     """Restore images from .tacit files."""
-    if suffix is None:
-        suffix = PurePath(output or "").suffix
-    suffix = suffix.lower().lstrip(".") or "png"
-    tasks = _plan(inputs, files.TACIT_SUFFIXES, output, f".{suffix}", force, as_json)
-
     from tacit.export import FORMATS, to_bytes
-    from tacit.image import ConversionWarning
 
-    if suffix not in FORMATS:
-        raise click.UsageError(f"Images cannot be written as {suffix}; choose from {', '.join(FORMATS)}.")
+    named = PurePath(output or "").suffix.lower().lstrip(".")
+    suffix = format or (named if named in FORMATS else "png")
+    tasks = _plan(inputs, files.TACIT_SUFFIXES, output, f".{suffix}", force, as_json)
+    if suffix not in FORMATS or (not format and named not in ("", suffix) and tasks[0].output == output):
+        raise click.UsageError(f"Images cannot be written as {format or named}; choose from {', '.join(FORMATS)}.")
     codec = _codec(tasks, model, device, threads, jobs)
 
     def work(task: Task) -> Record:
@@ -322,7 +323,7 @@ def decode(
     def line(record: Record) -> str:
         return f"{record['width']}x{record['height']}, {_bytes(record['bytes'])}"
 
-    return _Report(tasks, line, as_json, quiet).follow(work, jobs, (ConversionWarning,))
+    return _Report(tasks, line, as_json, quiet).follow(work, jobs, [("always", UserWarning)])
 
 
 @command.command(
@@ -344,25 +345,35 @@ def info(inputs: tuple[str, ...], as_json: bool) -> int:
         about = dataclasses.asdict(tacit.info(files.read(task.source)))
         return {name: value.hex() if isinstance(value, bytes) else value for name, value in about.items()}
 
-    def lines(record: Record) -> str:
-        shown = {name.replace("_", " "): value for name, value in record.items() if value not in (None, 0, "")}
-        return "".join(f"\n  {name:<15} {_shown(value)}" for name, value in shown.items())
-
-    return _Report(tasks, lines, as_json, quiet=False).follow(work, jobs=1)
+    return _Report(tasks, _fields, as_json, quiet=False).follow(work, jobs=1)
 
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model on standard output.")
-def models(as_json: bool) -> None:
-    """List the models, with their training cards."""
-    from tacit.weights import available_models, card
+def models(as_json: bool) -> int:
+    """List the models on this machine, with their training cards."""
+    from tacit import weights
 
-    for name in available_models():
-        about = dataclasses.asdict(card(name))
+    status = 0
+    for name in weights.available_models():
+        try:
+            model = weights.describe(weights.locate(name))
+        except TacitError as error:
+            click.echo(f"tacit: {error}", err=True)
+            status = EXIT_FAILED
+            continue
+        about = {
+            "path": str(model.path),
+            "architecture": model.architecture,
+            "bytes": model.size,
+            "variable_rate": model.variable_rate,
+            "weights_hash": model.decode_hash.hex(),
+        }
         if as_json:
-            click.echo(_json({"name": name, **about}))
+            click.echo(_json({"name": name, **about, "card": dict(model.card)}))
         else:
-            click.echo(name + "".join(f"\n  {key.replace('_', ' '):<15} {_shown(v)}" for key, v in about.items()))
+            click.echo(name + _fields(about | dict(model.card)))
+    return status
 
 
 @command.command(
@@ -445,14 +456,14 @@ class _Report:
         self._data_on_stdout = any(task.output == STDIO for task in tasks)
         self._bar: Any = None
 
-    def follow(self, work: Callable[[Task], Record], jobs: int, always_warn: Sequence[type[Warning]] = ()) -> int:
+    def follow(self, work: Callable[[Task], Record], jobs: int, filters: Sequence[Filter] = ()) -> int:
         """Run the batch and return the exit status."""
         if len(self._tasks) > 1 and not self._quiet and sys.stderr.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(total=len(self._tasks), unit="file", dynamic_ncols=True, leave=False)
         try:
-            summary = run(self._tasks, work, self._outcome, jobs=jobs, always_warn=always_warn)
+            summary = run(self._tasks, work, self._outcome, jobs=jobs, filters=filters)
         finally:
             if self._bar is not None:
                 self._bar.close()
@@ -522,5 +533,9 @@ def _bytes(size: Any) -> str:
     return f"{size} B" if size < 1000 else f"{size / 1000:.1f} kB" if size < 1e6 else f"{size / 1e6:.2f} MB"
 
 
-def _shown(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _fields(values: Mapping[str, object]) -> str:
+    """Names and values below each other; what is not there is left out."""
+    shown = {name.replace("_", " "): value for name, value in values.items() if value not in (None, "")}
+    return "".join(
+        f"\n  {name:<15} {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in shown.items()
+    )
