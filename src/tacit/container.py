@@ -504,6 +504,14 @@ def _take_front(stream: BinaryIO) -> bytearray:
 # Payloads
 
 
+def check_caption(caption: str) -> None:
+    """Raises: InvalidInput for a caption that a file may not hold, stored or not."""
+    try:
+        _pack_caption(caption)
+    except CorruptFile as error:
+        raise InvalidInput(str(error).removeprefix("chunk c: ")) from None
+
+
 def _pack_caption(caption: str) -> bytes:
     try:
         payload = caption.encode("utf-8")

@@ -1,19 +1,19 @@
 """Every error that tacit raises on purpose.
 
-    TacitError
-    ├── InvalidInput            an argument, image, caption or option that cannot be used
-    │   ├── ImageTooLarge       more pixels than the limit
-    │   └── TargetNotReached    no quality gives the size or fidelity that was asked for
-    ├── FileError
-    │   ├── CorruptFile         damaged or truncated
-    │   └── UnsupportedFile     not a .tacit file, or one that needs a newer tacit
-    ├── WeightsError
-    │   ├── UnknownModel        no weights of that name
-    │   ├── MissingWeights      a file needs weights that are not here
-    │   ├── CorruptWeights      a weights file that does not verify
-    │   └── NotExact            a network that cannot be proven exact, or a machine that is not
-    ├── MissingExtra            an optional dependency is not installed
-    └── PathError               a path that cannot be read or written
+TacitError
+├── InvalidInput            an argument, image, caption or option that cannot be used
+│   ├── ImageTooLarge       more pixels than the limit
+│   └── TargetNotReached    no quality gives the size or fidelity that was asked for
+├── FileError
+│   ├── CorruptFile         damaged or truncated
+│   └── UnsupportedFile     not a .tacit file, or one that needs a newer tacit
+├── WeightsError
+│   ├── UnknownModel        no weights of that name
+│   ├── MissingWeights      a file needs weights that are not here
+│   ├── CorruptWeights      a weights file that does not verify
+│   └── NotExact            a network that cannot be proven exact, or a machine that is not
+├── MissingExtra            an optional dependency is not installed
+└── PathError               a path that cannot be read or written
 """
 
 from __future__ import annotations

@@ -228,7 +228,9 @@ class FrozenChain(nn.Module):
         return FrozenChain(parsed, layers, Units(nothing, nothing))
 
 
-def freeze(net: nn.Sequential, inputs: Units, samples: Tensor, target: Target | None = None) -> tuple[FrozenChain, Tensor]:
+def freeze(
+    net: nn.Sequential, inputs: Units, samples: Tensor, target: Target | None = None
+) -> tuple[FrozenChain, Tensor]:
     """Freeze a float sequence of Conv2d (1x1, depthwise, dense stride 1), ConvTranspose2d (stride 2), Linear, ReLU and
     PixelShuffle(2).
 

@@ -45,9 +45,7 @@ class TextTokens:
     @staticmethod
     def empty(batch: int, width: int) -> TextTokens:
         """`batch` images without a caption, for an encoder of `width` channels; T is 1 and masked."""
-        return TextTokens(
-            torch.zeros(batch, 1, width), torch.zeros(batch, 1, dtype=torch.bool), torch.ones(batch, 1)
-        )
+        return TextTokens(torch.zeros(batch, 1, width), torch.zeros(batch, 1, dtype=torch.bool), torch.ones(batch, 1))
 
     @staticmethod
     def stack(captions: Sequence[TextTokens]) -> TextTokens:

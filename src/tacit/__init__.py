@@ -1,0 +1,82 @@
+"""tacit: text-adaptive compression of images.
+
+    data = tacit.encode("photo.jpg", "a red boat on a lake", quality=40)
+    image = tacit.decode(data)
+
+Names are loaded when they are first used, so that `import tacit` and `tacit.info` need no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tacit.errors import (
+    CorruptFile,
+    CorruptWeights,
+    FileError,
+    ImageTooLarge,
+    InvalidInput,
+    MissingExtra,
+    MissingWeights,
+    NotExact,
+    PathError,
+    TacitError,
+    TargetNotReached,
+    UnknownModel,
+    UnsupportedFile,
+    WeightsError,
+)
+
+if TYPE_CHECKING:
+    from tacit.codec import Codec, EncodeResult, decode, encode
+    from tacit.info import FileInfo, info
+    from tacit.weights import available_models
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Codec": "tacit.codec",
+    "EncodeResult": "tacit.codec",
+    "FileInfo": "tacit.info",
+    "available_models": "tacit.weights",
+    "decode": "tacit.codec",
+    "encode": "tacit.codec",
+    "info": "tacit.info",
+}
+
+__all__ = [
+    "Codec",
+    "CorruptFile",
+    "CorruptWeights",
+    "EncodeResult",
+    "FileError",
+    "FileInfo",
+    "ImageTooLarge",
+    "InvalidInput",
+    "MissingExtra",
+    "MissingWeights",
+    "NotExact",
+    "PathError",
+    "TacitError",
+    "TargetNotReached",
+    "UnknownModel",
+    "UnsupportedFile",
+    "WeightsError",
+    "available_models",
+    "decode",
+    "encode",
+    "info",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tacit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,687 @@
+"""The codec: an image and its caption to the bytes of a `.tacit` file, and back.
+
+    encode: image ─► tiles ─► analysis (text injected) ─► y ─► entropy model, region by region ─► container
+    decode: container ─► entropy model, region by region ─► latents ─► synthesis, tile by tile ─► image
+
+Decoding imports no text encoder, tokenizer or caption code.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tacit import container, weights
+from tacit import image as images
+from tacit.container import MAX_PIXELS, Container, Header, Region, region_grid
+from tacit.errors import CorruptFile, InvalidInput, PathError, TargetNotReached
+from tacit.image import ImageSource, Photo
+from tacit.models.coding import ARCHITECTURES, LATENT_STEP, CodingModel
+from tacit.text.tokens import TextTokens
+
+if TYPE_CHECKING:
+    from tacit.text.encoders import TextEncoder
+
+FileSource = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
+Box = tuple[int, int, int, int]
+
+DEFAULT_QUALITY = 50.0
+BATCH_PIXELS = 2 << 20  # regions of one shape are coded together up to this many pixels
+SIZE_TOLERANCE = 0.005  # a size target is met by at most this much less
+PSNR_TOLERANCE = 0.02  # dB above a PSNR target that end the search
+
+
+@dataclass(frozen=True)
+class EncodeResult:
+    """What encoding made. quality: the one used, None for fixed-rate weights; bpp: bits of the whole file per pixel;
+    psnr: dB of the decoded image, where the target was a PSNR; caption: the one used."""
+
+    data: bytes
+    width: int
+    height: int
+    quality: float | None
+    bpp: float
+    psnr: float | None
+    caption: str | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an encoding shall reach: at most one of a quality 0..100, a size in bytes, bits per pixel, a PSNR in dB."""
+
+    quality: float | None = None
+    size: int | None = None
+    bpp: float | None = None
+    psnr: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [n for n in ("quality", "size", "bpp", "psnr") if getattr(self, n) is not None]
+        if len(given) > 1:
+            raise InvalidInput(f"one of quality, size, bpp and psnr can be asked for, not {' and '.join(given)}")
+        if self.quality is not None and not 0 <= self.quality <= 100:
+            raise InvalidInput(f"quality {self.quality}: 0 to 100 are possible")
+        for name in given:
+            if name != "quality" and not 0 < getattr(self, name) < math.inf:
+                raise InvalidInput(f"{name} {getattr(self, name)}: a positive number is needed")
+
+
+class DamageWarning(UserWarning):
+    """A part of a file was damaged and left out; only when salvaging."""
+
+
+class Codec:
+    """Encodes and decodes with one model, kept loaded.
+
+    model: a name or the path of a weights file; decoding takes whatever weights a file names. device: of the
+    computation. threads: for the work of this codec (None: torch's own setting). precision: of the transforms, "fp32",
+    "bf16", or "auto": bf16 where the processor has it. text_encoder: instead of the model's own.
+
+    Raises: UnknownModel, CorruptWeights, InvalidInput.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = weights.DEFAULT,
+        *,
+        device: torch.device | str = "cpu",
+        threads: int | None = None,
+        precision: str = "auto",
+        text_encoder: TextEncoder | None = None,
+    ) -> None:
+        try:
+            self.device = torch.device(device)
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise InvalidInput(f"device {device}: {str(error).splitlines()[0]}") from error
+        if threads is not None and threads < 1:
+            raise InvalidInput(f"threads {threads}: at least 1 is needed")
+        self.threads = threads
+        self.precision = _precision(precision, self.device)
+        self.path = weights.locate(model)
+        self._text_encoder = text_encoder
+        self._models: dict[Path, CodingModel] = {}
+        self._lock = threading.Lock()
+
+    # -- encoding -------------------------------------------------------------------------------------------------
+
+    def encode(
+        self,
+        image: ImageSource,
+        caption: str | None = None,
+        quality: float | None = None,
+        *,
+        size: int | None = None,
+        bpp: float | None = None,
+        psnr: float | None = None,
+        store_caption: bool = False,
+        keep_metadata: bool = True,
+    ) -> bytes:
+        """The bytes of a `.tacit` file.
+
+        image: a Pillow image, an array [H, W(, 1..4)], a tensor [3, H, W], a path, bytes or a binary file. caption: what
+        the picture shows; it guides the encoder. quality: 0..100, 50 if no target is given; or one target: size (bytes
+        of the whole file, at most), bpp (bits per pixel, at most), psnr (dB, at least). store_caption: put the caption
+        into the file. keep_metadata: keep ICC, EXIF and XMP.
+
+        Raises: InvalidInput (TargetNotReached, ImageTooLarge), PathError, WeightsError, MissingExtra.
+        """
+        return self.encode_result(
+            image,
+            caption,
+            quality,
+            size=size,
+            bpp=bpp,
+            psnr=psnr,
+            store_caption=store_caption,
+            keep_metadata=keep_metadata,
+        ).data
+
+    def encode_result(
+        self,
+        image: ImageSource,
+        caption: str | None = None,
+        quality: float | None = None,
+        *,
+        size: int | None = None,
+        bpp: float | None = None,
+        psnr: float | None = None,
+        store_caption: bool = False,
+        keep_metadata: bool = True,
+    ) -> EncodeResult:
+        """As `encode`, with what was reached."""
+        target = Target(quality, size, bpp, psnr)
+        photo = images.load(image)
+        with self._threads():
+            model = self._model(self.path)
+            target = _allowed(target, model)
+            job = _Job(self, model, photo, caption, store_caption, keep_metadata)
+            return job.result(job.search(target))
+
+    def encode_batch(
+        self,
+        sources: Sequence[ImageSource],
+        captions: Sequence[str | None] | None = None,
+        quality: float | None = None,
+        *,
+        store_caption: bool = False,
+        keep_metadata: bool = True,
+    ) -> list[bytes]:
+        """Several images at one quality; those of equal shape run through the model together.
+
+        The files are those that `encode` makes, but for float noise in the transforms.
+        """
+        captions = [None] * len(sources) if captions is None else captions
+        if len(captions) != len(sources):
+            raise InvalidInput(f"{len(captions)} captions for {len(sources)} images")
+        photos = [images.load(s) for s in sources]
+        with self._threads():
+            model = self._model(self.path)
+            chosen = _allowed(Target(quality), model).quality
+            jobs = [
+                _Job(self, model, photo, caption, store_caption, keep_metadata)
+                for photo, caption in zip(photos, captions, strict=True)
+            ]
+            streams: list[list[bytes]] = [[b""] * len(job.regions) for job in jobs]
+            for batch in _equal_shapes(jobs, model):
+                tiles = torch.cat([jobs[j].tile(jobs[j].regions[r])[0] for j, r in batch])
+                tokens = TextTokens.stack([jobs[j].tokens for j, _ in batch])
+                inner = [jobs[j].tile_inside(jobs[j].regions[r]) for j, r in batch]
+                y = model.analyse(tiles, tokens.to(self.device))
+                y = torch.stack([y[i][:, rows, columns] for i, (rows, columns) in enumerate(inner)])
+                coded, _ = model.compress(y, jobs[batch[0][0]].header(chosen).quality)
+                for (j, r), stream in zip(batch, coded, strict=True):
+                    streams[j][r] = stream
+            return [job.file(chosen, s) for job, s in zip(jobs, streams, strict=True)]
+
+    # -- decoding -------------------------------------------------------------------------------------------------
+
+    def decode(
+        self,
+        data: FileSource,
+        *,
+        box: Box | None = None,
+        salvage: bool = False,
+        max_pixels: int | None = MAX_PIXELS,
+    ) -> Image.Image:
+        """The image of a `.tacit` file, as Pillow image with its metadata in `info`.
+
+        data: bytes, a path or a binary file. box: (left, top, right, bottom) in pixels, decoded without the rest.
+        salvage: leave damaged parts out, with a DamageWarning for each, instead of raising; lost regions are grey, lost
+        alpha opaque. max_pixels: limit on width x height, None for none.
+
+        Raises: CorruptFile, UnsupportedFile, MissingWeights, ImageTooLarge, InvalidInput, PathError.
+        """
+        parsed = container.read(read_bytes(data), salvage=salvage, max_pixels=max_pixels)
+        with self._threads():
+            return self._decode([parsed], box, salvage)[0]
+
+    def decode_batch(self, files: Sequence[FileSource], *, max_pixels: int | None = MAX_PIXELS) -> list[Image.Image]:
+        """Several files; regions of equal shape run through the model together."""
+        parsed = [container.read(read_bytes(f), max_pixels=max_pixels) for f in files]
+        with self._threads():
+            return self._decode(parsed, None, False)
+
+    def latents(self, data: FileSource) -> Tensor:
+        """The decoded integers of a whole file: y in sixteenths of a step, [M, h, w] int16. Equal on every machine."""
+        parsed = container.read(read_bytes(data))
+        with self._threads():
+            model = self._for_file(parsed.header)
+            picture = _Picture(parsed, model, None)
+            self._fill([picture], model, salvage=False)
+            return picture.latents
+
+    def _decode(self, files: Sequence[Container], box: Box | None, salvage: bool) -> list[Image.Image]:
+        pictures = [_Picture(file, self._for_file(file.header), box) for file in files]
+        for model in {id(p.model): p.model for p in pictures}.values():
+            self._fill([p for p in pictures if p.model is model], model, salvage)
+        for picture in pictures:
+            for line in (*picture.file.damage, *picture.damage):
+                warnings.warn(DamageWarning(line), stacklevel=4)
+        return [images.to_pil(p.photo(self.device)) for p in pictures]
+
+    def _fill(self, pictures: Sequence[_Picture], model: CodingModel, salvage: bool) -> None:
+        """Decode the regions that the pictures need into their latents."""
+        groups: dict[tuple[int, int, float | None], list[tuple[_Picture, int]]] = {}
+        for picture in pictures:
+            for index in picture.needed:
+                if picture.file.regions[index] is not None:
+                    key = (*picture.size(picture.regions[index]), picture.file.header.quality)
+                    groups.setdefault(key, []).append((picture, index))
+        for (height, width, quality), members in groups.items():
+            step = max(1, BATCH_PIXELS // (height * width * LATENT_STEP**2))
+            for start in range(0, len(members), step):
+                part = members[start : start + step]
+                streams = [p.file.regions[i] or b"" for p, i in part]
+                try:
+                    found = model.decompress(streams, height, width, quality).cpu()
+                except CorruptFile:
+                    found = None  # one of them; find out which
+                for n, (picture, index) in enumerate(part):
+                    try:
+                        latents = (
+                            found[n] if found is not None else model.decompress([streams[n]], height, width, quality)[0]
+                        )
+                    except CorruptFile as error:
+                        if not salvage:
+                            raise CorruptFile(f"chunk R {index}: {error}") from error
+                        picture.damage.append(f"chunk R {index}: {error}")
+                    else:
+                        picture.put(picture.regions[index], latents.cpu())
+
+    # -- parts ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """torch's thread count is global: set it for the work and put it back."""
+        before = torch.get_num_threads()
+        if self.threads is not None and self.threads != before:
+            torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            if torch.get_num_threads() != before:
+                torch.set_num_threads(before)
+
+    def _model(self, path: Path) -> CodingModel:
+        with self._lock:
+            if path not in self._models:
+                self._models[path] = weights.load(path, self.device, self.precision)
+            return self._models[path]
+
+    def _for_file(self, header: Header) -> CodingModel:
+        if weights.describe(self.path).decode_hash == header.weights_hash:
+            return self._model(self.path)
+        return self._model(weights.for_file(header.weights_hash, header.model_id).path)
+
+    def _tokens(self, model: CodingModel, caption: str | None) -> TextTokens:
+        if caption is None and self._text_encoder is None and not model.published:
+            return TextTokens.empty(1, model.config.text_width)
+        if self._text_encoder is None:
+            from tacit.text.encoders import load_encoder
+
+            self._text_encoder = load_encoder(model.text_encoder)
+        tokens = self._text_encoder([caption])
+        if tokens.embeddings.shape[2] != model.config.text_width:
+            raise InvalidInput(
+                f"text encoder gives {tokens.embeddings.shape[2]} channels, the model takes {model.config.text_width}"
+            )
+        return tokens
+
+
+class _Job:
+    """One image on its way to a file."""
+
+    def __init__(
+        self, codec: Codec, model: CodingModel, photo: Photo, caption: str | None, store_caption: bool, metadata: bool
+    ) -> None:
+        caption = caption.strip() or None if caption is not None else None
+        self.codec, self.model, self.photo, self.caption = codec, model, photo, caption
+        kept = photo.metadata if metadata else container.Metadata()
+        self.metadata = replace(kept, caption=caption if store_caption else None)
+        self.alpha = None if photo.alpha is None else images.encode_alpha(photo.alpha)
+        self.regions = region_grid(photo.width, photo.height)
+        if caption is not None:
+            container.check_caption(caption)
+        self.tokens = codec._tokens(model, caption)
+        self.about = weights.describe(codec.path)
+        self._y: list[Tensor] | None = None
+
+    @property
+    def pixels(self) -> int:
+        return self.photo.width * self.photo.height
+
+    def header(self, quality: float | None) -> Header:
+        identifier = ARCHITECTURES[self.about.architecture][0]
+        return Header(
+            width=self.photo.width,
+            height=self.photo.height,
+            color=self.photo.pixels.shape[2] == 3,
+            alpha=self.alpha is not None,
+            quality=quality,
+            model_id=identifier,
+            weights_hash=self.about.decode_hash,
+        )
+
+    def _edges(self, region: Region) -> tuple[int, int, int, int]:
+        """The region with what its latents depend on: left, top, right, bottom."""
+        reach = -(-self.model.analysis_reach // self.model.multiple) * self.model.multiple
+        return (
+            max(0, region.left - reach),
+            max(0, region.top - reach),
+            min(self.photo.width, region.left + region.width + reach),
+            min(self.photo.height, region.top + region.height + reach),
+        )
+
+    def tile(self, region: Region) -> tuple[Tensor, tuple[int, int]]:
+        """The region's pixels with its surroundings [1, 3, h, w], padded, and the tile's place."""
+        left, top, right, bottom = self._edges(region)
+        cut = np.ascontiguousarray(self.photo.pixels[top:bottom, left:right])
+        x = torch.from_numpy(cut).to(self.codec.device).permute(2, 0, 1)[None].float() / 255
+        return self.model.pad(x.expand(-1, 3, -1, -1)), (left, top)
+
+    def tile_inside(self, region: Region) -> tuple[slice, slice]:
+        """Rows and columns of the tile's latents that are the region's."""
+        left, top, _, _ = self._edges(region)
+        row, column = (region.top - top) // LATENT_STEP, (region.left - left) // LATENT_STEP
+        return (
+            slice(row, row + self.model.latent_size(region.height)),
+            slice(column, column + self.model.latent_size(region.width)),
+        )
+
+    def analyse(self, region: Region) -> Tensor:
+        """y of a region [1, M, h, w], before the gain. Tiles overlap by what the network reaches, so that no seam is
+        in the latents; only the Extractor's words see the tile alone."""
+        x, _ = self.tile(region)
+        rows, columns = self.tile_inside(region)
+        return self.model.analyse(x, self.tokens.to(self.codec.device))[:, :, rows, columns]
+
+    def analysed(self, region: int) -> Tensor:
+        """y of a region, kept for the search: large images in half precision."""
+        if self._y is None:
+            kept = torch.float16 if self.pixels > 8 * BATCH_PIXELS else torch.float32
+            self._y = [self.analyse(r).to(kept) for r in self.regions]
+        return self._y[region].float()
+
+    def streams(self, quality: float | None) -> list[bytes]:
+        """The coded regions; with nothing kept, each region is analysed and let go."""
+        quality = self.header(quality).quality
+        coded = []
+        for index, region in enumerate(self.regions):
+            y = self.analyse(region) if self._y is None else self.analysed(index)
+            coded.append(self.model.compress(y, quality)[0][0])
+        return coded
+
+    def file(self, quality: float | None, streams: Sequence[bytes]) -> bytes:
+        return container.write(self.header(quality), self.metadata, self.alpha, streams)
+
+    def result(self, found: tuple[float | None, bytes, float | None]) -> EncodeResult:
+        quality, data, psnr = found
+        used = self.header(quality).quality
+        return EncodeResult(
+            data, self.photo.width, self.photo.height, used, 8 * len(data) / self.pixels, psnr, self.caption
+        )
+
+    def psnr(self, data: bytes) -> float:
+        """Of the colours as decoded, in dB."""
+        picture = _Picture(container.read(data, max_pixels=None), self.model, None)
+        self.codec._fill([picture], self.model, salvage=False)
+        decoded = picture.photo(self.codec.device).pixels
+        error = 0.0
+        for top in range(0, self.photo.height, 1024):
+            rows = slice(top, top + 1024)
+            difference = decoded[rows].astype(np.int32) - self.photo.pixels[rows]
+            error += float(np.square(difference).sum(dtype=np.int64))
+        return 10 * math.log10(255**2 / max(error / self.photo.pixels.size, 1e-10))
+
+    # -- targets --------------------------------------------------------------------------------------------------
+
+    def search(self, target: Target) -> tuple[float | None, bytes, float | None]:
+        """The quality, the file, and its PSNR where that was asked for."""
+        if target.size is None and target.bpp is None and target.psnr is None:
+            return target.quality, self.file(target.quality, self.streams(target.quality)), None
+        self.analysed(0)  # once, for every quality that is tried
+        if target.psnr is not None:
+            return self._search_psnr(target.psnr)
+        limit = target.size if target.size is not None else math.floor(target.bpp * self.pixels / 8)  # type: ignore[operator]
+        return self._search_size(limit)
+
+    def _search_size(self, limit: int) -> tuple[float, bytes, None]:
+        """The highest quality whose file has at most `limit` bytes."""
+        files: dict[float, bytes] = {}
+
+        def size(quality: float) -> float:
+            files[quality] = self.file(quality, self.streams(quality))
+            return math.log(len(files[quality]))
+
+        quality = _solve(size, math.log(limit), math.log(1 - SIZE_TOLERANCE), 0.0)
+        if quality is None:
+            raise TargetNotReached(
+                f"a file of {limit} bytes ({8 * limit / self.pixels:.4g} bpp) cannot be reached: "
+                f"the lowest quality takes {len(files[0.0])} bytes"
+            )
+        return quality, files[quality], None
+
+    def _search_psnr(self, goal: float) -> tuple[float, bytes, float]:
+        """The lowest quality whose decoded image reaches `goal` dB."""
+        files: dict[float, tuple[bytes, float]] = {}
+
+        def shortfall(quality: float) -> float:
+            """Falls with 100 - quality, as `_solve` wants it to."""
+            data = self.file(100 - quality, self.streams(100 - quality))
+            files[quality] = data, self.psnr(data)
+            return -files[quality][1]
+
+        found = _solve(shortfall, -goal, -PSNR_TOLERANCE, 0.0)
+        if found is None:
+            raise TargetNotReached(
+                f"a PSNR of {goal:g} dB cannot be reached: the highest quality gives {files[0.0][1]:.2f} dB"
+            )
+        return 100 - found, *files[found]
+
+
+def _solve(value: Callable[[float], float], limit: float, below: float, start: float) -> float | None:
+    """The largest x of 0..100, in hundredths, with value(x) <= limit, for a rising `value`; None if value(0) exceeds it.
+
+    Stops early at a value within `below` (negative) of the limit. Regula falsi, with bisection where it stalls.
+    """
+    low, high = start, 100.0
+    at_low = value(low)
+    if at_low > limit:
+        return None
+    at_high = value(high)
+    if at_high <= limit:
+        return high
+    for attempt in range(16):
+        if at_low >= limit + below or high - low < 0.015:
+            break
+        part = (limit + below / 2 - at_low) / (at_high - at_low) if attempt % 3 < 2 and at_high > at_low else 0.5
+        x = round(low + min(max(part, 0.02), 0.98) * (high - low), 2)
+        if x in (low, high):
+            x = round((low + high) / 2, 2)
+            if x in (low, high):
+                break
+        at_x = value(x)
+        if at_x <= limit:
+            low, at_low = x, at_x
+        else:
+            high, at_high = x, at_x
+    return low
+
+
+class _Picture:
+    """One file on its way to an image. `latents` [M, h, w] covers the regions that are needed, from `origin` on."""
+
+    def __init__(self, file: Container, model: CodingModel, box: Box | None) -> None:
+        self.file, self.model = file, model
+        self.header = file.header
+        self.regions = region_grid(self.header.width, self.header.height)
+        self.box = _checked_box(box, self.header)
+        self.damage: list[str] = []
+        reach = model.synthesis_reach * LATENT_STEP
+        left, top, right, bottom = self.box
+        self.needed = [
+            i
+            for i, r in enumerate(self.regions)
+            if r.left < right + reach
+            and r.top < bottom + reach
+            and r.left + r.width > left - reach
+            and r.top + r.height > top - reach
+        ]
+        first, last = self.regions[self.needed[0]], self.regions[self.needed[-1]]
+        self.origin = first.top // LATENT_STEP, first.left // LATENT_STEP
+        height = last.top // LATENT_STEP + self.size(last)[0] - self.origin[0]
+        width = last.left // LATENT_STEP + self.size(last)[1] - self.origin[1]
+        self.latents = torch.zeros(model.config.latent, height, width, dtype=torch.int16)
+
+    def size(self, region: Region) -> tuple[int, int]:
+        """Height and width of a region's latents."""
+        return self.model.latent_size(region.height), self.model.latent_size(region.width)
+
+    def put(self, region: Region, latents: Tensor) -> None:
+        row = region.top // LATENT_STEP - self.origin[0]
+        column = region.left // LATENT_STEP - self.origin[1]
+        self.latents[:, row : row + latents.shape[1], column : column + latents.shape[2]] = latents
+
+    def photo(self, device: torch.device) -> Photo:
+        """Synthesise the box, in tiles with a halo of latents, so that no seam shows."""
+        left, top, right, bottom = self.box
+        channels = 3 if self.header.color else 1
+        pixels = np.empty((bottom - top, right - left, channels), dtype=np.uint8)
+        step = container.REGION
+        for tile_top in range(top, bottom, step):
+            for tile_left in range(left, right, step):
+                tile_bottom, tile_right = min(tile_top + step, bottom), min(tile_left + step, right)
+                part = self._tile(tile_left, tile_top, tile_right, tile_bottom, device)
+                pixels[tile_top - top : tile_bottom - top, tile_left - left : tile_right - left] = part
+        alpha = None
+        if self.header.alpha:
+            if self.file.alpha is None:
+                alpha = np.full((bottom - top, right - left), 255, dtype=np.uint8)
+            else:
+                whole = images.decode_alpha(self.file.alpha, self.header.width, self.header.height)
+                alpha = np.ascontiguousarray(whole[top:bottom, left:right])
+        return Photo(pixels, alpha, self.file.metadata)
+
+    def _tile(self, left: int, top: int, right: int, bottom: int, device: torch.device) -> np.ndarray:
+        """[bottom - top, right - left, 3 or 1] uint8."""
+        reach, (row, column) = self.model.synthesis_reach, self.origin
+        _, rows, columns = self.latents.shape
+        first_row = max(0, top // LATENT_STEP - reach - row)
+        last_row = min(rows, -(-bottom // LATENT_STEP) + reach - row)
+        first_column = max(0, left // LATENT_STEP - reach - column)
+        last_column = min(columns, -(-right // LATENT_STEP) + reach - column)
+        part = self.latents[:, first_row:last_row, first_column:last_column].to(device)
+        x = self.model.synthesise(part[None], self.header.quality)[0]
+        y0, x0 = top - (first_row + row) * LATENT_STEP, left - (first_column + column) * LATENT_STEP
+        x = x[:, y0 : y0 + bottom - top, x0 : x0 + right - left]
+        if not self.header.color:
+            x = x.mean(dim=0, keepdim=True)
+        return x.mul(255).round_().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+def _equal_shapes(jobs: Sequence[_Job], model: CodingModel) -> Iterator[list[tuple[int, int]]]:
+    """(job, region) pairs whose padded tiles and regions have equal shapes, in batches of bounded size."""
+    groups: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for j, job in enumerate(jobs):
+        for r, region in enumerate(job.regions):
+            left, top, right, bottom = job._edges(region)
+            key = (
+                model.latent_size(right - left),
+                model.latent_size(bottom - top),
+                model.latent_size(region.width),
+                model.latent_size(region.height),
+            )
+            groups.setdefault(key, []).append((j, r))
+    for key, members in groups.items():
+        step = max(1, BATCH_PIXELS // (key[0] * key[1] * LATENT_STEP**2))
+        for start in range(0, len(members), step):
+            yield members[start : start + step]
+
+
+def _allowed(target: Target, model: CodingModel) -> Target:
+    """The target with the default filled in; fixed-rate weights take none."""
+    asked = target != Target()
+    if not model.variable_rate:
+        if asked:
+            raise InvalidInput("these weights have one fixed rate: quality, size, bpp and psnr cannot be asked of them")
+        return target
+    return target if asked else Target(quality=DEFAULT_QUALITY)
+
+
+def _checked_box(box: Box | None, header: Header) -> Box:
+    if box is None:
+        return 0, 0, header.width, header.height
+    left, top, right, bottom = box
+    if not (0 <= left < right <= header.width and 0 <= top < bottom <= header.height):
+        raise InvalidInput(f"box {box}: not inside the image of {header.width}x{header.height} pixels")
+    return box
+
+
+def _precision(name: str, device: torch.device) -> torch.dtype:
+    known = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    if name in known:
+        return known[name]
+    if name != "auto":
+        raise InvalidInput(f"precision {name!r}: fp32, bf16 or auto are possible")
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    # elsewhere bf16 is emulated, and slow
+    fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def read_bytes(source: FileSource) -> bytes | bytearray | memoryview:
+    """The bytes of a file given as bytes, a path or a binary file.
+
+    Raises: PathError, InvalidInput.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return source
+    if isinstance(source, str | os.PathLike):
+        try:
+            return Path(source).read_bytes()
+        except OSError as error:
+            raise PathError(f"{os.fspath(source)}: {error.strerror or error}") from error
+    if isinstance(source, io.IOBase) or hasattr(source, "read"):
+        data = source.read()
+        if isinstance(data, bytes | bytearray | memoryview):
+            return data
+    raise InvalidInput(f"{type(source).__name__}: bytes, a path or a binary file are needed")
+
+
+@lru_cache(maxsize=4)
+def _shared(model: str | os.PathLike[str]) -> Codec:
+    return Codec(model)
+
+
+def encode(
+    image: ImageSource,
+    caption: str | None = None,
+    quality: float | None = None,
+    *,
+    model: str | os.PathLike[str] = weights.DEFAULT,
+    size: int | None = None,
+    bpp: float | None = None,
+    psnr: float | None = None,
+    store_caption: bool = False,
+    keep_metadata: bool = True,
+) -> bytes:
+    """`Codec(model).encode(...)`, with the codec kept for the next call."""
+    return _shared(model).encode(
+        image,
+        caption,
+        quality,
+        size=size,
+        bpp=bpp,
+        psnr=psnr,
+        store_caption=store_caption,
+        keep_metadata=keep_metadata,
+    )
+
+
+def decode(
+    data: FileSource,
+    *,
+    box: Box | None = None,
+    salvage: bool = False,
+    max_pixels: int | None = MAX_PIXELS,
+) -> Image.Image:
+    """`Codec().decode(...)`: the weights are those that the file names."""
+    return _shared(weights.DEFAULT).decode(data, box=box, salvage=salvage, max_pixels=max_pixels)
+
+
+__all__ = ["Codec", "DamageWarning", "EncodeResult", "decode", "encode", "read_bytes"]

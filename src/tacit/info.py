@@ -1,0 +1,71 @@
+"""What a `.tacit` file says of itself, read without torch and without its pixels."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from tacit import container, weights
+from tacit.errors import PathError
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What `tacit info` prints.
+
+    mode: as in Pillow; quality: 0..100, None for fixed-rate weights; model: the name of the weights on this machine
+    that decode the file, None if there are none; weights_hash: hexadecimal; sizes in bytes, framing included; bpp: bits
+    of the whole file per pixel.
+    """
+
+    format_version: int
+    width: int
+    height: int
+    mode: str
+    quality: float | None
+    model: str | None
+    weights_hash: str
+    bytes: int
+    bpp: float
+    regions: int
+    caption: str | None
+    alpha_bytes: int
+    icc_bytes: int
+    exif_bytes: int
+    xmp_bytes: int
+
+
+def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO) -> FileInfo:
+    """Read the header and metadata of a file given as bytes, a path or a binary file.
+
+    Raises: CorruptFile, UnsupportedFile, PathError.
+    """
+    if isinstance(source, str | os.PathLike):
+        try:
+            with open(source, "rb") as stream:
+                return info(stream)
+        except OSError as error:
+            if isinstance(error, PathError):
+                raise
+            raise PathError(f"{os.fspath(source)}: {error.strerror or error}") from error
+    header, metadata, sizes = container.read_header(source)
+    found = weights.by_hash(header.weights_hash)
+    total = sum(sizes.values())
+    return FileInfo(
+        format_version=container.VERSION,
+        width=header.width,
+        height=header.height,
+        mode=("RGB" if header.color else "L") + ("A" if header.alpha else ""),
+        quality=header.quality,
+        model=None if found is None else found.name,
+        weights_hash=header.weights_hash.hex(),
+        bytes=total,
+        bpp=8 * total / (header.width * header.height),
+        regions=len(container.region_grid(header.width, header.height)),
+        caption=metadata.caption,
+        alpha_bytes=sizes["alpha"],
+        icc_bytes=sizes["icc"],
+        exif_bytes=sizes["exif"],
+        xmp_bytes=sizes["xmp"],
+    )

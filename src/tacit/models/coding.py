@@ -1,0 +1,129 @@
+"""A model as the codec runs it: float transforms, integer entropy model. Nothing here trains.
+
+Sizes: y has one position for 16x16 pixels of the padded region, so its size follows from the region's alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tacit.models.frozen import Y_UNIT, FrozenEntropy
+from tacit.models.model import SmallConfig, SmallModel
+from tacit.models.taco import TacoConfig, TacoModel
+from tacit.text.tokens import TextTokens
+
+LATENT_STEP = 16  # pixels per latent, in every architecture of format version 1
+
+# Architecture -> (the number that stands in files, configuration, float model). Numbers are never reused.
+ARCHITECTURES: dict[str, tuple[int, type[Any], type[Any]]] = {
+    "tacit-s": (1, SmallConfig, SmallModel),
+    "taco": (2, TacoConfig, TacoModel),
+}
+
+FLOAT_PARTS = ("analysis", "synthesis", "hyper_analysis", "gain", "inverse_gain")
+
+
+class CodingModel(nn.Module):
+    """Transforms of a float model, and its frozen entropy model.
+
+    precision: of the transforms' arithmetic; the entropy model is exact in any case.
+    """
+
+    def __init__(self, float_model: Any, entropy: FrozenEntropy, precision: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.config = float_model.config
+        self.float_model = float_model
+        self.entropy = entropy
+        self.precision = precision
+        for part in ("analysis", "synthesis"):
+            getattr(float_model, part).to(precision)
+        self.eval().requires_grad_(False)
+
+    @property
+    def text_encoder(self) -> str:
+        """Name of the text encoder that its words come from."""
+        return str(self.config.text_encoder)
+
+    @property
+    def published(self) -> bool:
+        """Whether the network is the published one: its regions are padded with zeros to whole hyper-latents, and an image
+        without a caption is encoded with the empty one."""
+        return bool(getattr(self.config, "published", False))
+
+    @property
+    def variable_rate(self) -> bool:
+        """Whether a quality means anything."""
+        return bool(self.config.knots)
+
+    @property
+    def multiple(self) -> int:
+        """Regions are padded to a multiple of this many pixels."""
+        return 64 if self.published else LATENT_STEP
+
+    @property
+    def analysis_reach(self) -> int:
+        """Pixels around a tile that its latents depend on, rounded up to whole latents."""
+        return -(-int(self.float_model.analysis.reach) // LATENT_STEP) * LATENT_STEP
+
+    @property
+    def synthesis_reach(self) -> int:
+        """Latents around a tile that its pixels depend on."""
+        return int(self.float_model.synthesis.reach)
+
+    def latent_size(self, pixels: int) -> int:
+        """Latents along a side of so many pixels."""
+        return -(-pixels // self.multiple) * self.multiple // LATENT_STEP
+
+    def pad(self, x: Tensor) -> Tensor:
+        """x [B, 3, H, W] -> H and W multiples of `multiple`: repeating the border, or with the zeros of the published
+        network."""
+        extra = (0, -x.shape[3] % self.multiple, 0, -x.shape[2] % self.multiple)
+        return F.pad(x, extra) if self.published else F.pad(x, extra, mode="replicate")
+
+    def analyse(self, x: Tensor, tokens: TextTokens) -> Tensor:
+        """x [B, 3, H, W] in [0, 1], padded; tokens of B captions -> y [B, M, H/16, W/16] float32, before the gain."""
+        words = TextTokens(tokens.embeddings.to(self.precision), tokens.mask, tokens.weights.to(self.precision))
+        with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
+            return self.float_model.analysis(x.to(self.precision), words).float()  # type: ignore[no-any-return]
+
+    def _gain(self, name: str, quality: float | None, device: torch.device) -> Tensor:
+        if quality is None or not self.variable_rate:
+            return torch.ones(1, 1, 1, device=device)
+        values: Tensor = getattr(self.float_model, name)(torch.tensor([quality], device=device))
+        return values[0][:, None, None]
+
+    def _hundredths(self, quality: float | None) -> int:
+        return 0 if quality is None else round(quality * 100)
+
+    def _scaled(self, y: Tensor, quality: float | None) -> tuple[Tensor, Tensor]:
+        """y times the gain, and its hyper-latents."""
+        scaled = y * self._gain("gain", quality, y.device)
+        extra = (0, -y.shape[3] % 4, 0, -y.shape[2] % 4)
+        padded = F.pad(scaled, extra, mode="replicate") if any(extra) else scaled
+        with torch.autocast(y.device.type, enabled=False):
+            return scaled, self.float_model.hyper_latents(padded).float()
+
+    @torch.inference_mode()
+    def compress(self, y: Tensor, quality: float | None) -> tuple[list[bytes], Tensor]:
+        """y [B, M, h, w] before the gain -> each image's bytes, and y in sixteenths of a step, int16."""
+        scaled, z = self._scaled(y, quality)
+        return self.entropy.compress(scaled, z, self._hundredths(quality))
+
+    @torch.inference_mode()
+    def decompress(self, streams: list[bytes], height: int, width: int, quality: float | None) -> Tensor:
+        """Bytes of regions of height x width latents -> y in sixteenths of a step [B, M, height, width], int16."""
+        return self.entropy.decompress(streams, height, width, self._hundredths(quality))
+
+    @torch.inference_mode()
+    def synthesise(self, latents: Tensor, quality: float | None) -> Tensor:
+        """latents [B, M, h, w] int16 -> x [B, 3, 16 h, 16 w] in [0, 1], clamped."""
+        y = latents.float() / Y_UNIT * self._gain("inverse_gain", quality, latents.device)
+        qualities = torch.full((y.shape[0],), 50.0 if quality is None else quality, device=y.device)
+        with torch.autocast(y.device.type, enabled=False):
+            y = y.to(self.precision).contiguous(memory_format=torch.channels_last)
+            x: Tensor = self.float_model.synthesis(y, qualities).float()
+        return x.clamp_(0, 1)

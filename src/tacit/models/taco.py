@@ -1,0 +1,406 @@
+"""The published TACO network, and the import of state dicts that its authors' code saved.
+
+Shapes: x [B, 3, H, W] in [0, 1]; y [B, M, H/16, W/16]; z [B, N, H/64, W/64]; quality [B] in 0..100, without effect
+where the rate is fixed. Source: TACO, ICML 2024, arXiv 2403.02944, on ELIC, CVPR 2022.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tacit.errors import CorruptWeights, PathError
+from tacit.exact import Target
+from tacit.models.attention import Extractor, Injector
+from tacit.models.elic import AttentionBlock, Bottleneck, downsample, upsample
+from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
+from tacit.models.layers import QualityScale
+from tacit.models.model import SCALE_LEVELS, Forward, gaussian_likelihood, lower_bound, round_through
+from tacit.models.prior import FactorizedPrior
+from tacit.text.tokens import TextTokens
+
+SCALE_UNIT = 4096  # frozen networks give sigma in units of 1 / 4096
+
+
+@dataclass(frozen=True)
+class TacoConfig:
+    """Sizes of `taco`; stored in the weights file, so that loading needs nothing else.
+
+    multiple: images are padded to a multiple of so many pixels. knots: 0 is a fixed rate; otherwise the gains stand at
+    so many qualities. published: the text layers of imported weights, which attend to padding, keep the normed signal
+    as their residual and have no null token.
+    """
+
+    width: int = 192
+    latent: int = 320
+    groups: tuple[int, ...] = (16, 16, 32, 64, 192)
+    knots: int = 0
+    published: bool = False
+    text_encoder: str = "clip"
+    text_width: int = 512
+    heads: int = 8
+    scale_min: float = 0.11
+    scale_max: float = 256.0
+    multiple: int = 64
+
+    def __post_init__(self) -> None:
+        if sum(self.groups) != self.latent:
+            raise ValueError(f"groups {self.groups} do not add up to {self.latent} latent channels")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+PUBLISHED = TacoConfig(published=True, text_encoder="clip-published")
+
+
+class TacoAnalysis(nn.Module):
+    """x [B, 3, H, W] in [0, 1], H and W multiples of 16, and tokens -> y [B, M, H/16, W/16], before the gain.
+
+    Unless `published`, padding is masked and a learned null token stands beside every caption, so that no caption is a
+    case like any other.
+    """
+
+    def __init__(self, width: int, latent: int, text_width: int, heads: int, *, published: bool = False) -> None:
+        super().__init__()
+        self.published = published
+        if not published:
+            self.null_token = nn.Parameter(torch.zeros(1, 1, text_width))
+        n = width
+        self.layers = nn.ModuleList(
+            [
+                downsample(3, n),
+                *(Bottleneck(n) for _ in range(3)),
+                downsample(n, n),
+                *(Bottleneck(n) for _ in range(3)),
+                Injector(n, text_width, heads, published=published),
+                AttentionBlock(n),
+                downsample(n, n),
+                *(Bottleneck(n) for _ in range(3)),
+                Extractor(n, text_width, heads, published=published),
+                Injector(n, text_width, heads, published=published),
+                downsample(n, latent),
+                AttentionBlock(latent),
+            ]
+        )
+
+    @property
+    def reach(self) -> int:
+        """Pixels beyond a tile that its latents depend on (the Extractor apart, which sees the tile)."""
+        # At each scale: two for the 5x5 convolution that reads it, one a bottleneck, three an attention block.
+        return 2 + 2 * (3 + 2) + 4 * (3 + 3 + 2) + 8 * (3 + 2) + 16 * 3
+
+    def forward(self, x: Tensor, tokens: TextTokens) -> Tensor:
+        if not self.published:
+            tokens = TextTokens(
+                torch.cat([self.null_token.expand(len(tokens), -1, -1), tokens.embeddings], dim=1),
+                F.pad(tokens.mask, (1, 0), value=True),
+                F.pad(tokens.weights, (1, 0), value=1.0),
+            )
+        x = x.contiguous(memory_format=torch.channels_last)  # faster on CPUs, as in the synthesis
+        for layer in self.layers:
+            if isinstance(layer, Extractor):
+                tokens = layer(x, tokens)
+            elif isinstance(layer, Injector):
+                x = layer(x, tokens)
+            else:
+                x = layer(x)
+        return x
+
+
+class TacoSynthesis(nn.Module):
+    """y [B, M, h, w], after the inverse gain -> x [B, 3, 16 h, 16 w], about [0, 1], not clamped."""
+
+    def __init__(self, width: int, latent: int) -> None:
+        super().__init__()
+        n = width
+        self.layers = nn.Sequential(
+            AttentionBlock(latent),
+            upsample(latent, n),
+            *(Bottleneck(n) for _ in range(3)),
+            upsample(n, n),
+            AttentionBlock(n),
+            *(Bottleneck(n) for _ in range(3)),
+            upsample(n, n),
+            *(Bottleneck(n) for _ in range(3)),
+            upsample(n, 3),
+        )
+
+    @property
+    def reach(self) -> int:
+        """Latents beyond a tile that its pixels depend on."""
+        # In pixels as in the analysis, from the latent at each 16x16 cell's first pixel to the cell's last.
+        return (16 * 3 + 8 * (2 + 3) + 4 * (2 + 3 + 3) + 2 * (2 + 3) + 2 + 15) // 16
+
+    def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
+        return self.layers(y.contiguous(memory_format=torch.channels_last)).float()  # type: ignore[no-any-return]
+
+
+class TacoEntropyNets(nn.Module):
+    """Hyper-synthesis, context and parameter networks: chains of convolutions, linear layers and ReLU, all of which can
+    be frozen to integers."""
+
+    def __init__(self, c: TacoConfig) -> None:
+        super().__init__()
+        self.groups = c.groups
+        middle = c.latent * 3 // 2
+        features = c.latent * 2
+        self.hyper_synthesis = nn.Sequential(
+            upsample(c.width, c.latent),
+            nn.ReLU(),
+            upsample(c.latent, middle),
+            nn.ReLU(),
+            nn.Conv2d(middle, features, 3, padding=1),  # published as a transposed one; with stride 1 it is the same
+        )
+        self.channel_context = nn.ModuleList()
+        self.local_context = nn.ModuleList()
+        self.parameters_anchor = nn.ModuleList()
+        self.parameters_other = nn.ModuleList()
+        for group, channels in enumerate(c.groups):
+            out = 2 * channels
+            if group:
+                self.channel_context.append(
+                    nn.Sequential(
+                        nn.Conv2d(sum(c.groups[:group]), 224, 5, padding=2),
+                        nn.ReLU(),
+                        nn.Conv2d(224, 128, 5, padding=2),
+                        nn.ReLU(),
+                        nn.Conv2d(128, out, 5, padding=2),
+                    )
+                )
+            self.local_context.append(nn.Sequential(nn.Conv2d(channels, out, 5, padding=2)))
+            known = features + (out if group else 0)
+            self.parameters_anchor.append(self._head(known, out))
+            self.parameters_other.append(self._head(known + out, out))
+
+    @staticmethod
+    def _head(inputs: int, out: int) -> nn.Sequential:
+        """The published 1x1 convolutions, on rows [B, P, C]."""
+        return nn.Sequential(
+            nn.Linear(inputs, out * 5 // 3),
+            nn.ReLU(),
+            nn.Linear(out * 5 // 3, out * 4 // 3),
+            nn.ReLU(),
+            nn.Linear(out * 4 // 3, out),
+        )
+
+
+class TacoModel(nn.Module):
+    """`taco`, float. The rate is fixed, as published, or with knots follows the quality through gains on y."""
+
+    def __init__(self, config: TacoConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        n = c.width
+        self.analysis = TacoAnalysis(n, c.latent, c.text_width, c.heads, published=c.published)
+        self.synthesis = TacoSynthesis(n, c.latent)
+        self.gain = QualityScale(c.latent, c.knots) if c.knots else None
+        self.inverse_gain = QualityScale(c.latent, c.knots) if c.knots else None
+        self.hyper_analysis = nn.Sequential(
+            nn.Conv2d(c.latent, n, 3, padding=1), nn.ReLU(), downsample(n, n), nn.ReLU(), downsample(n, n)
+        )
+        self.entropy = TacoEntropyNets(c)
+        self.prior = FactorizedPrior(n)
+
+    def hyper_latents(self, y: Tensor) -> Tensor:
+        """y, gained -> z, before rounding."""
+        return self.hyper_analysis(y)  # type: ignore[no-any-return]
+
+    def hyper_features(self, z: Tensor, quality: Tensor | None = None) -> Tensor:
+        """z, rounded about the prior's medians -> H [B, 2 M, h, w]."""
+        return self.entropy.hyper_synthesis(z)  # type: ignore[no-any-return]
+
+    def scale(self, raw: Tensor) -> Tensor:
+        """Raw scale outputs -> sigma, in units of the latents."""
+        return lower_bound(raw, self.config.scale_min)
+
+    def code(self, y: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor]:
+        """y, gained [B, M, h, w], and H -> y rounded about its predicted means, and each value's likelihood.
+
+        While training the likelihood is that of y with noise, so that it has a gradient.
+        """
+        rows = y.flatten(2).transpose(1, 2)
+        likelihood = torch.empty_like(rows)
+
+        def visit(step: Step, parameters: Tensor) -> Tensor:
+            raw, mean = parameters.float().chunk(2, dim=-1)
+            residual = rows[:, step.positions, step.start : step.stop] - mean
+            rounded = round_through(residual)
+            coded = residual + torch.rand_like(residual) - 0.5 if self.training else rounded
+            likelihood[:, step.positions, step.start : step.stop] = gaussian_likelihood(coded, self.scale(raw))
+            return rounded + mean
+
+        y_hat = walk(cast(EntropyNets, self.entropy), hyper, visit)
+        return y_hat, likelihood.transpose(1, 2).reshape(y.shape)
+
+    def code_hyper(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """z [B, N, h, w] -> z rounded about the prior's medians, and each value's likelihood, as in `code`."""
+        medians = self.prior.medians[:, None, None]
+        z_hat = round_through(z - medians) + medians
+        coded = z + torch.rand_like(z) - 0.5 if self.training else z_hat
+        return z_hat, self.prior.likelihood(coded)
+
+    def forward(self, x: Tensor, tokens: TextTokens, quality: Tensor | None = None) -> Forward:
+        """H and W: multiples of 64. The quality may be left out where the rate is fixed."""
+        y = self.analysis(x, tokens).float()
+        if self.gain is not None:
+            y = y * self.gain(quality)[:, :, None, None]
+        z_hat, z_mass = self.code_hyper(self.hyper_latents(y).float())
+        y_hat, y_mass = self.code(y, self.hyper_features(z_hat, quality))
+        if self.inverse_gain is not None:
+            y_hat = y_hat * self.inverse_gain(quality)[:, :, None, None]
+        x_hat = self.synthesis(y_hat, quality)
+        return Forward(x_hat, -y_mass.log2().sum(dim=(1, 2, 3)), -z_mass.log2().sum(dim=(1, 2, 3)))
+
+    # -- what freezing asks (see `tacit.models.frozen`) -------------------------------------------------------------
+
+    def scale_table(self) -> Tensor:
+        """The 64 scales, log-spaced."""
+        c = self.config
+        return torch.linspace(math.log(c.scale_min), math.log(c.scale_max), SCALE_LEVELS, dtype=torch.float64).exp()
+
+    def latent_units(self) -> Tensor:
+        """Sixteenths of a step per unit of the contexts: they see the latents as they are."""
+        return torch.full((self.config.latent,), 16.0, dtype=torch.float64)
+
+    def parameter_target(self, start: int, stop: int) -> Target:
+        """The scales come out in units of 1 / SCALE_UNIT, the means in sixteenths."""
+        ones = torch.ones(stop - start, dtype=torch.float64)
+        return Target(
+            torch.cat([SCALE_UNIT * ones, self.latent_units()[start:stop]]),
+            torch.cat([0 * ones, 0 * ones]),
+            torch.cat([0 * ones, -MEAN_LIMIT * ones]),
+            torch.cat([SCALE_UNIT * self.config.scale_max * ones, MEAN_LIMIT * ones]),
+        )
+
+    def index_thresholds(self) -> Tensor:
+        """Halfway, in log sigma, between the table's scales: each scale is coded by the table nearest to it."""
+        table = self.scale_table()
+        return ((table[1:] * table[:-1]).sqrt() * SCALE_UNIT).round()
+
+    def quality_plane(self) -> bool:
+        """The hyper-synthesis takes z alone."""
+        return False
+
+
+# Our names to the published ones, the rules applied in turn; what they leave alone is named alike on both sides.
+_RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"^analysis\.layers\.", "g_a.analysis_transform."),
+    (r"^synthesis\.layers\.", "g_s.synthesis_transform."),
+    (r"^hyper_analysis\.", "h_a.reduction."),
+    (r"^entropy\.hyper_synthesis\.", "h_s.increase."),
+    (r"^entropy\.local_context\.(\d+)\.0\.", r"local_context.\1."),
+    (r"^entropy\.channel_context\.(\d+)\.", lambda m: f"channel_context.{int(m[1]) + 1}.fushion."),  # sic
+    (r"^entropy\.parameters_anchor\.(\d+)\.", r"entropy_parameters_anchor.\1.fusion."),
+    (r"^entropy\.parameters_other\.(\d+)\.", r"entropy_parameters_nonanchor.\1.fusion."),
+    (r"^prior\.", "entropy_bottleneck."),
+    (r"\.attention\.in_proj\.", ".cross_attn.in_proj_"),
+    (r"\.attention\.out_proj\.", ".cross_attn.out_proj."),
+    (r"\.(text|image)_proj\.", r".\1_feature_dim_proj."),
+)
+STRIDE_ONE = "entropy.hyper_synthesis.4.weight"
+# Tables and bounds that a state dict also holds; ours are made anew.
+_NOT_LEARNED = {"_offset", "_quantized_cdf", "_cdf_length", "scale_table", "target", "bound", "scale_bound"}
+# What older versions of the published code's library called the factorised prior's entries.
+_OLD_PRIOR = {"matrix": "matrices", "bias": "biases", "factor": "factors"}
+
+
+def published_name(name: str) -> str:
+    """What the published state dict calls an entry of `TacoModel`'s."""
+    for pattern, replacement in _RULES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def to_published(name: str, entry: Tensor) -> Tensor:
+    """An entry of `TacoModel`'s, by our name, as the published state dict holds it."""
+    if name == STRIDE_ONE:
+        return _turn(entry)
+    if re.fullmatch(r"entropy\.parameters_.*\.weight", name):  # ours are linear layers, theirs 1x1 convolutions
+        return entry[:, :, None, None]
+    return entry
+
+
+def _turn(weight: Tensor) -> Tensor:
+    """A convolution's weight [O, I, 3, 3] as that of a transposed one of stride 1 [I, O, 3, 3], and back."""
+    return weight.transpose(0, 1).flip(2, 3)
+
+
+def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
+    """The state dict in a file that `torch.save` wrote: bare, or the `state_dict` of a dictionary (`.pth.tar`).
+
+    No code in the file is run.
+
+    Raises:
+        PathError: the file cannot be read.
+        CorruptWeights: it is no such file, or holds more than tensors and plain values.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise PathError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:  # a foreign file makes the unpickler raise nearly anything
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CorruptWeights(f"{path}: not a checkpoint that can be read safely: {reason}") from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not state:
+        raise CorruptWeights(f"{path}: holds no state dict")
+    for name, entry in state.items():
+        if not isinstance(name, str) or not isinstance(entry, Tensor):
+            raise CorruptWeights(f"{path}: entry {name!r} is {type(entry).__name__}, expected a name and a tensor")
+    return dict(state)
+
+
+def load_published(state: dict[str, Tensor]) -> TacoModel:
+    """The model, in evaluation mode, that a published state dict describes.
+
+    Names may begin with `module.`, and the factorised prior's may be the older ones (`_matrix0`, `_bias0`, …).
+
+    Raises:
+        CorruptWeights: a learned entry is missing, unexpected, there twice, misshapen or not finite.
+    """
+    found: dict[str, Tensor] = {}
+    for given, entry in state.items():
+        name = given.removeprefix("module.")
+        if old := re.fullmatch(r"(entropy_bottleneck)\._(matrix|bias|factor)(\d+)", name):
+            name = f"{old[1]}.{_OLD_PRIOR[old[2]]}.{old[3]}"
+        if name.rpartition(".")[2] in _NOT_LEARNED:
+            continue
+        if name in found:
+            raise CorruptWeights(f"entry {name} is there twice, the second time as {given}")
+        found[name] = entry
+
+    model = TacoModel(PUBLISHED)
+    own = model.state_dict()
+    names = {published_name(name): name for name in own}
+    _refuse("missing", [name for name in names if name not in found])
+    _refuse("unexpected", [name for name in found if name not in names])
+    shapes = {theirs: to_published(name, own[name]).shape for theirs, name in names.items()}
+    wrong = [name for name, shape in shapes.items() if found[name].shape != shape]
+    _refuse("misshapen", [f"{name} {list(found[name].shape)}, expected {list(shapes[name])}" for name in wrong])
+    _refuse("not finite", [name for name, entry in found.items() if not entry.isfinite().all()])
+    # what is not turned differs at most by axes of one
+    model.load_state_dict(
+        {
+            name: _turn(found[theirs]) if name == STRIDE_ONE else found[theirs].reshape(own[name].shape)
+            for theirs, name in names.items()
+        }
+    )
+    return model.eval()
+
+
+def _refuse(what: str, names: list[str]) -> None:
+    """Raise if there are any, naming the first few."""
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise CorruptWeights(f"not the published TACO network: {what}: {', '.join(names[:3])}{more}")

@@ -1,0 +1,267 @@
+"""Weights by name: where they are, what they are, loading and verifying them.
+
+A weights file is safetensors. Its metadata hold the architecture, its configuration and the shapes of the frozen
+networks (so loading needs no other file), the training card, and the hash of what decoding needs. Tensors:
+`analysis.*`, `synthesis.*`, `hyper_analysis.*`, `gain.*`, `inverse_gain.*` (float), `entropy.*` (integers).
+
+Names and hashes are read without torch, so that `tacit info` and `tacit models` start at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tacit.errors import CorruptWeights, MissingWeights, PathError, UnknownModel
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from tacit.models.coding import CodingModel
+    from tacit.models.frozen import FrozenEntropy
+
+DEFAULT = "tacit-s"
+FORMAT = 1
+FOLDER_VARIABLE = "TACIT_WEIGHTS"
+MAX_HEADER = 16 << 20  # bytes of a weights file's header
+
+# What the package carries: name -> sha256 of the file. Released weights stay loadable by name (see CHANGELOG).
+SHIPPED: dict[str, str] = {
+    "tacit-s": "7926050d18d7360fad3c97fdc0b32ea1a71e2d21fe41f674371424445916c6b6",
+}
+
+# Part of the decode hash: a change of any of these is a change of what old files decode to.
+DECODING = ("entropy.", "synthesis.", "inverse_gain.")
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What a weights file says of itself. decode_hash: 8 bytes, in every file that it made."""
+
+    name: str
+    path: Path
+    architecture: str
+    decode_hash: bytes
+    variable_rate: bool
+    size: int
+    card: Mapping[str, Any]
+
+
+def folder() -> Path:
+    """Where weights that did not come with the package are kept: $TACIT_WEIGHTS, else the user's data folder."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "tacit" / "weights"
+
+
+def _shipped_path(name: str) -> Path:
+    return Path(str(resources.files("tacit"))) / "weights" / f"{name}.safetensors"
+
+
+def _paths() -> Iterator[tuple[str, Path]]:
+    for name in SHIPPED:
+        yield name, _shipped_path(name)
+    found = folder()
+    if found.is_dir():
+        for path in sorted(found.glob("*.safetensors")):
+            if path.stem not in SHIPPED:
+                yield path.stem, path
+
+
+def available_models() -> tuple[str, ...]:
+    """Names of the weights on this machine, the default first."""
+    return tuple(name for name, _ in _paths())
+
+
+def locate(model: str | os.PathLike[str]) -> Path:
+    """A name, or a path of a weights file -> its path.
+
+    Raises:
+        UnknownModel: neither a known name nor a file.
+    """
+    for name, path in _paths():
+        if name == model:
+            return path
+    path = Path(model)
+    if path.suffix == ".safetensors" or path.is_file():
+        if not path.is_file():
+            raise PathError(f"{path}: no such weights file")
+        return path
+    raise UnknownModel(f"model {str(model)!r} is not known; there are: {', '.join(available_models()) or 'none'}")
+
+
+def describe(path: Path) -> WeightsInfo:
+    """Read a weights file's header; no torch.
+
+    Raises:
+        CorruptWeights: not a weights file of tacit.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise PathError(f"{path}: {error.strerror}") from error
+    return _describe(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _describe(path: Path, size: int, _changed: int) -> WeightsInfo:
+    about = _metadata(path)
+    try:
+        architecture, decode_hash = about["architecture"], bytes.fromhex(about["decode_hash"])[:8]
+        return WeightsInfo(
+            path.stem, path, architecture, decode_hash, about["config"]["knots"] > 0, size, about.get("card", {})
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptWeights(f"{path}: metadata are not those of tacit weights ({error})") from error
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= MAX_HEADER:
+                raise CorruptWeights(f"{path}: not a safetensors file")
+            header = json.loads(stream.read(length))
+        about = json.loads(header["__metadata__"]["tacit"])
+    except OSError as error:
+        raise PathError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptWeights(f"{path}: not a weights file of tacit") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise CorruptWeights(f"{path}: weights of another format than {FORMAT}; a newer tacit may read them")
+    return about
+
+
+def card(model: str | os.PathLike[str] = DEFAULT) -> Mapping[str, Any]:
+    """The training card: data and their terms, steps, hardware, figures, command."""
+    return describe(locate(model)).card
+
+
+def by_hash(decode_hash: bytes) -> WeightsInfo | None:
+    """The weights on this machine that decode files of this hash, if any; no torch."""
+    for _, path in _paths():
+        try:
+            about = describe(path)
+        except (CorruptWeights, PathError):
+            continue  # somebody's broken file in the folder is not this file's fault
+        if about.decode_hash == decode_hash:
+            return about
+    return None
+
+
+def for_file(decode_hash: bytes, model_id: int) -> WeightsInfo:
+    """The weights that decode a file.
+
+    Raises:
+        MissingWeights: none on this machine.
+    """
+    found = by_hash(decode_hash)
+    if found is None:
+        raise MissingWeights(
+            f"this file needs weights {decode_hash.hex()} (model id {model_id}), which are not on this machine; "
+            f"put their .safetensors file into {folder()} or name it as the model"
+        )
+    return found
+
+
+def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype | None = None) -> CodingModel:
+    """Read, verify and build.
+
+    Raises:
+        CorruptWeights: the file does not verify, or its parts do not belong together.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load as parse
+
+    from tacit.models.coding import ARCHITECTURES, CodingModel
+    from tacit.models.frozen import EntropyParts, FrozenEntropy
+
+    about = _metadata(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PathError(f"{path}: {error.strerror}") from error
+    if path == _shipped_path(path.stem):
+        found = hashlib.sha256(data).hexdigest()
+        if found != SHIPPED.get(path.stem):
+            raise CorruptWeights(f"{path}: sha256 {found}, expected {SHIPPED.get(path.stem)}")
+    try:
+        tensors = parse(data)
+    except (SafetensorError, ValueError) as error:
+        raise CorruptWeights(f"{path}: {error}") from error
+    found = decode_hash(about, tensors)
+    if found != about["decode_hash"]:
+        raise CorruptWeights(f"{path}: decode hash {found}, expected {about['decode_hash']}")
+    try:
+        _, config_type, model_type = ARCHITECTURES[about["architecture"]]
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in about["config"].items()}
+        with torch.device("meta"):
+            model = model_type(config_type(**values))
+        model.entropy = model.prior = torch.nn.Identity()
+        floats = {k: v.float() for k, v in tensors.items() if not k.startswith("entropy.")}
+        model.load_state_dict(floats, strict=True, assign=True)
+        integers = {k.removeprefix("entropy."): v for k, v in tensors.items() if k.startswith("entropy.")}
+        entropy = FrozenEntropy.restore(EntropyParts(about["entropy"], integers))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CorruptWeights(f"{path}: parts do not belong together: {str(error).splitlines()[0]}") from error
+    return CodingModel(model, entropy, precision or torch.float32).to(device)
+
+
+def decode_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over what decoding needs: architecture, configuration, shapes and tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    decoding = {k: about[k] for k in ("architecture", "config", "entropy")}
+    digest.update(json.dumps(decoding, sort_keys=True, separators=(",", ":")).encode())
+    for name in sorted(tensors):
+        if name.startswith(DECODING):
+            tensor = tensors[name].contiguous()
+            digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+            digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Mapping[str, Any]) -> str:
+    """Write a weights file (temporary name, then rename): transforms in half precision, gains in single, integers as
+    they are. Returns the decode hash."""
+    import torch
+    from safetensors.torch import save_file
+
+    from tacit.models.coding import ARCHITECTURES
+
+    architecture = next(n for n, (_, _, kind) in ARCHITECTURES.items() if type(float_model) is kind)
+    parts = entropy.parts()
+    tensors: dict[str, Any] = {f"entropy.{k}": v.contiguous() for k, v in parts.tensors.items()}
+    for name, value in float_model.state_dict().items():
+        if not name.startswith(("entropy.", "prior.")):
+            keep = "gain" in name or name == "context_scale"
+            tensors[name] = value.detach().cpu().to(torch.float32 if keep else torch.float16).contiguous()
+    about = {
+        "format": FORMAT,
+        "architecture": architecture,
+        "config": json.loads(json.dumps(float_model.config.as_dict())),
+        "entropy": parts.shapes,
+        "card": dict(training_card),
+    }
+    about["decode_hash"] = decode_hash(about, tensors)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, temporary, metadata={"tacit": json.dumps(about, sort_keys=True)})
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise PathError(f"{path}: {error.strerror}") from error
+    return str(about["decode_hash"])
