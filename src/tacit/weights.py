@@ -265,3 +265,29 @@ def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Ma
         temporary.unlink(missing_ok=True)
         raise PathError(f"{path}: {error.strerror}") from error
     return str(about["decode_hash"])
+
+
+def import_taco(checkpoint: str | os.PathLike[str], out: str | os.PathLike[str]) -> WeightsInfo:
+    """Freeze a published TACO checkpoint into a weights file. It is frozen once: the file is what people share.
+
+    Raises:
+        CorruptWeights: not the published network's state dict; PathError; NotExact.
+    """
+    import torch
+
+    from tacit.models.calibration import synthetic_photos
+    from tacit.models.frozen import freeze_entropy
+    from tacit.models.taco import load_published, read_checkpoint
+    from tacit.text.tokens import TextTokens
+
+    model = load_published(read_checkpoint(checkpoint))
+    photos = synthetic_photos(256)
+    with torch.inference_mode():
+        words = TextTokens.empty(len(photos), model.config.text_width)
+        y = model.analysis(photos, words)
+        z = model.hyper_latents(y)
+    entropy = freeze_entropy(model, y.clone(), z.clone(), torch.zeros(len(photos)))
+    path = Path(out)
+    source = {"imported_from": Path(checkpoint).name, "terms": "those of the published checkpoint"}
+    save(path, model, entropy, source)
+    return describe(path)

@@ -60,11 +60,12 @@ def build_pool(rows: Iterable[dict[str, object]], root: Path, out: Path, smalles
     out.with_suffix(".json").write_text(json.dumps(index))
 
 
-def open_pool(path: Path) -> Pool:
-    """Open what `build_pool` wrote; the pixels stay on disk until they are used."""
+def open_pool(path: Path, *, in_memory: bool = False) -> Pool:
+    """Open what `build_pool` wrote; unless `in_memory`, the pixels stay on disk until they are used."""
     index = json.loads(path.with_suffix(".json").read_text())
     shapes = np.array(index["shapes"], dtype=np.int64)
     sizes = shapes.prod(axis=1) * 3
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    pixels = np.memmap(path.with_suffix(".bin"), dtype=np.uint8, mode="r")
+    file = path.with_suffix(".bin")
+    pixels = np.fromfile(file, dtype=np.uint8) if in_memory else np.memmap(file, dtype=np.uint8, mode="r")
     return Pool(pixels, offsets, shapes, tuple(tuple(c) for c in index["captions"]))

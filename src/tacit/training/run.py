@@ -105,7 +105,7 @@ def train(pool_path: Path, out: Path, options: Options, config: SmallConfig, sta
     """Train until `options.minutes` have passed; resumes from `out`/last.pt where there is one."""
     torch.set_num_threads(options.threads)
     out.mkdir(parents=True, exist_ok=True)
-    pool = open_pool(pool_path)
+    pool = open_pool(pool_path, in_memory=True)
     last = out / "last.pt"
     source = last if last.exists() else start
     state = torch.load(source, weights_only=True) if source else None
