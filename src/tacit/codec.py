@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import operator
 import os
 import threading
 import warnings
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -70,6 +72,9 @@ class Target:
 
     def __post_init__(self) -> None:
         given = [n for n in ("quality", "size", "bpp", "psnr") if getattr(self, n) is not None]
+        for name in given:
+            if not isinstance(getattr(self, name), Real):
+                raise InvalidInput(f"{name} {getattr(self, name)!r}: a number is needed")
         if len(given) > 1:
             raise InvalidInput(f"one of quality, size, bpp and psnr can be asked for, not {' and '.join(given)}")
         if self.quality is not None and not 0 <= self.quality <= 100:
@@ -185,6 +190,8 @@ class Codec:
         The files are those that `encode` makes, but for float noise in the transforms.
         """
         captions = [None] * len(sources) if captions is None else captions
+        if isinstance(captions, str):
+            raise InvalidInput("captions: a list with one for each image is needed, not one text")
         if len(captions) != len(sources):
             raise InvalidInput(f"{len(captions)} captions for {len(sources)} images")
         photos = [images.load(s) for s in sources]
@@ -286,15 +293,12 @@ class Codec:
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
-        """torch's thread count is global: set it for the work and put it back."""
-        before = torch.get_num_threads()
-        if self.threads is not None and self.threads != before:
-            torch.set_num_threads(self.threads)
-        try:
+        """torch's thread count outlives a call: set it for the work and put it back."""
+        if self.threads is None:
             yield
-        finally:
-            if torch.get_num_threads() != before:
-                torch.set_num_threads(before)
+            return
+        with _thread_count(self.threads):
+            yield
 
     def _model(self, path: Path) -> CodingModel:
         with self._lock:
@@ -328,6 +332,8 @@ class _Job:
     def __init__(
         self, codec: Codec, model: CodingModel, photo: Photo, caption: str | None, store_caption: bool, metadata: bool
     ) -> None:
+        if not isinstance(caption, str | None):
+            raise InvalidInput(f"caption: text is needed, not {type(caption).__name__}")
         caption = caption.strip() or None if caption is not None else None
         self.codec, self.model, self.photo, self.caption = codec, model, photo, caption
         kept = photo.metadata if metadata else container.Metadata()
@@ -447,7 +453,7 @@ class _Job:
             files[quality] = self.file(quality, self.streams(quality))
             return math.log(len(files[quality]))
 
-        quality = _solve(size, math.log(limit), math.log(1 - SIZE_TOLERANCE), 0.0)
+        quality = _solve(size, math.log(max(limit, 1)), math.log(1 - SIZE_TOLERANCE), 0.0)
         if quality is None:
             raise TargetNotReached(
                 f"a file of {limit} bytes ({8 * limit / self.pixels:.4g} bpp) cannot be reached: "
@@ -573,6 +579,26 @@ class _Picture:
         return x.mul(255).round_().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
+_counting = threading.Lock()
+_counts: list[int] = []  # torch's thread count before each of the calls that have changed it and are not over
+
+
+@contextmanager
+def _thread_count(threads: int) -> Iterator[None]:
+    """Run with so many threads. Each Python thread has its count, a new one takes the last that any has set: so what
+    calls that overlap put back is what the first of them found, and not what another has set."""
+    with _counting:
+        before = _counts[0] if _counts else torch.get_num_threads()
+        _counts.append(before)
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        with _counting:
+            _counts.pop()
+            torch.set_num_threads(before)
+
+
 def _equal_shapes(jobs: Sequence[_Job], model: CodingModel) -> Iterator[list[tuple[int, int]]]:
     """(job, region) pairs whose padded tiles and regions have equal shapes, in batches of bounded size."""
     groups: dict[tuple[int, ...], list[tuple[int, int]]] = {}
@@ -605,10 +631,13 @@ def _allowed(target: Target, model: CodingModel) -> Target:
 def _checked_box(box: Box | None, header: Header) -> Box:
     if box is None:
         return 0, 0, header.width, header.height
-    left, top, right, bottom = box
+    try:
+        left, top, right, bottom = map(operator.index, box)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"box {box!r}: four whole numbers are needed, (left, top, right, bottom)") from error
     if not (0 <= left < right <= header.width and 0 <= top < bottom <= header.height):
         raise InvalidInput(f"box {box}: not inside the image of {header.width}x{header.height} pixels")
-    return box
+    return left, top, right, bottom
 
 
 def _precision(name: str, device: torch.device) -> torch.dtype:
@@ -634,10 +663,15 @@ def read_bytes(source: FileSource) -> bytes | bytearray | memoryview:
     if isinstance(source, str | os.PathLike):
         try:
             return Path(source).read_bytes()
-        except OSError as error:
-            raise PathError(f"{os.fspath(source)}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:  # ValueError: a null character
+            raise PathError(f"{os.fspath(source)}: {getattr(error, 'strerror', None) or error}") from error
     if isinstance(source, io.IOBase) or hasattr(source, "read"):
-        data = source.read()
+        try:
+            data = source.read()
+        except (OSError, ValueError) as error:  # ValueError: a closed file
+            raise PathError(
+                f"{getattr(source, 'name', 'file')}: {getattr(error, 'strerror', None) or error}"
+            ) from error
         if isinstance(data, bytes | bytearray | memoryview):
             return data
     raise InvalidInput(f"{type(source).__name__}: bytes, a path or a binary file are needed")
