@@ -206,6 +206,24 @@ class FrozenChain(nn.Module):
             x = _shuffle(x) if spec.kind == "shuffle" else next(layers)(x)
         return x.permute(0, 3, 1, 2) if planes else x
 
+    def channels(self, inputs: int) -> int:
+        """Channels that come out where `inputs` go in.
+
+        Raises:
+            ValueError: the layers do not fit together, or not so many inputs.
+        """
+        layers = iter(self.layers)
+        for spec in self.specs:
+            if spec.kind == "shuffle":
+                taken, given = inputs - inputs % 4, inputs // 4
+            else:
+                weight: Tensor = next(layers).weight  # type: ignore[assignment]
+                taken, given = weight.shape[-1 if spec.kind == "depthwise" else -2], weight.shape[-1]
+            if taken != inputs:
+                raise ValueError(f"{spec.kind} layer takes {taken} channels, {inputs} are given")
+            inputs = given
+        return inputs
+
     def describe(self) -> list[dict[str, Any]]:
         """The shapes, for the weights file's metadata."""
         return [asdict(s) for s in self.specs]
@@ -216,16 +234,37 @@ class FrozenChain(nn.Module):
 
     @staticmethod
     def restore(specs: Sequence[dict[str, Any]], tensors: dict[str, Tensor]) -> FrozenChain:
-        """From what `describe` and `integers` gave. Loading never freezes again; `units` are not needed then."""
+        """From what `describe` and `integers` gave. Loading never freezes again; `units` are not needed then.
+
+        Raises:
+            KeyError, TypeError, ValueError: parts that do not belong together.
+        """
         parsed = [LayerSpec(**s) for s in specs]
         layers: list[FrozenLayer] = []
         for spec in parsed:
             if spec.kind != "shuffle":
                 i = len(layers)
                 parts = [tensors[f"{i}.{n}"] for n in ("weight", "bias", "shift", "low", "high")]
+                _check_layer(f"{spec.kind} layer {i}", spec, parts)
                 layers.append(FrozenLayer(spec, *parts))
         nothing = torch.zeros(0, dtype=torch.float64)
         return FrozenChain(parsed, layers, Units(nothing, nothing))
+
+
+def _check_layer(name: str, spec: LayerSpec, parts: Sequence[Tensor]) -> None:
+    """Raises ValueError for stored tensors that are no layer of this shape."""
+    weight, *channels = parts
+    taps = {"point": [], "depthwise": [spec.kernel**2], "dense": [spec.kernel**2], "transposed": [spec.kernel**2]}
+    if spec.kind not in taps or not 1 <= spec.kernel <= 15 or spec.padding != spec.kernel // 2:
+        raise ValueError(f"{name}: kernel {spec.kernel} with padding {spec.padding} is not known")
+    shape, outputs = list(weight.shape), weight.shape[-1:]
+    if (
+        len(shape) != (3 if spec.kind in ("dense", "transposed") else 2)
+        or shape[: len(taps[spec.kind])] != taps[spec.kind]
+    ):
+        raise ValueError(f"{name}: weights are {shape} for kernel {spec.kernel}")
+    if any(p.is_floating_point() for p in parts) or any(p.shape != outputs for p in channels):
+        raise ValueError(f"{name}: integers for each of {shape[-1]} channels are needed")
 
 
 def freeze(

@@ -14,6 +14,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -38,6 +39,11 @@ MAX_HEADER = 16 << 20  # bytes of a weights file's header
 SHIPPED: dict[str, str] = {
     "tacit-s": "7926050d18d7360fad3c97fdc0b32ea1a71e2d21fe41f674371424445916c6b6",
 }
+
+_KEYS = {"format", "architecture", "config", "entropy", "card", "decode_hash", "contents_hash"}
+_LARGEST = 4096  # of a configuration's numbers: bounds what a few bytes of it can make a reader build
+# What parts that do not belong together can raise on their way into a model.
+_UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
 
 # Part of the decode hash: a change of any of these is a change of what old files decode to.
 DECODING = ("entropy.", "synthesis.", "inverse_gain.")
@@ -94,10 +100,14 @@ def locate(model: str | os.PathLike[str]) -> Path:
         if name == model:
             return path
     path = Path(model)
-    if path.suffix == ".safetensors" or path.is_file():
-        if not path.is_file():
-            raise PathError(f"{path}: no such weights file")
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise PathError(f"{path}: {error.strerror}") from error
+    if is_file:
         return path
+    if path.suffix == ".safetensors":
+        raise PathError(f"{path}: no such weights file")
     raise UnknownModel(f"model {str(model)!r} is not known; there are: {', '.join(available_models()) or 'none'}")
 
 
@@ -118,9 +128,12 @@ def describe(path: Path) -> WeightsInfo:
 def _describe(path: Path, size: int, _changed: int) -> WeightsInfo:
     about = _metadata(path)
     try:
-        architecture, decode_hash = about["architecture"], bytes.fromhex(about["decode_hash"])[:8]
+        decode_hash = bytes.fromhex(about["decode_hash"])
+        if len(decode_hash) != 32:
+            raise ValueError(f"decode hash of {len(decode_hash)} bytes, expected 32")
+        variable = about["config"]["knots"] > 0
         return WeightsInfo(
-            path.stem, path, architecture, decode_hash, about["config"]["knots"] > 0, size, about.get("card", {})
+            path.stem, path, str(about["architecture"]), decode_hash[:8], variable, size, dict(about["card"])
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptWeights(f"{path}: metadata are not those of tacit weights ({error})") from error
@@ -137,10 +150,12 @@ def _metadata(path: Path) -> dict[str, Any]:
         about = json.loads(header["__metadata__"]["tacit"])
     except OSError as error:
         raise PathError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptWeights(f"{path}: not a weights file of tacit") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise CorruptWeights(f"{path}: weights of another format than {FORMAT}; a newer tacit may read them")
+    if not about.keys() <= _KEYS:
+        raise CorruptWeights(f"{path}: unknown metadata {', '.join(map(repr, sorted(about.keys() - _KEYS)))}")
     return about
 
 
@@ -200,36 +215,74 @@ def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype 
             raise CorruptWeights(f"{path}: sha256 {found}, expected {SHIPPED.get(path.stem)}")
     try:
         tensors = parse(data)
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, *_UNFIT) as error:
         raise CorruptWeights(f"{path}: {error}") from error
-    found = decode_hash(about, tensors)
-    if found != about["decode_hash"]:
-        raise CorruptWeights(f"{path}: decode hash {found}, expected {about['decode_hash']}")
     try:
+        if (found := decode_hash(about, tensors)) != about["decode_hash"]:
+            raise CorruptWeights(f"{path}: decode hash {found}, expected {about['decode_hash']}")
+        # missing from files of the first days
+        if "contents_hash" in about and (found := contents_hash(about, tensors)) != about["contents_hash"]:
+            raise CorruptWeights(f"{path}: contents hash {found}, expected {about['contents_hash']}")
         _, config_type, model_type = ARCHITECTURES[about["architecture"]]
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in about["config"].items()}
-        with torch.device("meta"):
-            model = model_type(config_type(**values))
+        config = config_type(**_sane(about["config"]))
+        with torch.device("meta"), _without_values():
+            model = model_type(config)
         model.entropy = model.prior = torch.nn.Identity()
         floats = {k: v.float() for k, v in tensors.items() if not k.startswith("entropy.")}
         model.load_state_dict(floats, strict=True, assign=True)
         integers = {k.removeprefix("entropy."): v for k, v in tensors.items() if k.startswith("entropy.")}
         entropy = FrozenEntropy.restore(EntropyParts(about["entropy"], integers))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CorruptWeights(f"{path}: parts do not belong together: {str(error).splitlines()[0]}") from error
+        entropy.check(config.latent, model.hyper_analysis[-1].out_channels)
+    except _UNFIT as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CorruptWeights(f"{path}: parts do not belong together: {reason}") from error
     return CodingModel(model, entropy, precision or torch.float32).to(device)
+
+
+@contextmanager
+def _without_values() -> Iterator[None]:
+    """Modules are made without the random values that a stored one replaces. On torch's meta device these cost no
+    memory, but the first of them imports half a second's worth of torch."""
+    from torch.overrides import TorchFunctionMode
+
+    class Skip(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            if getattr(func, "__module__", None) == "torch.nn.init" or getattr(func, "__name__", None) == "uniform_":
+                return args[0] if args else kwargs["tensor"]
+            return func(*args, **kwargs)
+
+    with Skip():
+        yield
+
+
+def _sane(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored configuration's values, lists as tuples. Raises: ValueError for numbers that no model has."""
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    for name, value in values.items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if not isinstance(number, str) and not 0 <= number <= _LARGEST:
+                raise ValueError(f"{name} {number}: 0 to {_LARGEST} are possible")
+    return values
 
 
 def decode_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """sha256 over what decoding needs: architecture, configuration, shapes and tensors, in the order of their names."""
-    digest = hashlib.sha256()
     decoding = {k: about[k] for k in ("architecture", "config", "entropy")}
-    digest.update(json.dumps(decoding, sort_keys=True, separators=(",", ":")).encode())
+    return _digest(decoding, {k: v for k, v in tensors.items() if k.startswith(DECODING)})
+
+
+def contents_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over everything else in the file, so that damage to what only encoding needs is seen, too."""
+    return _digest({k: v for k, v in about.items() if k != "contents_hash"}, tensors)
+
+
+def _digest(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode())
     for name in sorted(tensors):
-        if name.startswith(DECODING):
-            tensor = tensors[name].contiguous()
-            digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-            digest.update(tensor.numpy().tobytes())
+        tensor = tensors[name].contiguous()
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -256,6 +309,7 @@ def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Ma
         "card": dict(training_card),
     }
     about["decode_hash"] = decode_hash(about, tensors)
+    about["contents_hash"] = contents_hash(about, tensors)
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

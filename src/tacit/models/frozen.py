@@ -138,6 +138,35 @@ class FrozenEntropy(nn.Module):
             shapes["skip"],
         )
 
+    def check(self, latent: int, hyper: int) -> None:
+        """Whether the parts belong together, and to a model of `latent` and `hyper` channels in y and z.
+
+        Raises:
+            ValueError: they do not.
+        """
+        groups, tables = self.groups, len(self.y_models.tables)
+        if not groups or min(groups) < 1 or sum(groups) != latent:
+            raise ValueError(f"groups {groups} do not add up to {latent} latent channels")
+        if self.medians.shape != (hyper,) or len(self.z_models.tables) != hyper:
+            raise ValueError(
+                f"{len(self.z_models.tables)} tables and {self.medians.numel()} medians for {hyper} channels"
+            )
+        if not 0 <= self.skip < tables <= 256:
+            raise ValueError(f"{tables} tables, of which {self.skip} code nothing")
+        if self.thresholds is not None and not (self.thresholds.ndim == 1 and len(self.thresholds) < tables):
+            raise ValueError(f"thresholds {list(self.thresholds.shape)} for {tables} tables")
+        features = self.hyper_synthesis.channels(hyper + bool(self.plane))
+        for i, channels in enumerate(groups):
+            known = features + (self.chains[f"channel_context.{i - 1}"].channels(sum(groups[:i])) if i else 0)
+            seen = self.chains[f"local_context.{i}"].channels(channels)
+            for name, inputs in ((f"parameters_anchor.{i}", known), (f"parameters_other.{i}", known + seen)):
+                chain = self.chains[name]
+                if chain.channels(inputs) != 2 * channels:
+                    raise ValueError(f"{name} gives {chain.channels(inputs)} parameters for {channels} channels")
+                scales: Tensor = chain.layers[-1].high[:channels]  # type: ignore[index,assignment]
+                if self.thresholds is None and not 0 <= float(scales.min()) <= float(scales.max()) < tables:
+                    raise ValueError(f"{name} chooses among more than {tables} tables")
+
     # -- coding -------------------------------------------------------------------------------------------------
 
     def quantise_hyper(self, z: Tensor) -> Tensor:
