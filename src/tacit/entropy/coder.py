@@ -89,6 +89,8 @@ class Decoder:
             count = int(escaped.sum())
             if count:
                 values[escaped] = self._coder.decode(_ESCAPED, count) - SYMBOL_LIMIT - 1
+                if values.min() < -SYMBOL_LIMIT:  # the networks are proven exact for symbols within the limit
+                    raise ValueError(f"symbol {values.min()}, at least -{SYMBOL_LIMIT} is possible")
         except (AssertionError, ValueError) as error:
             raise CorruptFile(f"entropy-coded data cannot have been written by an encoder: {error}") from error
         symbols = np.empty_like(values)
