@@ -225,7 +225,7 @@ def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype 
             raise CorruptWeights(f"{path}: contents hash {found}, expected {about['contents_hash']}")
         _, config_type, model_type = ARCHITECTURES[about["architecture"]]
         config = config_type(**_sane(about["config"]))
-        with torch.device("meta"), _without_values():
+        with _without_values():
             model = model_type(config)
         model.entropy = model.prior = torch.nn.Identity()
         floats = {k: v.float() for k, v in tensors.items() if not k.startswith("entropy.")}
@@ -241,8 +241,8 @@ def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype 
 
 @contextmanager
 def _without_values() -> Iterator[None]:
-    """Modules are made without the random values that a stored one replaces. On torch's meta device these cost no
-    memory, but the first of them imports half a second's worth of torch."""
+    """Modules are made without the random values that stored ones replace: memory that is never touched costs nothing.
+    (torch's meta device would do, but it imports half a second's worth of torch.)"""
     from torch.overrides import TorchFunctionMode
 
     class Skip(TorchFunctionMode):
