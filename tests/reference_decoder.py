@@ -1,0 +1,251 @@
+"""A second decoder, written from docs/format.md for the tests: from a region's bytes to its latents.
+
+Python's and NumPy's integers only, no torch and no range coder library; one loop over everything. What it shares with
+the package is nothing but the format.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+WORD = 2**32
+TOTAL_BITS = 24
+ESCAPE_VALUES = [2**13] * 2048
+
+
+# -- range coder ------------------------------------------------------------------------------------------------------
+
+
+class RangeEncoder:
+    """Narrows an interval of integers of any size, so that carries need no thought."""
+
+    def __init__(self) -> None:
+        self.low, self.range, self.shifts = 0, 2**64 - 1, 0
+
+    def encode(self, symbol: int, frequencies: Sequence[int]) -> None:
+        scale = self.range >> TOTAL_BITS
+        self.low += scale * sum(int(f) for f in frequencies[:symbol])
+        self.range = scale * int(frequencies[symbol])
+        if self.range < WORD:
+            self.low, self.range, self.shifts = self.low * WORD, self.range * WORD, self.shifts + 1
+
+    def finish(self) -> bytes:
+        if self.range == 2**64 - 1:
+            return b""
+        point = -(-self.low // WORD)
+        words = [point // WORD**i % WORD for i in reversed(range(self.shifts + 1))]
+        if (self.low + self.range) // WORD == point:
+            words.append(0)
+        return struct.pack(f"<{len(words)}I", *words)
+
+
+class RangeDecoder:
+    """Holds the distance of the point from the interval's lower end."""
+
+    def __init__(self, data: bytes) -> None:
+        self.words = list(struct.unpack(f"<{len(data) // 4}I", data))
+        self.range = 2**64 - 1
+        self.next = 0
+        self.offset = self._word() * WORD
+        self.offset += self._word()
+
+    def _word(self) -> int:
+        self.next += 1
+        return self.words[self.next - 1] if self.next <= len(self.words) else 0
+
+    def decode(self, frequencies: Sequence[int]) -> int:
+        scale = self.range >> TOTAL_BITS
+        quantile = self.offset // scale
+        if quantile >= 2**TOTAL_BITS:
+            raise ValueError("no encoder wrote this")
+        symbol = below = 0
+        while below + int(frequencies[symbol]) <= quantile:
+            below += int(frequencies[symbol])
+            symbol += 1
+        self.offset -= scale * below
+        self.range = scale * int(frequencies[symbol])
+        if self.range < WORD:
+            self.range *= WORD
+            self.offset = self.offset * WORD + self._word()
+        return symbol
+
+    def at_end(self) -> bool:
+        return self.next >= len(self.words) and (self.range == 2**64 - 1 or self.offset < 2 * WORD - 1)
+
+
+Table = tuple[int, Sequence[int]]  # lowest symbol, frequencies with the escape's at the end
+
+
+def encode_batch(
+    encoder: RangeEncoder, tables: Sequence[Table], indices: Sequence[int], symbols: Sequence[int]
+) -> None:
+    order = sorted(range(len(indices)), key=lambda i: indices[i])  # Python's sort is stable
+    escapes = []
+    for i in order:
+        low, frequencies = tables[indices[i]]
+        code = symbols[i] - low
+        if not 0 <= code < len(frequencies) - 1:
+            code = len(frequencies) - 1
+            escapes.append(symbols[i])
+        encoder.encode(code, frequencies)
+    for symbol in escapes:
+        encoder.encode(symbol + 1024, ESCAPE_VALUES)
+
+
+def decode_batch(decoder: RangeDecoder, tables: Sequence[Table], indices: Sequence[int]) -> list[int]:
+    symbols = [0] * len(indices)
+    escaped = []
+    for i in sorted(range(len(indices)), key=lambda i: indices[i]):
+        low, frequencies = tables[indices[i]]
+        code = decoder.decode(frequencies)
+        symbols[i] = low + code
+        if code == len(frequencies) - 1:
+            escaped.append(i)
+    for i in escaped:
+        symbols[i] = decoder.decode(ESCAPE_VALUES) - 1024
+    return symbols
+
+
+# -- integer networks -------------------------------------------------------------------------------------------------
+
+
+def requantise(total: np.ndarray, shift: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """clamp(round(total / 2^shift)), halves to even; total [..., C] int64."""
+    divisor = np.int64(1) << shift.astype(np.int64)
+    quotient, rest = total // divisor, total % divisor
+    up = (2 * rest > divisor) | ((2 * rest == divisor) & (quotient % 2 == 1))
+    return np.clip(quotient + up, low, high)
+
+
+def layer(spec: dict[str, Any], tensors: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """One layer on x [h, w, I] int64."""
+    weight, bias = tensors["weight"].astype(np.int64), tensors["bias"].astype(np.int64)
+    height, width, _ = x.shape
+    kind, k, p = spec["kind"], spec["kernel"], spec["padding"]
+    if kind == "point":
+        total = np.einsum("hwi,io->hwo", x, weight) + bias
+    elif kind in ("depthwise", "dense"):
+        total = np.tile(bias, (height, width, 1))
+        for row in range(height):
+            for column in range(width):
+                for tap in range(k * k):
+                    r, c = row + tap // k - p, column + tap % k - p
+                    if 0 <= r < height and 0 <= c < width:
+                        w = weight[tap]
+                        total[row, column] += x[r, c] * w if kind == "depthwise" else x[r, c] @ w
+    elif kind == "transposed":
+        total = np.tile(bias, (2 * height, 2 * width, 1))
+        for row in range(2 * height):
+            for column in range(2 * width):
+                for tap in range(k * k):
+                    r, c = row + p - tap // k, column + p - tap % k
+                    if r % 2 == c % 2 == 0 and 0 <= r < 2 * height and 0 <= c < 2 * width:
+                        total[row, column] += x[r // 2, c // 2] @ weight[tap]
+    else:
+        raise ValueError(kind)
+    return requantise(total, tensors["shift"], tensors["low"], tensors["high"])
+
+
+def shuffle(x: np.ndarray) -> np.ndarray:
+    """out[2 r + i, 2 c + j, n] = x[r, c, 4 n + 2 i + j]."""
+    height, width, channels = x.shape
+    out = np.empty((2 * height, 2 * width, channels // 4), dtype=x.dtype)
+    for i in range(2):
+        for j in range(2):
+            out[i::2, j::2] = x[:, :, 2 * i + j :: 4]
+    return out
+
+
+def chain(specs: Sequence[dict[str, Any]], tensors: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """A network on x [h, w, I] int64; tensors by `index.name`, shuffles not counted."""
+    index = 0
+    for spec in specs:
+        if spec["kind"] == "shuffle":
+            x = shuffle(x)
+        else:
+            x = layer(spec, {n: tensors[f"{index}.{n}"] for n in ("weight", "bias", "shift", "low", "high")}, x)
+            index += 1
+    return x
+
+
+# -- a weights file and a region --------------------------------------------------------------------------------------
+
+DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
+
+
+class Weights:
+    """What a weights file says of the entropy model."""
+
+    def __init__(self, path: Path) -> None:
+        data = path.read_bytes()
+        (length,) = struct.unpack_from("<Q", data)
+        header = json.loads(data[8 : 8 + length])
+        self.about = json.loads(header.pop("__metadata__")["tacit"])
+        self.tensors = {}
+        for name, entry in header.items():
+            begin, end = entry["data_offsets"]
+            flat = np.frombuffer(data[8 + length + begin : 8 + length + end], DTYPES[entry["dtype"]])
+            self.tensors[name] = flat.reshape(entry["shape"])
+        self.shapes = self.about["entropy"]
+
+    def tables(self, name: str) -> list[Table]:
+        frequencies, sizes, lows = (
+            self.tensors[f"entropy.tables.{name}.{f}"] for f in ("frequencies", "sizes", "lows")
+        )
+        ends = np.cumsum(sizes)
+        return [
+            (int(low), frequencies[end - size : end].tolist()) for low, size, end in zip(lows, sizes, ends, strict=True)
+        ]
+
+    def run(self, name: str, x: np.ndarray) -> np.ndarray:
+        prefix = f"entropy.{name}."
+        tensors = {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+        return chain(self.shapes["chains"][name], tensors, x)
+
+
+def latents(weights: Weights, data: bytes, height: int, width: int, quality: int) -> np.ndarray:
+    """A region's bytes -> y in sixteenths of a step [M, height, width] int16. quality: hundredths, 0 if fixed."""
+    decoder = RangeDecoder(data)
+    rows, columns = -(-height // 4), -(-width // 4)
+    z_tables, y_tables = weights.tables("z"), weights.tables("y")
+    indices = [channel for channel in range(len(z_tables)) for _ in range(rows * columns)]
+    z = np.array(decode_batch(decoder, z_tables, indices), dtype=np.int64).reshape(-1, rows, columns)
+    z = z.transpose(1, 2, 0) * 256 + weights.tensors["entropy.medians"].astype(np.int64)
+    if weights.shapes["plane"]:
+        z = np.concatenate([z, np.full((rows, columns, 1), quality - 5000)], axis=2)
+    hyper = weights.run("hyper_synthesis", z)[:height, :width]
+
+    thresholds = weights.tensors.get("entropy.thresholds")
+    y = np.zeros((height, width, 0), dtype=np.int64)
+    for group, channels in enumerate(weights.shapes["groups"]):
+        known = [hyper]
+        if group:
+            known.insert(0, weights.run(f"channel_context.{group - 1}", y))
+        values = np.zeros((height, width, channels), dtype=np.int64)
+        for kind in ("anchor", "other"):
+            if kind == "other":
+                known.insert(0, weights.run(f"local_context.{group}", values))
+            parity = 1 if kind == "anchor" else 0
+            places = [(r, c) for r in range(height) for c in range(width) if (r + c) % 2 == parity]
+            if not places:
+                continue
+            features = np.concatenate([np.stack([k[r, c] for r, c in places]) for k in known], axis=1)
+            found = weights.run(f"parameters_{kind}.{group}", features[None])[0]
+            scales, means = found[:, :channels], found[:, channels:]
+            if thresholds is not None:
+                scales = (scales[:, :, None] > thresholds).sum(axis=2)
+            coded = scales >= weights.shapes["skip"]
+            symbols = np.zeros_like(means)
+            symbols[coded] = decode_batch(decoder, y_tables, scales[coded].tolist())
+            for (r, c), value in zip(places, symbols * 16 + means, strict=True):
+                values[r, c] = value
+        y = np.concatenate([y, values], axis=2)
+    if not decoder.at_end():
+        raise ValueError("bytes are left over")
+    return y.transpose(2, 0, 1).astype(np.int16)
