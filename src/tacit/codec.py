@@ -137,8 +137,8 @@ class Codec:
     ) -> bytes:
         """The bytes of a `.tacit` file.
 
-        image: a Pillow image, an array [H, W(, 1..4)], a tensor [3, H, W], a path, bytes or a binary file. caption: what
-        the picture shows; it guides the encoder. quality: 0..100, 50 if no target is given; or one target: size (bytes
+        image: a Pillow image, an array [H, W(, 1..4)], a tensor [3, H, W], a path, bytes or a binary file. caption:
+        what the picture shows; it guides the encoder. quality: 0..100, 50 if no target is given; or one target: size (bytes
         of the whole file, at most), bpp (bits per pixel, at most), psnr (dB, at least). store_caption: put the caption
         into the file. keep_metadata: keep ICC, EXIF and XMP.
 
@@ -255,10 +255,11 @@ class Codec:
         pictures = [_Picture(file, self._for_file(file.header), box) for file in files]
         for model in {id(p.model): p.model for p in pictures}.values():
             self._fill([p for p in pictures if p.model is model], model, salvage)
+        photos = [p.photo(self.device, salvage) for p in pictures]
         for picture in pictures:
             for line in (*picture.file.damage, *picture.damage):
                 warnings.warn(DamageWarning(line), stacklevel=4)
-        return [images.to_pil(p.photo(self.device)) for p in pictures]
+        return [images.to_pil(photo) for photo in photos]
 
     def _fill(self, pictures: Sequence[_Picture], model: CodingModel, salvage: bool) -> None:
         """Decode the regions that the pictures need into their latents."""
@@ -307,9 +308,18 @@ class Codec:
             return self._models[path]
 
     def _for_file(self, header: Header) -> CodingModel:
-        if weights.describe(self.path).decode_hash == header.weights_hash:
-            return self._model(self.path)
-        return self._model(weights.for_file(header.weights_hash, header.model_id).path)
+        about = weights.describe(self.path)
+        if about.decode_hash != header.weights_hash:
+            about = weights.for_file(header.weights_hash, header.model_id)
+        model = self._model(about.path)
+        if header.model_id != ARCHITECTURES[about.architecture][0]:
+            raise CorruptFile(f"chunk H: model {header.model_id}, but its weights are those of {about.architecture}")
+        if (header.quality is not None) != model.variable_rate:
+            fixed = "one fixed rate" if header.quality is None else f"quality {header.quality:g}"
+            raise CorruptFile(
+                f"chunk H: {fixed}, but its weights have {'many rates' if model.variable_rate else 'one'}"
+            )
+        return model
 
     def _tokens(self, model: CodingModel, caption: str | None) -> TextTokens:
         if caption is None and self._text_encoder is None and not model.published:
@@ -453,7 +463,7 @@ class _Job:
             files[quality] = self.file(quality, self.streams(quality))
             return math.log(len(files[quality]))
 
-        quality = _solve(size, math.log(max(limit, 1)), math.log(1 - SIZE_TOLERANCE), 0.0)
+        quality = _solve(size, math.log(max(limit, 1)), math.log(1 - SIZE_TOLERANCE))
         if quality is None:
             raise TargetNotReached(
                 f"a file of {limit} bytes ({8 * limit / self.pixels:.4g} bpp) cannot be reached: "
@@ -471,7 +481,7 @@ class _Job:
             files[quality] = data, self.psnr(data)
             return -files[quality][1]
 
-        found = _solve(shortfall, -goal, -PSNR_TOLERANCE, 0.0)
+        found = _solve(shortfall, -goal, -PSNR_TOLERANCE)
         if found is None:
             raise TargetNotReached(
                 f"a PSNR of {goal:g} dB cannot be reached: the highest quality gives {files[0.0][1]:.2f} dB"
@@ -479,12 +489,11 @@ class _Job:
         return 100 - found, *files[found]
 
 
-def _solve(value: Callable[[float], float], limit: float, below: float, start: float) -> float | None:
-    """The largest x of 0..100, in hundredths, with value(x) <= limit, for a rising `value`; None if value(0) exceeds it.
-
-    Stops early at a value within `below` (negative) of the limit. Regula falsi, with bisection where it stalls.
+def _solve(value: Callable[[float], float], limit: float, below: float) -> float | None:
+    """The largest x of 0..100, in hundredths, with value(x) <= limit, for a rising `value`; None if value(0) exceeds
+    that. Stops early at a value within `below` (negative) of the limit. Regula falsi, with bisection where it stalls.
     """
-    low, high = start, 100.0
+    low, high = 0.0, 100.0
     at_low = value(low)
     if at_low > limit:
         return None
@@ -542,7 +551,7 @@ class _Picture:
         column = region.left // LATENT_STEP - self.origin[1]
         self.latents[:, row : row + latents.shape[1], column : column + latents.shape[2]] = latents
 
-    def photo(self, device: torch.device) -> Photo:
+    def photo(self, device: torch.device, salvage: bool = False) -> Photo:
         """Synthesise the box, in tiles with a halo of latents, so that no seam shows."""
         left, top, right, bottom = self.box
         channels = 3 if self.header.color else 1
@@ -553,14 +562,20 @@ class _Picture:
                 tile_bottom, tile_right = min(tile_top + step, bottom), min(tile_left + step, right)
                 part = self._tile(tile_left, tile_top, tile_right, tile_bottom, device)
                 pixels[tile_top - top : tile_bottom - top, tile_left - left : tile_right - left] = part
-        alpha = None
-        if self.header.alpha:
-            if self.file.alpha is None:
-                alpha = np.full((bottom - top, right - left), 255, dtype=np.uint8)
-            else:
+        return Photo(pixels, self._alpha(salvage) if self.header.alpha else None, self.file.metadata)
+
+    def _alpha(self, salvage: bool) -> images.Pixels:
+        """Of the box; opaque where it is lost."""
+        left, top, right, bottom = self.box
+        if self.file.alpha is not None:
+            try:
                 whole = images.decode_alpha(self.file.alpha, self.header.width, self.header.height)
-                alpha = np.ascontiguousarray(whole[top:bottom, left:right])
-        return Photo(pixels, alpha, self.file.metadata)
+                return np.ascontiguousarray(whole[top:bottom, left:right])
+            except CorruptFile as error:
+                if not salvage:
+                    raise
+                self.damage.append(str(error))
+        return np.full((bottom - top, right - left), 255, dtype=np.uint8)
 
     def _tile(self, left: int, top: int, right: int, bottom: int, device: torch.device) -> np.ndarray:
         """[bottom - top, right - left, 3 or 1] uint8."""

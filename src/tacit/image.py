@@ -25,7 +25,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from tacit.container import MAX_CAPTION, MAX_METADATA, Metadata
 from tacit.errors import CorruptFile, ImageTooLarge, InvalidInput, PathError, TacitError
@@ -400,7 +400,8 @@ def decode_alpha(payload: bytes, width: int, height: int) -> Pixels:
     if len(data) < _PNG_START.size or _PNG_START.unpack_from(data) != expected:
         raise CorruptFile(f"alpha: not an 8-bit greyscale PNG of {width} x {height}")
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        # Not Image.open: its limit on pixels is not that of whoever reads this file.
+        with PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:
             return np.array(image.convert("L") if image.mode != "L" else image)
     except (Warning, MemoryError):
         raise

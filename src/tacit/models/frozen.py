@@ -25,7 +25,6 @@ Y_UNIT = 16
 Z_UNIT = 256
 Y_LIMIT = MEAN_LIMIT + Y_UNIT * SYMBOL_LIMIT  # below 2^15
 PRIOR_REACH = 255
-NARROW = 0.13  # scales below this (in steps) code nothing: their symbols are zero
 
 
 class Freezable(Protocol):
@@ -48,6 +47,9 @@ class Freezable(Protocol):
 
     def quality_plane(self) -> bool:
         """Whether the hyper-synthesis takes the quality beside z."""
+
+    def narrow_scales(self) -> int:
+        """How many of the lowest scales code nothing: the symbols there are zero."""
 
 
 @dataclass(frozen=True)
@@ -353,5 +355,5 @@ def freeze_entropy(model: Freezable, y: Tensor, z: Tensor, quality: Tensor) -> F
         (medians * Z_UNIT).round(),
         model.index_thresholds(),
         model.quality_plane(),
-        int((model.scale_table() < NARROW).sum()),
+        model.narrow_scales(),
     )

@@ -53,7 +53,7 @@ class FactorizedPrior(nn.Module):
         """Probability of the unit interval around each value; z: [B, C, H, W] -> the same shape."""
         values = z.transpose(0, 1).reshape(self.channels, 1, -1)
         lower, upper = self.logits(values - 0.5), self.logits(values + 0.5)
-        sign = -torch.sign(lower + upper).detach()  # subtract in the tail where the difference is exact
+        sign = torch.where(lower + upper > 0, -1.0, 1.0)  # subtract in the tail where the difference is exact
         mass = (torch.sigmoid(sign * upper) - torch.sigmoid(sign * lower)).abs()
         batch, _, height, width = z.shape
         return mass.clamp_min(LIKELIHOOD_FLOOR).reshape(self.channels, batch, height, width).transpose(0, 1)
