@@ -1,0 +1,83 @@
+"""The codecs that everybody has, through Pillow, as functions of their quality."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from PIL import Image, features
+
+from tacit.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A codec of Pillow. options: how it is run; lowest, highest: its qualities; library: its name in PIL.features."""
+
+    name: str
+    format: str
+    suffix: str
+    options: Mapping[str, Any]
+    lowest: int
+    highest: int
+    library: str
+
+    def encode(self, image: Image.Image, quality: int) -> bytes:
+        """The bytes of a file."""
+        stream = io.BytesIO()
+        try:
+            image.save(stream, self.format, quality=quality, **self.options)
+        except (KeyError, OSError) as error:
+            raise InvalidInput(f"this Pillow cannot write {self.name}: {error}") from error
+        return stream.getvalue()
+
+    @property
+    def version(self) -> str | None:
+        """Of the library behind it."""
+        return features.version(self.library)
+
+    @property
+    def setting(self) -> str:
+        """How it is run, in words."""
+        return ", ".join(name if value is True else f"{name} {value}" for name, value in self.options.items())
+
+
+# Pillow's own choice of chroma subsampling, 4:2:0, in all three.
+BASELINES: Mapping[str, Baseline] = MappingProxyType(
+    {
+        b.name: b
+        for b in (
+            Baseline("JPEG", "JPEG", "jpg", {"optimize": True, "progressive": True}, 1, 95, "jpg"),
+            Baseline("WebP", "WEBP", "webp", {"method": 6}, 0, 100, "webp"),
+            Baseline("AVIF", "AVIF", "avif", {"speed": 4}, 0, 100, "avif"),
+        )
+    }
+)
+
+
+def decode(data: bytes) -> Image.Image:
+    """The picture of a file that Pillow reads, as RGB."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB")
+
+
+def largest_within(encode: Callable[[int], bytes], limit: int, lowest: int, highest: int) -> tuple[int, bytes]:
+    """The highest quality whose file has at most `limit` bytes, and the file; the lowest one if none has.
+
+    Bisection: sizes are taken to rise with quality. What is returned never exceeds the limit unless nothing fits.
+    """
+    best = lowest, encode(lowest)
+    if len(best[1]) > limit:
+        return best
+    low, high = lowest, highest + 1  # `low` fits, `high` does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        data = encode(middle)
+        if len(data) <= limit:
+            low, best = middle, (middle, data)
+        else:
+            high = middle
+    return best
