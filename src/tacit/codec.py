@@ -385,7 +385,8 @@ class _Job:
     def tile(self, region: Region) -> tuple[Tensor, tuple[int, int]]:
         """The region's pixels with its surroundings [1, 3, h, w], padded, and the tile's place."""
         left, top, right, bottom = self._edges(region)
-        cut = np.array(self.photo.pixels[top:bottom, left:right])  # a copy: torch warns of arrays that cannot be written to
+        # a copy: torch warns of arrays that cannot be written to
+        cut = np.array(self.photo.pixels[top:bottom, left:right])
         x = torch.from_numpy(cut).to(self.codec.device).permute(2, 0, 1)[None].float() / 255
         return self.model.pad(x.expand(-1, 3, -1, -1)), (left, top)
 
