@@ -1,0 +1,138 @@
+"""What freezing costs in bytes: `python scripts/freezing.py CHECKPOINT WEIGHTS [FOLDER]`.
+
+CHECKPOINT is a training checkpoint, WEIGHTS the weights file exported from it, FOLDER the Kodak images (as for
+scripts/kodak.py). Both code the same y and z of the checkpoint's float analysis, without captions. Compared are
+
+    ideal     -log2 of the probabilities that the float networks give to their own rounded symbols: normal
+              distributions of continuous scale about unquantised means, and the float prior of z
+    skipping  the same, but for values of narrow scale, which are set to their means and cost nothing, as the
+              frozen model does
+    real      the bytes of the frozen networks' streams (the container not counted)
+
+and the PSNR of what each decodes to, through the same float synthesis. Writes results/freezing.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from kodak import dumps
+from machine import describe_machine, find_data
+from PIL import Image
+from torch import Tensor
+
+from tacit import weights
+from tacit.models.frozen import Y_UNIT
+from tacit.models.latents import Step, walk
+from tacit.models.model import SmallModel, gaussian_likelihood
+from tacit.text.tokens import TextTokens
+from tacit.training.export import load_checkpoint
+
+ROOT = Path(__file__).resolve().parent.parent
+QUALITIES = (0, 25, 50, 75, 100)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Bytes, and the latents that they decode to, in steps [1, M, h, w]."""
+
+    size: float
+    latents: Tensor
+
+
+def ideal(model: SmallModel, y: Tensor, z: Tensor, quality: float, skip: int) -> Coded:
+    """Code length by the float networks. y, z: gained, [1, M, h, w] and [1, Z, hz, wz]; scales of the tables below
+    `skip` (0: none) code nothing."""
+    medians = model.prior.medians[:, None, None]
+    z_hat = (z - medians).round() + medians
+    bits = float(-model.prior.likelihood(z_hat).double().log2().sum())
+    hyper = model.hyper_features(z_hat, torch.tensor([quality]))[:, :, : y.shape[2], : y.shape[3]]
+    rows = y.flatten(2).transpose(1, 2)
+
+    def visit(step: Step, parameters: Tensor) -> Tensor:
+        nonlocal bits
+        raw, mean = parameters.float().chunk(2, dim=-1)
+        index = model.scale_index(raw)
+        scale = (index * model.scale_step() + math.log(model.config.scale_min)).exp()
+        units = model.context_scale[step.start : step.stop]
+        mean = mean / units
+        symbols = (rows[:, step.positions, step.start : step.stop] - mean).round()
+        coded = index.round() >= skip
+        symbols = symbols * coded
+        mass = gaussian_likelihood(symbols.double(), scale.double())
+        bits -= float(mass.log2()[coded].sum())
+        return (symbols + mean) * units
+
+    latents = walk(model.entropy, hyper, visit) / model.context_scale[:, None, None]
+    return Coded(bits / 8, latents)
+
+
+@torch.inference_mode()
+def measure(model: SmallModel, frozen: Any, paths: list[Path], quality: float) -> dict[str, float]:
+    """Sums of bytes and mean PSNR over the images."""
+    chosen = torch.tensor([float(quality)])
+    gain, inverse = model.gain(chosen)[:, :, None, None], model.inverse_gain(chosen)[:, :, None, None]
+    sizes = {"ideal": 0.0, "skipping": 0.0, "real": 0.0}
+    decibels = dict.fromkeys(sizes, 0.0)
+    for path in paths:
+        pixels = torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)[None]
+        y = model.analysis(pixels.float() / 255, TextTokens.empty(1, model.config.text_width)).float() * gain
+        z = model.hyper_latents(y).float()
+        streams, integers = frozen.compress(y, z, round(quality * 100))
+        coded = {
+            "ideal": ideal(model, y, z, quality, 0),
+            "skipping": ideal(model, y, z, quality, frozen.skip),
+            "real": Coded(len(streams[0]), integers.float() / Y_UNIT),
+        }
+        for name, one in coded.items():
+            x = model.synthesis(one.latents * inverse, chosen).clamp(0, 1).mul(255).round()
+            sizes[name] += one.size
+            decibels[name] -= 10 * math.log10(float((x - pixels).square().mean()) / 255**2)
+    return {
+        "quality": quality,
+        "bpp": round(8 * sizes["real"] / (len(paths) * 768 * 512), 4),
+        **{f"{name}_bytes": round(size) for name, size in sizes.items()},
+        "cost_percent": round(100 * (sizes["real"] / sizes["ideal"] - 1), 3),
+        "cost_of_integers_percent": round(100 * (sizes["real"] / sizes["skipping"] - 1), 3),
+        **{f"{name}_psnr": round(total / len(paths), 4) for name, total in decibels.items()},
+    }
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--images", type=int, default=24, help="fewer, for a quick look; results are not written then")
+    arguments = parser.parse_args()
+    model, state = load_checkpoint(arguments.checkpoint)
+    coding = weights.load(arguments.weights)
+    if not torch.equal(coding.float_model.gain.log_gain, model.gain.log_gain):
+        raise SystemExit(f"{arguments.weights} was not exported from {arguments.checkpoint}: their gains differ")
+    paths = sorted((arguments.folder or find_data("kodak")).glob("kodim*.png"))[: arguments.images]
+    rows = []
+    for quality in QUALITIES:
+        rows.append(measure(model, coding.entropy, paths, quality))
+        print(json.dumps(rows[-1]), flush=True)
+    result = {
+        "command": "python scripts/freezing.py CHECKPOINT WEIGHTS KODAK",
+        "images": len(paths),
+        "steps": state["step"],
+        "weights_hash": weights.describe(arguments.weights).decode_hash.hex(),
+        **describe_machine(),
+        "rows": rows,
+    }
+    if len(paths) == 24:
+        (ROOT / "results" / "freezing.json").write_text(dumps(result))
+
+
+if __name__ == "__main__":
+    main()
