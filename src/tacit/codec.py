@@ -541,7 +541,7 @@ class _Picture:
         self.origin = first.top // LATENT_STEP, first.left // LATENT_STEP
         height = last.top // LATENT_STEP + self.size(last)[0] - self.origin[0]
         width = last.left // LATENT_STEP + self.size(last)[1] - self.origin[1]
-        self.latents = torch.zeros(model.config.latent, height, width, dtype=torch.int16)
+        self.latents = torch.zeros(model.config.latent, height, width, dtype=torch.int16, device="cpu")
 
     def size(self, region: Region) -> tuple[int, int]:
         """Height and width of a region's latents."""

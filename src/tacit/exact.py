@@ -53,9 +53,9 @@ def probe(device: torch.device) -> None:
     """
     if str(device) in _probed:
         return
-    generator = torch.Generator().manual_seed(0)
-    a = torch.randint(-(2**20), 2**20, (64, 512), generator=generator)
-    b = torch.randint(-(2**15), 2**15, (512, 64), generator=generator)
+    generator = torch.Generator("cpu").manual_seed(0)
+    a = torch.randint(-(2**20), 2**20, (64, 512), generator=generator, device="cpu")
+    b = torch.randint(-(2**15), 2**15, (512, 64), generator=generator, device="cpu")
     expected = a @ b
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
         found = torch.addmm(
@@ -126,7 +126,7 @@ class FrozenLayer(nn.Module):
         return {
             "weight": self.weight.to(torch.int16),
             "bias": self.bias.to(torch.int64),
-            "shift": (-self.factor.log2()).to(torch.int8),
+            "shift": (-self.factor.log2()).round().to(torch.int8),
             "low": self.low.to(torch.int32),
             "high": self.high.to(torch.int32),
         }

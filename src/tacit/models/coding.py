@@ -92,8 +92,9 @@ class CodingModel(nn.Module):
 
     def _gain(self, name: str, quality: float | None, device: torch.device) -> Tensor:
         if quality is None or not self.variable_rate:
-            return torch.ones(1, 1, 1, device=device)
-        values: Tensor = getattr(self.float_model, name)(torch.tensor([quality], device=device))
+            return torch.ones(1, 1, 1, dtype=torch.float32, device=device)
+        given = torch.tensor([quality], dtype=torch.float32, device=device)
+        values: Tensor = getattr(self.float_model, name)(given)
         return values[0][:, None, None]
 
     def _hundredths(self, quality: float | None) -> int:
@@ -122,7 +123,7 @@ class CodingModel(nn.Module):
     def synthesise(self, latents: Tensor, quality: float | None) -> Tensor:
         """latents [B, M, h, w] int16 -> x [B, 3, 16 h, 16 w] in [0, 1], clamped."""
         y = latents.float() / Y_UNIT * self._gain("inverse_gain", quality, latents.device)
-        qualities = torch.full((y.shape[0],), 50.0 if quality is None else quality, device=y.device)
+        qualities = y.new_full((y.shape[0],), 50.0 if quality is None else quality)
         with torch.autocast(y.device.type, enabled=False):
             y = y.to(self.precision).contiguous(memory_format=torch.channels_last)
             x: Tensor = self.float_model.synthesis(y, qualities).float()

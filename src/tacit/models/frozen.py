@@ -247,7 +247,7 @@ class FrozenEntropy(nn.Module):
 
             def visit(step: Step, parameters: Tensor) -> Tensor:
                 indices, means = self._read(parameters)
-                symbols = torch.zeros(indices.shape, dtype=torch.float64)
+                symbols = torch.zeros(indices.shape, dtype=torch.float64, device="cpu")
                 for image, decoder in enumerate(decoders):
                     chosen = (indices[image] >= self.skip).cpu()
                     values = decoder.get(self.y_models, indices[image].cpu()[chosen].numpy())
