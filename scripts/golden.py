@@ -1,0 +1,94 @@
+"""Make the conformance vectors anew: `python scripts/golden.py`, after the shipped weights have changed.
+
+Writes tests/data/golden: small `.tacit` files of synthetic pictures, made with the shipped weights, and `golden.json`
+with what they decode to: the hash of the latents, which are equal on every machine, and some of the pixels, which are
+nearly so (within 1 level in fp32).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tacit.codec import Codec
+
+FOLDER = Path(__file__).resolve().parents[1] / "tests" / "data" / "golden"
+MODEL = "tacit-s"
+SAMPLES = 8  # along each side
+
+# name: width, height, mode, quality, caption
+VECTORS: dict[str, tuple[int, int, str, float, str | None]] = {
+    "pixel": (1, 1, "RGB", 50, None),
+    "small": (33, 17, "RGB", 90, None),
+    "grey": (48, 64, "L", 30.25, None),
+    "alpha": (40, 30, "RGBA", 60, None),
+    "lowest": (200, 120, "RGB", 0, None),
+    "caption": (200, 120, "RGB", 50, "a red sun above blue waves"),
+    "highest": (200, 120, "RGB", 100, None),
+    "noise": (70, 50, "RGB", 100, None),
+    "regions": (1100, 70, "RGB", 20, None),
+}
+
+
+def picture(name: str, width: int, height: int, mode: str) -> Image.Image:
+    """Waves, a disc and a little noise, or nothing but noise; the alpha is a ramp."""
+    rng = np.random.default_rng(width * height)
+    if name == "noise":
+        return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    pixels = np.stack([90 + 40 * np.sin(x / 23), 110 + 30 * np.cos(y / 11), 150 + 50 * np.sin((x + y) / 37)], axis=2)
+    disc = (x - 0.3 * width) ** 2 + (y - 0.4 * height) ** 2 < (0.25 * min(width, height)) ** 2
+    pixels[disc] = (210, 60, 50)
+    pixels += rng.normal(0, 3, pixels.shape)
+    image = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+    if mode == "RGBA":
+        ramp = np.rint(np.linspace(0, 255, width))[None].repeat(height, axis=0).astype(np.uint8)
+        image.putalpha(Image.fromarray(ramp))
+    return image.convert(mode)
+
+
+def sample(image: Image.Image) -> list[list[int]]:
+    """Pixels on a grid that reaches the corners, row by row."""
+    pixels = np.asarray(image).reshape(image.height, image.width, -1)
+    rows = np.linspace(0, image.height - 1, SAMPLES).astype(int)
+    columns = np.linspace(0, image.width - 1, SAMPLES).astype(int)
+    return [pixels[r, c].tolist() for r in rows for c in columns]
+
+
+def describe(codec: Codec, data: bytes) -> dict[str, Any]:
+    """What a file decodes to. latents: sha256 of the integers [M, h, w], each in two bytes, the lower first."""
+    latents = codec.latents(data).numpy()
+    image = codec.decode(data)
+    return {
+        "latents": hashlib.sha256(latents.astype("<i2").tobytes()).hexdigest(),
+        "shape": list(latents.shape),
+        "mode": image.mode,
+        "means": np.asarray(image).reshape(-1, len(image.getbands())).mean(axis=0).round(3).tolist(),
+        "samples": sample(image),
+    }
+
+
+def main() -> None:
+    """Write the folder anew."""
+    codec = Codec(MODEL, precision="fp32", threads=1)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.glob("*.tacit"):
+        old.unlink()
+    found: dict[str, Any] = {}
+    for name, (width, height, mode, quality, caption) in VECTORS.items():
+        image = picture(name, width, height, mode)
+        data = codec.encode(image, caption, quality, store_caption=True)
+        (FOLDER / f"{name}.tacit").write_bytes(data)
+        found[name] = {"bytes": len(data), **describe(codec, data)}
+    text = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in found.items())
+    (FOLDER / "golden.json").write_text("{\n" + text + "\n}\n")
+    print(f"{len(found)} files, {sum(f['bytes'] for f in found.values())} bytes, in {FOLDER}")
+
+
+if __name__ == "__main__":
+    main()
