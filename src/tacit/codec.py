@@ -232,9 +232,7 @@ class Codec:
 
         Raises: CorruptFile, UnsupportedFile, MissingWeights, ImageTooLarge, InvalidInput, PathError.
         """
-        parsed = container.read(read_bytes(data), salvage=salvage, max_pixels=max_pixels)
-        with self._threads():
-            return self._decode([parsed], box, salvage)[0]
+        return self._decode_one(data, box, salvage, max_pixels)
 
     def decode_batch(self, files: Sequence[FileSource], *, max_pixels: int | None = MAX_PIXELS) -> list[Image.Image]:
         """Several files; regions of equal shape run through the model together."""
@@ -250,6 +248,12 @@ class Codec:
             picture = _Picture(parsed, model, None)
             self._fill([picture], model, salvage=False)
             return picture.latents
+
+    def _decode_one(self, data: FileSource, box: Box | None, salvage: bool, max_pixels: int | None) -> Image.Image:
+        """Its warnings are those of the caller's caller."""
+        parsed = container.read(read_bytes(data), salvage=salvage, max_pixels=max_pixels)
+        with self._threads():
+            return self._decode([parsed], box, salvage)[0]
 
     def _decode(self, files: Sequence[Container], box: Box | None, salvage: bool) -> list[Image.Image]:
         pictures = [_Picture(file, self._for_file(file.header), box) for file in files]
@@ -731,7 +735,7 @@ def decode(
     max_pixels: int | None = MAX_PIXELS,
 ) -> Image.Image:
     """`Codec().decode(...)`: the weights are those that the file names."""
-    return _shared(weights.DEFAULT).decode(data, box=box, salvage=salvage, max_pixels=max_pixels)
+    return _shared(weights.DEFAULT)._decode_one(data, box, salvage, max_pixels)
 
 
 __all__ = ["Codec", "DamageWarning", "EncodeResult", "decode", "encode", "read_bytes"]

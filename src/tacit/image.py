@@ -70,7 +70,8 @@ class Photo:
         if self.alpha is not None and (self.alpha.dtype != np.uint8 or self.alpha.shape != shape[:2]):
             found = f"{self.alpha.dtype} {list(self.alpha.shape)}"
             raise InvalidInput(f"alpha is {found}, expected uint8 {list(shape[:2])}")
-        _check_size(shape[1], shape[0], "image")
+        if not self.pixels.size:
+            raise InvalidInput(f"image is empty: {shape[1]} x {shape[0]} pixels")
 
     @property
     def width(self) -> int:
