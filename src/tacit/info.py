@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from tacit import container, weights
-from tacit.errors import PathError
+from tacit.errors import InvalidInput, PathError, TacitError
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,21 @@ class FileInfo:
 def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO) -> FileInfo:
     """Read the header and metadata of a file given as bytes, a path or a binary file.
 
-    Raises: CorruptFile, UnsupportedFile, PathError.
+    Raises: CorruptFile, UnsupportedFile, PathError, InvalidInput.
     """
-    if isinstance(source, str | os.PathLike):
-        try:
+    try:
+        if isinstance(source, str | os.PathLike):
             with open(source, "rb") as stream:
-                return info(stream)
-        except OSError as error:
-            if isinstance(error, PathError):
-                raise
-            raise PathError(f"{os.fspath(source)}: {error.strerror or error}") from error
-    header, metadata, sizes = container.read_header(source)
+                header, metadata, sizes = container.read_header(stream)
+        else:
+            header, metadata, sizes = container.read_header(source)
+    except TacitError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a null character in a path, a closed file
+        name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", "file")
+        raise PathError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+    except (AttributeError, TypeError) as error:  # no such method; text instead of bytes
+        raise InvalidInput(f"{type(source).__name__}: bytes, a path or a binary file are needed") from error
     found = weights.by_hash(header.weights_hash)
     total = sum(sizes.values())
     return FileInfo(
