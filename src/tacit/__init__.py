@@ -30,7 +30,7 @@ from tacit.errors import (
 
 if TYPE_CHECKING:
     from tacit.codec import Codec, EncodeResult, decode, encode
-    from tacit.info import FileInfo, info
+    from tacit.fileinfo import FileInfo, info
     from tacit.weights import available_models
 
 __version__ = "0.1.0"
@@ -38,11 +38,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Codec": "tacit.codec",
     "EncodeResult": "tacit.codec",
-    "FileInfo": "tacit.info",
+    "FileInfo": "tacit.fileinfo",
     "available_models": "tacit.weights",
     "decode": "tacit.codec",
     "encode": "tacit.codec",
-    "info": "tacit.info",
+    "info": "tacit.fileinfo",
 }
 
 __all__ = [

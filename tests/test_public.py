@@ -1,0 +1,144 @@
+"""The public surface: its names, its signatures, its documentation, its cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.metadata
+import inspect
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import tacit
+from tacit import errors
+
+NAMES = [
+    "Codec", "CorruptFile", "CorruptWeights", "EncodeResult", "FileError", "FileInfo", "ImageTooLarge", "InvalidInput",
+    "MissingExtra", "MissingWeights", "NotExact", "PathError", "TacitError", "TargetNotReached", "UnknownModel",
+    "UnsupportedFile", "WeightsError", "available_models", "decode", "encode", "info",
+]  # fmt: skip
+"""What a release promises. Adding a name is a decision; taking one away breaks somebody's program."""
+
+ERRORS = {
+    "TacitError": "Exception",
+    "InvalidInput": "TacitError ValueError",
+    "ImageTooLarge": "InvalidInput",
+    "TargetNotReached": "InvalidInput",
+    "FileError": "TacitError",
+    "CorruptFile": "FileError",
+    "UnsupportedFile": "FileError",
+    "WeightsError": "TacitError",
+    "UnknownModel": "WeightsError",
+    "MissingWeights": "WeightsError",
+    "CorruptWeights": "WeightsError",
+    "NotExact": "WeightsError",
+    "MissingExtra": "TacitError ImportError",
+    "PathError": "TacitError OSError",
+}
+
+
+def test_the_names() -> None:
+    assert tacit.__all__ == NAMES
+    assert set(NAMES) <= set(dir(tacit))
+    namespace: dict[str, Any] = {}
+    exec("from tacit import *", namespace)
+    assert set(NAMES) <= namespace.keys()
+    with pytest.raises(AttributeError, match="'tacit' has no attribute 'enkode'"):
+        tacit.enkode  # noqa: B018
+
+
+def test_the_signatures() -> None:
+    def names(function: Any) -> str:
+        """Those that may stand without a name, then those that may not."""
+        parameters = inspect.signature(function).parameters.values()
+        free = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        return " ".join(free) + " * " + " ".join(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+    options = "size bpp psnr store_caption keep_metadata"
+    assert names(tacit.encode) == f"image caption quality * model {options}"
+    assert names(tacit.decode) == "data * box salvage max_pixels"
+    assert names(tacit.info) == "source * "
+    assert names(tacit.available_models) == " * "
+    assert names(tacit.Codec) == "model * device threads precision text_encoder"
+    assert names(tacit.Codec.encode) == f"self image caption quality * {options}"
+    assert names(tacit.Codec.encode_result) == names(tacit.Codec.encode)
+    assert names(tacit.Codec.decode) == "self data * box salvage max_pixels"
+    assert names(tacit.Codec.encode_batch) == "self sources captions quality * store_caption keep_metadata"
+    assert names(tacit.Codec.decode_batch) == "self files * max_pixels"
+
+
+def test_no_module_hides_a_name() -> None:
+    """A module of a name's name takes its place in the package when it is imported for something else."""
+    found = {module.name for module in pkgutil.iter_modules(tacit.__path__)}
+    assert not found & set(NAMES)
+
+
+def test_results_do_not_change() -> None:
+    for kind in (tacit.EncodeResult, tacit.FileInfo):
+        assert dataclasses.is_dataclass(kind)
+        assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def test_the_tree_of_errors() -> None:
+    found = {
+        name: " ".join(base.__name__ for base in kind.__bases__)
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and kind.__module__ == "tacit.errors"
+    }
+    assert found == ERRORS
+    assert found.keys() <= set(tacit.__all__)
+    drawn = [line.split()[-1] if "─" not in line else line.split("─ ")[1].split()[0]
+             for line in (errors.__doc__ or "").splitlines() if "─" in line or line == "TacitError"]  # fmt: skip
+    assert sorted(drawn) == sorted(found)
+
+
+def modules() -> Iterator[ModuleType]:
+    yield tacit
+    for found in pkgutil.walk_packages(tacit.__path__, "tacit."):
+        if found.name != "tacit.__main__":
+            try:
+                yield importlib.import_module(found.name)
+            except ImportError as error:  # an extra's module without the extra
+                if str(error.name).startswith("tacit"):
+                    raise
+
+
+def own(thing: object, name: str) -> Iterator[tuple[str, Any]]:
+    """The public classes and functions that a module or a class defines itself, with their names."""
+    module = thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
+    for key, value in vars(thing).items():
+        function = getattr(value, "fget", None) or getattr(value, "__func__", value)
+        named = inspect.isclass(function) or inspect.isfunction(function)
+        if named and not key.startswith("_") and function.__module__ == module:
+            yield f"{name}.{key}", getattr(thing, key)
+            if inspect.isclass(function):
+                yield from own(function, f"{name}.{key}")
+
+
+def test_everything_public_is_documented() -> None:
+    """By itself or by what it overrides; `forward` by its class, and what a name says (`width`) by that of Pillow's."""
+    missing = [m.__name__ for m in modules() if m.__doc__ is None and Path(m.__file__ or "").stat().st_size]
+    for module in modules():
+        missing += [name for name, thing in own(module, module.__name__) if not inspect.getdoc(thing)]
+    told = (".forward", ".backward", ".convert", ".width", ".height")
+    assert [name for name in missing if not name.endswith(told)] == []
+
+
+def test_the_version() -> None:
+    assert tacit.__version__ == importlib.metadata.version("tacit")
+
+
+def test_types_are_shipped() -> None:
+    assert (Path(tacit.__file__).parent / "py.typed").is_file()
+
+
+def test_importing_is_cheap() -> None:
+    script = "import sys, tacit; assert not {'torch', 'numpy', 'PIL'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
