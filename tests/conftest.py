@@ -89,8 +89,11 @@ def _cosines(latent: int) -> Tensor:
 
 
 @torch.no_grad()
-def tiny_model(config: SmallConfig = TINY) -> SmallModel:
-    """tacit-s in small."""
+def tiny_model(config: SmallConfig = TINY, *, uneven: bool = False) -> SmallModel:
+    """tacit-s in small.
+
+    uneven: with predicted scales from wide, at the low frequencies, to so narrow that nothing is coded.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         model = SmallModel(config)
@@ -106,6 +109,12 @@ def tiny_model(config: SmallConfig = TINY) -> SmallModel:
         model.inverse_gain.log_gain.copy_(-gains)
         model.hyper_analysis[-1].weight.mul_(20)
         model.context_scale.uniform_(0.1, 0.5)
+        start = 0
+        for group, channels in enumerate(config.groups if uneven else ()):
+            scales = torch.linspace(3.5, -5, config.latent)[start : start + channels]
+            for heads in (model.entropy.parameters_anchor, model.entropy.parameters_other):
+                heads[group][-1].bias[:channels].add_(scales)
+            start += channels
     return model.eval()
 
 
@@ -151,6 +160,12 @@ def tiny_weights(weights_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def uneven_weights(weights_folder: Path) -> Path:
+    """The same with all scales, the narrowest of which code nothing."""
+    return write_weights(weights_folder / "uneven.safetensors", tiny_model(uneven=True))
+
+
+@pytest.fixture(scope="session")
 def tiny_taco_weights(weights_folder: Path) -> Path:
     """A weights file of the architecture taco, with few channels and a variable rate."""
     return write_weights(weights_folder / "tiny-taco.safetensors", tiny_taco())
@@ -166,6 +181,12 @@ def tiny_taco_fixed_weights(weights_folder: Path) -> Path:
 def codec(tiny_weights: Path) -> Codec:
     """A codec of the small tacit-s, in fp32."""
     return Codec(tiny_weights, precision="fp32")
+
+
+@pytest.fixture(scope="session")
+def uneven_codec(uneven_weights: Path) -> Codec:
+    """A codec of the small tacit-s with all scales, in fp32."""
+    return Codec(uneven_weights, precision="fp32")
 
 
 @pytest.fixture(scope="session")
