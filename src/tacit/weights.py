@@ -14,7 +14,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -132,9 +132,9 @@ def _describe(path: Path, size: int, _changed: int) -> WeightsInfo:
         if len(decode_hash) != 32:
             raise ValueError(f"decode hash of {len(decode_hash)} bytes, expected 32")
         variable = about["config"]["knots"] > 0
-        return WeightsInfo(
-            path.stem, path, str(about["architecture"]), decode_hash[:8], variable, size, dict(about["card"])
-        )
+        if not isinstance(about["card"], dict):
+            raise TypeError("the card is no object")
+        return WeightsInfo(path.stem, path, str(about["architecture"]), decode_hash[:8], variable, size, about["card"])
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptWeights(f"{path}: metadata are not those of tacit weights ({error})") from error
 
@@ -232,7 +232,7 @@ def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype 
         model.load_state_dict(floats, strict=True, assign=True)
         integers = {k.removeprefix("entropy."): v for k, v in tensors.items() if k.startswith("entropy.")}
         entropy = FrozenEntropy.restore(EntropyParts(about["entropy"], integers))
-        entropy.check(config.latent, model.hyper_analysis[-1].out_channels)
+        entropy.check(config.groups, model.hyper_analysis[-1].out_channels)
     except _UNFIT as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CorruptWeights(f"{path}: parts do not belong together: {reason}") from error
@@ -290,6 +290,7 @@ def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Ma
     """Write a weights file (temporary name, then rename): transforms in half precision, gains in single, integers as
     they are. Returns the decode hash."""
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     from tacit.models.coding import ARCHITECTURES
@@ -315,9 +316,12 @@ def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Ma
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, temporary, metadata={"tacit": json.dumps(about, sort_keys=True)})
         temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise PathError(f"{path}: {error.strerror}") from error
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError | SafetensorError):
+            raise PathError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        raise
     return str(about["decode_hash"])
 
 

@@ -140,15 +140,15 @@ class FrozenEntropy(nn.Module):
             shapes["skip"],
         )
 
-    def check(self, latent: int, hyper: int) -> None:
-        """Whether the parts belong together, and to a model of `latent` and `hyper` channels in y and z.
+    def check(self, groups: Sequence[int], hyper: int) -> None:
+        """Whether the parts belong together, and to a model of these groups of channels in y, and `hyper` in z.
 
         Raises:
             ValueError: they do not.
         """
-        groups, tables = self.groups, len(self.y_models.tables)
-        if not groups or min(groups) < 1 or sum(groups) != latent:
-            raise ValueError(f"groups {groups} do not add up to {latent} latent channels")
+        tables = len(self.y_models.tables)
+        if not groups or min(groups) < 1 or self.groups != tuple(groups):
+            raise ValueError(f"groups {self.groups}, the model has {tuple(groups)}")
         if self.medians.shape != (hyper,) or len(self.z_models.tables) != hyper:
             raise ValueError(
                 f"{len(self.z_models.tables)} tables and {self.medians.numel()} medians for {hyper} channels"
@@ -165,9 +165,10 @@ class FrozenEntropy(nn.Module):
                 chain = self.chains[name]
                 if chain.channels(inputs) != 2 * channels:
                     raise ValueError(f"{name} gives {chain.channels(inputs)} parameters for {channels} channels")
-                scales: Tensor = chain.layers[-1].high[:channels]  # type: ignore[index,assignment]
-                if self.thresholds is None and not 0 <= float(scales.min()) <= float(scales.max()) < tables:
-                    raise ValueError(f"{name} chooses among more than {tables} tables")
+                last: Any = chain.layers[-1]
+                least, most = float(last.low[:channels].min()), float(last.high[:channels].max())
+                if self.thresholds is None and not 0 <= least <= most < tables:
+                    raise ValueError(f"{name} chooses tables {least:g} to {most:g} of {tables}")
 
     # -- coding -------------------------------------------------------------------------------------------------
 
@@ -194,8 +195,8 @@ class FrozenEntropy(nn.Module):
     def quantise(self, y: Tensor, z_symbols: Tensor, quality: int, put: Put | None) -> Tensor:
         """Quantise y as the decoder will see it.
 
-        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: hundredths. put(image, indices, symbols) takes
-        each step's coded symbols of each image. Returns y in sixteenths [B, M, h, w] int16.
+        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: hundredths. put(image, indices, symbols)
+        takes each step's coded symbols of each image. Returns y in sixteenths [B, M, h, w] int16.
         """
         with exact_arithmetic(y.device):
             rows = to_rows(y)
