@@ -92,7 +92,8 @@ def _cosines(latent: int) -> Tensor:
 def tiny_model(config: SmallConfig = TINY, *, uneven: bool = False) -> SmallModel:
     """tacit-s in small.
 
-    uneven: with predicted scales from wide, at the low frequencies, to so narrow that nothing is coded.
+    uneven: with predicted scales from wide, at the low frequencies, to so narrow that nothing is coded, and medians of
+    z that are no whole numbers.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -115,6 +116,8 @@ def tiny_model(config: SmallConfig = TINY, *, uneven: bool = False) -> SmallMode
             for heads in (model.entropy.parameters_anchor, model.entropy.parameters_other):
                 heads[group][-1].bias[:channels].add_(scales)
             start += channels
+        if uneven:
+            model.prior.quantiles[:, 0, 1].uniform_(-2, 2)
     return model.eval()
 
 

@@ -331,6 +331,20 @@ def test_loading_never_freezes(monkeypatch: pytest.MonkeyPatch, tiny_weights: Pa
         assert torch.equal(tensor, after.tensors[name]), name
 
 
+def test_what_was_frozen_and_what_was_stored_are_the_same(tmp_path: Path) -> None:
+    model = tiny_model(uneven=True)
+    x, quality = samples(64, 2), torch.tensor([20.0, 80.0])
+    with torch.no_grad():
+        y = model.analysis(x, TextTokens.empty(2, TINY.text_width)) * model.gain(quality)[:, :, None, None]
+        z = model.hyper_latents(y)
+        frozen = freeze_entropy(model, y, z, quality)
+    weights.save(tmp_path / "w.safetensors", model, frozen, {})
+    stored = weights.load(tmp_path / "w.safetensors").entropy
+    streams, seen = frozen.compress(y, z, 2000)
+    assert stored.compress(y, z, 2000)[0] == streams
+    assert torch.equal(stored.decompress(streams, 4, 4, 2000), seen)
+
+
 def test_the_hash_covers_what_decoding_needs_and_nothing_else(tmp_path: Path) -> None:
     def change(part: str) -> bytes:
         model = tiny_model()
