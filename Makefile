@@ -4,6 +4,7 @@
 #   make test     all tests
 #   make lint     ruff, mypy, import-linter
 #   make bench    speed and memory, as JSON in results/
+#   make results  Kodak, speed and memory, and the documents' figures; the Kodak images in $TACIT_DATA/kodak
 #   make clean    remove what these made, but not .venv
 #
 # On Linux, PyPI's torch brings CUDA with it (some GB). For the small CPU build:
@@ -20,7 +21,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench kodak readme results clean
 
 demo: .venv/installed-demo
 	$(BIN)/tacit demo --output demo
@@ -39,7 +40,19 @@ format: .venv/installed-dev
 	$(BIN)/ruff format .
 
 bench: .venv/installed-dev
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench.py --large
+
+kodak: .venv/installed-dev
+	$(BIN)/python scripts/kodak.py
+
+readme: .venv/installed-dev
+	$(BIN)/python scripts/readme.py --picture
+
+# One after the other: timings want the machine for themselves.
+results:
+	$(MAKE) kodak
+	$(MAKE) bench
+	$(MAKE) readme
 
 clean:
 	rm -rf build demo dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,289 @@
+"""Write what is generated in the documents: `python scripts/readme.py [--check] [--picture]`.
+
+Blocks stand between `<!-- NAME: made by scripts/readme.py -->` and `<!-- end -->` in README.md and docs/*.md: output of
+the command line, which is run for it, and figures from results/*.json. --check changes nothing and names the blocks
+that are not current, in which case the exit status is 1; figures in the command line's output may differ then, since
+they follow the weights. --picture also makes docs/demo.webp again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from tacit import cli, weights
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
+BLOCK = re.compile(r"<!-- (?P<name>[\w-]+): made by scripts/readme\.py -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
+MISSING = "Not measured yet: `make results`.\n"
+README_RATES = ("0.15", "0.20", "0.30", "0.50", "0.75", "1.00")
+
+
+def main() -> int:
+    """Write or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--picture", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.check:
+        stale = outdated()
+        print("\n".join(f"{name} is not current: run scripts/readme.py" for name in stale) or "All blocks are current.")
+        return 1 if stale else 0
+    for path in documents():
+        text = path.read_text()
+        new = BLOCK.sub(lambda m: _block(m["name"]), text)
+        if new != text:
+            path.write_text(new)
+            print(f"{path.relative_to(ROOT)} written")
+    if arguments.picture:
+        picture().save(ROOT / "docs" / "demo.webp", quality=88, method=6)
+    return 0
+
+
+def documents() -> list[Path]:
+    """All that may have blocks."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def outdated() -> list[str]:
+    """FILE: BLOCK of each block that is not what would be made now."""
+    return [
+        f"{path.name}: {match['name']}"
+        for path in documents()
+        for match in BLOCK.finditer(path.read_text())
+        if _comparable(match["name"], match[0]) != _comparable(match["name"], _block(match["name"]))
+    ]
+
+
+def _comparable(name: str, block: str) -> str:
+    """Without the figures where they follow the weights."""
+    return re.sub(r"[0-9a-f]{16}|\d+(\.\d+)?", "0", block) if name == "session" else block
+
+
+def _block(name: str) -> str:
+    return f"<!-- {name}: made by scripts/readme.py -->\n{BLOCKS[name]()}<!-- end -->"
+
+
+# -- the command line -------------------------------------------------------------------------------------------------
+
+
+def reference() -> str:
+    """The help of every command."""
+    parts = [_help()]
+    parts += [_help(name) for name in cli.command.commands]
+    return "\n".join(parts)
+
+
+def _help(*command: str) -> str:
+    done = CliRunner().invoke(cli.command, [*command, "--help"], prog_name="tacit", terminal_width=100)
+    title = " ".join(["tacit", *command])
+    return f"## {title}\n\n```\n{done.output.rstrip()}\n```\n"
+
+
+SESSION = (
+    'tacit encode chelsea.png -c "a close-up of a tabby cat with green eyes"',
+    "tacit decode chelsea.tacit -o restored.png",
+    "tacit encode chelsea.png --size 5kB --store-caption -o small.tacit",
+    "tacit encode chelsea.png --psnr 34 -o good.tacit",
+    "tacit info small.tacit",
+)
+
+
+def session() -> str:
+    """Commands and their output, on a photograph of scikit-image."""
+    import shlex
+
+    from tacit.demo import photograph
+
+    lines = ["```console"]
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            photograph("chelsea").save("chelsea.png")
+            Path("chelsea.txt").write_text("a close-up of a tabby cat with green eyes\n")
+            for command in SESSION:
+                lines += [f"$ {command}", *_run(shlex.split(command)[1:])]
+        finally:
+            os.chdir(before)
+    return "\n".join([*lines, "```\n"])
+
+
+def _run(arguments: list[str]) -> list[str]:
+    """What a command prints."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        status = cli.main(arguments)
+    if status:
+        raise SystemExit(f"tacit {' '.join(arguments)}: exit status {status}\n{output.getvalue()}")
+    return output.getvalue().rstrip().splitlines()
+
+
+# -- figures ----------------------------------------------------------------------------------------------------------
+
+
+def _results(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def kodak() -> str:
+    """PSNR at some rates, and the rate differences."""
+    result = _results("kodak")
+    if result is None:
+        return MISSING
+    from tacit.evaluation.metrics import psnr_at
+
+    lines = [
+        f"| PSNR (dB) at bits per pixel | {' | '.join(README_RATES)} | bits of tacit-s for equal PSNR |",
+        f"|---|{'---|' * (len(README_RATES) + 1)}",
+    ]
+    for name, curve in result["curves"].items():
+        points = [(p["bpp"], p["psnr"]) for p in curve]
+        cells = [psnr_at(points, float(rate)) for rate in README_RATES]
+        compared = result["comparison"].get(f"tacit-s against {name}")
+        last = f"{compared['bd_rate_percent']:+.1f} %" if compared else ""
+        shown = ["not reached" if cell != cell else f"{cell:.2f}" for cell in cells]
+        lines.append(f"| {name} | {' | '.join(shown)} | {last} |")
+    against = result["comparison"]["tacit-s against JPEG"]
+    if against["better_everywhere"]:
+        verdict = f"better than JPEG's everywhere between, by {against['least_psnr_gain']:.2f} dB or more"
+    else:
+        verdict = "not better than JPEG's everywhere between"
+    low, high = result["curves"]["tacit-s"][0], result["curves"]["tacit-s"][-1]
+    lines += [
+        "",
+        f"From 0.15 to 1.0 bpp the PSNR is {verdict}. Quality 0 to 100 spans {low['bpp']:.2f} to {high['bpp']:.2f} bpp "
+        f"here. Weights {result['weights_hash']}; `{result['command']}`; [results/kodak.json](results/kodak.json).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def speed() -> str:
+    """Times and memory."""
+    result = _results("bench")
+    if result is None:
+        return MISSING
+    from bench import MEASURES
+
+    lines = ["| | measured | limit |", "|---|---|---|"]
+    for name, measure in result["measures"].items():
+        limit = "" if measure["limit"] is None else f"{measure['limit']:g} {measure['unit']}"
+        lines.append(f"| {MEASURES[name][2]} | {_figure(measure['value'])} {measure['unit']} | {limit} |")
+    machine = result["machine"]
+    lines += [
+        "",
+        f"Medians; {machine['processor']}, two cores, torch {machine['torch']}, transforms in "
+        f"{'bf16' if machine['bf16'] else 'fp32'}; `{result['command']}`; [results/bench.json](results/bench.json).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def freezing() -> str:
+    """One sentence."""
+    result = _results("freezing")
+    if result is None:
+        return MISSING
+    rows = result["rows"]
+    costs = [row["cost_of_integers_percent"] for row in rows]
+    skipping = [100 * (row["skipping_bytes"] / row["ideal_bytes"] - 1) for row in rows]
+    losses = [row["ideal_psnr"] - row["skipping_psnr"] for row in rows]
+    return (
+        f"On Kodak the integer networks' streams are {min(costs):.2f} to {max(costs):.2f} % larger than what the float "
+        f"networks'\nprobabilities would ideally give. Leaving out values of narrow scale changes the bytes by "
+        f"{min(skipping):.1f} to {max(skipping):.1f} %, for at\nmost {max(losses):.2f} dB "
+        f"(qualities 0 to 100, `{result['command']}`, `results/freezing.json`).\n"
+    )
+
+
+def shipped() -> str:
+    """The training cards of the package's weights."""
+    lines = []
+    for name in weights.SHIPPED:
+        about = weights.describe(weights.locate(name))
+        rows = {
+            "architecture": about.architecture,
+            "bytes": f"{about.size:,}",
+            "weights hash": about.decode_hash.hex(),
+            "sha256": weights.SHIPPED[name],
+            **about.card,
+        }
+        lines += [f"### {name}", "", "| | |", "|---|---|"]
+        lines += [f"| {key.replace('_', ' ')} | {_cell(value)} |" for key, value in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "reference": reference,
+    "session": session,
+    "kodak": kodak,
+    "speed": speed,
+    "freezing": freezing,
+    "shipped": shipped,
+}
+
+
+# -- the picture ------------------------------------------------------------------------------------------------------
+
+SHOWN = (("chelsea", 12.0), ("astronaut", 25.0))  # photographs, and tacit's quality
+WIDE, HIGH, GAP, LINE = 248, 186, 8, 40
+
+
+def picture() -> Any:
+    """Enlarged parts of photographs as four codecs keep them at equal bytes, one photograph a row."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    from tacit import demo
+    from tacit.codec import Codec
+
+    codec = Codec()
+    columns = 5
+    size = (columns * (WIDE + GAP) - GAP, len(SHOWN) * (HIGH + LINE + GAP) - GAP)
+    canvas = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(canvas)
+    bold, plain = ImageFont.load_default(15), ImageFont.load_default(13)
+    with tempfile.TemporaryDirectory() as folder:
+        for line, (name, quality) in enumerate(SHOWN):
+            sample = next(s for s in demo.SAMPLES if s.name == name)
+            exhibit = demo.show(codec, sample, demo.photograph(name), [quality], Path(folder))
+            top = line * (HIGH + LINE + GAP)
+            raw = f"{exhibit.width * exhibit.height * 3:,} bytes"
+            parts = [("original", raw, f"{name}/original.png")]
+            parts += [
+                (s.codec, f"{s.size:,} bytes, {s.psnr:.1f} dB{' (its least)' if s.over else ''}", s.picture)
+                for s in exhibit.rows[0].shown
+            ]
+            for i, (title, words, file) in enumerate(parts):
+                x, y, width = sample.looking_at
+                part = Image.open(Path(folder) / file).convert("RGB")
+                part = part.crop((x, y, x + width, y + round(width / demo.CROP)))
+                left = i * (WIDE + GAP)
+                canvas.paste(part.resize((WIDE, HIGH), Image.Resampling.NEAREST), (left, top))
+                draw.text((left + 2, top + HIGH + 2), title, fill="#b3481c" if title == "tacit" else "#222", font=bold)
+                draw.text((left + 2, top + HIGH + 20), words, fill="#555", font=plain)
+    return canvas
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Put an exported weights file into the package: `python scripts/ship_weights.py EXPORT.safetensors [--name tacit-s]`.
+
+Copies it to src/tacit/weights, writes its sha256 into weights.py, checks that it codes a picture, makes the conformance
+vectors again (scripts/golden.py) and what the documents say of the weights. Afterwards: `make results`, and commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tacit import weights
+from tacit.errors import TacitError
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 20_000_000  # bytes of a file in the package
+CHECK = "import tacit; from PIL import Image; tacit.decode(tacit.encode(Image.linear_gradient('L'), model={name!r}))"
+
+
+def main() -> None:
+    """Copy, pin and check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("export", type=Path)
+    parser.add_argument("--name", default=weights.DEFAULT, choices=weights.SHIPPED)
+    parser.add_argument("--no-golden", action="store_true", help="leave the conformance vectors as they are")
+    arguments = parser.parse_args()
+    try:
+        weights.load(arguments.export)
+    except TacitError as error:
+        raise SystemExit(f"{arguments.export}: {error}") from error
+    data = arguments.export.read_bytes()
+    if len(data) > LIMIT:
+        raise SystemExit(f"{arguments.export}: {len(data):,} bytes; a file in the package has at most {LIMIT:,}")
+    target = ROOT / "src" / "tacit" / "weights" / f"{arguments.name}.safetensors"
+    target.parent.mkdir(exist_ok=True)
+    temporary = target.with_suffix(".tmp")
+    shutil.copyfile(arguments.export, temporary)
+    temporary.chmod(0o644)
+    temporary.replace(target)
+    pin(ROOT / "src" / "tacit" / "weights.py", arguments.name, hashlib.sha256(data).hexdigest())
+    # in processes of their own: this one has read the old weights.py
+    subprocess.run([sys.executable, "-c", CHECK.format(name=arguments.name)], check=True)
+    if not arguments.no_golden:
+        subprocess.run([sys.executable, ROOT / "scripts" / "golden.py"], check=True)
+    subprocess.run([sys.executable, ROOT / "scripts" / "readme.py"], check=True)
+    print(f"{arguments.name} is now {weights.describe(target).decode_hash.hex()}, {len(data):,} bytes")
+
+
+def pin(path: Path, name: str, digest: str) -> None:
+    """Write a file's sha256 into the table of shipped weights."""
+    text = path.read_text()
+    new, count = re.subn(rf'("{re.escape(name)}": ")[0-9a-f]{{64}}"', rf'\g<1>{digest}"', text)
+    if count != 1:
+        raise SystemExit(f"{path}: no single sha256 of {name} to replace")
+    path.write_text(new)
+
+
+if __name__ == "__main__":
+    main()
