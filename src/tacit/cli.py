@@ -212,7 +212,7 @@ def encode(
     **target: float | None,
 ) -> int:
     """Compress images to .tacit files."""
-    asked = {name: value for name, value in target.items() if value is not None}
+    asked: dict[str, Any] = {name: value for name, value in target.items() if value is not None}
     if len(asked) > 1:
         raise click.UsageError(f"{' and '.join(f'--{name}' for name in asked)} cannot be asked for together.")
     if no_caption and (caption is not None or captions is not None or store_caption):
@@ -235,7 +235,7 @@ def encode(
             path = None if piped else task.source
             found = find_caption(path, photo, given=caption, mapping=mapping, use_metadata=not no_metadata)
         result = codec.encode_result(
-            photo, found and found.text, **asked, store_caption=store_caption, keep_metadata=not no_metadata
+            photo, found.text if found else None, **asked, store_caption=store_caption, keep_metadata=not no_metadata
         )
         files.write(task.output, result.data, force=force)
         return {
@@ -430,7 +430,7 @@ def _codec(tasks: Sequence[Task], model: str | None, device: str, threads: int |
 
     if threads is None and jobs > 1:
         threads = max(1, _cores() // jobs)
-    named = {} if model is None else {"model": model}
+    named: dict[str, Any] = {} if model is None else {"model": model}
     try:
         return Codec(**named, device=device, threads=threads)
     except (UnknownModel, InvalidInput) as error:

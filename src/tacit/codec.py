@@ -138,9 +138,9 @@ class Codec:
         """The bytes of a `.tacit` file.
 
         image: a Pillow image, an array [H, W(, 1..4)], a tensor [3, H, W], a path, bytes or a binary file. caption:
-        what the picture shows; it guides the encoder. quality: 0..100, 50 if no target is given; or one target: size (bytes
-        of the whole file, at most), bpp (bits per pixel, at most), psnr (dB, at least). store_caption: put the caption
-        into the file. keep_metadata: keep ICC, EXIF and XMP.
+        what the picture shows; it guides the encoder. quality: 0..100, 50 if no target is given; or one target: size
+        (bytes of the whole file, at most), bpp (bits per pixel, at most), psnr (dB, at least). store_caption: put the
+        caption into the file. keep_metadata: keep ICC, EXIF and XMP.
 
         Raises: InvalidInput (TargetNotReached, ImageTooLarge), PathError, WeightsError, MissingExtra.
         """
@@ -632,8 +632,8 @@ def _equal_shapes(jobs: Sequence[_Job], model: CodingModel) -> Iterator[list[tup
                 model.latent_size(region.height),
             )
             groups.setdefault(key, []).append((j, r))
-    for key, members in groups.items():
-        step = max(1, BATCH_PIXELS // (key[0] * key[1] * LATENT_STEP**2))
+    for (width, height, *_), members in groups.items():
+        step = max(1, BATCH_PIXELS // (width * height * LATENT_STEP**2))
         for start in range(0, len(members), step):
             yield members[start : start + step]
 
@@ -698,7 +698,7 @@ def read_bytes(source: FileSource) -> bytes | bytearray | memoryview:
 
 
 @lru_cache(maxsize=4)
-def _shared(model: str | os.PathLike[str]) -> Codec:
+def _shared(model: str) -> Codec:
     return Codec(model)
 
 
@@ -715,7 +715,7 @@ def encode(
     keep_metadata: bool = True,
 ) -> bytes:
     """`Codec(model).encode(...)`, with the codec kept for the next call."""
-    return _shared(model).encode(
+    return _shared(os.fspath(model)).encode(
         image,
         caption,
         quality,

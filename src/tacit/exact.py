@@ -2,10 +2,10 @@
 
 A learned codec breaks when encoder and decoder disagree in the last bit of a probability. Here everything that the
 entropy coder's state depends on is integer arithmetic, on integers *held in float64*. As long as no partial sum can
-reach 2^53, every order of summation gives the same result, whatever the thread count, batch size, memory layout, BLAS or
-device, with the ordinary fast kernels. The bound is proven for each output channel when a network is frozen.
+reach 2^53, every order of summation gives the same result, whatever the thread count, batch size, memory layout, BLAS
+or device, with the ordinary fast kernels. The bound is proven for each output channel when a network is frozen.
 
-Why float64 and not float32 (2^24): a product of float64 matrices costs twice as much, but leaves room for 16-bit weights
+Why float64, not float32 (2^24): a product of float64 matrices costs twice as much, but leaves room for 16-bit weights
 and 21-bit activations, so that freezing loses nothing that can be measured in bytes; and the traps of float32 (TF32,
 autocast, reduced-precision matrix products, oneDNN's fast-math mode, Winograd) do not exist there. What is left is
 excluded by construction: only matrix products, shifted multiply-adds and element-wise operations are used.
@@ -134,6 +134,7 @@ class FrozenLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: [B, h, w, I] (or [B, P, I] for a point layer), integers in float64."""
         kind = self.spec.kind
+        total: Tensor
         if kind == "point":
             total = torch.addmm(self.bias, x.reshape(-1, x.shape[-1]), self.weight).unflatten(0, x.shape[:-1])
         elif kind == "depthwise":
@@ -164,7 +165,7 @@ class FrozenLayer(nn.Module):
             row, column = divmod(tap, k)
             shifted = padded[:, row : row + height, column : column + width].reshape(-1, channels)
             total.addmm_(shifted, self.weight[tap])
-        return total.unflatten(0, (batch, height, width))
+        return total.unflatten(0, (batch, height, width))  # type: ignore[no-any-return]
 
     def _transposed(self, x: Tensor) -> Tensor:
         """Stride 2, output padding 1: each input pixel adds its k x k stamp to an output of twice the size."""
@@ -230,7 +231,7 @@ class FrozenChain(nn.Module):
 
     def integers(self) -> dict[str, Tensor]:
         """All stored tensors, by `index.name`."""
-        return {f"{i}.{k}": v for i, layer in enumerate(self.layers) for k, v in layer.integers().items()}  # type: ignore[operator,union-attr]
+        return {f"{i}.{k}": v for i, layer in enumerate(self.layers) for k, v in layer.integers().items()}  # type: ignore[operator]
 
     @staticmethod
     def restore(specs: Sequence[dict[str, Any]], tensors: dict[str, Tensor]) -> FrozenChain:

@@ -13,7 +13,7 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Pool:
-    """pixels: all photos one after another, uint8, row-major RGB; shapes: [N, 2] height and width; captions: per photo."""
+    """pixels: all photos in a row, uint8, row-major RGB; shapes: [N, 2] height and width; captions: of each."""
 
     pixels: np.ndarray
     offsets: np.ndarray

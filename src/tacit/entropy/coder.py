@@ -64,7 +64,8 @@ class Encoder:
 
     def finish(self) -> bytes:
         """Little-endian 32-bit words."""
-        return self._coder.get_compressed().astype("<u4").tobytes()
+        words: np.ndarray = self._coder.get_compressed()
+        return words.astype("<u4").tobytes()
 
 
 class Decoder:
@@ -93,7 +94,7 @@ class Decoder:
                     raise ValueError(f"symbol {values.min()}, at least -{SYMBOL_LIMIT} is possible")
         except (AssertionError, ValueError) as error:
             raise CorruptFile(f"entropy-coded data cannot have been written by an encoder: {error}") from error
-        symbols = np.empty_like(values)
+        symbols: np.ndarray = np.empty_like(values)
         symbols[order] = values
         return symbols
 

@@ -1,4 +1,4 @@
-"""Integer probability tables: 24-bit frequencies, made once when a model is frozen, stored with it, never recomputed."""
+"""Integer probability tables: 24-bit frequencies, made once when a model is frozen, stored with it, not recomputed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _integers(probabilities: np.ndarray) -> np.ndarray:
     """Frequencies with the escape at the end; the largest one takes up the rounding."""
     escape = max(1.0 - float(probabilities.sum()), ESCAPE_FLOOR / 2**PRECISION)
     p = np.append(probabilities, escape)
-    out = np.maximum(np.rint(p / p.sum() * 2**PRECISION).astype(np.int64), 1)
+    out: np.ndarray = np.maximum(np.rint(p / p.sum() * 2**PRECISION).astype(np.int64), 1)
     out[out.argmax()] += 2**PRECISION - out.sum()
     return out
 

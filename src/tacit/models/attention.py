@@ -34,7 +34,7 @@ class CrossAttention(nn.Module):
         k, v = F.linear(keys, weight[width:], offset[width:]).chunk(2, dim=-1)
 
         def split(t: Tensor) -> Tensor:  # [B, n, C] -> [B, heads, n, C / heads]
-            return t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            return t.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # type: ignore[no-any-return]
 
         mask = None if bias is None else bias[:, None, None, :].to(q.dtype)
         out = F.scaled_dot_product_attention(split(q), split(k), split(v), attn_mask=mask)
@@ -48,7 +48,7 @@ def to_rows(x: Tensor) -> Tensor:
 
 def to_planes(rows: Tensor, like: Tensor) -> Tensor:
     """[B, H * W, C] -> [B, C, H, W], with the height and width of `like`."""
-    return rows.transpose(1, 2).unflatten(2, like.shape[2:])
+    return rows.transpose(1, 2).unflatten(2, like.shape[2:])  # type: ignore[no-any-return]
 
 
 def key_bias(tokens: TextTokens) -> Tensor:

@@ -18,7 +18,7 @@ def synthetic_photos(size: int, seed: int = 0) -> Tensor:
     frequency = torch.fft.fftfreq(size)
     radius = (frequency[:, None].square() + frequency[None, :].square()).sqrt().clamp_min(1 / size)
     noise = torch.randn(len(CONTRASTS), 3, size, size, generator=generator)
-    shaped = torch.fft.ifft2(torch.fft.fft2(noise) / radius).real
+    shaped: Tensor = torch.fft.ifft2(torch.fft.fft2(noise) / radius).real
     shaped = shaped + 2 * shaped.mean(dim=1, keepdim=True)  # the colours of a photograph go together
     shaped = shaped / shaped.std(dim=(1, 2, 3), keepdim=True)
     return (0.5 + torch.tensor(CONTRASTS)[:, None, None, None] * shaped).clamp(0, 1)

@@ -50,8 +50,8 @@ class CodingModel(nn.Module):
 
     @property
     def published(self) -> bool:
-        """Whether the network is the published one: its regions are padded with zeros to whole hyper-latents, and an image
-        without a caption is encoded with the empty one."""
+        """Whether the network is the published one: its regions are padded with zeros to whole hyper-latents, and an
+        image without a caption is encoded with the empty one."""
         return bool(getattr(self.config, "published", False))
 
     @property

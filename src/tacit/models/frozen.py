@@ -30,8 +30,13 @@ PRIOR_REACH = 255
 class Freezable(Protocol):
     """What a float model tells about itself so that its entropy networks can be frozen."""
 
-    entropy: nn.Module
-    prior: FactorizedPrior
+    @property
+    def entropy(self) -> nn.Module:
+        """The networks, as `EntropyNets` names them."""
+
+    @property
+    def prior(self) -> FactorizedPrior:
+        """Of z."""
 
     def scale_table(self) -> Tensor:
         """The scales of the 64 tables, rising."""

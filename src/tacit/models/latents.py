@@ -71,7 +71,7 @@ def walk(nets: EntropyNets, hyper: Tensor, visit: Callable[[Step, Tensor], Tenso
     start = 0
 
     def planes(rows: Tensor) -> Tensor:  # [B, h * w, C] -> [B, C, h, w], channels last in memory
-        return rows.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+        return rows.unflatten(1, (height, width)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
 
     for group, channels in enumerate(nets.groups):
         stop = start + channels

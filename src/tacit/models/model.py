@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.exact import Target
-from tacit.models.latents import MEAN_LIMIT, Step, walk
+from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.layers import QualityScale
 from tacit.models.prior import LIKELIHOOD_FLOOR, FactorizedPrior
 from tacit.models.transforms import Analysis, Synthesis
@@ -82,7 +82,7 @@ class _LowerBound(torch.autograd.Function):
 
 def lower_bound(x: Tensor, bound: float) -> Tensor:
     """max(x, bound) that can be trained at the bound."""
-    return _LowerBound.apply(x, bound)  # type: ignore[no-any-return]
+    return _LowerBound.apply(x, bound)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def round_through(x: Tensor) -> Tensor:
@@ -100,8 +100,8 @@ def gaussian_likelihood(residual: Tensor, scale: Tensor) -> Tensor:
 
 
 class SmallEntropyNets(nn.Module):
-    """Hyper-synthesis, context and parameter networks of `tacit-s`: chains of 1x1, depthwise 3x3, ReLU and shuffles, all
-    of which can be frozen to integers."""
+    """Hyper-synthesis, context and parameter networks of `tacit-s`: chains of 1x1, depthwise 3x3, ReLU and shuffles,
+    all of which can be frozen to integers."""
 
     def __init__(self, c: SmallConfig) -> None:
         super().__init__()
@@ -224,7 +224,7 @@ class SmallModel(nn.Module):
             bits.append(-mass.log2().sum(dim=(1, 2)))
             return (round_through(residual) + mean) * scales
 
-        y_hat = walk(self.entropy, hyper, visit) / self.context_scale[:, None, None]
+        y_hat = walk(cast(EntropyNets, self.entropy), hyper, visit) / self.context_scale[:, None, None]
         x_hat = self.synthesis(y_hat * self.inverse_gain(quality)[:, :, None, None], quality)
         return Forward(x_hat, torch.stack(bits).sum(dim=0), -z_mass.log2().sum(dim=(1, 2, 3)))
 

@@ -47,7 +47,7 @@ class Analysis(nn.Module):
             F.pad(tokens.mask, (1, 0), value=True),
             F.pad(tokens.weights, (1, 0), value=1.0),
         )
-        y = F.pixel_unshuffle(2 * x - 1, 8).contiguous(memory_format=torch.channels_last)
+        y: Tensor = F.pixel_unshuffle(2 * x - 1, 8).contiguous(memory_format=torch.channels_last)
         middle = len(self.blocks8) // 2
         for block in self.blocks8[:middle]:
             y = block(y)

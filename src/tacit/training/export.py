@@ -24,8 +24,8 @@ from tacit.text.tokens import TextTokens
 def load_checkpoint(path: Path) -> tuple[SmallModel, dict[str, Any]]:
     """The EMA model of a training checkpoint, and the checkpoint."""
     state = torch.load(path, weights_only=True, map_location="cpu")
-    config = SmallConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in state["config"].items()})
-    model = SmallModel(config)
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["config"].items()}
+    model = SmallModel(SmallConfig(**values))
     model.load_state_dict(state["ema"])
     return model.eval(), state
 

@@ -62,5 +62,5 @@ def start_as_klt(model: SmallModel, crops: Tensor) -> None:
         sigma = (variances[start : start + channels].sqrt() / middle).clamp_min(c.scale_min)
         raw = ((sigma / c.scale_min).log() / model.scale_step() - INDEX_START) / INDEX_SLOPE
         for nets in (model.entropy.parameters_anchor, model.entropy.parameters_other):
-            nets[group][-1].bias[:channels] = raw  # type: ignore[index,union-attr]
+            nets[group][-1].bias[:channels] = raw  # type: ignore[index]
         start += channels

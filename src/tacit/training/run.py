@@ -1,7 +1,7 @@
 """Train `tacit-s` from a pool of photos: `python -m tacit.training.run POOL OUT`.
 
-One process, plain PyTorch: mixed rates (quality drawn per image), captions dropped part of the time, EMA, bf16 autocast,
-a checkpoint every few minutes under a temporary name, and resume.
+One process, plain PyTorch: mixed rates (quality drawn per image), captions dropped part of the time, EMA, bf16
+autocast, a checkpoint every few minutes under a temporary name, and resume.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,14 +112,15 @@ def train(pool_path: Path, out: Path, options: Options, config: SmallConfig, sta
     state = torch.load(source, weights_only=True) if source else None
     torch.manual_seed(options.seed)
     if state:
-        config = SmallConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in state["config"].items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["config"].items()}
+        config = SmallConfig(**values)
     model = SmallModel(config)
     if state:
         model.load_state_dict(state["model"])
     else:
         rng = np.random.default_rng(options.seed)
-        crops = np.stack([pool.crop(int(i), options.crop, rng) for i in rng.integers(len(pool), size=2500)])
-        start_as_klt(model, torch.from_numpy(crops).permute(0, 3, 1, 2))
+        first_crops = np.stack([pool.crop(int(i), options.crop, rng) for i in rng.integers(len(pool), size=2500)])
+        start_as_klt(model, torch.from_numpy(first_crops).permute(0, 3, 1, 2))
     ema = copy.deepcopy(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.rate, betas=(0.9, 0.99), fused=True)
     step, pixels = 0, 0
@@ -133,7 +135,7 @@ def train(pool_path: Path, out: Path, options: Options, config: SmallConfig, sta
         print("no captions:", error, flush=True)
         captions = None
     loader = Loader(pool, options, captions, seed=options.seed + step)
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def checkpoint() -> None:
         save(
