@@ -1,7 +1,7 @@
-"""A second decoder, written from docs/format.md for the tests: from a region's bytes to its latents.
+"""A second decoder, written from docs/format.md for the tests: from a region's bytes to its latents, and to pixels.
 
-Python's and NumPy's integers only, no torch and no range coder library; one loop over everything. What it shares with
-the package is nothing but the format.
+Python and NumPy only, no torch and no range coder library: integers up to the latents, and then floating-point numbers
+of 64 bits; one loop over everything. What it shares with the package is nothing but the format.
 """
 
 from __future__ import annotations
@@ -249,3 +249,108 @@ def latents(weights: Weights, data: bytes, height: int, width: int, quality: int
     if not decoder.at_end():
         raise ValueError("bytes are left over")
     return y.transpose(2, 0, 1).astype(np.int16)
+
+
+# -- synthesis --------------------------------------------------------------------------------------------------------
+
+
+def interpolate(table: np.ndarray, quality: float) -> np.ndarray:
+    """The row at a quality of 0..100, of a table [K, C]."""
+    t = quality * (len(table) - 1) / 100
+    j = min(int(t), len(table) - 2)
+    return (j + 1 - t) * table[j] + (t - j) * table[j + 1]
+
+
+def spread(x: np.ndarray, factor: int) -> np.ndarray:
+    """out[f r + a, f c + b, n] = x[r, c, f f n + f a + b]."""
+    height, width, channels = x.shape
+    out = np.empty((factor * height, factor * width, channels // factor**2))
+    for a in range(factor):
+        for b in range(factor):
+            out[a::factor, b::factor] = x[:, :, factor * a + b :: factor**2]
+    return out
+
+
+class Synthesis:
+    """From latents to pixels."""
+
+    def __init__(self, weights: Weights) -> None:
+        self.about = weights.about
+        self.tensors = {k: v.astype(np.float64) for k, v in weights.tensors.items() if not k.startswith("entropy.")}
+
+    def convolve(self, name: str, x: np.ndarray) -> np.ndarray:
+        weight, bias = self.tensors[f"synthesis.{name}.weight"], self.tensors[f"synthesis.{name}.bias"]
+        height, width, inputs = x.shape
+        k = weight.shape[2]
+        padded = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
+        out = np.tile(bias, (height, width, 1))
+        for a in range(k):
+            for b in range(k):
+                seen = padded[a : a + height, b : b + width]
+                alone = weight.shape[1] == 1 < inputs
+                out += seen * weight[:, 0, a, b] if alone else seen @ weight[:, :, a, b].T
+        return out
+
+    def up(self, name: str, x: np.ndarray) -> np.ndarray:
+        weight, bias = self.tensors[f"synthesis.{name}.weight"], self.tensors[f"synthesis.{name}.bias"]
+        height, width, _ = x.shape
+        wide = np.zeros((2 * height + 5, 2 * width + 5, len(bias)))
+        for a in range(5):
+            for b in range(5):
+                wide[a : a + 2 * height : 2, b : b + 2 * width : 2] += x @ weight[:, :, a, b]
+        return wide[2 : 2 + 2 * height, 2 : 2 + 2 * width] + bias
+
+    def affine(self, name: str, x: np.ndarray, quality: float) -> np.ndarray:
+        shift, scale = (interpolate(self.tensors[f"synthesis.{name}.{n}"], quality) for n in ("shift", "scale"))
+        return x + shift + scale * x
+
+    def block(self, name: str, x: np.ndarray) -> np.ndarray:
+        inner = self.convolve(f"{name}.mix_in", x)
+        inner = self.convolve(f"{name}.depthwise", np.where(inner > 0, inner, 0.1 * inner))
+        x = x + self.convolve(f"{name}.mix_out", inner)
+        value, gate = np.split(self.convolve(f"{name}.gate_in", x), 2, axis=2)
+        return x + self.convolve(f"{name}.gate_out", value / (1 + np.exp(-gate)))
+
+    def branch(self, name: str, x: np.ndarray) -> np.ndarray:
+        for i in (0, 2, 4):
+            x = self.convolve(f"{name}.{i}", np.maximum(x, 0) if i else x)
+        return x
+
+    def attention(self, name: str, x: np.ndarray) -> np.ndarray:
+        parts = []
+        for part in ("conv_a", "conv_b"):
+            inner = x
+            for i in range(3):
+                inner = np.maximum(inner + self.branch(f"{name}.{part}.{i}.conv", inner), 0)
+            parts.append(inner)
+        return x + parts[0] / (1 + np.exp(-self.convolve(f"{name}.conv_b.3", parts[1])))
+
+    def blocks(self, name: str, x: np.ndarray) -> np.ndarray:
+        i = 0
+        while f"synthesis.{name}.{i}.mix_in.weight" in self.tensors:
+            x = self.block(f"{name}.{i}", x)
+            i += 1
+        return x
+
+    def pixels(self, y: np.ndarray, quality: float | None, width: int, height: int, color: bool) -> np.ndarray:
+        """y [M, h, w], of the whole picture -> [height, width, 3 or 1] uint8. quality: 0..100, None if fixed."""
+        x = y.transpose(1, 2, 0) / 16
+        if quality is not None:
+            x = x * np.exp(interpolate(self.tensors["inverse_gain.log_gain"], quality))
+        if self.about["architecture"] == "tacit-s":
+            assert quality is not None
+            x = self.blocks("blocks16", self.affine("affine16", x, quality))
+            x = spread(self.convolve("project", x), 2)
+            x = self.blocks("blocks8", self.affine("affine8", x, quality))
+            x = (spread(x, 8) + 1) / 2
+        else:
+            for i, kind in enumerate("aubbbuabbbubbbu"):
+                name = f"layers.{i}"
+                if kind == "b":
+                    x = x + self.branch(f"{name}.branch", x)
+                else:
+                    x = self.up(name, x) if kind == "u" else self.attention(name, x)
+        x = np.clip(x[:height, :width], 0, 1)
+        if not color:
+            x = x.mean(axis=2, keepdims=True)
+        return np.rint(255 * x).astype(np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from pathlib import Path
 
 import constriction
 import numpy as np
@@ -213,6 +214,13 @@ def test_a_real_file_starts_with_the_symbols_that_the_arithmetic_gives(shipped_c
     found = reference.decode_batch(reference.RangeDecoder(stream), reference_rows(tables), indices.tolist())
     assert found == expected.tolist()
     assert any(found)
+
+
+def test_the_example_of_the_format_page() -> None:
+    tables = Tables(*(np.array(v, np.int32) for v in ([2**23, 2**22, 2**22, TOTAL - 1024, 1024], [3, 2], [0, -3])))
+    data = encode(Models(tables), [(np.array([1, 0, 0, 1, 0], np.uint8), np.array([-3, 0, 1, 7, -1], np.int32))])
+    page = Path(__file__).parents[1] / "docs" / "format.md"
+    assert f"as the bytes `{data.hex(' ')}`" in page.read_text()
 
 
 # -- round trips ------------------------------------------------------------------------------------------------------

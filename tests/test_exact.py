@@ -362,6 +362,23 @@ def test_the_hash_covers_what_decoding_needs_and_nothing_else(tmp_path: Path) ->
     assert [change(p) == unchanged for p in ("synthesis.", "inverse_gain.")] == [False] * 2
 
 
+@pytest.mark.parametrize("name", ["tiny", "taco", "shipped"])
+def test_the_hash_is_made_as_the_format_page_says(
+    name: str, codec: Codec, taco_codec: Codec, shipped_codec: Codec
+) -> None:
+    path = {"tiny": codec, "taco": taco_codec, "shipped": shipped_codec}[name].path
+    stored = reference.Weights(path)
+    named = {"<i1": "int8", "<i2": "int16", "<i4": "int32", "<i8": "int64", "<f2": "float16", "<f4": "float32"}
+    parts = {k: stored.about[k] for k in ("architecture", "config", "entropy")}
+    data = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    for entry in sorted(stored.tensors, key=str.encode):
+        if entry.startswith(("entropy.", "synthesis.", "inverse_gain.")):
+            values = stored.tensors[entry]
+            kind = named[values.dtype.str.replace("|", "<")]
+            data += f"\n{entry} torch.{kind} {list(values.shape)}\n".encode() + values.tobytes()
+    assert hashlib.sha256(data).digest()[:8] == weights.describe(path).decode_hash
+
+
 # -- the same file, the same latents ----------------------------------------------------------------------------------
 
 
@@ -670,6 +687,28 @@ def test_the_second_decoder_reads_the_vectors(shipped_codec: Codec) -> None:
         assert file.header.quality is not None
         found = reference.latents(stored, file.regions[0], height, width, round(100 * file.header.quality))
         assert hashlib.sha256(found.astype("<i2").tobytes()).hexdigest() == VECTORS[name]["latents"]
+
+
+def test_the_second_decoder_sees_the_same_pixels(
+    cases: dict[str, Case], codec: Codec, taco_codec: Codec, taco_fixed_codec: Codec, shipped_codec: Codec
+) -> None:
+    """All that the format page says of the synthesis, on latents of whole pictures."""
+    for one, data in (
+        (shipped_codec, (GOLDEN / "lowest.tacit").read_bytes()),
+        (shipped_codec, (GOLDEN / "grey.tacit").read_bytes()),
+        (shipped_codec, (GOLDEN / "noise.tacit").read_bytes()),
+        (codec, codec.encode(Image.fromarray(synthetic(50, 70)), quality=33.33)),
+        (taco_codec, cases["taco"].data),
+        (taco_fixed_codec, cases["taco-fixed"].data),
+    ):
+        header = container.read(data).header
+        synthesis = reference.Synthesis(reference.Weights(one.path))
+        latents = one.latents(data).numpy()
+        found = synthesis.pixels(latents, header.quality, header.width, header.height, header.color)
+        expected = np.asarray(one.decode(data)).reshape(found.shape).astype(int)
+        assert np.abs(found - expected).max() <= 1
+        assert (found != expected).mean() < 0.01
+        assert expected.std() > 5
 
 
 def test_vectors_are_small_and_whole() -> None:
