@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tacit.exact import Target
 from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.layers import QualityScale
+from tacit.models.noise import uniform
 from tacit.models.prior import LIKELIHOOD_FLOOR, FactorizedPrior
 from tacit.models.transforms import Analysis, Synthesis
 from tacit.text.tokens import TextTokens
@@ -202,13 +203,12 @@ class SmallModel(nn.Module):
         """Raw scale outputs -> continuous index 0..63 into the scale table."""
         return lower_bound(INDEX_SLOPE * raw + INDEX_START, 0.0).clamp_max(SCALE_LEVELS - 1)
 
-    def forward(self, x: Tensor, tokens: TextTokens, quality: Tensor) -> Forward:
-        """H and W: multiples of 64."""
+    def forward(self, x: Tensor, tokens: TextTokens, quality: Tensor, seeds: Tensor | None = None) -> Forward:
+        """H and W: multiples of 64. seeds [B]: of each image's noise; without them it is torch's."""
         gain = self.gain(quality)[:, :, None, None]
         y = self.analysis(x, tokens).float() * gain
         z = self.hyper_latents(y).float()
-        noise = torch.rand_like(z) - 0.5
-        z_mass = self.prior.likelihood(z + noise)
+        z_mass = self.prior.likelihood(z + uniform(z, seeds, 0))
         hyper = self.hyper_features(round_through(z), quality)
 
         y_rows = y.flatten(2).transpose(1, 2)
@@ -220,7 +220,8 @@ class SmallModel(nn.Module):
             scales = self.context_scale[step.start : step.stop]
             mean = mean / scales  # the means are predicted in the contexts' own units
             residual = y_rows[:, step.positions, step.start : step.stop] - mean
-            mass = gaussian_likelihood(residual + torch.rand_like(residual) - 0.5, scale)
+            noise = uniform(residual, seeds, 1 + 2 * step.group + step.anchor)
+            mass = gaussian_likelihood(residual + noise, scale)
             bits.append(-mass.log2().sum(dim=(1, 2)))
             return (round_through(residual) + mean) * scales
 

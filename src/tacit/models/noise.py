@@ -1,0 +1,33 @@
+"""The uniform noise that stands for rounding while training, as each image's own.
+
+Drawn from a generator, an image's noise would depend on which images share its batch; hashed from the image's seed and
+the position it is the same alone, in a batch, and on whichever of several processes the image is.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_WORD = 0xFFFFFFFF
+
+
+def uniform(like: Tensor, seeds: Tensor | None, stream: int) -> Tensor:
+    """Noise in [-1/2, 1/2) of the shape of `like` [B, ...].
+
+    seeds: [B] int64, of each image; None takes torch's own generator. stream: distinguishes draws of one pass.
+    """
+    if seeds is None:
+        return torch.rand_like(like) - 0.5
+    offset = _mixed(_mixed(seeds & _WORD) + 0x9E3779B9 * (stream + 1))
+    position = torch.arange(like[0].numel(), device=like.device)
+    bits = _mixed(_mixed(position) + offset[:, None])
+    return ((bits >> 8).float() * 2**-24 - 0.5).reshape(like.shape)
+
+
+def _mixed(x: Tensor) -> Tensor:
+    """A permutation of 32-bit words (held in int64) that spreads every bit. Multipliers: hash-prospector."""
+    x = x & _WORD
+    x = ((x ^ (x >> 16)) * 0x21F0AAAD) & _WORD
+    x = ((x ^ (x >> 15)) * 0x735A2D97) & _WORD
+    return x ^ (x >> 15)
