@@ -37,7 +37,7 @@ MAX_HEADER = 16 << 20  # bytes of a weights file's header
 
 # What the package carries: name -> sha256 of the file. Released weights stay loadable by name (see CHANGELOG).
 SHIPPED: dict[str, str] = {
-    "tacit-s": "7926050d18d7360fad3c97fdc0b32ea1a71e2d21fe41f674371424445916c6b6",
+    "tacit-s": "5985e2bceac4056eeeadb5d33838a76aef8ebc93a6c660dbb378b7702851b85c",
 }
 
 _KEYS = {"format", "architecture", "config", "entropy", "card", "decode_hash", "contents_hash"}
@@ -47,6 +47,11 @@ _UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, R
 
 # Part of the decode hash: a change of any of these is a change of what old files decode to.
 DECODING = ("entropy.", "synthesis.", "inverse_gain.")
+# Of the configuration only what decoding needs, so that another analysis or text encoder leaves old files readable.
+DECODING_FIELDS = {
+    "tacit-s": ("latent", "synthesis16", "synthesis8", "knots"),
+    "taco": ("width", "latent", "knots", "published"),
+}
 
 
 @dataclass(frozen=True)
@@ -267,8 +272,9 @@ def _sane(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decode_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over what decoding needs: architecture, configuration, shapes and tensors, in the order of their names."""
-    decoding = {k: about[k] for k in ("architecture", "config", "entropy")}
+    """sha256 over what decoding needs: architecture, its part of the configuration, shapes and tensors."""
+    config = {k: about["config"][k] for k in DECODING_FIELDS[about["architecture"]]}
+    decoding = {"architecture": about["architecture"], "config": config, "entropy": about["entropy"]}
     return _digest(decoding, {k: v for k, v in tensors.items() if k.startswith(DECODING)})
 
 
