@@ -28,6 +28,8 @@ import tacit
 from tacit import cli, container
 from tacit.codec import PSNR_TOLERANCE, SIZE_TOLERANCE, Codec, DamageWarning, _Job, _solve
 from tacit.container import Metadata, region_grid
+from tacit.entropy.coder import Decoder, Encoder
+from tacit.entropy.tables import SYMBOL_LIMIT
 from tacit.errors import (
     CorruptFile,
     FileError,
@@ -302,6 +304,34 @@ def deaf(model: SmallModel | TacoModel) -> SmallModel | TacoModel:
         injector = [layer for layer in model.analysis.layers if hasattr(layer, "text_proj")][-1]
     injector.gamma.data.zero_()
     return model
+
+
+def extent(gradient: torch.Tensor) -> tuple[int, int, int, int]:
+    """First row and column, last row and column where it is not zero; [1, C, H, W]."""
+    places = gradient[0].ne(0).any(dim=0).nonzero()
+    return (*places.amin(dim=0).tolist(), *places.amax(dim=0).tolist())
+
+
+@pytest.mark.parametrize("make", [conftest.tiny_model, conftest.tiny_taco])
+def test_tiles_reach_as_far_as_the_networks_see(make: Callable[[], SmallModel | TacoModel]) -> None:
+    """By the gradient of the middle cell of 16x16 pixels: no further than is said, and nearly as far."""
+    model = deaf(make()).double()
+    size = 32 * LATENT_STEP
+    middle = 16 * LATENT_STEP
+    x = torch.rand(1, 3, size, size, dtype=torch.float64, requires_grad=True)
+    words = TextTokens(torch.randn(1, 2, 256).double(), torch.ones(1, 2, dtype=torch.bool), torch.ones(1, 2).double())
+    model.analysis(x, words)[:, :, 16, 16].square().sum().backward()
+    assert x.grad is not None
+    top, left, bottom, right = extent(x.grad)
+    seen = max(middle - top, middle - left, bottom - middle - 15, right - middle - 15)
+    assert seen <= model.analysis.reach < seen + LATENT_STEP
+
+    y = torch.randn(1, model.config.latent, 32, 32, dtype=torch.float64, requires_grad=True)
+    cell = slice(middle, middle + LATENT_STEP)
+    model.synthesis(y, torch.tensor([50.0]).double())[:, :, cell, cell].square().sum().backward()
+    assert y.grad is not None
+    top, left, bottom, right = extent(y.grad)
+    assert max(16 - top, 16 - left, bottom - 16, right - 16) == model.synthesis.reach
 
 
 @pytest.mark.parametrize("make", [conftest.tiny_model, conftest.tiny_taco])
@@ -722,6 +752,20 @@ def test_forged_regions_end_in_an_image_or_an_error(request: pytest.FixtureReque
     prefix = "chunk R 0: entropy-coded data "  # … of n bytes; cannot have been written; go on after the last symbol
     assert prefix + "o" in seen
     assert seen <= {"image", prefix + "o", prefix + "c", prefix + "g"}
+
+
+def test_an_escape_beyond_the_limit_is_refused(codec: Codec) -> None:
+    """The one value that can be written and that no encoder writes: the networks are not proven for it."""
+    models = codec._model(codec.path).entropy.y_models
+    for symbol, refused in ((-SYMBOL_LIMIT, False), (SYMBOL_LIMIT, False), (-SYMBOL_LIMIT - 1, True)):
+        encoder = Encoder()
+        encoder.put(models, np.zeros(1, np.uint8), np.array([symbol], np.int32))
+        decoder = Decoder(encoder.finish())
+        if refused:
+            with pytest.raises(CorruptFile, match="symbol -1024, at least -1023"):
+                decoder.get(models, np.zeros(1, np.uint8))
+        else:
+            assert decoder.get(models, np.zeros(1, np.uint8)) == [symbol]
 
 
 @settings(SHARED, max_examples=60)

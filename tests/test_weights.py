@@ -222,6 +222,18 @@ def test_a_flipped_bit_in_each_tensor(whole: bytes, loads: Callable[[bytes], str
             assert "hash" in loads(bytes(flipped)), name
 
 
+@pytest.mark.parametrize("contents", ["none", "right"])
+def test_the_decode_hash_is_verified_by_itself(tiny_weights: Path, tmp_path: Path, contents: str) -> None:
+    about, tensors = weights._metadata(tiny_weights), load_file(tiny_weights)
+    tensors["entropy.medians"][0] += 1
+    del about["contents_hash"]
+    if contents == "right":
+        about["contents_hash"] = weights.contents_hash(about, tensors)
+    save_file(tensors, tmp_path / "a.safetensors", metadata={"tacit": json.dumps(about)})
+    with pytest.raises(CorruptWeights, match="decode hash"):
+        weights.load(tmp_path / "a.safetensors")
+
+
 @settings(SHARED, max_examples=200)
 @given(data=st.data())
 def test_a_flipped_bit_in_the_header(whole: bytes, tmp_path: Path, data: st.DataObject) -> None:
