@@ -5,7 +5,7 @@ FOLDER.jsonl (`{"file": ..., "captions": [...]}`) if that is there. Writes resul
 
 Protocol: bits per pixel are those of the whole file; PSNR is that of the 8-bit RGB image decoded from it; both are
 averaged over the images at each quality. Interpolation between qualities: pchip of PSNR over log rate (of log rate over
-PSNR for Bjoentegaard's difference), written in numpy in tacit.evaluation.metrics. What JPEG, WebP and AVIF make is kept
+PSNR for Bjoentegaard's difference), by tacit.evaluation.bjontegaard. What JPEG, WebP and AVIF make is kept
 in results/kodak-baselines.json and measured again only if Pillow, a codec's library or an image changes.
 """
 
@@ -28,7 +28,8 @@ from PIL import Image
 
 from tacit import weights
 from tacit.evaluation.baselines import BASELINES, decode
-from tacit.evaluation.metrics import bd_rate, psnr, psnr_at
+from tacit.evaluation.bjontegaard import quality_at, rate_difference
+from tacit.evaluation.metrics import psnr
 
 ROOT = Path(__file__).resolve().parent.parent
 QUALITIES = (0, 12, 25, 38, 50, 62, 75, 88, 100)
@@ -169,18 +170,18 @@ def _average(images: dict[str, dict[str, Rows]], codec: str) -> list[dict[str, f
 
 def compare(curves: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """tacit-s against each other codec: PSNR differences at fixed rates, and the mean rate difference."""
-    points = {name: [(p["bpp"], p["psnr"]) for p in curve] for name, curve in curves.items()}
+    points = {name: ([p["bpp"] for p in curve], [p["psnr"] for p in curve]) for name, curve in curves.items()}
     out: dict[str, Any] = {}
     for own in (name for name in points if name not in BASELINES):
         for other in (name for name in points if name != own and name in BASELINES):
-            gains = {f"{r:.2f}": round(psnr_at(points[own], r) - psnr_at(points[other], r), 3) for r in RATES}
+            gains = {f"{r:.2f}": round(quality_at(points[own], r) - quality_at(points[other], r), 3) for r in RATES}
             known = {rate: gain for rate, gain in gains.items() if gain == gain}  # NaN: outside a curve
             out[f"{own} against {other}"] = {
                 "psnr_gain": known,
                 "rates_outside": [rate for rate in gains if rate not in known],
                 "least_psnr_gain": min(known.values()),
                 "better_everywhere": len(known) == len(gains) and min(known.values()) > 0,
-                "bd_rate_percent": round(bd_rate(points[own], points[other]), 2),
+                "bd_rate_percent": round(rate_difference(points[other], points[own]).value, 2),
             }
     return out
 

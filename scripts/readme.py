@@ -144,15 +144,15 @@ def kodak() -> str:
     result = _results("kodak")
     if result is None:
         return MISSING
-    from tacit.evaluation.metrics import psnr_at
+    from tacit.evaluation.bjontegaard import quality_at
 
     lines = [
         f"| PSNR (dB) at bits per pixel | {' | '.join(README_RATES)} | bits of tacit-s for equal PSNR |",
         f"|---|{'---|' * (len(README_RATES) + 1)}",
     ]
     for name, curve in result["curves"].items():
-        points = [(p["bpp"], p["psnr"]) for p in curve]
-        cells = [psnr_at(points, float(rate)) for rate in README_RATES]
+        points = [p["bpp"] for p in curve], [p["psnr"] for p in curve]
+        cells = [quality_at(points, float(rate)) for rate in README_RATES]
         compared = result["comparison"].get(f"tacit-s against {name}")
         last = f"{compared['bd_rate_percent']:+.1f} %" if compared else ""
         shown = ["not reached" if cell != cell else f"{cell:.2f}" for cell in cells]

@@ -1,25 +1,12 @@
-"""Fidelity of an image, and comparison of rate-distortion curves."""
+"""Piecewise cubic interpolation, in numpy alone: comparing curves needs no SciPy."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from tacit.errors import InvalidInput
-
-Curve = Sequence[tuple[float, float]]
-"""(rate in bits per pixel, PSNR in dB) of each quality, both rising."""
-
-
-def psnr(image: np.ndarray, original: np.ndarray) -> float:
-    """In dB, of two arrays of one shape, uint8; infinite if they are equal."""
-    if image.shape != original.shape or image.dtype != np.uint8 or original.dtype != np.uint8:
-        raise InvalidInput(f"PSNR of {image.dtype} {image.shape} and {original.dtype} {original.shape}")
-    difference = image.astype(np.int32) - original
-    mse = float(np.square(difference).mean())
-    return 10 * math.log10(255**2 / mse) if mse else math.inf
 
 
 class Pchip:
@@ -72,24 +59,3 @@ def _end(h0: float, h1: float, slope0: float, slope1: float) -> float:
     if slope0 * slope1 <= 0 and abs(d) > 3 * abs(slope0):
         return 3 * slope0
     return float(d)
-
-
-def psnr_at(curve: Curve, rate: float) -> float:
-    """PSNR at a rate, interpolated over log rate; NaN outside the curve."""
-    return float(Pchip([math.log(r) for r, _ in curve], [p for _, p in curve])(math.log(rate)))
-
-
-def bd_rate(curve: Curve, anchor: Curve) -> float:
-    """Bjoentegaard's rate difference: by how many per cent `curve` needs more bits than `anchor` at equal PSNR, on
-    average over the PSNRs that both reach. Negative is better. Log rate over PSNR, by pchip.
-
-    Source: VCEG-M33 (2001), with pchip instead of one cubic.
-
-    Raises: InvalidInput, where no PSNR is reached by both.
-    """
-    low = max(curve[0][1], anchor[0][1])
-    high = min(curve[-1][1], anchor[-1][1])
-    if not low < high:
-        raise InvalidInput("the curves have no PSNR in common")
-    logs = [Pchip([p for _, p in c], [math.log(r) for r, _ in c]).mean(low, high) for c in (curve, anchor)]
-    return 100 * math.expm1(logs[0] - logs[1])

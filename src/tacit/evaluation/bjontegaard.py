@@ -1,0 +1,123 @@
+"""Bjoentegaard's differences: two rate-distortion curves in one number each.
+
+A curve is a pair of sequences of one length, its rates (bits, or bits per pixel) and its qualities (of any metric, of
+either direction), in any order. Both differences are those of `test` from `anchor`, averaged over what both curves
+reach. That range, and how much of the narrower curve's range it is, are part of the result; too small a share is
+refused: a number from a sliver of two curves says nothing of the rest.
+
+Interpolation: pchip, on the natural logarithm of the rate.
+Source: VCEG-M33 (2001), with pchip instead of one cubic through all points, as the codec groups have since agreed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tacit.errors import InvalidInput
+from tacit.evaluation.pchip import Pchip
+
+Curve = tuple[Sequence[float], Sequence[float]]
+"""Rates and qualities."""
+
+MINIMUM_OVERLAP = 0.5
+
+
+@dataclass(frozen=True)
+class Difference:
+    """value: the average difference; low, high: the range over which; overlap: that range as a share of the narrower
+    curve's own, 0 to 1."""
+
+    value: float
+    low: float
+    high: float
+    overlap: float
+
+
+def rate_difference(anchor: Curve, test: Curve, minimum_overlap: float = MINIMUM_OVERLAP) -> Difference:
+    """By how many per cent `test` needs more bits than `anchor` at equal quality; negative is better.
+
+    Difference.low and .high are qualities.
+
+    Raises:
+        InvalidInput: fewer than three points, a quality that turns back as the rate rises, values that are not finite,
+            or an overlap below `minimum_overlap`.
+    """
+    curves = [_checked(*curve, of) for curve, of in ((anchor, "anchor"), (test, "test"))]
+    # By quality, which falls with the rate where lower is better.
+    logs = [(quality[:: _direction(quality, rate)], rate[:: _direction(quality, rate)]) for rate, quality in curves]
+    mean, low, high, overlap = _mean_difference(logs, minimum_overlap, "qualities")
+    return Difference(100 * math.expm1(mean), low, high, overlap)
+
+
+def quality_difference(anchor: Curve, test: Curve, minimum_overlap: float = MINIMUM_OVERLAP) -> Difference:
+    """By how much the quality of `test` is higher than that of `anchor` at equal rate, in the metric's unit.
+
+    Difference.low and .high are rates; the overlap is that of their logarithms.
+
+    Raises:
+        InvalidInput: fewer than three points, values that are not finite, or an overlap below `minimum_overlap`.
+    """
+    curves = [_checked(*curve, of) for curve, of in ((anchor, "anchor"), (test, "test"))]
+    mean, low, high, overlap = _mean_difference(curves, minimum_overlap, "rates")
+    return Difference(mean, math.exp(low), math.exp(high), overlap)
+
+
+def quality_at(curve: Curve, rate: float) -> float:
+    """The quality at a rate; NaN outside the curve.
+
+    Raises:
+        InvalidInput: as for `quality_difference`.
+    """
+    return float(Pchip(*_checked(*curve, "curve"))(math.log(rate)))
+
+
+def _checked(rates: Sequence[float], qualities: Sequence[float], of: str) -> tuple[np.ndarray, np.ndarray]:
+    """Log rates, rising, and the qualities that belong to them."""
+    rate, quality = np.asarray(rates, dtype=float), np.asarray(qualities, dtype=float)
+    if rate.ndim != 1 or rate.shape != quality.shape:
+        raise InvalidInput(f"{of}: {rate.size} rates and {quality.size} qualities")
+    if len(rate) < 3:
+        raise InvalidInput(f"{of}: {len(rate)} points; a curve needs three or more")
+    if not (np.isfinite(rate).all() and np.isfinite(quality).all() and (rate > 0).all()):
+        raise InvalidInput(f"{of}: rates must be positive, and rates and qualities finite")
+    order = np.argsort(rate)
+    rate, quality = np.log(rate[order]), quality[order]
+    if not (np.diff(rate) > 0).all():
+        raise InvalidInput(f"{of}: two points have one rate")
+    return rate, quality
+
+
+def _direction(quality: np.ndarray, rate: np.ndarray) -> int:
+    steps = np.diff(quality)
+    if (steps > 0).all():
+        return 1
+    if (steps < 0).all():
+        return -1
+    # The first step against the way that the curve goes as a whole.
+    way = 1.0 if quality[-1] >= quality[0] else -1.0
+    i = int(np.argmax(steps * way <= 0))
+    raise InvalidInput(
+        f"quality turns back between the rates {math.exp(rate[i]):.4g} and {math.exp(rate[i + 1]):.4g} "
+        f"({quality[i]:.5g}, {quality[i + 1]:.5g}): no rate belongs to it alone"
+    )
+
+
+def _mean_difference(
+    curves: Sequence[tuple[np.ndarray, np.ndarray]], minimum: float, what: str
+) -> tuple[float, float, float, float]:
+    """Of (x, y) of anchor and test, x rising: the mean of test - anchor, over which x, and their share."""
+    starts, ends = [x[0] for x, _ in curves], [x[-1] for x, _ in curves]
+    low, high = float(max(starts)), float(min(ends))
+    if not low < high:
+        raise InvalidInput(f"the curves have no {what} in common")
+    overlap = (high - low) / float(min(end - start for start, end in zip(starts, ends, strict=True)))
+    if overlap < minimum:
+        raise InvalidInput(
+            f"the curves share {100 * overlap:.0f} % of the {what} of the narrower one, less than {100 * minimum:.0f} %"
+        )
+    anchor, test = (Pchip(x, y).mean(low, high) for x, y in curves)
+    return test - anchor, low, high, overlap
