@@ -1,0 +1,83 @@
+"""What a piece of work took: time and memory."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """seconds: of the wall clock. memory: peak bytes beyond what the process held before; for another program, its own
+    peak; None where the system does not say."""
+
+    seconds: float
+    memory: int | None
+
+
+def measured(work: Callable[[], T]) -> tuple[T, Cost]:
+    """The result of `work`, done in this process, and its cost.
+
+    Memory is what Linux says of this process, so that other threads' counts too; None on other systems.
+    """
+    before = _forget_peak()
+    begun = time.perf_counter()
+    result = work()
+    seconds = time.perf_counter() - begun
+    peak = _status("VmHWM")
+    return result, Cost(seconds, None if before is None or peak is None else max(0, peak - before))
+
+
+def _forget_peak() -> int | None:
+    """Give free memory back and set the peak to what is held; returns that, in bytes."""
+    if sys.platform != "linux":
+        return None
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # else memory that earlier work has freed hides what this work needs
+    except (OSError, AttributeError):
+        pass  # another C library than GNU's
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return None
+    return _status("VmRSS")
+
+
+def _status(field: str) -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    values = (line.split()[1] for line in lines if line.startswith(f"{field}:"))
+    value = next(values, None)
+    return None if value is None else int(value) * 1024
+
+
+def available_memory() -> int | None:
+    """Bytes that can be had without swapping, by the system and this process's control group; None if unknown."""
+    found = []
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    except OSError:
+        pass
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
+        found += [] if limit == "max" else [max(0, int(limit) - int(used))]
+    except (OSError, ValueError):
+        pass
+    return min(found, default=None)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

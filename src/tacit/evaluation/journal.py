@@ -1,0 +1,78 @@
+"""Results as they come: one JSON object a line, appended, so that nothing is lost when a run ends early."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tacit import files
+from tacit.errors import InvalidInput, PathError
+
+Entry = dict[str, Any]
+
+
+class Journal:
+    """The entries of a file by their "key"; of several with one key the last counts. A context manager.
+
+    A last line that was cut off (the machine went down, the disk was full) is dropped, and its work is done again.
+
+    Raises: PathError; InvalidInput, where the file is no journal.
+    """
+
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+        self.path = path
+        self.entries: dict[str, Entry] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # No buffer: what a full disk refuses must not linger in one.
+            self._stream = path.open("wb" if fresh else "ab", buffering=0)
+            self._end = self._read(path.read_bytes())
+            self._stream.truncate(self._end)
+        except OSError as error:
+            raise PathError(f"{path}: {files.reason(error)}") from error
+
+    def _read(self, data: bytes) -> int:
+        """Take the entries; returns how many bytes of them are whole."""
+        *lines, rest = data.split(b"\n")
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = json.loads(line)
+                self.entries[entry["key"]] = entry
+            except (ValueError, TypeError, KeyError) as error:
+                raise InvalidInput(f"{self.path}, line {number}: not a result of tacit eval") from error
+        return len(data) - len(rest)
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Keep an entry, written when this returns.
+
+        Raises: PathError, for instance where the disk is full; what was kept before stays whole.
+        """
+        line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            written = self._stream.write(line)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            with suppress(OSError):  # away with half a line; if even that fails, the next reader drops it
+                self._stream.truncate(self._end)
+            raise PathError(f"{self.path}: {files.reason(error)}") from error
+        self._end += len(line)
+        self.entries[entry["key"]] = dict(entry)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

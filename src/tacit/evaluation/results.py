@@ -1,0 +1,316 @@
+"""What an evaluation found, from images to curves and their differences; kept as one JSON file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tacit import files
+from tacit.errors import InvalidInput, PathError
+from tacit.evaluation.bjontegaard import Difference, quality_difference, rate_difference
+from tacit.evaluation.codecs import Quality
+from tacit.evaluation.cost import Cost
+from tacit.evaluation.runner import Failure, Measured, Row, SetRow
+
+FORMAT = 1
+PROTOCOL = (
+    "Files are written and read back. Rate: bits of the whole file per pixel. Metrics: of 8-bit RGB decoded from the "
+    "file. Both are means over the images, each image counting once."
+)
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """An image that was measured."""
+
+    name: str
+    sha256: str
+    caption: str | None
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A set that was measured."""
+
+    name: str
+    images: tuple[ImageInfo, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """A metric that was used."""
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """A codec at one quality, over a set: means over the images; memory is the largest of any image, in bytes."""
+
+    quality: Quality
+    bpp: float
+    encode_seconds: float
+    decode_seconds: float
+    encode_memory: int | None
+    decode_memory: int | None
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Results:
+    """An evaluation.
+
+    command, date, tacit's version in `libraries`, machine: where it is from. codecs: settings by name. skipped: codecs
+    and metrics that could not be used, and why. anchor: the codec that others are compared with.
+    """
+
+    command: str
+    date: str
+    seconds: float
+    machine: Mapping[str, Any]
+    libraries: Mapping[str, str]
+    datasets: tuple[DatasetInfo, ...]
+    codecs: Mapping[str, Mapping[str, Any]]
+    metrics: tuple[MetricInfo, ...]
+    skipped: Mapping[str, str]
+    anchor: str
+    measured: Measured
+
+    @cached_property
+    def images(self) -> Mapping[str, tuple[str, ...]]:
+        """By set, the images that curves are over: those that every codec has at all of its qualities. A codec that
+        has no image whole, for instance since there are no captions, does not count."""
+        found = {}
+        for dataset in self.datasets:
+            rows = [row for row in self.measured.rows if row.dataset == dataset.name]
+            whole = []
+            for codec in self.codecs:
+                own = [row for row in rows if row.codec == codec]
+                qualities = {row.quality for row in own}
+                had: dict[str, set[Quality]] = {}
+                for row in own:
+                    had.setdefault(row.image, set()).add(row.quality)
+                names = {image for image, of in had.items() if of == qualities}
+                whole += [names] if names else []
+            common = set.intersection(*whole) if whole else set()
+            found[dataset.name] = tuple(image.name for image in dataset.images if image.name in common)
+        return found
+
+    def left_out(self, dataset: str) -> tuple[str, ...]:
+        """The images of a set that curves are not over."""
+        (about,) = (d for d in self.datasets if d.name == dataset)
+        return tuple(image.name for image in about.images if image.name not in self.images[dataset])
+
+    @cached_property
+    def curves(self) -> Mapping[str, Mapping[str, tuple[Point, ...]]]:
+        """By set and codec: its points by rising rate. A metric is there if every image of the point has it."""
+        return {dataset.name: self._curves(dataset.name) for dataset in self.datasets}
+
+    def _curves(self, dataset: str) -> dict[str, tuple[Point, ...]]:
+        names = set(self.images[dataset])
+        groups: dict[tuple[str, Quality], list[Row]] = {}
+        for row in self.measured.rows:
+            if row.dataset == dataset and row.image in names:
+                groups.setdefault((row.codec, row.quality), []).append(row)
+        sets: dict[tuple[str, Quality], dict[str, float]] = {}
+        for one in self.measured.sets:
+            if one.dataset == dataset:
+                sets.setdefault((one.codec, one.quality), {})[one.metric] = one.value
+        found: dict[str, list[Point]] = {}
+        for (codec, quality), rows in groups.items():
+            if len(rows) == len(names):
+                found.setdefault(codec, []).append(_point(quality, rows, sets.get((codec, quality), {})))
+        return {codec: tuple(sorted(points, key=lambda p: p.bpp)) for codec, points in found.items()}
+
+    @cached_property
+    def differences(self) -> Mapping[str, Mapping[str, Mapping[str, tuple[Difference | str, Difference | str]]]]:
+        """By set, metric and codec: the Bjoentegaard differences of rate (per cent) and of quality (the metric's unit)
+        from the anchor, or in their place why there is none."""
+        found: dict[str, dict[str, dict[str, tuple[Difference | str, Difference | str]]]] = {}
+        for dataset, curves in self.curves.items():
+            if self.anchor not in curves:
+                continue
+            for metric in self.metrics:
+                anchor = curve_of(curves[self.anchor], metric.name)
+                for codec, points in curves.items():
+                    if codec != self.anchor:
+                        pair = anchor, curve_of(points, metric.name)
+                        both = tuple(_difference(of, *pair) for of in (rate_difference, quality_difference))
+                        found.setdefault(dataset, {}).setdefault(metric.name, {})[codec] = (both[0], both[1])
+        return found
+
+
+def curve_of(points: Sequence[Point], metric: str) -> tuple[list[float], list[float]]:
+    """Rates and values of the points that have the metric."""
+    having = [p for p in points if metric in p.metrics]
+    return [p.bpp for p in having], [p.metrics[metric] for p in having]
+
+
+def _difference(of: Any, anchor: Any, test: Any) -> Difference | str:
+    try:
+        return of(anchor, test)  # type: ignore[no-any-return]
+    except InvalidInput as error:
+        return str(error)
+
+
+def _point(quality: Quality, rows: Sequence[Row], sets: Mapping[str, float]) -> Point:
+    metrics = {}
+    for name in rows[0].metrics:
+        values = [value for row in rows if (value := row.metrics.get(name)) is not None]
+        if len(values) == len(rows):
+            metrics[name] = _mean(values)
+    return Point(
+        quality,
+        _mean([row.bpp for row in rows]),
+        _mean([row.encode.seconds for row in rows]),
+        _mean([row.decode.seconds for row in rows]),
+        max((row.encode.memory for row in rows if row.encode.memory is not None), default=None),
+        max((row.decode.memory for row in rows if row.decode.memory is not None), default=None),
+        {**metrics, **sets},
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+# -- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def save(results: Results, path: Path) -> None:
+    """Write the JSON file.
+
+    Raises: PathError.
+    """
+    files.write(str(path), dumps(to_json(results)).encode(), force=True)
+
+
+def load(path: Path) -> Results:
+    """Read what `save` wrote.
+
+    Raises: PathError; InvalidInput, where it is another kind of file, or of a newer format.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise PathError(f"{path}: {files.reason(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict) or content.get("kind") != "tacit eval":
+        raise InvalidInput(f"{path}: not a result of tacit eval")
+    if content.get("format") != FORMAT:
+        raise InvalidInput(f"{path}: results of format {content.get('format')}, this tacit reads {FORMAT}")
+    try:
+        return from_json(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(f"{path}: damaged results ({error!r})") from error
+
+
+def to_json(results: Results) -> dict[str, Any]:
+    """Everything, with what follows from it (curves and differences) for other programs."""
+    return {
+        "kind": "tacit eval",
+        "format": FORMAT,
+        "command": results.command,
+        "date": results.date,
+        "seconds": round(results.seconds, 1),
+        "machine": dict(results.machine),
+        "libraries": dict(results.libraries),
+        "protocol": PROTOCOL,
+        "datasets": [dataclasses.asdict(d) for d in results.datasets],
+        "codecs": {name: dict(settings) for name, settings in results.codecs.items()},
+        "metrics": [dataclasses.asdict(m) for m in results.metrics],
+        "skipped": dict(results.skipped),
+        "anchor": results.anchor,
+        "images": {name: list(images) for name, images in results.images.items()},
+        "curves": {
+            dataset: {codec: [_rounded(dataclasses.asdict(p)) for p in points] for codec, points in curves.items()}
+            for dataset, curves in results.curves.items()
+        },
+        "differences": {
+            dataset: {
+                metric: {
+                    codec: {"rate_percent": _said(rate), "quality": _said(quality)}
+                    for codec, (rate, quality) in codecs.items()
+                }
+                for metric, codecs in metrics.items()
+            }
+            for dataset, metrics in results.differences.items()
+        },
+        "rows": [_rounded(dataclasses.asdict(row)) for row in results.measured.rows],
+        "sets": [_rounded(dataclasses.asdict(one)) for one in results.measured.sets],
+        "failures": [dataclasses.asdict(failure) for failure in results.measured.failures],
+    }
+
+
+def from_json(content: Mapping[str, Any]) -> Results:
+    """The inverse; curves and differences are computed again."""
+    rows = tuple(Row(**{**r, "encode": Cost(**r["encode"]), "decode": Cost(**r["decode"])}) for r in content["rows"])
+    return Results(
+        content["command"],
+        content["date"],
+        content["seconds"],
+        content["machine"],
+        content["libraries"],
+        tuple(
+            DatasetInfo(d["name"], tuple(ImageInfo(**i) for i in d["images"]), tuple(d["notes"]))
+            for d in content["datasets"]
+        ),
+        content["codecs"],
+        tuple(MetricInfo(**m) for m in content["metrics"]),
+        content["skipped"],
+        content["anchor"],
+        Measured(
+            rows,
+            tuple(SetRow(**s) for s in content["sets"]),
+            tuple(Failure(**f) for f in content["failures"]),
+        ),
+    )
+
+
+def _said(difference: Difference | str) -> dict[str, Any]:
+    if isinstance(difference, str):
+        return {"refused": difference}
+    return _rounded(dataclasses.asdict(difference))  # type: ignore[no-any-return]
+
+
+def _rounded(value: Any) -> Any:
+    """Seven digits: more than any of it can be known to, and files that can be read."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    if isinstance(value, dict):
+        return {key: _rounded(v) for key, v in value.items()}
+    return value
+
+
+def dumps(value: Any) -> str:
+    """JSON with one line for each innermost list or object, so that differences can be read."""
+    return _dump(value, 0) + "\n"
+
+
+def _dump(value: Any, depth: int) -> str:
+    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not isinstance(value, dict | list) or len(flat) + depth <= 110 or (depth > 1 and _is_row(value)):
+        return flat
+    pad = " " * (depth + 1)
+    if isinstance(value, dict):
+        parts = [f"{pad}{json.dumps(k, ensure_ascii=False)}: {_dump(v, depth + 1)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(parts) + "\n" + " " * depth + "}"
+    return "[\n" + ",\n".join(pad + _dump(v, depth + 1) for v in value) + "\n" + " " * depth + "]"
+
+
+def _is_row(value: dict[str, Any] | list[Any]) -> bool:
+    """An object of plain values and of objects of such."""
+    if isinstance(value, list):
+        return False
+    inner = [v for v in value.values() if isinstance(v, dict | list)]
+    return all(isinstance(v, dict) and not any(isinstance(w, dict | list) for w in v.values()) for v in inner)
