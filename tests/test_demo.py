@@ -106,10 +106,11 @@ def test_the_search_finds_the_largest_file_that_fits(codec: demo.Baseline) -> No
     noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     image = Image.fromarray(noise).resize((96, 64), Image.Resampling.BICUBIC)
     sizes = {q: len(codec.encode(image, q)) for q in (codec.lowest, 40, 41)}
-    quality, data = largest_within(lambda q: codec.encode(image, q), sizes[40], codec.lowest, codec.highest)
+    quality, data = largest_within(codec, lambda q: codec.encode(image, q), sizes[40])
     assert quality >= 40
     assert len(data) <= sizes[40]
-    least = largest_within(lambda q: codec.encode(image, q), 10, codec.lowest, codec.highest)
+    assert data == codec.encode(image, quality)
+    least = largest_within(codec, lambda q: codec.encode(image, q), 10)
     assert least == (codec.lowest, codec.encode(image, codec.lowest))
 
 

@@ -146,7 +146,7 @@ def show(codec: Codec, sample: Sample, photo: Image.Image, qualities: Sequence[f
     photo.save(stream, "PNG")
     files.write(str(out / sample.name / "original.png"), stream.getvalue(), force=True)
     rows = []
-    made: dict[tuple[str, int], bytes] = {}  # the searches of several sizes try the same qualities
+    made: dict[tuple[str, float], bytes] = {}  # the searches of several sizes try the same qualities
     for quality in sorted(qualities):
         stem = f"{sample.name}/q{quality:g}"
         data, encode_time = _timed(partial(codec.encode, photo, sample.caption, quality))
@@ -174,16 +174,16 @@ def show(codec: Codec, sample: Sample, photo: Image.Image, qualities: Sequence[f
 
 
 def _beside(
-    codec: Baseline, photo: Image.Image, limit: int, stem: str, out: Path, made: dict[tuple[str, int], bytes]
+    codec: Baseline, photo: Image.Image, limit: int, stem: str, out: Path, made: dict[tuple[str, float], bytes]
 ) -> Shown:
     """Another codec's file of at most `limit` bytes, if it can."""
 
-    def encode(quality: int) -> bytes:
+    def encode(quality: float) -> bytes:
         if (codec.name, quality) not in made:
             made[codec.name, quality] = codec.encode(photo, quality)
         return made[codec.name, quality]
 
-    quality, data = largest_within(encode, limit, codec.lowest, codec.highest)
+    quality, data = largest_within(codec, encode, limit)
     _, encode_time = _timed(lambda: codec.encode(photo, quality))
     name = f"{stem}.{codec.suffix}"
     files.write(str(out / name), data, force=True)
@@ -195,7 +195,7 @@ def _beside(
         len(data),
         8 * len(data) / (photo.width * photo.height),
         _psnr(decoded, photo),
-        f"quality {quality}",
+        f"quality {quality:g}",
         encode_time,
         decode_time,
         over=len(data) > limit,

@@ -15,7 +15,10 @@ from tacit.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Baseline:
-    """A codec of Pillow. options: how it is run; lowest, highest: its qualities; library: its name in PIL.features."""
+    """A codec of Pillow.
+
+    options: how it is run. lowest, highest, step: its qualities. library: its name in PIL.features.
+    """
 
     name: str
     format: str
@@ -24,12 +27,14 @@ class Baseline:
     lowest: int
     highest: int
     library: str
+    step: float = 1
 
-    def encode(self, image: Image.Image, quality: int) -> bytes:
+    def encode(self, image: Image.Image, quality: float) -> bytes:
         """The bytes of a file."""
         stream = io.BytesIO()
+        chosen = quality if self.step < 1 else round(quality)  # most take nothing but whole numbers
         try:
-            image.save(stream, self.format, quality=quality, **self.options)
+            image.save(stream, self.format, quality=chosen, **self.options)
         except (KeyError, OSError) as error:
             raise InvalidInput(f"this Pillow cannot write {self.name}: {error}") from error
         return stream.getvalue()
@@ -51,7 +56,7 @@ BASELINES: Mapping[str, Baseline] = MappingProxyType(
         b.name: b
         for b in (
             Baseline("JPEG", "JPEG", "jpg", {"optimize": True, "progressive": True}, 1, 95, "jpg"),
-            Baseline("WebP", "WEBP", "webp", {"method": 6}, 0, 100, "webp"),
+            Baseline("WebP", "WEBP", "webp", {"method": 6}, 0, 100, "webp", step=0.1),
             Baseline("AVIF", "AVIF", "avif", {"speed": 4}, 0, 100, "avif"),
         )
     }
@@ -64,20 +69,22 @@ def decode(data: bytes) -> Image.Image:
         return image.convert("RGB")
 
 
-def largest_within(encode: Callable[[int], bytes], limit: int, lowest: int, highest: int) -> tuple[int, bytes]:
-    """The highest quality whose file has at most `limit` bytes, and the file; the lowest one if none has.
+def largest_within(codec: Baseline, encode: Callable[[float], bytes], limit: int) -> tuple[float, bytes]:
+    """The highest quality of `codec` whose file has at most `limit` bytes, and the file; the lowest one if none has.
 
-    Bisection: sizes are taken to rise with quality. What is returned never exceeds the limit unless nothing fits.
+    encode: a quality -> the file. Bisection: sizes are taken to rise with quality. What is returned never exceeds the
+    limit unless nothing fits.
     """
-    best = lowest, encode(lowest)
+    best = float(codec.lowest), encode(codec.lowest)
     if len(best[1]) > limit:
         return best
-    low, high = lowest, highest + 1  # `low` fits, `high` does not
+    steps = round(1 / codec.step)
+    low, high = codec.lowest * steps, codec.highest * steps + 1  # `low` fits, `high` does not
     while high - low > 1:
         middle = (low + high) // 2
-        data = encode(middle)
+        data = encode(middle / steps)
         if len(data) <= limit:
-            low, best = middle, (middle, data)
+            low, best = middle, (middle / steps, data)
         else:
             high = middle
     return best
