@@ -409,6 +409,7 @@ Examples:
   tacit eval photos/ -o results --codecs tacit-s,jpeg,webp --metrics psnr,ssimulacra2
   tacit eval kodak:kodak/ coco:coco/ -o results --codecs tacit-s,tacit-s+captions,avif
   tacit eval photos/ -o results --codecs my.safetensors,bpg --codec-file codecs.toml
+  tacit eval --compare old/results.json new/results.json
 \b
 Sets:
   a folder, an image, a .jsonl of {"file": ..., "caption": ...}, or kodak:PATH,
@@ -436,10 +437,15 @@ What is done is kept in FOLDER: the same command goes on where it was interrupte
 @click.option("--captions", metavar="MAP", help="Captions: .json, .jsonl or .csv.  [default: the set's own]")
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="The first so many images of each set.")
 @click.option("--anchor", metavar="CODEC", help="What others are compared with.  [default: the first codec]")
+@click.option(
+    "--crops", metavar="N", type=click.IntRange(0), default=3, show_default=True, help="Images shown at equal bytes."
+)
+@click.option("--log", is_flag=True, help="Plots over the logarithm of the rate.")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(1, 256), help="Processes.  [default: cores and memory]")
 @click.option("--device", metavar="NAME", default="cpu", show_default=True, help="Where models run.")
 @click.option("--precision", metavar="NAME", default="auto", show_default=True, help="Of models: fp32, bf16 or auto.")
 @click.option("--fresh", is_flag=True, help="Measure again what FOLDER has already.")
+@click.option("--compare", metavar="OLD.json NEW.json", nargs=2, help="Instead: what changed, and whether it is noise.")
 @click.option("--quiet", is_flag=True, help="Say only what went wrong.")
 def evaluate(
     datasets: tuple[str, ...],
@@ -448,10 +454,16 @@ def evaluate(
     metrics: str,
     qualities: tuple[str, ...],
     codec_file: str | None,
+    compare: tuple[str, str] | None,
     quiet: bool,
     **options: Any,
 ) -> int:
     """Measure codecs on images: real files, rates, metrics, times; with a report."""
+    if compare is not None:
+        from tacit.evaluation.compare import compare_files
+
+        click.echo(compare_files(*compare))
+        return 0
     if not datasets or output is None:
         raise click.UsageError("Name a DATASET and a folder for the results (-o/--output).")
     from pathlib import Path

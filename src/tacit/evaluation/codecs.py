@@ -46,7 +46,8 @@ class EvalCodec(Protocol):
     """A codec as the runner sees it. Instances are small and can be sent to other processes.
 
     name: in results. suffix: of its files, without dot. qualities: measured by default, by rising rate.
-    captions: "none", "own", or "swapped" (another image's).
+    step: the least sensible difference of two numbers of its qualities. captions: "none", "own", or "swapped" (another
+    image's).
     """
 
     @property
@@ -55,6 +56,8 @@ class EvalCodec(Protocol):
     def suffix(self) -> str: ...
     @property
     def qualities(self) -> tuple[Quality, ...]: ...
+    @property
+    def step(self) -> float: ...
     @property
     def captions(self) -> str: ...
 
@@ -81,8 +84,8 @@ class EvalCodec(Protocol):
 class PillowCodec:
     """A format that Pillow writes.
 
-    parameter: what its quality is: "quality", or "dB", JPEG 2000's target of fidelity. library: whose version counts.
-    plugin: the module that brings the format.
+    parameter: what its quality is: "quality", or "dB", JPEG 2000's target of fidelity. step: between its qualities.
+    library: whose version counts. plugin: the module that brings the format.
     """
 
     name: str
@@ -93,6 +96,7 @@ class PillowCodec:
     highest: float
     library: Callable[[], str | None]
     parameter: str = "quality"
+    step: float = 1
     plugin: str | None = None
     captions: str = "none"
 
@@ -119,7 +123,7 @@ class PillowCodec:
     def check(self, quality: Quality) -> Quality:
         if isinstance(quality, str) or not 0 <= quality <= self.highest:
             raise InvalidInput(f"{self.name}: quality {quality}; 0 to {self.highest:g} are possible")
-        if self.parameter == "quality" and quality != int(quality):
+        if self.step == 1 and quality != int(quality):
             raise InvalidInput(f"{self.name}: quality {quality}; whole numbers are possible")
         return quality
 
@@ -132,7 +136,7 @@ class PillowCodec:
         if self.parameter == "dB":
             options |= {"quality_mode": "dB", "quality_layers": [quality]}
         else:
-            options["quality"] = int(quality)
+            options["quality"] = int(quality) if self.step == 1 else quality
         if self.format == "AVIF":
             options["max_threads"] = threads
         if self.format == "JXL":
@@ -188,6 +192,7 @@ PILLOW: Mapping[str, PillowCodec] = MappingProxyType(
                 (0, 8, 20, 38, 55, 72, 84, 94),
                 100,
                 _Feature("webp"),
+                step=BASELINES["WebP"].step,
             ),
             PillowCodec(
                 "avif",
@@ -207,6 +212,7 @@ PILLOW: Mapping[str, PillowCodec] = MappingProxyType(
                 100,
                 _Feature("jpg_2000"),
                 parameter="dB",
+                step=0.1,
             ),
             PillowCodec(
                 "jxl",
@@ -245,6 +251,7 @@ class TacitCodec:
     device: str
     precision: str
     suffix: str = "tacit"
+    step: float = 0.5
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
@@ -381,6 +388,10 @@ class CommandCodec:
             "environment": dict(self.environment),
             "version": self.found_version,
         }
+
+    @property
+    def step(self) -> float:
+        return 1 if all(isinstance(q, int) for q in self.qualities) else 0.01
 
     @cached_property
     def found_version(self) -> str | None:

@@ -13,6 +13,7 @@ from tacit.errors import InvalidInput, MissingExtra, MissingWeights, PathError
 from tacit.evaluation import report, results
 from tacit.evaluation.codecs import EvalCodec, Quality, find_codec, load_commands
 from tacit.evaluation.datasets import Dataset, load_dataset
+from tacit.evaluation.exhibit import exhibits
 from tacit.evaluation.machine import describe_libraries, describe_machine
 from tacit.evaluation.metrics import Metric, load_metric
 from tacit.evaluation.results import DatasetInfo, ImageInfo, MetricInfo, Results
@@ -28,7 +29,8 @@ class EvalOptions:
     datasets: as `load_dataset` takes them. codecs: as `find_codec` takes them. metrics: names. out: folder of the
     results. captions: a map for all sets. commands: a TOML file of further codecs. qualities: by codec, instead of its
     own. points: at most so many of a codec's own qualities, spread over them. limit: images of each set. anchor: the
-    codec to compare with; None for the first. command: how this can be run again.
+    codec to compare with; None for the first. crops: images of each set that are shown at equal bytes. log: plots are
+    over the logarithm of the rate. command: how this can be run again.
     """
 
     datasets: Sequence[str]
@@ -45,6 +47,8 @@ class EvalOptions:
     device: str = "cpu"
     precision: str = "auto"
     fresh: bool = False
+    crops: int = 3
+    log: bool = False
     command: str = ""
 
 
@@ -94,7 +98,8 @@ def evaluate(options: EvalOptions, progress: Progress) -> Results:
     if not measured.rows:
         raise InvalidInput("nothing could be measured")
     results.save(found, options.out / RESULTS)
-    report.write(found, options.out)
+    shown = [e for d in datasets for e in exhibits(d, codecs, measured.rows, options.out, options.crops)]
+    report.write(found, shown, options.out, log=options.log)
     return found
 
 

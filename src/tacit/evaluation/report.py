@@ -1,32 +1,63 @@
-"""The report of an evaluation: Markdown."""
+"""The report of an evaluation: one HTML file that needs nothing else, and Markdown with its plots beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import resources
 from pathlib import Path
+from string import Template
+
+import numpy as np
+from PIL import Image
 
 from tacit import files
-from tacit.evaluation.bjontegaard import Difference
+from tacit.errors import InvalidInput
+from tacit.evaluation import plots
+from tacit.evaluation.bjontegaard import Difference, rate_difference
 from tacit.evaluation.codecs import Quality
+from tacit.evaluation.exhibit import Exhibit, Shown
+from tacit.evaluation.plots import Plot
 from tacit.evaluation.results import PROTOCOL, MetricInfo, Point, Results
-from tacit.evaluation.runner import Failure
+from tacit.evaluation.runner import Failure, Row
 
 MARKDOWN = "report.md"
+HTML = "report.html"
+DIFFERENCE_HEADS = ("codec", "bits for equal quality", "over", "quality at equal bits", "over (bpp)")
+MOST_ROWS = 3000  # of single images in the page; all of them are in results.json
+THUMBNAIL = 512  # pixels
 
 
-def write(results: Results, out: Path) -> None:
-    """Write the report into a folder.
+def write(results: Results, shown: Sequence[Exhibit], out: Path, *, log: bool = False) -> None:
+    """Write `report.html`, `report.md` and `plots/*.svg` into a folder. log: the plots that Markdown shows, and those
+    that the page shows first, are over the logarithm of the rate.
+
+    Without matplotlib there are no plots.
 
     Raises: PathError.
     """
-    files.write(str(out / MARKDOWN), markdown(results).encode(), force=True)
+    drawn: dict[str, Sequence[Plot]] = {}
+    if plots.problem() is None:
+        drawn = {dataset.name: plots.plots(results, dataset.name) for dataset in results.datasets}
+    for dataset, own in drawn.items():
+        for plot in own:
+            if plot.log == log:
+                files.write(str(out / _plot_file(dataset, plot.metric)), plot.file.encode(), force=True)
+    files.write(str(out / MARKDOWN), markdown(results, drawn).encode(), force=True)
+    files.write(str(out / HTML), html(results, drawn, shown, log=log).encode(), force=True)
+
+
+def _plot_file(dataset: str, metric: str) -> str:
+    return f"plots/{dataset}-{metric}.svg".replace(" ", "-")
 
 
 # -- Markdown ---------------------------------------------------------------------------------------------------------
 
 
-def markdown(results: Results) -> str:
-    """The report without pictures of images."""
+def markdown(results: Results, drawn: Mapping[str, Sequence[Plot]]) -> str:
+    """The report without pictures of images. drawn: plots by set, whose files stand beside it."""
     parts = ["# Evaluation", "", PROTOCOL, ""]
     if results.command:
         parts += [f"    {results.command}", ""]
@@ -37,11 +68,14 @@ def markdown(results: Results) -> str:
         parts += [f"- {note}" for note in remarks(results, dataset.name)]
         parts += [""] if parts[-1] else []
         for metric in results.metrics:
+            if any(plot.metric == metric.name for plot in drawn.get(dataset.name, ())):
+                named = f"{metric.name} over bits per pixel, {dataset.name}"
+                parts += [f"![{named}]({_plot_file(dataset.name, metric.name)})", ""]
             differences = results.differences.get(dataset.name, {}).get(metric.name, {})
             if differences:
                 parts += [f"### {title(metric)}: differences from {results.anchor}", ""]
                 parts += _table(
-                    ["codec", "bits for equal quality", "over", "quality at equal bits", "over (bpp)"],
+                    DIFFERENCE_HEADS,
                     [[codec, *difference_cells(metric, *pair)] for codec, pair in differences.items()],
                 )
         parts += ["### Curves", ""]
@@ -54,6 +88,212 @@ def markdown(results: Results) -> str:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines] + [""]
+
+
+# -- HTML -------------------------------------------------------------------------------------------------------------
+
+
+def html(results: Results, drawn: Mapping[str, Sequence[Plot]], shown: Sequence[Exhibit], *, log: bool = False) -> str:
+    """The page."""
+    template = Template(resources.files("tacit.evaluation").joinpath("report.html").read_text(encoding="utf-8"))
+    count = max(1, len(results.metrics))
+    chosen = ",\n".join(
+        f".tabs > input:nth-of-type({i}):checked ~ .panel:nth-of-type({i})" for i in range(1, count + 1)
+    )
+    sets = ", ".join(dataset.name for dataset in results.datasets)
+    return template.substitute(
+        title=escape(f"{', '.join(results.codecs)} on {sets}"),
+        variables=" ".join(f"{n}: light-dark({a}, {b});" for n, (a, b) in plots.variables().items()),
+        chosen=chosen,
+        protocol=escape(PROTOCOL),
+        command=f"<pre>{escape(results.command)}</pre>" if results.command else "",
+        sections="\n".join(
+            _section(results, d.name, drawn.get(d.name, ()), [e for e in shown if e.dataset == d.name], log)
+            for d in results.datasets
+        ),
+        provenance="\n".join(f"<li>{escape(line)}</li>" for line in provenance(results)),
+    )
+
+
+def _section(results: Results, dataset: str, drawn: Sequence[Plot], shown: Sequence[Exhibit], log: bool) -> str:
+    (about,) = (d for d in results.datasets if d.name == dataset)
+    parts = [f"<h2>{escape(dataset)}</h2>"]
+    parts.append(f'<p class="soft">{len(results.images[dataset])} of {len(about.images)} images</p>')
+    if said := remarks(results, dataset):
+        parts.append(f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in said)}</ul>")
+    parts.append(_metrics(results, dataset, drawn, log))
+    if shown:
+        parts += ["<h3>At equal bytes</h3>", *map(_exhibit, shown)]
+    parts += ["<h3>Time and memory</h3>", _html_table(results, *_speed(results, dataset))]
+    points = [point_cells(results, c, p) for c, ps in results.curves[dataset].items() for p in ps]
+    parts.append(_folded("All points of the curves", _html_table(results, point_heads(results), points)))
+    parts.append(_images(results, dataset))
+    return "\n".join(parts)
+
+
+def _metrics(results: Results, dataset: str, drawn: Sequence[Plot], log: bool) -> str:
+    """A tab for each metric: its plot and its differences."""
+    tabs, panels = [], []
+    for i, metric in enumerate(results.metrics):
+        name = f"metric-{_identifier(dataset)}"
+        checked = " checked" if i == 0 else ""
+        tabs.append(f'<input type="radio" name="{name}" id="{name}-{i}"{checked}>')
+        tabs.append(f'<label for="{name}-{i}">{escape(metric.name)}</label>')
+        own = {plot.log: plot.svg for plot in drawn if plot.metric == metric.name}
+        parts = [f'<p class="soft">{escape(title(metric))}; {escape(metric.protocol)}</p>']
+        if own:
+            on = " checked" if log else ""
+            parts.append(f'<label class="axis"><input type="checkbox"{on}> logarithmic rate</label>')
+            parts.append(
+                f'<div class="plot"><div class="lin">{own[False]}</div><div class="log">{own[True]}</div></div>'
+            )
+            curves = plots.published(results, dataset, metric.name)
+            parts += [f'<p class="soft">{escape(curve.name)}: {escape(curve.source)}.</p>' for curve in curves]
+        elif (why := plots.problem()) is not None:
+            parts.append(f'<p class="over">{escape(why)}</p>')
+        if differences := results.differences.get(dataset, {}).get(metric.name, {}):
+            rows = [[codec, *difference_cells(metric, *pair)] for codec, pair in differences.items()]
+            parts.append(f"<h4>Bjøntegaard differences from {escape(results.anchor)}</h4>")
+            parts.append(_html_table(results, DIFFERENCE_HEADS, rows))
+        panels.append(f'<div class="panel">{"".join(parts)}</div>')
+    return f'<div class="tabs">{"".join(tabs)}{"".join(panels)}</div>'
+
+
+def _identifier(text: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in text)
+
+
+def _html_table(results: Results, heads: Sequence[str], rows: Sequence[Sequence[str]], *, long: bool = False) -> str:
+    lines = [f"<tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr>"]
+    for row in rows:
+        own = ' class="own"' if "weights" in results.codecs.get(row[0], {}) else ""
+        cells = "".join(
+            f'<td class="why">{escape(c)}</td>' if c.startswith("none: ") else f"<td>{escape(c)}</td>" for c in row
+        )
+        lines.append(f"<tr{own}>{cells}</tr>")
+    kind = "scroll long" if long or len(rows) > 40 else "scroll"
+    return f'<div class="{kind}"><table>{"".join(lines)}</table></div>'
+
+
+def _folded(summary: str, content: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
+
+
+def _speed(results: Results, dataset: str) -> tuple[list[str], list[list[str]]]:
+    """Per codec, over all of its points."""
+    rows = []
+    for codec, points in results.curves[dataset].items():
+        times = [[p.encode_seconds for p in points], [p.decode_seconds for p in points]]
+        memory = [[p.encode_memory for p in points], [p.decode_memory for p in points]]
+        cells = [_range([1000 * t for t in some]) for some in times]
+        cells += [_range([m / 1e6 for m in some if m is not None]) for some in memory]
+        rows.append([codec, *cells])
+    return ["codec", "encode (ms)", "decode (ms)", "encode (MB)", "decode (MB)"], rows
+
+
+def _range(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    low, high = f"{min(values):.0f}", f"{max(values):.0f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _images(results: Results, dataset: str) -> str:
+    """Every image: its rate difference from the anchor by codec, and its rows."""
+    rows = [row for row in results.measured.rows if row.dataset == dataset]
+    by_image: dict[str, dict[str, list[Row]]] = {}
+    for row in rows:
+        by_image.setdefault(row.image, {}).setdefault(row.codec, []).append(row)
+    parts = []
+    others = [codec for codec in results.codecs if codec != results.anchor]
+    first = next((m for m in results.metrics if any(m.name in row.metrics for row in rows)), None)
+    if first is not None and others:
+        lines = [
+            [image, *(_image_difference(own.get(results.anchor, []), own.get(codec, []), first) for codec in others)]
+            for image, own in by_image.items()
+        ]
+        summary = f"Bits for equal {first.name} against {results.anchor}, image by image"
+        parts.append(_folded(summary, _html_table(results, ["image", *others], lines)))
+    names = [m.name for m in results.metrics if any(m.name in row.metrics for row in rows)]
+    if len(rows) <= MOST_ROWS:
+        heads = ["image", "codec", "quality", "bytes", "bpp", *names, "encode (ms)", "decode (ms)"]
+        lines = [_row_cells(row, names) for row in rows]
+        parts.append(_folded(f"All {len(rows)} files", _html_table(results, heads, lines, long=True)))
+    else:
+        parts.append(f'<p class="soft">All {len(rows):,} files are in results.json.</p>')
+    return "\n".join(parts)
+
+
+def _image_difference(anchor: Sequence[Row], test: Sequence[Row], metric: MetricInfo) -> str:
+    curves = []
+    for rows in (anchor, test):
+        having = [(row.bpp, value) for row in rows if (value := row.metrics.get(metric.name)) is not None]
+        curves.append(([rate for rate, _ in having], [value for _, value in having]))
+    try:
+        return f"{rate_difference(curves[0], curves[1]).value:+.1f} %"
+    except InvalidInput:
+        return "none"
+
+
+def _row_cells(row: Row, names: Sequence[str]) -> list[str]:
+    values = [row.metrics.get(name) for name in names]
+    return [
+        row.image,
+        row.codec,
+        quality_text(row.quality),
+        f"{row.bytes:,}",
+        f"{row.bpp:.4f}",
+        *("" if value is None else number(value) for value in values),
+        f"{1000 * row.encode.seconds:.0f}",
+        f"{1000 * row.decode.seconds:.0f}",
+    ]
+
+
+def _exhibit(exhibit: Exhibit) -> str:
+    rows, columns, _ = exhibit.whole.shape
+    left, top, width, height = exhibit.box
+    box = (
+        f"left:{100 * left / columns:.2f}%;top:{100 * top / rows:.2f}%;"
+        f"width:{100 * width / columns:.2f}%;height:{100 * height / rows:.2f}%"
+    )
+    rate = 8 * exhibit.limit / (rows * columns)
+    heading = f"{exhibit.image}: at most {exhibit.limit:,} bytes ({rate:.3f} bpp), as {exhibit.leader} has"
+    words = f"<p class=soft>“{escape(exhibit.caption)}”</p>" if exhibit.caption else ""
+    whole = (
+        f'<figure class="whole"><div><img alt="{escape(exhibit.image)}, whole" src="{_thumbnail(exhibit.whole)}">'
+        f'<i style="{box}"></i></div><figcaption>the whole image, {columns}x{rows}</figcaption></figure>'
+    )
+    original = (
+        f'<figure><img alt="original" src="{_lossless(exhibit.original)}">'
+        "<figcaption><b>original</b>, the part in the frame</figcaption></figure>"
+    )
+    tiles = "".join(_tile(exhibit, one) for one in exhibit.shown)
+    return f'<h4>{escape(heading)}</h4>{words}<div class="shown">{whole}{original}{tiles}</div>'
+
+
+def _tile(exhibit: Exhibit, shown: Shown) -> str:
+    own = ' class="own"' if shown.codec == exhibit.leader else ""
+    size = f"{shown.bytes:,} bytes"
+    if shown.over:
+        size = f'<span class="over">{size}: no smaller file was measured</span>'
+    return (
+        f'<figure{own}><img alt="{escape(shown.codec)}" src="{_lossless(shown.crop)}">'
+        f"<figcaption><b>{escape(shown.codec)}</b>, quality {quality_text(shown.quality)}, {size}</figcaption></figure>"
+    )
+
+
+def _lossless(pixels: np.ndarray) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _thumbnail(pixels: np.ndarray) -> str:
+    image = Image.fromarray(pixels)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 # -- what both kinds of report say ------------------------------------------------------------------------------------

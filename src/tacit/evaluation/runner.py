@@ -198,11 +198,9 @@ def _plan(
                 failures.append(Failure(dataset.name, "", codec.name, None, reason))
         for number, item in enumerate(dataset.items):
             for codec in codecs:
-                caption = None
-                if codec.captions != "none":
-                    if item.caption is None:
-                        continue
-                    caption = item.caption if codec.captions == "own" else _next_caption(dataset, number)
+                if codec.captions != "none" and item.caption is None:
+                    continue
+                caption = given_caption(codec, dataset, number)
                 for quality in qualities[codec.name]:
                     key = _digest([item.sha256, codec.name, settings[codec.name], _shown(quality), caption])
                     stem = re.sub(r"[^\w.-]+", "_", Path(item.name).stem)[:80]
@@ -211,9 +209,12 @@ def _plan(
     return units, failures
 
 
-def _next_caption(dataset: Dataset, number: int) -> str | None:
-    """The caption of the next image that has another one, around the end; for what a wrong caption does."""
+def given_caption(codec: EvalCodec, dataset: Dataset, number: int) -> str | None:
+    """What a codec is told of an image: nothing, its caption, or that of the next image that has another one, around
+    the end, which shows what a wrong caption does."""
     own = dataset.items[number].caption
+    if codec.captions != "swapped":
+        return own if codec.captions == "own" else None
     others = [*dataset.items[number + 1 :], *dataset.items[:number]]
     return next((item.caption for item in others if item.caption not in (None, own)), own)
 

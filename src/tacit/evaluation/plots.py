@@ -1,0 +1,171 @@
+"""Rate-distortion plots as SVG that follows the reader's colour scheme, by matplotlib."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import math
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from tacit.errors import MissingExtra
+from tacit.evaluation.published import PUBLISHED, PublishedCurve
+from tacit.evaluation.results import MetricInfo, Results, curve_of
+
+# Light and dark, told apart with deficient colour vision, too; the first is for tacit's own models.
+COLOURS = (
+    ("#b3481c", "#f0915f"),
+    ("#0b66b0", "#62b5f5"),
+    ("#23823f", "#63cf86"),
+    ("#8446b0", "#c69bea"),
+    ("#957000", "#dcb83c"),
+    ("#b83274", "#f489bb"),
+    ("#007f7f", "#4fd0d0"),
+    ("#4d5566", "#abb4c6"),
+)
+INK, SOFT, LINE = ("#1c1d20", "#e9e8e4"), ("#63656b", "#a2a4ab"), ("#e2dfd8", "#34363c")
+MARKERS = "osD^vP*X"
+SIZE = (7.6, 4.6)  # inches
+
+# matplotlib is given these, and a style sheet's variables take their place.
+_STANDINS: Mapping[str, str] = {
+    "#010101": "--ink",
+    "#020202": "--soft",
+    "#030303": "--line",
+    **{f"#0400{i:02x}": f"--c{i}" for i in range(len(COLOURS))},
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One metric of a set. svg: inline, its colours are `variables()`."""
+
+    metric: str
+    log: bool
+    svg: str
+
+    @property
+    def file(self) -> str:
+        """The same as a file of its own, which brings its colours."""
+        light = ";".join(f"{name}:{colours[0]}" for name, colours in variables().items())
+        dark = ";".join(f"{name}:{colours[1]}" for name, colours in variables().items())
+        style = f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+        head, rest = self.svg.split(">", 1)
+        return f"{head}>{style}{rest}"
+
+
+def variables() -> dict[str, tuple[str, str]]:
+    """Colours by the names that plots use, light and dark."""
+    return {"--ink": INK, "--soft": SOFT, "--line": LINE, **{f"--c{i}": c for i, c in enumerate(COLOURS)}}
+
+
+def colour_of(results: Results) -> Mapping[str, int]:
+    """Which colour each codec has: tacit's models come first."""
+    names = sorted(results.codecs, key=lambda name: "weights" not in results.codecs[name])
+    return {name: i % len(COLOURS) for i, name in enumerate(names)}
+
+
+def problem() -> str | None:
+    """Why there can be no plots, if so."""
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError:
+        return "plots need matplotlib: pip install 'tacit[eval]'"
+    return None
+
+
+def published(results: Results, dataset: str, metric: str) -> list[PublishedCurve]:
+    """Curves from papers that belong beside these: of the whole set and the metric."""
+    whole = not any(note for d in results.datasets if d.name == dataset for note in d.notes)
+    return [c for c in PUBLISHED if (c.dataset, c.metric) == (dataset, metric)] if whole else []
+
+
+def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = False) -> Plot | None:
+    """All codecs' curves, over bits per pixel or their logarithm; None where no codec has the metric.
+
+    Raises: MissingExtra.
+    """
+    if (why := problem()) is not None:
+        raise MissingExtra(why)
+    curves = {name: curve_of(points, metric.name) for name, points in results.curves[dataset].items()}
+    curves = {name: curve for name, curve in curves.items() if curve[0]}
+    if not curves:
+        return None
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tacit", "font.family": "sans-serif", "font.size": 10}):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        axes: Any = figure.subplots()
+        colours = colour_of(results)
+        for name, (rates, values) in curves.items():
+            own = "weights" in results.codecs[name]
+            axes.plot(
+                rates,
+                values,
+                color=f"#0400{colours[name]:02x}",
+                marker=MARKERS[list(results.codecs).index(name) % len(MARKERS)],
+                markersize=4,
+                linewidth=2.2 if own else 1.4,
+                label=name,
+                zorder=3 if own else 2,
+            )
+        span = min(min(r) for r, _ in curves.values()), max(max(r) for r, _ in curves.values())
+        for curve in published(results, dataset, metric.name):
+            axes.plot(curve.rates, curve.values, color="#020202", linestyle="--", linewidth=1.4, label=curve.name)
+            span = min(span[0], *curve.rates), max(span[1], *curve.rates)
+        _dress(axes, metric, log, span, sum(len(r) for r, _ in curves.values()))
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return Plot(metric.name, log, _inline(stream.getvalue(), f"{metric.name} over bits per pixel, {dataset}"))
+
+
+def _dress(axes: Any, metric: MetricInfo, log: bool, span: tuple[float, float], points: int) -> None:
+    if log:
+        from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+        axes.set_xscale("log")
+        low, high = math.log2(span[0]), math.log2(span[1])
+        ticks = [2.0**k for k in range(math.floor(low), math.ceil(high) + 1)]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.3g}"))
+        axes.set_xlim(span[0] / 1.06, span[1] * 1.06)
+    else:
+        axes.set_xlim(left=0)
+    axes.set_xlabel("bits per pixel" + (", logarithmic" if log else ""), color="#020202")
+    axes.set_ylabel(f"{metric.name}{f' ({metric.unit})' if metric.unit else ''}", color="#020202")
+    if not metric.higher_is_better:
+        axes.invert_yaxis()  # better is up, in every plot
+    axes.grid(color="#030303", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors="#020202", length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.legend(frameon=False, labelcolor="#010101", loc="lower right")
+
+
+def _inline(svg: str, label: str) -> str:
+    """Without what stands before the element, scaling with its place, and with variables for colours."""
+    svg = svg[svg.index("<svg") :]
+    for standin, name in _STANDINS.items():
+        svg = svg.replace(standin, f"var({name})")
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Several plots are in one page: ids of matplotlib's are the same in all of them.
+    unique = f"p{zlib.crc32(svg.encode()):08x}"
+    svg = re.sub(r'id="([^"]+)"', rf'id="{unique}-\g<1>"', svg)
+    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{unique}-", svg)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
+
+
+def plots(results: Results, dataset: str) -> Sequence[Plot]:
+    """Every metric, linear and logarithmic."""
+    drawn = [draw(results, dataset, metric, log=log) for metric in results.metrics for log in (False, True)]
+    return [plot for plot in drawn if plot is not None]
