@@ -33,7 +33,7 @@ from tacit.models.frozen import Y_UNIT
 from tacit.models.latents import Step, walk
 from tacit.models.model import SmallModel, gaussian_likelihood
 from tacit.text.tokens import TextTokens
-from tacit.training.export import load_checkpoint
+from tacit.training.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 QUALITIES = (0, 25, 50, 75, 100)
@@ -113,7 +113,10 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--images", type=int, default=24, help="fewer, for a quick look; results are not written then")
     arguments = parser.parse_args()
-    model, state = load_checkpoint(arguments.checkpoint)
+    checkpoint = read_checkpoint(arguments.checkpoint)
+    model = checkpoint.averaged().eval()
+    if not isinstance(model, SmallModel):
+        raise SystemExit(f"{arguments.checkpoint}: {checkpoint.architecture} is not measured here")
     coding = weights.load(arguments.weights)
     if not torch.equal(coding.float_model.gain.log_gain, model.gain.log_gain):
         raise SystemExit(f"{arguments.weights} was not exported from {arguments.checkpoint}: their gains differ")
@@ -125,7 +128,7 @@ def main() -> None:
     result = {
         "command": "python scripts/freezing.py CHECKPOINT WEIGHTS KODAK",
         "images": len(paths),
-        "steps": state["step"],
+        "steps": checkpoint.steps,
         "weights_hash": weights.describe(arguments.weights).decode_hash.hex(),
         **describe_machine(),
         "rows": rows,

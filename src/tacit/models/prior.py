@@ -40,13 +40,16 @@ class FactorizedPrior(nn.Module):
         """[C]: where z is rounded about."""
         return self.quantiles[:, 0, 1].detach()
 
-    def logits(self, values: Tensor) -> Tensor:
-        """Cumulative logits of values [C, 1, n]."""
+    def logits(self, values: Tensor, *, learn: bool = True) -> Tensor:
+        """Cumulative logits of values [C, 1, n]. learn: whether gradients reach the density."""
         x = values
-        for i, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
+        matrices, biases, factors = (
+            [p if learn else p.detach() for p in several] for several in (self.matrices, self.biases, self.factors)
+        )
+        for i, (matrix, bias) in enumerate(zip(matrices, biases, strict=True)):
             x = F.softplus(matrix) @ x + bias
-            if i < len(self.factors):
-                x = x + torch.tanh(self.factors[i]) * torch.tanh(x)
+            if i < len(factors):
+                x = x + torch.tanh(factors[i]) * torch.tanh(x)
         return x
 
     def likelihood(self, z: Tensor) -> Tensor:

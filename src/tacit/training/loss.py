@@ -1,25 +1,74 @@
-"""The rate-distortion loss: bpp + lambda * 255^2 * MSE, with lambda drawn per image."""
+"""The loss: bpp + lambda * 255^2 * MSE, and, where they are asked for, a perceptual and a joint image-text term."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from tacit.models.model import Forward
+from tacit.models.prior import FactorizedPrior
+from tacit.training.config import LossConfig
+from tacit.training.joint import Gather, JointLoss
 
-WEIGHT_LOW, WEIGHT_HIGH = 0.0009, 0.07  # lambda at quality 0 and 100
+WEIGHT_LOW, WEIGHT_HIGH = 0.0009, 0.07  # lambda at quality 0 and 100 of tacit-s
+TAIL = 1e-9  # of the factorised prior, beyond each of its outer quantiles
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Images x_hat and x [B, 3, H, W] in [0, 1] -> their distance [B]."""
 
 
-def rate_weight(quality: Tensor) -> Tensor:
+def rate_weight(quality: Tensor, low: float = WEIGHT_LOW, high: float = WEIGHT_HIGH) -> Tensor:
     """Lambda at a quality 0..100: log-linear, so that equal steps of quality are equal steps of log lambda."""
-    return torch.exp(math.log(WEIGHT_LOW) + quality / 100 * math.log(WEIGHT_HIGH / WEIGHT_LOW))
+    return torch.exp(math.log(low) + quality / 100 * math.log(high / low))
 
 
-def rate_distortion(out: Forward, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss [B], bits per pixel [B] and MSE [B] of images x [B, 3, H, W] in [0, 1]."""
-    pixels = x.shape[2] * x.shape[3]
-    bpp = (out.y_bits + out.z_bits) / pixels
-    mse = (out.x_hat - x).square().mean(dim=(1, 2, 3))
-    return bpp + rate_weight(quality) * 255**2 * mse, bpp, mse
+@dataclass(frozen=True)
+class Terms:
+    """loss: what is minimised; values: what a log shows, each a mean over the batch."""
+
+    loss: Tensor
+    values: dict[str, Tensor]
+
+
+class Loss:
+    """All terms of a run. distance and joint: their networks, None where the weight is 0."""
+
+    def __init__(self, config: LossConfig, distance: Distance | None = None, joint: JointLoss | None = None) -> None:
+        self.config, self.distance, self.joint = config, distance, joint
+
+    def __call__(
+        self, out: Forward, x: Tensor, quality: Tensor, captions: Sequence[str | None], gather: Gather
+    ) -> Terms:
+        """x [B, 3, H, W] in [0, 1], quality [B]; gather: see `JointLoss`."""
+        c = self.config
+        bpp = (out.y_bits + out.z_bits) / (x.shape[2] * x.shape[3])
+        mse = (out.x_hat - x).square().mean(dim=(1, 2, 3))
+        weight = rate_weight(quality, c.lambda_low, c.lambda_high)
+        each = c.rate * bpp + c.mse * weight * 255**2 * mse
+        psnr = -10 * mse.detach().clamp_min(1e-9).log10()
+        values = {"bpp": bpp.detach().mean(), "psnr": psnr.mean()}
+        if self.distance is not None:
+            distance = self.distance(out.x_hat, x)
+            each = each + c.perceptual * distance
+            values["perceptual"] = distance.detach().mean()
+        # the loss grows about as lambda^0.5: weighed down, low rates count as much as high ones
+        loss = (each * (weight / math.sqrt(c.lambda_low * c.lambda_high)) ** -c.balance).mean()
+        if self.joint is not None:
+            joint = self.joint(out.x_hat, x, captions, gather)
+            loss = loss + c.joint * joint
+            values["joint"] = joint.detach()
+        return Terms(loss, {"loss": loss.detach(), **values})
+
+
+def quantile_loss(prior: FactorizedPrior) -> Tensor:
+    """How far the prior's quantiles are from where its density has them: the median, and a tail on either side.
+
+    Its gradient reaches the quantiles only. Source: Balle et al., ICLR 2018, as CompressAI trains it.
+    """
+    edge = math.log(2 / TAIL - 1)
+    wanted = torch.tensor([-edge, 0.0, edge], device=prior.quantiles.device)
+    return (prior.logits(prior.quantiles, learn=False) - wanted).abs().sum()

@@ -1,0 +1,192 @@
+"""Captions while training: which of several is read, and their embeddings, each made once.
+
+`CaptionCache` keeps what the text encoder made in files of at most 15 MB, in half precision, so that a run, or another
+machine (which need not have the encoder), reads instead of encoding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit.errors import CorruptWeights, MissingWeights
+from tacit.text.tokens import TextTokens
+
+if TYPE_CHECKING:
+    from tacit.text.encoders import TextEncoder
+
+PIECE = 15_000_000  # bytes of embeddings and text in one file
+ENCODED_AT_ONCE = 128
+
+
+def joined(captions: Sequence[str]) -> str:
+    """Several captions of one photo as one long one, each a sentence."""
+    sentences = (c.strip() for c in captions)
+    return " ".join(c if c[-1] in ".!?" else f"{c}." for c in sentences if c)
+
+
+def texts(captions: Iterable[Sequence[str]], join: bool) -> list[str]:
+    """Every caption that training may read of photos with these captions, once each."""
+    if join:
+        return list(dict.fromkeys(joined(c) for c in captions if c))
+    return list(dict.fromkeys(text for several in captions for text in several))
+
+
+def draw(captions: Sequence[str], rng: np.random.Generator, join: bool) -> str | None:
+    """One photo's caption for one sample."""
+    if not captions:
+        return None
+    return joined(captions) if join else captions[int(rng.integers(len(captions)))]
+
+
+class CaptionCache:
+    """Captions to tokens, each encoded once.
+
+    encoder: a name that `tacit.text.encoders.load_encoder` takes; loaded only where a caption is not known. width: of
+    its embeddings. folder: of what `write` made; a caption that is not there is encoded.
+    limit: bytes of the captions beyond the folder's that are kept in memory.
+    """
+
+    def __init__(self, encoder: str, width: int, folder: Path | None = None, limit: int = 256 << 20) -> None:
+        self.encoder = encoder
+        self.width = width
+        self.folder = folder
+        self.limit = limit
+        self._loaded: TextEncoder | None = None
+        self._known: dict[str, Tensor] = {}
+        self._size = 0
+        self._places: dict[str, tuple[int, int, int]] | None = None  # piece, first row, rows
+        self._rows: dict[int, Any] = {}
+
+    def __call__(self, captions: Sequence[str | None]) -> TextTokens:
+        """Tokens of a batch; None is a caption of no token.
+
+        Raises:
+            MissingWeights, MissingExtra: a caption is not known, and the encoder is not here.
+            CorruptWeights: a damaged folder, or an encoder of another width.
+        """
+        return TextTokens.stack([self._one(c) for c in captions])
+
+    def _one(self, caption: str | None) -> TextTokens:
+        if not caption:
+            return TextTokens.empty(1, self.width)
+        if (rows := self._stored(caption)) is None and (rows := self._known.get(caption)) is None:
+            made = self._load()([caption])
+            if made.embeddings.shape[2] != self.width:
+                found = made.embeddings.shape[2]
+                raise CorruptWeights(
+                    f"text encoder {self.encoder} gives {found} channels, the model takes {self.width}"
+                )
+            rows = made.embeddings[made.mask].half()
+            self._size += rows.numel() * 2
+            if self._size < self.limit:
+                self._known[caption] = rows
+        return _tokens(rows)
+
+    def _load(self) -> TextEncoder:
+        if self._loaded is None:
+            try:
+                from tacit.text.encoders import load_encoder
+            except ImportError as error:
+                raise MissingWeights(
+                    f"a caption was not embedded beforehand, and the encoder {self.encoder!r} cannot run here: {error}"
+                ) from error
+            self._loaded = load_encoder(self.encoder)
+        return self._loaded
+
+    def _stored(self, caption: str) -> Tensor | None:
+        if self._places is None:
+            self._places = self._index()
+        if (place := self._places.get(caption)) is None:
+            return None
+        piece, start, count = place
+        if piece not in self._rows:
+            from safetensors import safe_open
+
+            assert self.folder is not None
+            stored: Any = safe_open(_piece(self.folder, piece), framework="pt")
+            self._rows[piece] = stored.get_slice("rows")
+        rows: Tensor = self._rows[piece][start : start + count]
+        return rows
+
+    def _index(self) -> dict[str, tuple[int, int, int]]:
+        from safetensors import SafetensorError, safe_open
+
+        places: dict[str, tuple[int, int, int]] = {}
+        number = 0
+        while self.folder is not None and (path := _piece(self.folder, number)).is_file():
+            try:
+                with safe_open(path, framework="pt") as stored:
+                    about = json.loads(stored.metadata()["tacit"])
+                    lengths = stored.get_tensor("lengths").tolist()
+            except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+                raise CorruptWeights(f"{path}: no embedded captions ({error})") from error
+            if (about["encoder"], about["width"]) != (self.encoder, self.width):
+                raise CorruptWeights(
+                    f"{path}: embedded by {about['encoder']} with {about['width']} channels; "
+                    f"{self.encoder} with {self.width} is needed"
+                )
+            start = 0
+            for caption, length in zip(about["captions"], lengths, strict=True):
+                places[caption] = (number, start, length)
+                start += length
+            number += 1
+        return places
+
+    def write(self, captions: Iterable[str]) -> int:
+        """Encode those that the folder does not have yet, and add them to it. Returns how many those were."""
+        from safetensors.torch import save_file
+
+        if self.folder is None:
+            raise ValueError("no folder to write to")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        known = self._index()
+        missing = [c for c in dict.fromkeys(captions) if c and c not in known]
+        number = 1 + max((piece for piece, _, _ in known.values()), default=-1)
+        for part in self._pieces(missing):
+            path = _piece(self.folder, number)
+            about = {"encoder": self.encoder, "width": self.width, "captions": [c for c, _ in part]}
+            lengths = torch.tensor([len(rows) for _, rows in part], dtype=torch.int32)
+            tensors = {"rows": torch.cat([rows for _, rows in part]), "lengths": lengths}
+            temporary = path.with_suffix(".tmp")
+            save_file(tensors, temporary, metadata={"tacit": json.dumps(about)})
+            temporary.replace(path)
+            number += 1
+        self._places = None
+        return len(missing)
+
+    def _pieces(self, captions: Sequence[str]) -> Iterator[list[tuple[str, Tensor]]]:
+        part: list[tuple[str, Tensor]] = []
+        size = 0
+        for start in range(0, len(captions), ENCODED_AT_ONCE):
+            some = captions[start : start + ENCODED_AT_ONCE]
+            tokens = self._load()(some)
+            for caption, rows, mask in zip(some, tokens.embeddings, tokens.mask, strict=True):
+                kept = rows[mask].half()
+                more = kept.numel() * 2 + 6 * len(caption) + 8  # JSON may write a character as six
+                if part and size + more > PIECE:
+                    yield part
+                    part, size = [], 0
+                part.append((caption, kept))
+                size += more
+        if part:
+            yield part
+
+
+def _piece(folder: Path, number: int) -> Path:
+    return folder / f"captions-{number:04}.safetensors"
+
+
+def _tokens(rows: Tensor) -> TextTokens:
+    """One caption's rows [T, D] as a batch of one; a caption of no token is a masked row."""
+    if not len(rows):
+        return TextTokens.empty(1, rows.shape[1])
+    embeddings = rows.float()[None]
+    shape = embeddings.shape[:2]
+    return TextTokens(embeddings, torch.ones(shape, dtype=torch.bool), torch.ones(shape))

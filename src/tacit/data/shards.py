@@ -1,0 +1,149 @@
+"""WebDataset shards: tar files of photos and captions, local or behind any fsspec URL, read as a stream.
+
+Shards are shuffled and dealt out to processes and their workers; samples are shuffled in a buffer. A stream has no
+sample numbers: a resumed run goes on in a new order.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from torch.utils.data import IterableDataset
+
+from tacit.data.photos import BadImage, decode, random_crop
+from tacit.data.samples import Recipe, Sample, finish
+from tacit.errors import InvalidInput, MissingExtra, PathError
+
+log = logging.getLogger(__name__)
+
+IMAGES = ("jpg", "jpeg", "png", "webp", "avif")
+
+
+class Shards(IterableDataset[Sample]):
+    """Samples without end, in an order that `recipe.seed` and `start` decide.
+
+    urls: patterns of shards, such as "data/{0000..0099}.tar", "data/*.tar" or "s3://bucket/{000..999}.tar". buffer:
+    samples from which the next is drawn. rank, processes: of this process. start: distinguishes resumed streams.
+
+    In a shard, photo and caption share a name: 0001.jpg with 0001.txt, or with 0001.json that has "caption" or
+    "captions". A sample without a readable image is passed over and counted.
+
+    Raises: MissingExtra; PathError, for a pattern that finds nothing; InvalidInput, for fewer shards than workers.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        recipe: Recipe,
+        *,
+        buffer: int = 1000,
+        rank: int = 0,
+        processes: int = 1,
+        start: int = 0,
+    ) -> None:
+        self.urls = tuple(found for pattern in urls for found in expand(pattern))
+        self.recipe, self.buffer, self.start = recipe, buffer, start
+        self.rank, self.processes = rank, processes
+
+    def __iter__(self) -> Iterator[Sample]:
+        import torch
+
+        worker = torch.utils.data.get_worker_info()
+        number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        reader, readers = self.rank * workers + number, self.processes * workers
+        if len(self.urls) < readers:
+            raise InvalidInput(f"{len(self.urls)} shards for {readers} readers (processes x workers): each needs one")
+        bad, epoch, read = 0, 0, 0
+        while True:
+            before = read
+            # every reader shuffles alike and takes its own part
+            order = np.random.default_rng([self.recipe.seed, self.start, epoch]).permutation(len(self.urls))
+            rng = np.random.default_rng([self.recipe.seed, self.start, epoch, reader + 1])
+            mine = [self.urls[i] for i in order[reader::readers]]
+            for row in self._rows(mine, int(rng.integers(2**31))):
+                try:
+                    pixels, captions = _parse(row)
+                    crop = random_crop(pixels, self.recipe.crop, rng)
+                except BadImage as error:
+                    log.warning("%s of %s is left out: %s", row["__key__"], row["__url__"], error)
+                    bad += 1
+                    continue
+                yield finish(crop, None, captions, self.recipe, rng, bad)
+                bad = 0
+                read += 1
+            if read == before:
+                raise InvalidInput(f"no usable photo in {len(mine)} shards, the first {mine[0]}")
+            epoch += 1
+
+    def _rows(self, urls: Sequence[str], seed: int) -> Iterator[dict[str, Any]]:
+        webdataset = _webdataset()
+        from webdataset.tariterators import group_by_keys, tar_file_expander
+
+        def on_error(error: Exception) -> bool:
+            log.warning("a shard is left: %s", error)
+            return True  # go on with the next
+
+        def opened(sources: Iterable[str]) -> Iterator[dict[str, Any]]:
+            import fsspec
+
+            for url in sources:
+                try:
+                    with fsspec.open(url, "rb") as stream:
+                        yield {"url": url, "stream": stream}
+                except OSError as error:
+                    on_error(error)
+
+        rows = group_by_keys(tar_file_expander(opened(urls), handler=on_error), handler=on_error)
+        return iter(webdataset.filters.shuffle(self.buffer, seed=seed)(rows))
+
+
+def expand(pattern: str) -> list[str]:
+    """The shards that a pattern means. Raises: MissingExtra, PathError."""
+    _webdataset()
+    import fsspec
+    from braceexpand import braceexpand
+
+    found: list[str] = []
+    for url in braceexpand(pattern):
+        files, _ = fsspec.core.url_to_fs(url)
+        if any(c in url for c in "*?["):
+            prefix = "" if "://" not in url else f"{url.split('://', 1)[0]}://"
+            found += sorted(p if "://" in p or not prefix else prefix + p for p in files.glob(url))
+        else:
+            found.append(url)
+    if not found:
+        raise PathError(f"shards {pattern}: none found")
+    return found
+
+
+def captions_of(row: dict[str, Any]) -> tuple[str, ...]:
+    """The captions in a row of a shard."""
+    if "json" in row:
+        try:
+            about = json.loads(row["json"])
+            given = about.get("captions") or about.get("caption") or ()
+            return (given,) if isinstance(given, str) else tuple(map(str, given))
+        except (ValueError, AttributeError, TypeError):
+            return ()
+    text = row.get("txt", b"").decode("utf-8", "replace").strip()
+    return (text,) if text else ()
+
+
+def _parse(row: dict[str, Any]) -> tuple[np.ndarray, tuple[str, ...]]:
+    suffix = next((s for s in IMAGES if s in row), None)
+    if suffix is None:
+        raise BadImage(f"no image ({', '.join(k for k in row if not k.startswith('__'))})")
+    return decode(io.BytesIO(row[suffix])), captions_of(row)
+
+
+def _webdataset() -> Any:
+    try:
+        import webdataset
+    except ImportError as error:
+        raise MissingExtra("shards need webdataset: pip install 'tacit[train]'") from error
+    return webdataset

@@ -1,0 +1,104 @@
+"""What a run says of itself: means of its losses and its speed, to the loggers and as a progress bar."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor
+
+
+class Progress(L.Callback):
+    """Every `every` steps the means since the last time, over all processes, go to the loggers and the terminal.
+
+    images_per_second counts all processes; waiting is the share of the time in which the network waited for data.
+    bar: whether to show one (where standard error is a terminal; else a line each time).
+    """
+
+    def __init__(self, every: int, bar: bool) -> None:
+        self.every, self.show = every, bar
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+        self._waited = 0.0
+        self._begun = self._ended = 0.0
+        self._bar: Any = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Begin to count."""
+        self._begun = self._ended = time.monotonic()
+        if self.show and trainer.is_global_zero and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            total = pl_module.total_steps
+            batch = pl_module.config.data.batch
+            self._bar = tqdm(
+                total=None if total is None else total * batch,
+                initial=pl_module.steps * batch,
+                unit="img",
+                dynamic_ncols=True,
+                smoothing=0.05,
+            )
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """The data has come."""
+        self._waited += time.monotonic() - self._ended
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Add up; show when it is time."""
+        values = dict(pl_module.shown)
+        if pl_module.norm is not None and bool(pl_module.norm.isfinite()):
+            values["norm"] = pl_module.norm.detach()
+            self._count += 1
+            for name, value in values.items():
+                self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
+        if self._bar is not None:
+            self._bar.update(pl_module.config.data.batch)
+        if pl_module.steps % self.every == 0:
+            self._write(trainer, pl_module)
+        self._ended = time.monotonic()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Take the bar away."""
+        self.on_train_end(trainer, pl_module)
+
+    def _write(self, trainer: L.Trainer, module: Any) -> None:
+        reduce = trainer.strategy.reduce
+        now = time.monotonic()
+        took = max(now - self._begun, 1e-9)
+        means = {k: float(reduce(v / max(self._count, 1), reduce_op="mean")) for k, v in self._sums.items()}
+        bad = reduce(torch.tensor(float(module.bad), device=module.device), reduce_op="sum")
+        row = {
+            **means,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "gigapixels": module.pixels / 1e9,
+            "images_per_second": self.every * module.config.data.batch / took,
+            "waiting": self._waited / took,
+            "skipped": module.skipped,
+            "bad_images": int(bad),
+        }
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step=module.steps)
+            logger.save()
+        if self.show and trainer.is_global_zero:
+            self._say(module, row)
+        self._sums, self._count, self._waited, self._begun = {}, 0, 0.0, now
+
+    def _say(self, module: Any, row: dict[str, Any]) -> None:
+        loss, bpp, psnr = (row.get(name, math.nan) for name in ("loss", "bpp", "psnr"))
+        text = f"loss {loss:.4f}, {bpp:.3f} bpp, {psnr:.2f} dB"
+        trouble = "".join(f", {row[k]} {k.replace('_', ' ')}" for k in ("skipped", "bad_images") if row[k])
+        if self._bar is not None:
+            self._bar.set_postfix_str(text + trouble)
+            return
+        left = f"{module.done:.1%} done"
+        speed = f"{row['images_per_second']:.1f} img/s, {row['waiting']:.0%} waiting"
+        print(f"step {module.steps} ({left}): {text}, {speed}{trouble}", file=sys.stderr, flush=True)

@@ -1,0 +1,133 @@
+"""A run's data, as Lightning asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tacit.data.captions import CaptionCache, texts
+from tacit.data.photos import BadImage, read_coco, read_folder, read_jsonl
+from tacit.data.pool import Pool, cut, open_pool
+from tacit.data.samples import Batch, Collate, Numbers, Photos, Recipe, Samples
+from tacit.errors import InvalidInput
+from tacit.training.config import Config, DataConfig
+
+
+class Feed(L.LightningDataModule):
+    """Batches for a model whose words come from `encoder` and are `width` wide.
+
+    start: steps that the run has behind it; its batches are those that would have come next.
+    """
+
+    def __init__(self, config: Config, encoder: str, width: int, start: int = 0) -> None:
+        super().__init__()
+        self.config, self.start = config, start
+        data = config.data
+        self.captions = CaptionCache(encoder, width, Path(data.cache) if data.cache else None)
+        self.recipe = Recipe(
+            config.run.seed, data.crop, data.join_captions, data.caption_dropout, data.by_area and data.kind in POOLS
+        )
+        self.photos: Photos | None = None if data.kind == "shards" else open_photos(data)
+        self._pixels: Tensor | None = None
+
+    @property
+    def epoch_size(self) -> int | None:
+        """Photos; None for a stream."""
+        return None if self.photos is None else len(self.photos)
+
+    def prepare_data(self) -> None:
+        """Embed what the cache lacks; on one process of each machine."""
+        if self.photos is not None and self.captions.folder is not None:
+            self.captions.write(texts(self.photos.captions, self.config.data.join_captions))
+
+    def train_dataloader(self) -> Any:
+        """Batches without end; of each, this process' share."""
+        data = self.config.data
+        rank, processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        numbers = Numbers(data.batch, self.start, rank, processes)
+        options: dict[str, Any] = {
+            "collate_fn": Collate(self.captions),
+            "num_workers": data.workers,
+            "persistent_workers": data.workers > 0,
+            "prefetch_factor": 4 if data.workers else None,
+            "pin_memory": torch.cuda.is_available(),
+        }
+        if self.photos is None:
+            shards = open_shards(data, self.recipe, rank, processes, self.start)
+            return DataLoader(shards, batch_size=data.batch // processes, **options)
+        samples = Samples(self.photos, self.recipe, on_device=data.on_device)
+        return DataLoader(samples, batch_sampler=numbers, **options)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Cut the crops, where the pool is on the device."""
+        if batch.places is None:
+            return batch
+        if self._pixels is None:
+            assert isinstance(self.photos, Pool)
+            self._pixels = torch.from_numpy(np.ascontiguousarray(self.photos.pixels)).to(batch.places.device)
+        from dataclasses import replace
+
+        return replace(batch, pixels=cut(self._pixels, batch.places, self.config.data.crop), places=None)
+
+    def crops(self, count: int, seed: int = 0) -> Tensor:
+        """Crops to look at before training, [count, 3, S, S] uint8."""
+        data = self.config.data
+        rng = np.random.default_rng([seed, 2**33])
+        found: list[np.ndarray] = []
+        if self.photos is None:
+            for sample in open_shards(data, self.recipe, 0, 1, 0):
+                assert sample.pixels is not None
+                found.append(sample.pixels)
+                if len(found) == count:
+                    break
+        tries = 0
+        while self.photos is not None and len(found) < count:
+            tries += 1
+            if tries > 2 * count + 100:
+                raise InvalidInput(f"{data.path}: too few of the photos can be read and are {data.crop} pixels or more")
+            try:
+                found.append(self.photos.crop(int(rng.integers(len(self.photos))), data.crop, rng))
+            except BadImage:
+                continue
+        return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2)
+
+
+POOLS = ("pool", "samples")
+
+
+def open_photos(data: DataConfig) -> Photos:
+    """Photos that can be asked for by number. Raises: PathError, InvalidInput, MissingExtra."""
+    path = Path(data.path)
+    if data.kind == "samples":
+        return sample_photos()
+    if not data.path:
+        raise InvalidInput(f"data.path is needed with data.kind {data.kind}")
+    if data.kind == "pool":
+        return open_pool(path, in_memory=data.in_memory)
+    if data.kind == "folder":
+        return read_folder(path)
+    if data.kind == "jsonl":
+        return read_jsonl(path, Path(data.captions) if data.captions else None)
+    if not data.captions:
+        raise InvalidInput("data.captions is needed with data.kind coco: the captions' JSON")
+    return read_coco(path, Path(data.captions))
+
+
+def sample_photos() -> Pool:
+    """The photographs and captions of the demo. Raises: MissingExtra."""
+    from tacit import demo
+
+    return Pool.of((np.asarray(demo.photograph(s.name)), (s.caption,)) for s in demo.SAMPLES)
+
+
+def open_shards(data: DataConfig, recipe: Recipe, rank: int, processes: int, start: int) -> Any:
+    """The stream of `data`. Raises: MissingExtra, PathError."""
+    from tacit.data.shards import Shards
+
+    return Shards(data.path.split(), recipe, buffer=data.shuffle, rank=rank, processes=processes, start=start)

@@ -1,0 +1,182 @@
+"""A training run from its configuration: `train`, and `fine_tune` from weights that are there."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.loggers import CSVLogger, Logger
+
+from tacit.errors import InvalidInput, PathError
+from tacit.models.model import SmallModel
+from tacit.training.builder import FloatModel, architecture, build
+from tacit.training.callbacks.clock import Clock
+from tacit.training.callbacks.ema import Ema
+from tacit.training.callbacks.progress import Progress
+from tacit.training.checkpoint import read_checkpoint
+from tacit.training.config import Config, LossConfig, ModelConfig
+from tacit.training.feed import Feed
+from tacit.training.joint import JointLoss
+from tacit.training.klt import start_as_klt
+from tacit.training.loss import Distance, Loss
+from tacit.training.module import TrainingModule
+
+KLT_CROPS = 2500
+
+
+def train(config: Config, *, resume: Path | None = None, start: FloatModel | None = None) -> Path:
+    """Train until the configuration's end, and return the path of the last checkpoint.
+
+    Goes on from `config.run.out`/last.ckpt where there is one, else from `resume`, else begins with `start`, else anew.
+    A run that goes on equals, bit for bit on a CPU, one that was never stopped (but for streams and runs by the clock).
+
+    Raises: InvalidInput, PathError, CorruptWeights, MissingExtra, MissingWeights.
+    """
+    out = Path(config.run.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PathError(f"{out}: {error.strerror}") from error
+    last = out / "last.ckpt"
+    source = last if last.is_file() else resume
+    before = None if source is None else read_checkpoint(source)
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    torch.manual_seed(config.run.seed)
+    if before is not None:
+        model = before.trained()
+        config = _of_model(config, model)
+    else:
+        model = build(config.model) if start is None else start
+    feed = Feed(config, model.config.text_encoder, model.config.text_width, before.steps if before else 0)
+    if before is None and start is None and config.model.start == "klt" and isinstance(model, SmallModel):
+        count = KLT_CROPS if feed.epoch_size is None else min(KLT_CROPS, 40 * feed.epoch_size)
+        start_as_klt(model, feed.crops(count, config.run.seed))
+    loss = make_loss(config)
+    if config.run.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = TrainingModule(config, model, loss, feed.epoch_size)
+    ema = Ema(model, config.optimizer.ema)
+    if before is not None and before.adam is not None:
+        module.begin_with(dict(before.adam), before.steps, before.pixels)
+        ema.begin_with(before.average, before.steps)
+    if module.total_steps is None and config.run.epochs:
+        raise InvalidInput("run.epochs counts photos, which a stream of shards has not: give run.steps or run.minutes")
+    if config.run.compile:
+        model.compile()
+    (out / "config.yaml").write_text(config.to_yaml(), "utf-8")
+    total = module.total_steps
+    with _quiet():
+        trainer = L.Trainer(
+            accelerator=config.run.accelerator,
+            devices=config.run.devices,
+            num_nodes=config.run.nodes,
+            strategy=config.run.strategy,
+            precision=config.run.precision,  # type: ignore[arg-type]
+            max_steps=-1 if total is None else max(0, total - module.steps_before),
+            max_epochs=-1,
+            callbacks=[
+                ema,
+                Progress(config.run.log_every, config.run.progress),
+                *_validation(config, ema, feed),
+                _clock(config, out),
+            ],
+            logger=_loggers(out),
+            log_every_n_steps=config.run.log_every,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            deterministic=config.run.deterministic,
+            num_sanity_val_steps=0,
+        )
+        lightning = source if before is not None and before.adam is None else None
+        trainer.fit(module, datamodule=feed, ckpt_path=lightning, weights_only=True)
+    return last
+
+
+def fine_tune(config: Config, source: Path) -> Path:
+    """Train from weights: a training checkpoint (its average) or a published TACO checkpoint.
+
+    The model is that of the weights; of the configuration's model nothing is used. A run that was begun goes on.
+
+    Raises: as `train`.
+    """
+    model = load_float(source)
+    return train(_of_model(config, model), start=model)
+
+
+def load_float(path: Path) -> FloatModel:
+    """A float model out of whatever holds one."""
+    from tacit.models.taco import load_published
+    from tacit.models.taco import read_checkpoint as read_published
+
+    if path.suffix == ".ckpt" or path.suffix == ".pt":
+        return read_checkpoint(path).averaged()
+    return load_published(read_published(path))
+
+
+def make_loss(config: Config) -> Loss:
+    """The terms that have a weight, with their networks."""
+    c = config.loss
+    joint = JointLoss(c.clip, c.beta, published=c.published_joint) if c.joint else None
+    return Loss(c, _distance(c), joint)
+
+
+def _distance(config: LossConfig) -> Distance | None:
+    if not config.perceptual:
+        return None
+    from tacit.perceptual import load_feature_distance, load_lpips
+
+    backbone, heads = config.perceptual_backbone or None, config.perceptual_heads or None
+    if config.perceptual_net == "features":
+        return load_feature_distance(backbone)
+    network: Any = config.perceptual_net
+    scale: Any = config.perceptual_scale
+    return load_lpips(network, scale=scale, backbone=backbone, heads=heads)
+
+
+def _of_model(config: Config, model: FloatModel) -> Config:
+    about = ModelConfig(architecture(model), model.config.as_dict(), config.model.start)
+    return dataclasses.replace(config, model=about)
+
+
+def _clock(config: Config, out: Path) -> Clock:
+    return Clock(out, config.run.checkpoint_minutes, config.run.minutes)
+
+
+def _validation(config: Config, ema: Ema, feed: Feed) -> list[L.Callback]:
+    return []
+
+
+def _loggers(out: Path) -> list[Logger]:
+    """CSV always, TensorBoard where it is installed."""
+    loggers: list[Logger] = [CSVLogger(out, name="csv")]
+    try:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        loggers.append(TensorBoardLogger(out, name="tensorboard"))
+    except ModuleNotFoundError:
+        pass
+    return loggers
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what Lightning advises and announces: it is about other runs than these."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        try:
+            yield
+        finally:
+            log.setLevel(level)

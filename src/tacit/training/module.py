@@ -1,0 +1,168 @@
+"""One training step, as Lightning runs it on any number of processes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor
+
+from tacit.data.samples import Batch
+from tacit.errors import TacitError
+from tacit.training.builder import FloatModel, architecture
+from tacit.training.config import Config
+from tacit.training.loss import Loss, quantile_loss
+from tacit.training.schedule import factor
+
+HOPELESS = 200  # steps in a row that were not finite
+
+
+class TrainingModule(L.LightningModule):
+    """A model, its loss and its optimizer.
+
+    steps, pixels, seconds: behind the run, those before it was resumed included. skipped: steps whose gradients were
+    not finite, which change nothing; bad: images passed over. Both since the beginning, on this process.
+    steps_before: those of a run that Lightning does not know of (checkpoints of the first days).
+    """
+
+    def __init__(self, config: Config, model: FloatModel, loss: Loss, epoch_size: int | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.model = model
+        self.loss = loss
+        self.epoch_size = epoch_size
+        self.steps_before = 0
+        self.pixels = 0
+        self.seconds = 0.0
+        self.skipped = 0
+        self.bad = 0
+        self.norm: Tensor | None = None
+        self.shown: dict[str, Tensor] = {}
+        self._skipped_in_a_row = 0
+        self._adam: dict[str, Any] = {}
+        model.prior.quantiles.requires_grad_(config.optimizer.quantile_rate > 0)
+
+    # -- where the run is -------------------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps behind the run."""
+        return self.steps_before + int(self.global_step)
+
+    @property
+    def epochs(self) -> float:
+        """Epochs behind the run; 0 for a stream."""
+        return self.steps * self.config.data.batch / self.epoch_size if self.epoch_size else 0.0
+
+    @property
+    def total_steps(self) -> int | None:
+        """Of the whole run; None where time ends it."""
+        run = self.config.run
+        if run.epochs and self.epoch_size:
+            return max(1, round(run.epochs * self.epoch_size / self.config.data.batch))
+        return run.steps or None
+
+    @property
+    def done(self) -> float:
+        """The share of the run that is behind it."""
+        total = self.total_steps
+        return self.seconds / (60 * self.config.run.minutes) if total is None else self.steps / total
+
+    # -- what Lightning calls ---------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, with the quantiles, where they learn, as a group of its own that is neither clipped nor scheduled."""
+        c = self.config.optimizer
+        quantiles = self.model.prior.quantiles
+        weights = [p for p in self.model.parameters() if p is not quantiles]
+        groups: list[dict[str, Any]] = [{"params": weights, "lr": c.learning_rate}]
+        if c.quantile_rate:
+            groups.append({"params": [quantiles], "lr": c.quantile_rate})
+        optimizer = torch.optim.Adam(groups, lr=c.learning_rate, betas=c.betas, fused=True)
+        if self._adam:
+            names = {id(p): name for name, p in self.model.named_parameters()}
+            order = [names[id(p)] for group in groups for p in group["params"]]
+            state = {i: self._adam[name] for i, name in enumerate(order) if name in self._adam}
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        return optimizer
+
+    def begin_with(self, adam: dict[str, Any], steps: int, pixels: int) -> None:
+        """Go on from a run that Lightning does not know of. adam: the optimizer's state by the parameters' names."""
+        self._adam, self.steps_before, self.pixels = adam, steps, pixels
+
+    def on_fit_start(self) -> None:
+        """Networks that only judge are no part of the module; they follow it to its device here."""
+        if self.loss.joint is not None:
+            self.loss.joint.to(self.device)
+        if isinstance(self.loss.distance, torch.nn.Module):
+            self.loss.distance.to(self.device)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """The learning rate of this step."""
+        c = self.config
+        group = self.optimizers().param_groups[0]  # type: ignore[union-attr]
+        group["lr"] = c.optimizer.learning_rate * factor(c.schedule, self.steps, self.done, self.epochs)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        assert batch.pixels is not None
+        x = batch.pixels.float().div(255)
+        if self.config.run.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        out = self.model(x, batch.tokens, batch.quality, batch.seeds)
+        with torch.autocast(x.device.type, enabled=False):
+            terms = self.loss(out, x, batch.quality, batch.captions, self._gather)
+            loss = terms.loss
+            if self.config.optimizer.quantile_rate:
+                loss = loss + quantile_loss(self.model.prior)
+        self.shown = terms.values
+        self.bad += batch.bad
+        self.pixels += x.shape[0] * x.shape[2] * x.shape[3] * self.trainer.world_size
+        return loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip, or drop the gradients where they are not finite: Adam then leaves everything as it is."""
+        limit = self.config.optimizer.clip or math.inf
+        self.norm = torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], limit)
+        if bool(self.norm.isfinite()):
+            self._skipped_in_a_row = 0
+            return
+        optimizer.zero_grad(set_to_none=True)
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= HOPELESS:
+            raise TacitError(
+                f"the last {HOPELESS} steps were not finite: begin again with a lower optimizer.learning_rate"
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What makes a checkpoint complete in itself."""
+        checkpoint["tacit"] = {
+            "config": self.config.as_dict(),
+            "architecture": architecture(self.model),
+            "model_config": self.model.config.as_dict(),
+            "steps": self.steps,
+            "steps_before": self.steps_before,
+            "pixels": self.pixels,
+            "seconds": self.seconds,
+            "skipped": self.skipped,
+            "bad": self.bad,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The counts."""
+        for name in ("steps_before", "pixels", "seconds", "skipped", "bad"):
+            setattr(self, name, checkpoint["tacit"][name])
+
+    def _gather(self, t: Tensor) -> Tensor:
+        if self.trainer.world_size == 1:
+            return t
+        gathered: Any = self.all_gather(t, sync_grads=True)  # [processes, B, ...]
+        return gathered.flatten(0, 1)  # type: ignore[no-any-return]
