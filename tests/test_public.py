@@ -20,9 +20,10 @@ import tacit
 from tacit import errors
 
 NAMES = [
-    "Codec", "CorruptFile", "CorruptWeights", "EncodeResult", "FileError", "FileInfo", "ImageTooLarge", "InvalidInput",
-    "MissingExtra", "MissingWeights", "NotExact", "PathError", "TacitError", "TargetNotReached", "UnknownModel",
-    "UnsupportedFile", "WeightsError", "available_models", "decode", "encode", "info",
+    "CaptionerError", "CaptionerUnusable", "Codec", "CorruptFile", "CorruptWeights", "EncodeResult", "FileError",
+    "FileInfo", "ImageTooLarge", "InvalidInput", "MissingExtra", "MissingWeights", "NotExact", "PathError",
+    "TacitError", "TargetNotReached", "UnknownModel", "UnsupportedFile", "WeightsError", "available_models", "decode",
+    "encode", "info",
 ]  # fmt: skip
 """What a release promises. Adding a name is a decision; taking one away breaks somebody's program."""
 
@@ -39,6 +40,8 @@ ERRORS = {
     "MissingWeights": "WeightsError",
     "CorruptWeights": "WeightsError",
     "NotExact": "WeightsError",
+    "CaptionerError": "TacitError",
+    "CaptionerUnusable": "CaptionerError",
     "MissingExtra": "TacitError ImportError",
     "PathError": "TacitError OSError",
 }

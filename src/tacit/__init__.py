@@ -12,6 +12,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tacit.errors import (
+    CaptionerError,
+    CaptionerUnusable,
     CorruptFile,
     CorruptWeights,
     FileError,
@@ -46,6 +48,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "CaptionerError",
+    "CaptionerUnusable",
     "Codec",
     "CorruptFile",
     "CorruptWeights",

@@ -12,6 +12,8 @@ TacitError
 │   ├── MissingWeights      a file needs weights that are not here
 │   ├── CorruptWeights      a weights file that does not verify
 │   └── NotExact            a network that cannot be proven exact, or a machine that is not
+├── CaptionerError          a captioner gave no caption of an image
+│   └── CaptionerUnusable   it will give none of any image: a wrong key, an unknown model, no money left
 ├── MissingExtra            an optional dependency is not installed
 └── PathError               a path that cannot be read or written
 """
@@ -65,6 +67,14 @@ class CorruptWeights(WeightsError):
 
 class NotExact(WeightsError):
     """A network whose integers cannot be proven exact, or a machine that computes them inexactly."""
+
+
+class CaptionerError(TacitError):
+    """A captioner gave no caption of an image."""
+
+
+class CaptionerUnusable(CaptionerError):
+    """A captioner that will give no caption of any image: a wrong key, an unknown model, no money left."""
 
 
 class MissingExtra(TacitError, ImportError):

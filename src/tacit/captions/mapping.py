@@ -50,8 +50,8 @@ class CaptionMap:
             raise InvalidInput(f"captions {path} are not UTF-8 (byte {error.start})") from error
         readers: dict[str, Callable[[str], Iterator[tuple[str, str]]]] = {
             ".json": _read_json,
-            ".jsonl": _read_jsonl,
-            ".ndjson": _read_jsonl,
+            ".jsonl": read_jsonl,
+            ".ndjson": read_jsonl,
             ".csv": _read_csv,
         }
         if (reader := readers.get(path.suffix.lower())) is None:
@@ -61,7 +61,7 @@ class CaptionMap:
         try:
             for file, caption in reader(text):
                 if caption.strip():
-                    captions.setdefault(_key(file, folder), caption)
+                    captions.setdefault(file_key(file, folder), caption)
         except InvalidInput as error:
             raise InvalidInput(f"captions {path}: {error}") from error
         return CaptionMap(
@@ -70,7 +70,7 @@ class CaptionMap:
 
     def find(self, path: str | os.PathLike[str]) -> str | None:
         """The caption of the image at `path`."""
-        relative = _key(os.path.abspath(path), self.folder)
+        relative = file_key(os.path.abspath(path), self.folder)
         name = posixpath.basename(relative)
         stem = _bare_stem(name)
         return (
@@ -82,7 +82,7 @@ class CaptionMap:
         )
 
 
-def _key(file: str, folder: Path) -> str:
+def file_key(file: str, folder: Path) -> str:
     """One spelling for each file: relative to `folder`, forward slashes, composed accents (macOS decomposes them)."""
     if os.path.isabs(file):
         file = os.path.relpath(file, folder)
@@ -111,7 +111,7 @@ def _read_json(text: str) -> Iterator[tuple[str, str]]:
         yield from _entries(entry, "")
 
 
-def _read_jsonl(text: str) -> Iterator[tuple[str, str]]:
+def read_jsonl(text: str) -> Iterator[tuple[str, str]]:
     # Not splitlines(): a JSON string may hold a bare U+2028, which that takes for the end of a line.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
