@@ -225,7 +225,8 @@ def _check(x: Tensor, y: Tensor, network: Network) -> None:
 
 def _unit(features: Tensor) -> Tensor:
     # vector_norm has the gradient 0 where all features are 0; a square root would have none.
-    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + 1e-10)
+    length: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    return features / (length + 1e-10)
 
 
 # -- architectures, by the indices of torchvision's `features` ---------------------------------------------------------

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from tacit.errors import InvalidInput
+from tacit.evaluation.metrics.clip import ClipScore
+from tacit.evaluation.metrics.deep import LpipsMetric, SqueezenetDistance
+from tacit.evaluation.metrics.distribution import fid, kid, squeezenet_frechet, squeezenet_kernel
 from tacit.evaluation.metrics.fidelity import Psnr, PsnrY, psnr
 from tacit.evaluation.metrics.metric import ImageMetric, Metric, SetMetric
-from tacit.evaluation.metrics.perceived import Ssimulacra2
+from tacit.evaluation.metrics.perceived import Butteraugli, Ssimulacra2
 from tacit.evaluation.metrics.similarity import MsSsim, Ssim
 
 __all__ = ["METRICS", "ImageMetric", "Metric", "SetMetric", "load_metric", "psnr"]
@@ -28,6 +32,18 @@ METRICS: Mapping[str, Callable[..., Metric]] = MappingProxyType(
         "ssim": Ssim,
         "ms-ssim": MsSsim,
         "ssimulacra2": Ssimulacra2,
+        "butteraugli": Butteraugli,
+        "butteraugli-3norm": partial(Butteraugli, norm="3"),
+        "lpips-alex": partial(LpipsMetric, "alex"),
+        "lpips-vgg": partial(LpipsMetric, "vgg"),
+        "lpips-squeeze": partial(LpipsMetric, "squeeze"),
+        "lpips-alex-taco": partial(LpipsMetric, "alex", "taco"),
+        "squeezenet-distance": SqueezenetDistance,
+        "clip-score": ClipScore,
+        "fid": fid,
+        "kid": kid,
+        "squeezenet-frechet": squeezenet_frechet,
+        "squeezenet-kernel": squeezenet_kernel,
     }
 )
 """Name -> what makes it, with its options as keyword arguments."""
