@@ -106,27 +106,36 @@ class LayerSpec:
 
 
 class FrozenLayer(nn.Module):
-    """One layer's integers. weight: point [I, O]; depthwise [k * k, C]; dense and transposed [k * k, I, O]."""
+    """One layer. weight: point [I, O]; depthwise [k * k, C]; dense and transposed [k * k, I, O].
+
+    Weights and biases are kept already scaled by 2^-shift: a power of two moves only the exponent, so the sums are the
+    same integers, counted in 2^-shift, and one pass over the data is saved.
+    """
 
     weight: Tensor
     bias: Tensor
-    factor: Tensor
+    shift: Tensor
     low: Tensor
     high: Tensor
 
     def __init__(self, spec: LayerSpec, weight: Tensor, bias: Tensor, shift: Tensor, low: Tensor, high: Tensor) -> None:
         super().__init__()
         self.spec = spec
-        for name, value in (("weight", weight), ("bias", bias), ("low", low), ("high", high)):
+        scale = torch.exp2(-shift.double())
+        scaled = {"weight": weight.double() * scale, "bias": bias.double() * scale, "shift": shift, "low": low, "high": high}
+        for name, value in scaled.items():
             self.register_buffer(name, value.double().contiguous())
-        self.register_buffer("factor", torch.exp2(-shift.double()))
+        # one range for all channels, as hidden layers have it, is quicker as two numbers
+        same = bool((low == low[0]).all() and (high == high[0]).all())
+        self._range: tuple[float, float] | None = (float(low[0]), float(high[0])) if same else None
 
     def integers(self) -> dict[str, Tensor]:
         """What a weights file stores."""
+        scale = torch.exp2(self.shift)
         return {
-            "weight": self.weight.to(torch.int16),
-            "bias": self.bias.to(torch.int64),
-            "shift": (-self.factor.log2()).round().to(torch.int8),
+            "weight": (self.weight * scale).to(torch.int16),
+            "bias": (self.bias * scale).to(torch.int64),
+            "shift": self.shift.to(torch.int8),
             "low": self.low.to(torch.int32),
             "high": self.high.to(torch.int32),
         }
@@ -143,8 +152,8 @@ class FrozenLayer(nn.Module):
             total = self._dense(x)
         else:
             total = self._transposed(x)
-        # scaling by a power of two is exact; so is rounding
-        return total.mul_(self.factor).round_().clamp_(self.low, self.high)
+        total.round_()
+        return total.clamp_(*self._range) if self._range is not None else total.clamp_(self.low, self.high)
 
     def _depthwise(self, x: Tensor) -> Tensor:
         batch, height, width, channels = x.shape

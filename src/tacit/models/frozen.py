@@ -211,12 +211,12 @@ class FrozenEntropy(nn.Module):
                 indices, means = self._read(parameters)
                 values = rows[:, step.positions, step.start : step.stop].double()
                 symbols = (values - means / Y_UNIT).round_().clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT)
-                coded = indices >= self.skip
-                symbols *= coded
+                symbols *= indices >= self.skip
                 if put is not None:
+                    tables, values = indices.flatten(1).cpu().numpy(), symbols.flatten(1).int().cpu().numpy()
                     for image in range(y.shape[0]):
-                        chosen = coded[image]
-                        put(image, indices[image][chosen].cpu().numpy(), symbols[image][chosen].int().cpu().numpy())
+                        coded = np.flatnonzero(tables[image] >= self.skip)
+                        put(image, tables[image, coded], values[image, coded])
                 return symbols.mul_(Y_UNIT).add_(means)
 
             return walk(_nets(self), hyper, visit).to(torch.int16)
@@ -253,12 +253,12 @@ class FrozenEntropy(nn.Module):
 
             def visit(step: Step, parameters: Tensor) -> Tensor:
                 indices, means = self._read(parameters)
-                symbols = torch.zeros(indices.shape, dtype=torch.float64, device="cpu")
+                tables = indices.flatten(1).cpu().numpy()
+                symbols = np.zeros(tables.shape)
                 for image, decoder in enumerate(decoders):
-                    chosen = (indices[image] >= self.skip).cpu()
-                    values = decoder.get(self.y_models, indices[image].cpu()[chosen].numpy())
-                    symbols[image][chosen] = torch.from_numpy(values).double()
-                return symbols.to(device).mul_(Y_UNIT).add_(means)
+                    coded = np.flatnonzero(tables[image] >= self.skip)
+                    symbols[image, coded] = decoder.get(self.y_models, tables[image, coded])
+                return torch.from_numpy(symbols).to(device).view(means.shape).mul_(Y_UNIT).add_(means)
 
             latents = walk(_nets(self), hyper, visit).to(torch.int16)
         for decoder in decoders:

@@ -67,6 +67,7 @@ def walk(nets: EntropyNets, hyper: Tensor, visit: Callable[[Step, Tensor], Tenso
     batch, _, height, width = hyper.shape
     anchors, others = checkerboard(height, width, hyper.device)
     hyper_rows = to_rows(hyper)
+    hyper_parts = {True: hyper_rows[:, anchors], False: hyper_rows[:, others]}
     done: list[Tensor] = []  # decoded groups, each [B, h * w, c]
     start = 0
 
@@ -75,17 +76,17 @@ def walk(nets: EntropyNets, hyper: Tensor, visit: Callable[[Step, Tensor], Tenso
 
     for group, channels in enumerate(nets.groups):
         stop = start + channels
-        context = [hyper_rows]
+        context: list[Tensor] = []  # of all positions; H comes last
         if group:
-            context.insert(0, to_rows(nets.channel_context[group - 1](planes(torch.cat(done, dim=-1)))))
+            context.append(to_rows(nets.channel_context[group - 1](planes(torch.cat(done, dim=-1)))))
 
-        features = torch.cat([c[:, anchors] for c in context], dim=-1)
+        features = torch.cat([*(c[:, anchors] for c in context), hyper_parts[True]], dim=-1)
         step = Step(group, start, stop, True, anchors)
         values = visit(step, nets.parameters_anchor[group](features))
         decoded = values.new_zeros(batch, height * width, channels).index_copy(1, anchors, values)
 
         context.insert(0, to_rows(nets.local_context[group](planes(decoded))))
-        features = torch.cat([c[:, others] for c in context], dim=-1)
+        features = torch.cat([*(c[:, others] for c in context), hyper_parts[False]], dim=-1)
         step = Step(group, start, stop, False, others)
         values = visit(step, nets.parameters_other[group](features))
         done.append(decoded.index_copy(1, others, values))

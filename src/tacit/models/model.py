@@ -186,8 +186,11 @@ class SmallModel(nn.Module):
         self.register_buffer("context_scale", torch.ones(c.latent))
 
     def hyper_latents(self, y: Tensor) -> Tensor:
-        """y, gained -> z, before rounding. The logarithmic squeeze keeps the large low frequencies in range."""
-        return self.hyper_analysis(torch.asinh(y))  # type: ignore[no-any-return]
+        """y, gained -> z, before rounding. asinh keeps the large low frequencies in range; torch's own is not vectorised
+        on the CPU, so it is written out."""
+        size = y.abs()
+        squeezed = torch.log1p(size + size * size / (1 + (size * size + 1).sqrt()))
+        return self.hyper_analysis(torch.copysign(squeezed, y))  # type: ignore[no-any-return]
 
     def hyper_features(self, z: Tensor, quality: Tensor) -> Tensor:
         """z rounded, quality [B] -> H [B, F, h, w]."""
