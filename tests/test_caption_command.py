@@ -130,7 +130,7 @@ def test_one_bad_file_is_told_and_the_rest_go_on(
     assert list(rows()) == ["0.png", "2.png", "cut.tar/x.png"]
     said = capsys.readouterr().err
     assert "1.png: refused: not this one" in said
-    assert "3.png: image: not an image" in said or "3.png: not an image" in said or "3.png: " in said
+    assert "3.png: " in said
     assert "cut.tar" in said
     assert "none.tar: not a whole, uncompressed tar archive" in said
     assert "text.tar: no image in this shard" in said
@@ -154,7 +154,7 @@ def test_nothing_is_sent_above_the_limit(
 ) -> None:
     save(Path("one.png"))
     assert run("one.png", "--limit", "0.0001") == 2
-    assert "That is more than $0.0001: 1 requests" in capsys.readouterr().err
+    assert "That is more than $0.0001: 1 request," in capsys.readouterr().err
     assert not chat_server.asked
     assert not Path("captions.jsonl").exists()
     assert run("one.png", "--limit", "0.0001", "--yes") == 0
@@ -189,7 +189,7 @@ def test_an_estimate_needs_no_key_and_sends_nothing(
     monkeypatch.delenv("OPENAI_BASE_URL")
     save(Path("one.png"))
     assert run("one.png", "--estimate", "--quiet") == 0
-    assert "1 requests, about 4" in capsys.readouterr().err
+    assert "1 request, about 4" in capsys.readouterr().err
     assert not Path("captions.jsonl").exists()
     assert run("one.png") == 1
     assert "OpenAI needs a key: set OPENAI_API_KEY" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tacit.captions import CaptionMap, find_caption
+from tacit.text.encoders import load_encoder
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "captions"
 IMAGES = [f"kodim{number:02}.png" for number in range(1, 25)]
@@ -64,3 +65,13 @@ def test_encode_finds_them_wherever_the_images_are(name: str, tmp_path: Path) ->
             found = find_caption(tmp_path / "elsewhere" / file, mapping=mapping)
             assert found is not None
             assert (found.text, found.origin) == (row["captions"][0], "map")
+
+
+def test_the_detailed_ones_are_longer_than_clips_window_and_read_to_the_end() -> None:
+    encoder = load_encoder("embedded")
+    for row in rows("kodak-detailed.jsonl"):
+        (caption,) = row["captions"]
+        offsets = encoder.offsets(caption)
+        assert len(offsets) > 77
+        assert caption[slice(*offsets[-1])] == "."
+        assert int(encoder([caption]).mask.sum()) == len(offsets)

@@ -72,6 +72,18 @@ def test_a_small_image_is_not_enlarged_and_the_callers_is_left_alone(chat_server
         assert sent.size == (1500, 500)
 
 
+def test_no_metadata_is_sent(chat_server: Server, captioner: Any) -> None:
+    image = Image.new("RGB", (64, 64))
+    secret = b"GPS: my garden"
+    exif = Image.Exif()
+    exif[0x010E] = secret.decode()
+    image.info = {"comment": secret, "xmp": secret, "exif": exif.tobytes(), "icc_profile": secret, "photoshop": secret}
+    captioner()(image)
+    data = chat_server.asked[0]["messages"][0]["content"][1]["image_url"]["url"].split(",")[1]
+    assert secret not in base64.b64decode(data)
+    assert image.info["comment"] == secret
+
+
 def test_the_key_goes_into_the_header_and_nowhere_else(
     chat_server: Server, captioner: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -444,7 +444,7 @@ are left alone, and answers are kept in a cache.
 @click.option(
     "--limit",
     metavar="DOLLARS",
-    type=_Number(0, 1e9),
+    type=_Number(0),
     default=1,
     show_default=True,
     help="Ask for --yes where the estimate is higher.",

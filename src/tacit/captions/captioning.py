@@ -34,7 +34,7 @@ class Remainder:
 
     def __str__(self) -> str:
         pictures = len(self.sizes) + self.written + self.cached + self.unreadable
-        said = [f"{pictures:,} pictures"]
+        said = [f"{pictures:,} picture{'s' * (pictures != 1)}"]
         said += [f"{self.written:,} written already"] if self.written else []
         said += [f"{self.cached:,} in the cache"] if self.cached else []
         said += [f"{self.unreadable:,} that cannot be read"] if self.unreadable else []

@@ -84,7 +84,9 @@ class EndpointCaptioner:
         self._limits: dict[str, int] = {"max_tokens": options.max_tokens, "temperature": 0}
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         timeout = self._httpx.Timeout(options.timeout, connect=min(10, options.timeout))
-        self._client: Any = self._httpx.Client(headers=headers, timeout=timeout, follow_redirects=False)
+        # No limit of its own on connections: there are as many as the caller has threads.
+        limits = self._httpx.Limits(max_connections=None)
+        self._client: Any = self._httpx.Client(headers=headers, timeout=timeout, limits=limits, follow_redirects=False)
 
     @property
     def model(self) -> str:
@@ -96,7 +98,7 @@ class EndpointCaptioner:
         """What is asked of whom; not how often or how fast."""
         options = self._options
         asked = {"image_size": options.image_size, "max_tokens": options.max_tokens}
-        return {"model": options.model, "base_url": options.base_url, "prompt": self._prompt, **asked}
+        return {"model": options.model, "url": self._url, "prompt": self._prompt, **asked}
 
     def __call__(self, image: Image.Image) -> str:
         """The endpoint's caption, asked for until it comes or attempts are used up.
@@ -145,6 +147,7 @@ class EndpointCaptioner:
     def _question(self, image: Image.Image) -> list[dict[str, object]]:
         smaller = image.convert("RGB")
         smaller.thumbnail((self._options.image_size, self._options.image_size), Image.Resampling.LANCZOS)
+        smaller.info.clear()  # Pillow would send some of the metadata along: comments, XMP
         file = io.BytesIO()
         smaller.save(file, "JPEG", quality=90)
         url = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

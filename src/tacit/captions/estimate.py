@@ -40,7 +40,7 @@ class Estimate:
     def __str__(self) -> str:
         cost = "the price is not known" if self.dollars is None else f"at most about ${self.dollars:,.2f}"
         tokens = f"about {self.input_tokens:,} tokens to the model and at most {self.output_tokens:,} from it"
-        return f"{self.requests:,} requests, {tokens}, {cost}"
+        return f"{self.requests:,} request{'s' * (self.requests != 1)}, {tokens}, {cost}"
 
     def exceeds(self, dollars: float) -> bool:
         """Whether it is more than so much; where the price is not known, more than `UNPRICED` requests are."""

@@ -112,6 +112,7 @@ def _read_json(text: str) -> Iterator[tuple[str, str]]:
 
 
 def read_jsonl(text: str) -> Iterator[tuple[str, str]]:
+    """File and caption of each row; "" where a row has no caption. Raises: InvalidInput."""
     # Not splitlines(): a JSON string may hold a bare U+2028, which that takes for the end of a line.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
