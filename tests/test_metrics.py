@@ -21,8 +21,8 @@ from tacit.errors import CorruptWeights, InvalidInput, MissingExtra, MissingWeig
 from tacit.evaluation.metrics import METRICS, ImageMetric, SetMetric, load_metric
 from tacit.evaluation.metrics.clip import centre
 from tacit.evaluation.metrics.distribution import cut, frechet, kernel
-from tacit.evaluation.metrics.inception import InceptionFeatures, load_inception
-from tacit.perceptual import SQUEEZENET
+from tacit.evaluation.metrics.inception import INCEPTION, InceptionFeatures, load_inception
+from tacit.perceptual import BACKBONES, HEADS, SQUEEZENET
 
 
 def photo(height: int = 192, width: int = 208, seed: int = 0) -> np.ndarray:
@@ -198,6 +198,17 @@ def test_butteraugli_is_what_the_program_says(tmp_path: Path, monkeypatch: pytes
 
 def image_metric_by(program: Path, norm: str) -> ImageMetric:
     return cast(ImageMetric, load_metric("butteraugli", norm=norm, program=str(program)))
+
+
+def test_the_page_of_metrics_is_complete() -> None:
+    page = Path(__file__).parents[1] / "docs" / "metrics.md"
+    if not page.is_file():
+        pytest.skip("no documents here")
+    text = page.read_text()
+    for name in METRICS:
+        assert f"`{name}`" in text, name
+    for weights in (*BACKBONES.values(), *HEADS.values(), SQUEEZENET, INCEPTION):
+        assert f"| `{weights.file}` | {weights.size:,} | `{weights.sha256}` | {weights.source} |" in text
 
 
 def test_metrics_whose_weights_are_missing_say_which() -> None:

@@ -140,7 +140,7 @@ def test_where_files_are_looked_for(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(3)}, tmp_path / "a.pth")
     content = (tmp_path / "a.pth").read_bytes()
     wanted = pretrained.Pretrained("A", "a.pth", "there", len(content), hashlib.sha256(content).hexdigest())
-    for folder in (tmp_path / "hub" / "hub" / "checkpoints", tmp_path / "weights"):
+    for folder in (tmp_path / "hub" / "hub" / "checkpoints", tmp_path / "weights" / "pretrained"):
         folder.mkdir(parents=True)
         (folder / "a.pth").write_bytes(content)
         assert pretrained.locate(wanted) == folder / "a.pth"
@@ -175,3 +175,28 @@ def test_the_feature_distance_orders_distortions() -> None:
     assert (0.1 * x).square().mean() > (0.03 * noise).square().mean()
     assert distance(x, 0.9 * x).item() < values[1]
     assert distance.embed(x).shape == (1, 512)
+
+
+# torchmetrics documents LPIPS (squeeze) of these images.
+PUBLISHED = (0.1024, 0.0938)
+
+
+def noise_of_the_example() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(42)
+    return torch.rand(2, 3, 100, 100, generator=generator), torch.rand(2, 3, 100, 100, generator=generator)
+
+
+def test_lpips_is_the_published_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # this one wants what the machine has
+    try:
+        distance = perceptual.load_lpips("squeeze")
+    except MissingWeights as error:
+        pytest.skip(str(error))
+    assert distance(*noise_of_the_example()).tolist() == pytest.approx(PUBLISHED, abs=5e-5)
+
+
+def test_other_weights_under_the_published_heads_are_not_lpips() -> None:
+    pytest.importorskip("torchmetrics")
+    features = Features("squeeze", pretrained.load(perceptual.SQUEEZENET, squeezenet()))
+    found = Lpips(features, pretrained.load(perceptual.HEADS["squeeze"]))(*noise_of_the_example()).tolist()
+    assert found == pytest.approx((0.155, 0.147), abs=1e-3)  # computed elsewhere, for these very weights

@@ -1,8 +1,9 @@
 """Networks that others have published: which file, where it comes from, and where it is on this machine.
 
 None of these come with the package and none are fetched by it. A file is looked for at the path that the caller gives,
-else by its name in $TACIT_WEIGHTS (or tacit's folder of weights), in torch hub's cache and in installed packages that
-carry it. Whatever is found is verified: a number that is called LPIPS is that of the published network or is not given.
+else by its name in the folder `pretrained` of $TACIT_WEIGHTS (or of tacit's folder of weights), in torch hub's cache
+and in installed packages that carry it. Whatever is found is verified: a number that is called LPIPS is that of the
+published network or is not given.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ class Pretrained:
     carriers: tuple[tuple[str, str], ...] = ()
 
 
+def folder() -> Path:
+    """Where these files may be put: beside the models' own weights, not among them."""
+    return weights.folder() / "pretrained"
+
+
 def locate(pretrained: Pretrained, path: str | os.PathLike[str] | None = None) -> Path:
     """The verified file: `path` itself if that is given.
 
@@ -47,7 +53,7 @@ def locate(pretrained: Pretrained, path: str | os.PathLike[str] | None = None) -
         if candidate.is_file():
             _verify(pretrained, candidate)
             return candidate
-    where = f"not at {path}" if path is not None else f"put it into {weights.folder()}, or give its path"
+    where = f"not at {path}" if path is not None else f"put it into {folder()}, or give its path"
     raise MissingWeights(
         f"{pretrained.what} needs {pretrained.file} ({pretrained.size:,} bytes, sha256 {pretrained.sha256}) "
         f"from {pretrained.source}: {where}"
@@ -73,15 +79,15 @@ def load(pretrained: Pretrained, path: str | os.PathLike[str] | None = None) -> 
 
 
 def _candidates(pretrained: Pretrained) -> Iterator[Path]:
-    yield weights.folder() / pretrained.file
+    yield folder() / pretrained.file
     import torch
 
     yield Path(torch.hub.get_dir()) / "checkpoints" / pretrained.file
     for package, inside in pretrained.carriers:
         # Found without being imported: these packages want others that need not be here.
         spec = importlib.util.find_spec(package)
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            yield Path(folder) / inside
+        for home in (spec.submodule_search_locations or ()) if spec else ():
+            yield Path(home) / inside
 
 
 def _verify(pretrained: Pretrained, path: Path) -> None:
