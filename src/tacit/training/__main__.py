@@ -17,15 +17,20 @@ def main() -> int:
     parser.add_argument("overrides", nargs="*", metavar="SECTION.KEY=VALUE")
     parser.add_argument("--print-config", action="store_true", help="show what would be run, as YAML")
     parser.add_argument("--resume", type=Path, help="go on from this checkpoint")
+    parser.add_argument("--prepare", metavar="FOLDER", type=Path, help="write photos and embedded captions, and stop")
     arguments = parser.parse_args()
     try:
         config = configurations.read(arguments.config, arguments.overrides)
         if arguments.print_config:
             print(config.to_yaml(), end="")
             return 0
-        from tacit.training.fit import train
+        from tacit.training.fit import prepare, train
 
-        print(train(config, resume=arguments.resume))
+        if arguments.prepare:
+            photos, captions = prepare(config, arguments.prepare)
+            print(f"{photos} photos, {captions} captions -> {arguments.prepare}")
+        else:
+            print(train(config, resume=arguments.resume))
     except TacitError as error:
         print(f"tacit: {error}", file=sys.stderr)
         return 1

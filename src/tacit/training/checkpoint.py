@@ -18,8 +18,9 @@ from tacit.training.builder import FloatModel, restore
 @dataclass(frozen=True)
 class Checkpoint:
     """model, average: weights as they are trained, and their moving average; adam: the optimizer's state by the
-    parameters' names, None where Lightning restores it; config: of the run, None in files of the first days; seconds:
-    of training; figures: of the last validation."""
+    parameters' names, None where Lightning restores it; config: of the run, None in files of the first days;
+    steps_before: of its steps, those that Lightning does not know of; seconds: of training; figures: of the last
+    validation."""
 
     path: Path
     architecture: str
@@ -30,6 +31,7 @@ class Checkpoint:
     config: Mapping[str, Any] | None
     steps: int
     pixels: int
+    steps_before: int = 0
     seconds: float = 0.0
     figures: Mapping[str, Any] | None = None
 
@@ -57,7 +59,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except OSError as error:
         raise PathError(f"{path}: {error.strerror}") from error
     except (RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
-        raise CorruptWeights(f"{path}: no training checkpoint ({str(error).splitlines()[0]})") from error
+        raise CorruptWeights(
+            f"{path}: no training checkpoint ({next(iter(str(error).splitlines()), type(error).__name__)})"
+        ) from error
     try:
         return _of_lightning(path, state) if "tacit" in state else _of_the_first_days(path, state)
     except (KeyError, TypeError, AttributeError) as error:
@@ -77,6 +81,7 @@ def _of_lightning(path: Path, state: Mapping[str, Any]) -> Checkpoint:
         about["config"],
         about["steps"],
         about["pixels"],
+        about["steps_before"],
         about["seconds"],
         state["callbacks"].get("validation", {}).get("figures"),
     )

@@ -32,13 +32,16 @@ class ModelConfig:
 class DataConfig:
     """Photos, crops and captions.
 
-    kind: pool (made by --prepare), folder, jsonl, coco, shards or samples (scikit-image's photographs). path: the pool,
-    folder, list, image folder or shards. captions: COCO's captions JSON; with jsonl, the folder of the images. batch:
-    samples of a step over all processes. crop: pixels. caption_dropout: share of samples whose caption the encoder does
-    not see. join_captions: a photo's captions as one long one instead of one of them. by_area: large photos more often
-    (pool). in_memory: read the pool at once. on_device: keep the pool's pixels on the GPU and cut crops there. workers:
-    loader processes of each process. shuffle: samples in a stream's buffer. cache: folder of embedded captions; the
-    run's own if empty.
+    kind: folder, jsonl, coco, shards, prepared (by `tacit train CONFIG --prepare FOLDER`), pool (of
+    `tacit.data.pool.build_pool`) or samples (scikit-image's photographs).
+    path: the folder, list, COCO's images, shards (patterns, with blanks between) or pool.
+    captions: COCO's captions JSON; with jsonl, the folder of the images.
+    batch: samples of a step, over all processes. crop: pixels. workers: loader processes of each process.
+    caption_dropout: share of samples whose caption the encoder does not see.
+    join_captions: a photo's captions as one long one, instead of one of them.
+    by_area: large photos more often, where the photos are in a pool. in_memory: read a pool at once.
+    on_device: keep a pool's pixels on the GPU and cut crops there.
+    shuffle: samples of a stream from which the next is drawn. cache: folder that keeps the embedded captions.
     """
 
     kind: str = "pool"
@@ -71,7 +74,7 @@ class LossConfig:
 
     rate: float = 1.0
     mse: float = 1.0
-    lambda_low: float = 0.0009
+    lambda_low: float = 0.0004
     lambda_high: float = 0.07
     balance: float = 0.4
     perceptual: float = 0.0
@@ -111,13 +114,15 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """images: a folder or JSONL list; none if empty. every: steps between validations; 0 at the end only. count: of
-    images at most. qualities: of the files that are written."""
+    """images: a folder or a JSONL list, or "samples" for scikit-image's; no validation if empty. every: steps between
+    validations; 0 at the end only. count: of images at most. qualities: of the files that are written. metrics: as
+    `tacit eval` names them; one that is not installed is left out, with a warning."""
 
     images: str = ""
     every: int = 5000
     count: int = 24
     qualities: tuple[float, ...] = (10, 30, 50, 70, 90)
+    metrics: tuple[str, ...] = ("psnr", "ms-ssim", "squeezenet-distance")
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,7 @@ class Config:
     def __post_init__(self) -> None:
         _one_of("model.name", self.model.name, ("tacit-s", "taco"))
         _one_of("model.start", self.model.start, ("klt", "random"))
-        _one_of("data.kind", self.data.kind, ("pool", "folder", "jsonl", "coco", "shards", "samples"))
+        _one_of("data.kind", self.data.kind, ("pool", "prepared", "folder", "jsonl", "coco", "shards", "samples"))
         _one_of("loss.perceptual_net", self.loss.perceptual_net, ("alex", "vgg", "squeeze", "features"))
         _one_of("loss.perceptual_scale", self.loss.perceptual_scale, ("published", "taco"))
         _one_of("schedule.kind", self.schedule.kind, ("cosine", "multistep"))

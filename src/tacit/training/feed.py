@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +16,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tacit.data.captions import CaptionCache, texts
-from tacit.data.photos import BadImage, read_coco, read_folder, read_jsonl
+from tacit.data.photos import BadImage, PhotoFiles, decode, read_coco, read_folder, read_jsonl
+from tacit.data.pieces import read_pieces, write_pieces
 from tacit.data.pool import Pool, cut, open_pool
 from tacit.data.samples import Batch, Collate, Numbers, Photos, Recipe, Samples
 from tacit.errors import InvalidInput
 from tacit.training.config import Config, DataConfig
+
+log = logging.getLogger(__name__)
 
 
 class Feed(L.LightningDataModule):
@@ -29,7 +36,8 @@ class Feed(L.LightningDataModule):
         super().__init__()
         self.config, self.start = config, start
         data = config.data
-        self.captions = CaptionCache(encoder, width, Path(data.cache) if data.cache else None)
+        cache = data.cache or (data.path if data.kind == "prepared" else "")
+        self.captions = CaptionCache(encoder, width, Path(cache) if cache else None)
         self.recipe = Recipe(
             config.run.seed, data.crop, data.join_captions, data.caption_dropout, data.by_area and data.kind in POOLS
         )
@@ -43,7 +51,7 @@ class Feed(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Embed what the cache lacks; on one process of each machine."""
-        if self.photos is not None and self.captions.folder is not None:
+        if self.photos is not None and self.captions.folder is not None and self.config.data.kind != "prepared":
             self.captions.write(texts(self.photos.captions, self.config.data.join_captions))
 
     def train_dataloader(self) -> Any:
@@ -71,8 +79,6 @@ class Feed(L.LightningDataModule):
         if self._pixels is None:
             assert isinstance(self.photos, Pool)
             self._pixels = torch.from_numpy(np.ascontiguousarray(self.photos.pixels)).to(batch.places.device)
-        from dataclasses import replace
-
         return replace(batch, pixels=cut(self._pixels, batch.places, self.config.data.crop), places=None)
 
     def crops(self, count: int, seed: int = 0) -> Tensor:
@@ -98,7 +104,7 @@ class Feed(L.LightningDataModule):
         return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2)
 
 
-POOLS = ("pool", "samples")
+POOLS = ("pool", "prepared", "samples")
 
 
 def open_photos(data: DataConfig) -> Photos:
@@ -110,6 +116,8 @@ def open_photos(data: DataConfig) -> Photos:
         raise InvalidInput(f"data.path is needed with data.kind {data.kind}")
     if data.kind == "pool":
         return open_pool(path, in_memory=data.in_memory)
+    if data.kind == "prepared":
+        return read_pieces(path)
     if data.kind == "folder":
         return read_folder(path)
     if data.kind == "jsonl":
@@ -124,6 +132,32 @@ def sample_photos() -> Pool:
     from tacit import demo
 
     return Pool.of((np.asarray(demo.photograph(s.name)), (s.caption,)) for s in demo.SAMPLES)
+
+
+def prepare(config: Config, encoder: str, width: int, folder: Path) -> tuple[int, int]:
+    """Write a run's photos and embedded captions to pieces, for data.kind prepared. Returns how many of each.
+
+    Raises: PathError, InvalidInput, MissingExtra, MissingWeights.
+    """
+    photos = open_photos(config.data)
+    if not isinstance(photos, PhotoFiles):
+        raise InvalidInput(f"data.kind {config.data.kind} cannot be prepared: a folder, a JSONL list or COCO can")
+    bad: Callable[[str, str], object] = partial(log.warning, "%s is left out: %s")
+    count = write_pieces(photos, folder, config.data.crop, bad)
+    return count, CaptionCache(encoder, width, folder).write(texts(photos.captions, config.data.join_captions))
+
+
+def pictures(images: str, count: int) -> Iterator[tuple[str, np.ndarray, str | None]]:
+    """Names, pixels and first captions of photos to validate on: "samples", a folder or a JSONL list."""
+    if images == "samples":
+        pool = sample_photos()
+        for i in range(min(count, len(pool))):
+            yield pool.name(i), pool.photo(i), pool.captions[i][0]
+        return
+    path = Path(images)
+    photos = read_jsonl(path) if path.suffix == ".jsonl" else read_folder(path)
+    for file, captions in list(zip(photos.paths, photos.captions, strict=True))[:count]:
+        yield file.stem, decode(file), captions[0] if captions else None
 
 
 def open_shards(data: DataConfig, recipe: Recipe, rank: int, processes: int, start: int) -> Any:

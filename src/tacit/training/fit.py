@@ -16,13 +16,16 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 
 from tacit.errors import InvalidInput, PathError
 from tacit.models.model import SmallModel
+from tacit.training import feed as feeds
 from tacit.training.builder import FloatModel, architecture, build
 from tacit.training.callbacks.clock import Clock
 from tacit.training.callbacks.ema import Ema
 from tacit.training.callbacks.progress import Progress
+from tacit.training.callbacks.validation import Picture, Validation
 from tacit.training.checkpoint import read_checkpoint
 from tacit.training.config import Config, LossConfig, ModelConfig
-from tacit.training.feed import Feed
+from tacit.training.export import CROPS
+from tacit.training.feed import Feed, pictures
 from tacit.training.joint import JointLoss
 from tacit.training.klt import start_as_klt
 from tacit.training.loss import Distance, Loss
@@ -64,6 +67,7 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = TrainingModule(config, model, loss, feed.epoch_size)
     ema = Ema(model, config.optimizer.ema)
+    module.steps_before = before.steps_before if before else 0
     if before is not None and before.adam is not None:
         module.begin_with(dict(before.adam), before.steps, before.pixels)
         ema.begin_with(before.average, before.steps)
@@ -113,6 +117,16 @@ def fine_tune(config: Config, source: Path) -> Path:
     return train(_of_model(config, model), start=model)
 
 
+def prepare(config: Config, folder: Path) -> tuple[int, int]:
+    """Write the photos and embedded captions of a run to files of at most 15 MB, which data.kind prepared reads where
+    the text encoder is not. Returns how many photos and captions.
+
+    Raises: PathError, InvalidInput, MissingExtra, MissingWeights.
+    """
+    model = build(config.model).config
+    return feeds.prepare(config, model.text_encoder, model.text_width, folder)
+
+
 def load_float(path: Path) -> FloatModel:
     """A float model out of whatever holds one."""
     from tacit.models.taco import load_published
@@ -153,7 +167,11 @@ def _clock(config: Config, out: Path) -> Clock:
 
 
 def _validation(config: Config, ema: Ema, feed: Feed) -> list[L.Callback]:
-    return []
+    c = config.validation
+    if not c.images:
+        return []
+    shown = [Picture(*picture) for picture in pictures(c.images, c.count)]
+    return [Validation(c, shown, ema, lambda: feed.crops(CROPS), feed.captions)]
 
 
 def _loggers(out: Path) -> list[Logger]:

@@ -14,7 +14,7 @@ from tacit.models.prior import FactorizedPrior
 from tacit.training.config import LossConfig
 from tacit.training.joint import Gather, JointLoss
 
-WEIGHT_LOW, WEIGHT_HIGH = 0.0009, 0.07  # lambda at quality 0 and 100 of tacit-s
+WEIGHT_LOW, WEIGHT_HIGH = 0.0004, 0.07  # lambda at quality 0 and 100 of tacit-s
 TAIL = 1e-9  # of the factorised prior, beyond each of its outer quantiles
 
 Distance = Callable[[Tensor, Tensor], Tensor]

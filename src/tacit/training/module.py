@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import lightning.pytorch as L
@@ -40,6 +41,7 @@ class TrainingModule(L.LightningModule):
         self.bad = 0
         self.norm: Tensor | None = None
         self.shown: dict[str, Tensor] = {}
+        self.step_ended = 0.0
         self._skipped_in_a_row = 0
         self._adam: dict[str, Any] = {}
         model.prior.quantiles.requires_grad_(config.optimizer.quantile_rate > 0)
@@ -121,6 +123,10 @@ class TrainingModule(L.LightningModule):
         self.bad += batch.bad
         self.pixels += x.shape[0] * x.shape[2] * x.shape[3] * self.trainer.world_size
         return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """After all callbacks: from here on the next step waits for its data."""
+        self.step_ended = time.monotonic()
 
     def configure_gradient_clipping(
         self,

@@ -16,6 +16,7 @@ class Progress(L.Callback):
     """Every `every` steps the means since the last time, over all processes, go to the loggers and the terminal.
 
     images_per_second counts all processes; waiting is the share of the time in which the network waited for data.
+    Validation and checkpoints are not counted.
     bar: whether to show one (where standard error is a terminal; else a line each time).
     """
 
@@ -23,13 +24,12 @@ class Progress(L.Callback):
         self.every, self.show = every, bar
         self._sums: dict[str, Tensor] = {}
         self._count = 0
-        self._waited = 0.0
-        self._begun = self._ended = 0.0
+        self._waited = self._worked = self._begun = 0.0
         self._bar: Any = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Begin to count."""
-        self._begun = self._ended = time.monotonic()
+        pl_module.step_ended = time.monotonic()
         if self.show and trainer.is_global_zero and sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -45,10 +45,12 @@ class Progress(L.Callback):
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """The data has come."""
-        self._waited += time.monotonic() - self._ended
+        self._begun = time.monotonic()
+        self._waited += self._begun - pl_module.step_ended
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Add up; show when it is time."""
+        self._worked += time.monotonic() - self._begun
         values = dict(pl_module.shown)
         if pl_module.norm is not None and bool(pl_module.norm.isfinite()):
             values["norm"] = pl_module.norm.detach()
@@ -59,7 +61,6 @@ class Progress(L.Callback):
             self._bar.update(pl_module.config.data.batch)
         if pl_module.steps % self.every == 0:
             self._write(trainer, pl_module)
-        self._ended = time.monotonic()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Take the bar away."""
@@ -72,8 +73,7 @@ class Progress(L.Callback):
 
     def _write(self, trainer: L.Trainer, module: Any) -> None:
         reduce = trainer.strategy.reduce
-        now = time.monotonic()
-        took = max(now - self._begun, 1e-9)
+        took = max(self._waited + self._worked, 1e-9)
         means = {k: float(reduce(v / max(self._count, 1), reduce_op="mean")) for k, v in self._sums.items()}
         bad = reduce(torch.tensor(float(module.bad), device=module.device), reduce_op="sum")
         row = {
@@ -90,7 +90,7 @@ class Progress(L.Callback):
             logger.save()
         if self.show and trainer.is_global_zero:
             self._say(module, row)
-        self._sums, self._count, self._waited, self._begun = {}, 0, 0.0, now
+        self._sums, self._count, self._waited, self._worked = {}, 0, 0.0, 0.0
 
     def _say(self, module: Any, row: dict[str, Any]) -> None:
         loss, bpp, psnr = (row.get(name, math.nan) for name in ("loss", "bpp", "psnr"))
