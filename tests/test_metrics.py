@@ -20,7 +20,7 @@ from PIL import Image
 from tacit.errors import CorruptWeights, InvalidInput, MissingExtra, MissingWeights
 from tacit.evaluation.metrics import METRICS, ImageMetric, SetMetric, load_metric
 from tacit.evaluation.metrics.clip import centre
-from tacit.evaluation.metrics.distribution import cut, frechet, kernel
+from tacit.evaluation.metrics.distribution import Embedding, cut, frechet, kernel
 from tacit.evaluation.metrics.inception import INCEPTION, InceptionFeatures, load_inception
 from tacit.perceptual import BACKBONES, HEADS, SQUEEZENET
 
@@ -47,9 +47,8 @@ IMAGE_METRICS = ("psnr", "psnr-y", "ssim", "ms-ssim", "ssimulacra2", "butteraugl
 
 @pytest.fixture(autouse=True)
 def _no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("TACIT_WEIGHTS", "TORCH_HOME", "HF_HOME"):
+    for variable in ("TACIT_WEIGHTS", "TORCH_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "none"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 def image_metric(name: str, **options: Any) -> ImageMetric:
@@ -361,9 +360,24 @@ def test_inception_is_that_of_torch_fidelity(tmp_path: Path) -> None:
         load_inception(path)
 
 
+def test_features_are_computed_once() -> None:
+    calls = []
+
+    def network(x: torch.Tensor) -> torch.Tensor:
+        calls.append(len(x))
+        return x.mean(dim=(2, 3))
+
+    embed = Embedding(network)
+    patches = np.stack([photo(64, 64), photo(64, 64, 1)])
+    first = embed(patches)
+    assert embed(patches.copy()) is first
+    assert embed(255 - patches).sum() == pytest.approx(6 - first.sum(), rel=1e-4)
+    assert calls == [2, 2]
+
+
 def test_fid_of_equal_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tacit.pretrained.load", lambda *_: inception_tensors())
-    metric = cast(SetMetric, load_metric("fid"))
+    metric = cast(SetMetric, load_metric("fid", weights="made up"))
     assert (metric.name, metric.level, metric.smallest, metric.higher_is_better) == ("fid", "set", 256, False)
     assert "patches of 256" in metric.protocol
     metric.update(photo(256, 512), photo(256, 512))
@@ -421,10 +435,14 @@ def test_clip_score_is_the_cosine_of_transformers(clip_folder: Path) -> None:
         metric(image, image)
 
 
-def test_clip_that_is_not_here(tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
-    with pytest.raises(MissingWeights, match=r"CLIP needs the files of .*model\.safetensors"):
+def test_clip_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    transformers = pytest.importorskip("transformers")
+    with pytest.raises(MissingWeights, match=r"CLIP needs .*none: its pytorch_model\.bin or model\.safetensors"):
         load_metric("clip-score", model=tmp_path / "none")
+    with pytest.raises(
+        MissingWeights, match=r"605,247,071 bytes, sha256 a6308.*`hf download openai/clip-vit-base-patch32`"
+    ):
+        load_metric("clip-score")
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (50, 80), (96, 47), (20, 31), (300, 224)])

@@ -1,4 +1,7 @@
-"""CLIP, which puts pictures and sentences into one space: how well does a picture fit its caption?"""
+"""CLIP, which puts pictures and sentences into one space: how well does a picture fit its caption?
+
+Its files are not fetched here; `hf download openai/clip-vit-base-patch32` does that.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from tacit.errors import CorruptWeights, MissingExtra, MissingWeights
 
 DEFAULT = "openai/clip-vit-base-patch32"
+_SIZE, _SHA256 = 605_247_071, "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f"
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 SPREAD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -21,11 +25,11 @@ SPREAD = (0.26862954, 0.26130258, 0.27577711)
 class Clip(nn.Module):
     """CLIP's two networks, run through `transformers` (the extra `clip`). Gradients reach the pictures.
 
-    source: a name on the Hugging Face hub, or a local folder; both with the tokenizer's files.
+    source: a folder, or a name whose files are in the Hugging Face hub's cache; both with the tokenizer's files.
 
     Raises:
         MissingExtra: `transformers` is not installed.
-        MissingWeights: the files are neither here nor to be had from the hub.
+        MissingWeights: the files are not on this machine; the message says how to get them.
         CorruptWeights: the files hold no CLIP model, or not the whole of it.
     """
 
@@ -61,12 +65,13 @@ def _load(source: str) -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingExtra("CLIP needs transformers: pip install 'tacit[clip]'") from error
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-        model, report = transformers.CLIPModel.from_pretrained(source, output_loading_info=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, local_files_only=True)
+        model, report = transformers.CLIPModel.from_pretrained(source, output_loading_info=True, local_files_only=True)
     except OSError as error:
+        known = f" ({_SIZE:,} bytes, sha256 {_SHA256})" if source == DEFAULT else ""
         raise MissingWeights(
-            f"CLIP needs the files of {source!r} (config.json, model.safetensors and the tokenizer's), in the "
-            f"Hugging Face hub's cache or as a folder: {_first_line(error)}"
+            f"CLIP needs {source}: its pytorch_model.bin{known} or model.safetensors, config.json and its "
+            f"tokenizer's files, as a folder or by `hf download {source}` from https://huggingface.co"
         ) from error
     except (ValueError, KeyError, RuntimeError) as error:
         raise CorruptWeights(f"CLIP {source!r}: {_first_line(error)}") from error

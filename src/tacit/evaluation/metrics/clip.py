@@ -15,7 +15,7 @@ from tacit.evaluation.metrics.metric import Described
 class ClipScore(Described):
     """100 times the cosine between the embeddings of picture and caption, and at least 0.
 
-    model: a name on the Hugging Face hub, or a folder.
+    model: a folder, or a name whose files are in the Hugging Face hub's cache.
     Source: Hessel et al., CLIPScore, EMNLP 2021, with its factor 2.5 written as 100, as is usual.
     """
 

@@ -8,22 +8,26 @@ Both statistics depend on how many patches there are, Fréchet's strongly: compa
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from tacit.errors import InvalidInput
 from tacit.evaluation.metrics.metric import Described
 
-Embed = Callable[[np.ndarray], np.ndarray]
-"""Patches [N, P, P, 3] uint8 -> features [N, D] float32."""
+if TYPE_CHECKING:
+    import torch
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 Path = str | os.PathLike[str] | None
 
 _BATCH = 16  # patches through the network at once
+_KEPT = 2048  # such batches whose features are kept: 256 MiB of Inception's at most
 
 
 class Distribution(Described):
@@ -31,7 +35,7 @@ class Distribution(Described):
 
     level: ClassVar[Literal["set"]] = "set"
 
-    def __init__(self, name: str, protocol: str, embed: Embed, statistic: Statistic, patch: int) -> None:
+    def __init__(self, name: str, protocol: str, embed: Embedding, statistic: Statistic, patch: int) -> None:
         if patch < 32:
             raise InvalidInput(f"{name}: patches of {patch} pixels; 32 or more are needed")
         self.name = name
@@ -63,25 +67,25 @@ class Distribution(Described):
 def fid(*, patch: int = 256, weights: Path = None) -> Distribution:
     """Fréchet's distance of Inception's features; weights: their path."""
     protocol = "Inception v3 of 2015-12-05, TensorFlow's resize to 299"
-    return Distribution("fid", protocol, _inception(weights), frechet, patch)
+    return Distribution("fid", protocol, _inception(_text(weights)), frechet, patch)
 
 
 def kid(*, patch: int = 256, weights: Path = None) -> Distribution:
     """The squared kernel distance (MMD) of Inception's features; weights: their path."""
     protocol = "Inception v3 of 2015-12-05, TensorFlow's resize to 299; unbiased, over all pairs of patches"
-    return Distribution("kid", protocol, _inception(weights), kernel, patch)
+    return Distribution("kid", protocol, _inception(_text(weights)), kernel, patch)
 
 
 def squeezenet_frechet(*, patch: int = 128, weights: Path = None) -> Distribution:
     """Fréchet's distance of SqueezeNet's features: not FID."""
     protocol = "last features of Keras's SqueezeNet 1.1, averaged over each patch"
-    return Distribution("squeezenet-frechet", protocol, _squeezenet(weights), frechet, patch)
+    return Distribution("squeezenet-frechet", protocol, _squeezenet(_text(weights)), frechet, patch)
 
 
 def squeezenet_kernel(*, patch: int = 128, weights: Path = None) -> Distribution:
     """The squared kernel distance (MMD) of SqueezeNet's features: not KID."""
     protocol = "last features of Keras's SqueezeNet 1.1, averaged over each patch; unbiased, over all pairs of patches"
-    return Distribution("squeezenet-kernel", protocol, _squeezenet(weights), kernel, patch)
+    return Distribution("squeezenet-kernel", protocol, _squeezenet(_text(weights)), kernel, patch)
 
 
 def cut(image: np.ndarray, patch: int) -> Iterator[np.ndarray]:
@@ -135,33 +139,44 @@ def _total(x: np.ndarray, y: np.ndarray) -> float:
     return sum(float(((x[i : i + 1024] @ y.T / x.shape[1] + 1) ** 3).sum()) for i in range(0, len(x), 1024))
 
 
-def _inception(weights: Path) -> Embed:
-    import torch
+class Embedding:
+    """A network's features of patches, kept for a while: originals come again with every codec and quality, and the
+    two statistics of a network look at the same patches."""
 
-    from tacit.evaluation.metrics.deep import unit_batch
+    def __init__(self, network: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self._network = network
+        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
+
+    def __call__(self, patches: np.ndarray) -> np.ndarray:
+        """Patches [N, P, P, 3] uint8 -> features [N, D] float32."""
+        import torch
+
+        from tacit.evaluation.metrics.deep import unit_batch
+
+        key = hashlib.sha256(repr(patches.shape).encode() + patches.tobytes()).digest()
+        if key not in self._known:
+            with torch.inference_mode():
+                self._known[key] = self._network(unit_batch(patches)).numpy()
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+
+def _text(path: Path) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
+@lru_cache(maxsize=1)
+def _inception(weights: str | None) -> Embedding:
     from tacit.evaluation.metrics.inception import load_inception
 
     network = load_inception(weights)
-
-    def embed(patches: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            features: np.ndarray = network(255 * unit_batch(patches)).numpy()
-        return features
-
-    return embed
+    return Embedding(lambda x: network(255 * x))
 
 
-def _squeezenet(weights: Path) -> Embed:
-    import torch
-
-    from tacit.evaluation.metrics.deep import unit_batch
+@lru_cache(maxsize=1)
+def _squeezenet(weights: str | None) -> Embedding:
     from tacit.perceptual import load_feature_distance
 
-    network = load_feature_distance(weights)
-
-    def embed(patches: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            features: np.ndarray = network.embed(unit_batch(patches)).numpy()
-        return features
-
-    return embed
+    return Embedding(load_feature_distance(weights).embed)
