@@ -249,6 +249,17 @@ class Codec:
             self._fill([picture], model, salvage=False)
             return picture.latents
 
+    def unclamped(self, data: FileSource) -> Tensor:
+        """The picture of a whole file before it is clamped and rounded: [3, H, W] float32, about 0 to 1. Published
+        figures of learned codecs are often of this. It is made in one piece, whatever memory that takes."""
+        parsed = container.read(read_bytes(data))
+        with self._threads():
+            model = self._for_file(parsed.header)
+            picture = _Picture(parsed, model, None)
+            self._fill([picture], model, salvage=False)
+            x = model.synthesise(picture.latents[None].to(self.device), parsed.header.quality, clamp=False)[0]
+        return x[:, : parsed.header.height, : parsed.header.width].cpu()
+
     def _decode_one(self, data: FileSource, box: Box | None, salvage: bool, max_pixels: int | None) -> Image.Image:
         """Its warnings are those of the caller's caller."""
         parsed = container.read(read_bytes(data), salvage=salvage, max_pixels=max_pixels)

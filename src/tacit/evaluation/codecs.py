@@ -297,6 +297,10 @@ class TacitCodec:
         codec = self.codec(quality, threads)
         return measured(lambda: np.asarray(codec.decode(source).convert("RGB")))
 
+    def unclamped(self, source: Path, quality: Quality, threads: int) -> np.ndarray:
+        """The decoded picture before it is clamped and rounded: [H, W, 3] float32, about 0 to 1."""
+        return self.codec(quality, threads).unclamped(source).permute(1, 2, 0).numpy()
+
     def codec(self, quality: Quality, threads: int) -> Codec:
         """Loaded and warm."""
         path = self.models[""] if "" in self.models else self.models[str(quality)]

@@ -52,7 +52,7 @@ class Change:
     @property
     def verdict(self) -> Verdict:
         """same: no image differs. unclear: too few images to say."""
-        if self.mean == 0 and self.low in (None, 0.0) and self.high in (None, 0.0):
+        if self.low == self.high == 0:
             return "same"
         if self.low is None or self.high is None:
             return "unclear"
@@ -88,7 +88,7 @@ def compare(old: Results, new: Results) -> Comparison:
         for codec in new.codecs:
             own = [(a, b) for a, b in pairs if a.codec == codec]
             if own:
-                changes += _curves(dataset, codec, own, shared)
+                changes += _curves(dataset, codec, own, [name for name in shared if not metrics[name].is_rate])
                 changes += _times(dataset, codec, own)
                 changes += _points(dataset, codec, own, shared)
                 changes += _sets(old, new, dataset, codec, shared)
@@ -114,7 +114,7 @@ def _hashes(results: Results, dataset: str) -> dict[str, str]:
     return {i.name: i.sha256 for d in results.datasets if d.name == dataset for i in d.images}
 
 
-def _curves(dataset: str, codec: str, pairs: Sequence[tuple[Row, Row]], metrics: Mapping[str, bool]) -> list[Change]:
+def _curves(dataset: str, codec: str, pairs: Sequence[tuple[Row, Row]], metrics: Sequence[str]) -> list[Change]:
     """The rate difference of every image, by metric."""
     images: dict[str, list[tuple[Row, Row]]] = {}
     for pair in pairs:
@@ -182,14 +182,15 @@ def _sets(old: Results, new: Results, dataset: str, codec: str, metrics: Mapping
     """One number each: no interval can be given."""
     before = {(s.metric, s.quality): s.value for s in old.measured.sets if (s.dataset, s.codec) == (dataset, codec)}
     after = {(s.metric, s.quality): s.value for s in new.measured.sets if (s.dataset, s.codec) == (dataset, codec)}
-    return [
-        Change(
-            dataset, codec, metric, quality, 0, before[metric, quality], value, value - before[metric, quality],
-            None, None, metrics[metric],
-        )
-        for (metric, quality), value in after.items()
-        if metric in metrics and (metric, quality) in before
-    ]  # fmt: skip
+    changes = []
+    for (metric, quality), value in after.items():
+        if metric in metrics and (metric, quality) in before:
+            was = before[metric, quality]
+            interval = 0.0 if value == was else None
+            changes.append(
+                Change(dataset, codec, metric, quality, 0, was, value, value - was, interval, interval, metrics[metric])
+            )
+    return changes
 
 
 def _paired(
@@ -208,7 +209,12 @@ def _change(
     differences: Sequence[float],
     higher: bool,
 ) -> Change:
-    low, high = confidence_interval(differences) if len(differences) >= LEAST_IMAGES else (None, None)
+    low: float | None = None
+    high: float | None = None
+    if not any(differences):
+        low = high = 0.0
+    elif len(differences) >= LEAST_IMAGES:
+        low, high = confidence_interval(differences)
     old, new = means or (None, None)
     return Change(dataset, codec, what, quality, len(differences), old, new, fmean(differences), low, high, higher)
 

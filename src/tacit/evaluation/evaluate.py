@@ -11,6 +11,7 @@ from pathlib import Path
 from tacit import files
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights, PathError
 from tacit.evaluation import report, results
+from tacit.evaluation.authors import AUTHORS, load_authors_metric
 from tacit.evaluation.codecs import EvalCodec, Quality, find_codec, load_commands
 from tacit.evaluation.datasets import Dataset, load_dataset
 from tacit.evaluation.exhibit import exhibits
@@ -118,7 +119,7 @@ def _found(options: EvalOptions) -> tuple[list[EvalCodec], list[Metric], dict[st
     metrics: list[Metric] = []
     for name in dict.fromkeys(options.metrics):
         try:
-            metrics.append(load_metric(name))
+            metrics.append(load_authors_metric(name) if name in AUTHORS else load_metric(name))
         except (MissingExtra, MissingWeights) as error:
             skipped[name] = str(error)
     return codecs, metrics, skipped

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,8 +32,11 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             # No buffer: what a full disk refuses must not linger in one.
             self._stream = path.open("wb" if fresh else "ab", buffering=0)
-            self._end = self._read(path.read_bytes())
-            self._stream.truncate(self._end)
+            with ExitStack() as opened:
+                opened.callback(self._stream.close)
+                self._end = self._read(path.read_bytes())
+                self._stream.truncate(self._end)
+                opened.pop_all()
         except OSError as error:
             raise PathError(f"{path}: {files.reason(error)}") from error
 

@@ -167,5 +167,10 @@ def _inline(svg: str, label: str) -> str:
 
 def plots(results: Results, dataset: str) -> Sequence[Plot]:
     """Every metric, linear and logarithmic."""
-    drawn = [draw(results, dataset, metric, log=log) for metric in results.metrics for log in (False, True)]
+    drawn = [
+        draw(results, dataset, metric, log=log)
+        for metric in results.metrics
+        if not metric.is_rate
+        for log in (False, True)
+    ]
     return [plot for plot in drawn if plot is not None]

@@ -149,7 +149,7 @@ def _metrics(results: Results, dataset: str, drawn: Sequence[Plot], log: bool) -
             )
             curves = plots.published(results, dataset, metric.name)
             parts += [f'<p class="soft">{escape(curve.name)}: {escape(curve.source)}.</p>' for curve in curves]
-        elif (why := plots.problem()) is not None:
+        elif not metric.is_rate and (why := plots.problem()) is not None:
             parts.append(f'<p class="over">{escape(why)}</p>')
         if differences := results.differences.get(dataset, {}).get(metric.name, {}):
             rows = [[codec, *difference_cells(metric, *pair)] for codec, pair in differences.items()]

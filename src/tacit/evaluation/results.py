@@ -51,6 +51,11 @@ class MetricInfo:
     higher_is_better: bool
     protocol: str
 
+    @property
+    def is_rate(self) -> bool:
+        """Another way of counting bits: it stands in tables, and makes no curve."""
+        return self.unit == "bpp"
+
 
 @dataclass(frozen=True)
 class Point:
@@ -142,8 +147,8 @@ class Results:
             for metric in self.metrics:
                 anchor = curve_of(curves[self.anchor], metric.name)
                 for codec, points in curves.items():
-                    if codec != self.anchor:
-                        pair = anchor, curve_of(points, metric.name)
+                    pair = anchor, curve_of(points, metric.name)
+                    if codec != self.anchor and not metric.is_rate and pair[0][0] and pair[1][0]:
                         both = tuple(_difference(of, *pair) for of in (rate_difference, quality_difference))
                         found.setdefault(dataset, {}).setdefault(metric.name, {})[codec] = (both[0], both[1])
         return found
@@ -246,8 +251,8 @@ def to_json(results: Results) -> dict[str, Any]:
             }
             for dataset, metrics in results.differences.items()
         },
-        "rows": [_rounded(dataclasses.asdict(row)) for row in results.measured.rows],
-        "sets": [_rounded(dataclasses.asdict(one)) for one in results.measured.sets],
+        "rows": [dataclasses.asdict(row) for row in results.measured.rows],
+        "sets": [dataclasses.asdict(one) for one in results.measured.sets],
         "failures": [dataclasses.asdict(failure) for failure in results.measured.failures],
     }
 
@@ -284,7 +289,7 @@ def _said(difference: Difference | str) -> dict[str, Any]:
 
 
 def _rounded(value: Any) -> Any:
-    """Seven digits: more than any of it can be known to, and files that can be read."""
+    """To seven digits, as measured values are: more than any of it can be known to."""
     if isinstance(value, float):
         return float(f"{value:.7g}")
     if isinstance(value, dict):

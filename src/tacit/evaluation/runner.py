@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import re
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -28,6 +28,7 @@ import numpy as np
 
 from tacit import files
 from tacit.errors import InvalidInput, PathError, TacitError
+from tacit.evaluation.authors import AUTHORS, load_authors_metric
 from tacit.evaluation.codecs import EvalCodec, Quality, TacitCodec
 from tacit.evaluation.cost import Cost, available_memory, cores
 from tacit.evaluation.datasets import Dataset, Item
@@ -192,9 +193,10 @@ def _plan(
         for codec in codecs:
             without = [item for item in dataset.items if codec.captions != "none" and item.caption is None]
             if without:
-                which = "no image has" if len(without) == len(dataset.items) else f"{len(without)} images have no"
-                few = "" if len(without) == len(dataset.items) else f" ({', '.join(i.name for i in without[:5])}, ...)"
-                reason = f"{which} {'a caption' if not few else 'caption'}{few}; they are left out for this codec"
+                every = len(without) == len(dataset.items)
+                named = ", ".join(item.name for item in without[:5]) + (", ..." if len(without) > 5 else "")
+                reason = "no image has a caption" if every else f"{len(without)} images have no caption ({named})"
+                reason += "; they are left out for this codec"
                 failures.append(Failure(dataset.name, "", codec.name, None, reason))
         for number, item in enumerate(dataset.items):
             for codec in codecs:
@@ -397,11 +399,19 @@ def _measure(unit: Unit) -> Entry:
             partial.unlink(missing_ok=True)
     if decoded.shape != original.shape or decoded.dtype != np.uint8:
         raise InvalidInput(f"decoded to {decoded.shape} {decoded.dtype}, which was {original.shape} uint8")
+    floats: np.ndarray | None = None
+    if isinstance(unit.codec, TacitCodec) and not AUTHORS.keys().isdisjoint(unit.metrics):
+        floats = unit.codec.unclamped(target, unit.quality, unit.threads)
     metrics, notes = dict(earlier.get("metrics", {})), dict(earlier.get("notes", {}))
     for name, protocol in unit.metrics.items():
         if earlier.get("protocols", {}).get(name) == protocol:
             continue
-        metrics[name], notes[name] = _value(name, original, decoded, unit.item.caption)
+        if name not in AUTHORS:
+            metrics[name], notes[name] = _value(_metric(name), original, decoded, unit.item.caption)
+        elif floats is not None:
+            metrics[name], notes[name] = _value(_metric(name), original, floats, target)
+        else:
+            metrics[name], notes[name] = None, "only of tacit's models"
     return {
         "key": unit.key,
         "image": unit.item.name,
@@ -418,10 +428,10 @@ def _measure(unit: Unit) -> Entry:
     }
 
 
-def _value(name: str, original: np.ndarray, decoded: np.ndarray, caption: str | None) -> tuple[float | None, str]:
-    """A metric's finite value, or None and why."""
+def _value(metric: Callable[..., float], *given: Any) -> tuple[float | None, str]:
+    """A metric's finite value, to seven digits, or None and why."""
     try:
-        value = float(_metric(name)(original, decoded, caption))
+        value = float(f"{metric(*given):.7g}")
     except InvalidInput as error:  # too small for this metric, or no caption
         return None, str(error)
     if math.isfinite(value):
@@ -431,7 +441,7 @@ def _value(name: str, original: np.ndarray, decoded: np.ndarray, caption: str | 
 
 @lru_cache(maxsize=32)
 def _metric(name: str) -> Any:
-    return load_metric(name)
+    return load_authors_metric(name) if name in AUTHORS else load_metric(name)
 
 
 @lru_cache(maxsize=2)
@@ -489,7 +499,7 @@ def _set_value(metric: Metric, units: Sequence[Unit]) -> float:
     for unit in units:
         decoded, _ = unit.codec.decode(unit.folder / unit.file, unit.quality, unit.threads)
         collecting.update(load_pixels(unit.item.path), decoded)
-    value = float(collecting.compute())
+    value = float(f"{collecting.compute():.7g}")
     if not math.isfinite(value):
         raise InvalidInput(f"its value is {value}")
     return value

@@ -120,11 +120,11 @@ class CodingModel(nn.Module):
         return self.entropy.decompress(streams, height, width, self._hundredths(quality))
 
     @torch.inference_mode()
-    def synthesise(self, latents: Tensor, quality: float | None) -> Tensor:
-        """latents [B, M, h, w] int16 -> x [B, 3, 16 h, 16 w] in [0, 1], clamped."""
+    def synthesise(self, latents: Tensor, quality: float | None, *, clamp: bool = True) -> Tensor:
+        """latents [B, M, h, w] int16 -> x [B, 3, 16 h, 16 w], clamped to [0, 1] unless told otherwise."""
         y = latents.float() / Y_UNIT * self._gain("inverse_gain", quality, latents.device)
         qualities = y.new_full((y.shape[0],), 50.0 if quality is None else quality)
         with torch.autocast(y.device.type, enabled=False):
             y = y.to(self.precision).contiguous(memory_format=torch.channels_last)
             x: Tensor = self.float_model.synthesis(y, qualities).float()
-        return x.clamp_(0, 1)
+        return x.clamp_(0, 1) if clamp else x
