@@ -90,7 +90,7 @@ def hang_up(handler: Handler) -> None:
 
 
 def sleepy(handler: Handler) -> None:
-    time.sleep(0.6)
+    time.sleep(5)
     hang_up(handler)
 
 
@@ -100,7 +100,7 @@ def dripping(handler: Handler) -> None:
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
     try:
-        for _ in range(30):
+        for _ in range(120):
             handler.wfile.write(b" ")
             time.sleep(0.05)
     except OSError:

@@ -183,8 +183,8 @@ def test_lasting_trouble_is_told_after_all_attempts(chat_server: Server, caption
 def test_a_server_that_takes_its_time_is_left(chat_server: Server, captioner: Any, reply: Reply) -> None:
     chat_server.replies = [reply, caption("a red boat")]
     start = time.monotonic()
-    assert captioner(timeout=0.25)(PICTURE) == "a red boat"
-    assert time.monotonic() - start < 1.2
+    assert captioner(timeout=0.5)(PICTURE) == "a red boat"
+    assert time.monotonic() - start < 4
     assert len(chat_server.asked) == 2
 
 
@@ -220,11 +220,11 @@ def test_retry_after_is_waited_for(chat_server: Server, captioner: Any, status: 
 def test_retry_after_holds_for_all_threads(chat_server: Server, captioner: Any) -> None:
     chat_server.replies = [error(429, Retry_After="0.5"), caption("a red boat")]
     one = captioner()
+    start = time.monotonic()
     first = threading.Thread(target=one, args=(PICTURE,))
     first.start()
-    while not chat_server.asked:
+    while one._pace._next < start + 0.4:  # until the answer has been read
         time.sleep(0.01)
-    time.sleep(0.1)
     one(PICTURE)
     first.join()
     assert len(chat_server.times) == 3
@@ -265,8 +265,10 @@ def test_retry_after_in_all_its_forms() -> None:
 )
 def test_what_holds_for_every_image_is_told_at_once(chat_server: Server, captioner: Any, reply: Reply) -> None:
     chat_server.replies = [reply]
-    with pytest.raises(CaptionerUnusable, match=r"HTTP 4\d\d: "):
-        captioner()(PICTURE)
+    one = captioner()
+    for _ in range(3):
+        with pytest.raises(CaptionerUnusable, match=r"HTTP 4\d\d: "):
+            one(PICTURE)
     assert len(chat_server.asked) == 1
 
 
@@ -349,15 +351,21 @@ def test_answers_are_made_one_clean_paragraph(chat_server: Server, captioner: An
 
 
 def test_requests_of_all_threads_share_one_rate(chat_server: Server, captioner: Any) -> None:
-    chat_server.replies = [lambda handler: (time.sleep(0.15), caption("a red boat")(handler))[1]]  # type: ignore[func-returns-value]
+    def slow(handler: Any) -> None:
+        time.sleep(0.4)
+        caption("a red boat")(handler)
+
+    chat_server.replies = [slow]
     one = captioner(rate=60 / 0.05)
     threads = [threading.Thread(target=one, args=(PICTURE,)) for _ in range(6)]
+    start = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    times = sorted(chat_server.times)
-    assert times[-1] - times[0] >= 5 * 0.05 * 0.9
+    # Only lower bounds: a busy machine may be late, and must not be early.
+    for count, arrived in enumerate(sorted(chat_server.times)):
+        assert arrived - start >= count * 0.05 * 0.99
     assert chat_server.most > 1  # together all the same
 
 

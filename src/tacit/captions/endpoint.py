@@ -81,6 +81,7 @@ class EndpointCaptioner:
         if not (self._key.isascii() and self._key.isprintable()):
             raise InvalidInput(f"{KEY_VARIABLE} is not a key: it has characters that no header can have")
         self._pace = Pace(options.rate)
+        self._over: str | None = None  # why no image will get a caption any more
         self._limits: dict[str, int] = {"max_tokens": options.max_tokens, "temperature": 0}
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         timeout = self._httpx.Timeout(options.timeout, connect=min(10, options.timeout))
@@ -103,8 +104,17 @@ class EndpointCaptioner:
     def __call__(self, image: Image.Image) -> str:
         """The endpoint's caption, asked for until it comes or attempts are used up.
 
-        Raises: CaptionerError; CaptionerUnusable.
+        Raises: CaptionerError; CaptionerUnusable, and again without a request whenever it is called after that.
         """
+        if self._over is not None:
+            raise CaptionerUnusable(self._over)
+        try:
+            return self._asked(image)
+        except CaptionerUnusable as error:
+            self._over = str(error)
+            raise
+
+    def _asked(self, image: Image.Image) -> str:
         options = self._options
         if not self._key and options.base_url.rstrip("/") == OPENAI:
             raise CaptionerUnusable(f"OpenAI needs a key: set {KEY_VARIABLE} in the environment")
