@@ -439,9 +439,13 @@ def test_clip_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     transformers = pytest.importorskip("transformers")
     with pytest.raises(MissingWeights, match=r"CLIP needs .*none: its pytorch_model\.bin or model\.safetensors"):
         load_metric("clip-score", model=tmp_path / "none")
-    with pytest.raises(
-        MissingWeights, match=r"605,247,071 bytes, sha256 a6308.*`hf download openai/clip-vit-base-patch32`"
-    ):
+
+    def nowhere(*_: Any, **options: Any) -> None:
+        assert options["local_files_only"]
+        raise OSError("not in the cache")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", nowhere)
+    with pytest.raises(MissingWeights, match=r"605,247,071 bytes, sha256 a6308.*`hf download openai/clip-vit-base-p"):
         load_metric("clip-score")
 
 
