@@ -93,7 +93,8 @@ class Codec:
 
     model: a name or the path of a weights file; decoding takes whatever weights a file names. device: of the
     computation. threads: for the work of this codec (None: torch's own setting). precision: of the transforms, "fp32",
-    "bf16", or "auto": bf16 where the processor has it. text_encoder: instead of the model's own.
+    "bf16", or "auto": bf16 where the processor has it. text_encoder: instead of the model's own, an encoder or what
+    `tacit.text.encoders.load_encoder` takes, such as "clip-published:FOLDER" for imported weights without the hub.
 
     Raises: UnknownModel, CorruptWeights, InvalidInput.
     """
@@ -105,7 +106,7 @@ class Codec:
         device: torch.device | str = "cpu",
         threads: int | None = None,
         precision: str = "auto",
-        text_encoder: TextEncoder | None = None,
+        text_encoder: TextEncoder | str | None = None,
     ) -> None:
         try:
             self.device = torch.device(device)
@@ -339,10 +340,10 @@ class Codec:
     def _tokens(self, model: CodingModel, caption: str | None) -> TextTokens:
         if caption is None and self._text_encoder is None and not model.published:
             return TextTokens.empty(1, model.config.text_width)
-        if self._text_encoder is None:
+        if self._text_encoder is None or isinstance(self._text_encoder, str):
             from tacit.text.encoders import load_encoder
 
-            self._text_encoder = load_encoder(model.text_encoder)
+            self._text_encoder = load_encoder(self._text_encoder or model.text_encoder)
         tokens = self._text_encoder([caption])
         if tokens.embeddings.shape[2] != model.config.text_width:
             raise InvalidInput(

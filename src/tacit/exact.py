@@ -122,7 +122,13 @@ class FrozenLayer(nn.Module):
         super().__init__()
         self.spec = spec
         scale = torch.exp2(-shift.double())
-        scaled = {"weight": weight.double() * scale, "bias": bias.double() * scale, "shift": shift, "low": low, "high": high}
+        scaled = {
+            "weight": weight.double() * scale,
+            "bias": bias.double() * scale,
+            "shift": shift,
+            "low": low,
+            "high": high,
+        }
         for name, value in scaled.items():
             self.register_buffer(name, value.double().contiguous())
         # one range for all channels, as hidden layers have it, is quicker as two numbers

@@ -24,8 +24,6 @@ ARCHITECTURES: dict[str, tuple[int, type[Any], type[Any]]] = {
     "taco": (2, TacoConfig, TacoModel),
 }
 
-FLOAT_PARTS = ("analysis", "synthesis", "hyper_analysis", "gain", "inverse_gain")
-
 
 class CodingModel(nn.Module):
     """Transforms of a float model, and its frozen entropy model.

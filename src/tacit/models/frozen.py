@@ -213,10 +213,10 @@ class FrozenEntropy(nn.Module):
                 symbols = (values - means / Y_UNIT).round_().clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT)
                 symbols *= indices >= self.skip
                 if put is not None:
-                    tables, values = indices.flatten(1).cpu().numpy(), symbols.flatten(1).int().cpu().numpy()
+                    tables, steps = indices.flatten(1).cpu().numpy(), symbols.flatten(1).int().cpu().numpy()
                     for image in range(y.shape[0]):
                         coded = np.flatnonzero(tables[image] >= self.skip)
-                        put(image, tables[image, coded], values[image, coded])
+                        put(image, tables[image, coded], steps[image, coded])
                 return symbols.mul_(Y_UNIT).add_(means)
 
             return walk(_nets(self), hyper, visit).to(torch.int16)

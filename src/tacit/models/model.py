@@ -186,8 +186,8 @@ class SmallModel(nn.Module):
         self.register_buffer("context_scale", torch.ones(c.latent))
 
     def hyper_latents(self, y: Tensor) -> Tensor:
-        """y, gained -> z, before rounding. asinh keeps the large low frequencies in range; torch's own is not vectorised
-        on the CPU, so it is written out."""
+        """y, gained -> z, before rounding. asinh keeps the large low frequencies in range; it is written out because
+        torch's own is not vectorised on the CPU."""
         size = y.abs()
         squeezed = torch.log1p(size + size * size / (1 + (size * size + 1).sqrt()))
         return self.hyper_analysis(torch.copysign(squeezed, y))  # type: ignore[no-any-return]
