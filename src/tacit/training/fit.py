@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from tacit.errors import InvalidInput, PathError
 from tacit.models.model import SmallModel
@@ -177,12 +178,8 @@ def _validation(config: Config, ema: Ema, feed: Feed) -> list[L.Callback]:
 def _loggers(out: Path) -> list[Logger]:
     """CSV always, TensorBoard where it is installed."""
     loggers: list[Logger] = [CSVLogger(out, name="csv")]
-    try:
-        from lightning.pytorch.loggers import TensorBoardLogger
-
+    if importlib.util.find_spec("tensorboard") is not None:
         loggers.append(TensorBoardLogger(out, name="tensorboard"))
-    except ModuleNotFoundError:
-        pass
     return loggers
 
 

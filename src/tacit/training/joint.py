@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import Tensor
 
 from tacit.errors import CorruptWeights, MissingExtra, MissingWeights
@@ -110,7 +111,7 @@ def _load(source: str) -> tuple[Any, Any]:
         model, report = transformers.CLIPModel.from_pretrained(source, output_loading_info=True)
     except OSError as error:
         raise MissingWeights(f"CLIP {source!r}: {next(iter(str(error).splitlines()), 'not found')}") from error
-    except (ValueError, KeyError, RuntimeError) as error:
+    except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise CorruptWeights(f"CLIP {source!r}: {next(iter(str(error).splitlines()), type(error).__name__)}") from error
     # transformers fills what a file lacks with random numbers and goes on
     if lacking := sorted(report["missing_keys"]):

@@ -38,8 +38,8 @@ class Picture:
     caption: str | None
 
 
-Coder = Callable[[Picture, float | None], tuple[float, np.ndarray]]
-"""A picture and a quality -> bits, and the decoded pixels."""
+Coder = Callable[[Picture, float | None], tuple[float, np.ndarray, np.ndarray]]
+"""A picture and a quality -> bits, the pixels that were coded, and the decoded ones."""
 
 
 class Validation(L.Callback):
@@ -118,16 +118,16 @@ class Validation(L.Callback):
     def _at(self, code: Coder, quality: float | None, trainer: L.Trainer | None, steps: int) -> dict[str, float]:
         rows: dict[str, list[float]] = {}
         for number, picture in enumerate(self.pictures):
-            bits, decoded = code(picture, quality)
-            height, width = picture.pixels.shape[:2]
+            bits, pixels, decoded = code(picture, quality)
+            height, width = pixels.shape[:2]
             rows.setdefault("bpp" if self.real else "bpp_estimated", []).append(bits / (height * width))
             for name, metric in (self._metrics or {}).items():
                 try:
-                    rows.setdefault(name, []).append(metric(picture.pixels, decoded))
+                    rows.setdefault(name, []).append(metric(pixels, decoded))
                 except InvalidInput as error:
                     log.warning("%s: %s", picture.name, error)
             if trainer is not None and number < PICTURES:
-                _show(trainer, picture, decoded, steps)
+                _show(trainer, picture.name, np.concatenate([pixels, decoded], axis=1), steps)
         return {name: sum(values) / len(values) for name, values in rows.items() if values}
 
     def _files(self, model: Any, folder: Path) -> Coder:
@@ -140,15 +140,18 @@ class Validation(L.Callback):
         weights.save(path, model, freeze(model, self.crops()), {})
         codec = Codec(path)
 
-        def code(picture: Picture, quality: float | None) -> tuple[float, np.ndarray]:
+        def code(picture: Picture, quality: float | None) -> tuple[float, np.ndarray, np.ndarray]:
             data = codec.encode(Image.fromarray(picture.pixels), picture.caption, quality)
-            return 8 * len(data), np.asarray(codec.decode(data).convert("RGB"))
+            return 8 * len(data), picture.pixels, np.asarray(codec.decode(data).convert("RGB"))
 
         return code
 
     def _estimates(self, model: Any) -> Coder:
-        def code(picture: Picture, quality: float | None) -> tuple[float, np.ndarray]:
-            x = torch.from_numpy(np.array(picture.pixels)).permute(2, 0, 1)[None].float() / 255
+        def code(picture: Picture, quality: float | None) -> tuple[float, np.ndarray, np.ndarray]:
+            # cut to what needs no padding, whose bits would count
+            height, width = (max(64, side // 64 * 64) for side in picture.pixels.shape[:2])
+            pixels = picture.pixels[:height, :width]
+            x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
             seeds = torch.zeros(1, dtype=torch.int64)
             out = model(
                 pad_to_multiple(x, 64),
@@ -157,7 +160,7 @@ class Validation(L.Callback):
                 seeds,
             )
             decoded = out.x_hat[0, :, : x.shape[2], : x.shape[3]].clamp(0, 1).mul(255).round().byte()
-            return float(out.y_bits + out.z_bits), decoded.permute(1, 2, 0).numpy()
+            return float(out.y_bits + out.z_bits), pixels, decoded.permute(1, 2, 0).numpy()
 
         return code
 
@@ -180,9 +183,8 @@ def _psnr(reference: np.ndarray, decoded: np.ndarray) -> float:
     return 10 * math.log10(255**2 / max(mse, 1e-9))
 
 
-def _show(trainer: L.Trainer, picture: Picture, decoded: np.ndarray, steps: int) -> None:
-    both = np.concatenate([picture.pixels, decoded], axis=1)
+def _show(trainer: L.Trainer, name: str, both: np.ndarray, steps: int) -> None:
     for logger in trainer.loggers:
         experiment: Any = getattr(logger, "experiment", None)
         if hasattr(experiment, "add_image"):
-            experiment.add_image(picture.name, both, steps, dataformats="HWC")
+            experiment.add_image(name, both, steps, dataformats="HWC")
