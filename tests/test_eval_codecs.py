@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from conftest import synthetic
 from tacit.errors import InvalidInput, MissingExtra, PathError, UnknownModel
-from tacit.evaluation.codecs import PILLOW, CommandCodec, EvalCodec, TacitCodec, find_codec, load_commands
+from tacit.evaluation.codecs import FIELDS, PILLOW, CommandCodec, EvalCodec, TacitCodec, find_codec, load_commands
 
 # A codec as somebody may have it: a program that takes paths and a quality.
 PROGRAM = """
@@ -247,3 +248,15 @@ def test_other_files_are_refused(tmp_path: Path, text: str, said: str) -> None:
         load_commands(_toml(tmp_path / "codecs.toml", text))
     with pytest.raises(PathError):
         load_commands(tmp_path / "none.toml")
+
+
+def test_the_documents_examples_are_files_that_can_be_read() -> None:
+    path = Path(__file__).resolve().parent.parent / "docs" / "codecs.toml"
+    if not path.is_file():
+        pytest.skip("no documents here")
+    found = load_commands(path)
+    assert list(found) == ["bpg", "heic", "vtm", "cool-chic", "dcvc"]
+    page = path.with_name("evaluation.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert block in path.read_text().replace(" # libbpg", "")
+    assert all(f"`{{{name}}}`" in page for name in FIELDS)
