@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kodak import dumps
 from machine import describe_machine, find_data
 from PIL import Image
+
+from tacit.evaluation.pretty import dumps
 
 ROOT = Path(__file__).resolve().parent.parent
 CORES = 2

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from kodak import dumps
 from machine import describe_machine, find_data
 from PIL import Image
 from torch import Tensor
 
 from tacit import weights
+from tacit.evaluation.pretty import dumps
 from tacit.models.frozen import Y_UNIT
 from tacit.models.latents import Step, walk
 from tacit.models.model import SmallModel, gaussian_likelihood

@@ -30,6 +30,7 @@ from tacit import weights
 from tacit.evaluation.baselines import BASELINES, decode
 from tacit.evaluation.bjontegaard import quality_at, rate_difference
 from tacit.evaluation.metrics import psnr
+from tacit.evaluation.pretty import dumps
 
 ROOT = Path(__file__).resolve().parent.parent
 QUALITIES = (0, 12, 25, 38, 50, 62, 75, 88, 100)
@@ -202,22 +203,6 @@ def table(result: dict[str, Any]) -> str:
         lines.append(f"| {name} | {c['bd_rate_percent']:+.1f} % | {c['least_psnr_gain']:+.2f} dB | {better} |")
     lines += ["", f"Weights {result['weights_hash']}, {result['images']} images; `{result['command']}`."]
     return "\n".join(lines) + "\n"
-
-
-def dumps(value: Any) -> str:
-    """JSON with one line for each innermost list or object, so that differences can be read."""
-    return _dump(value, 0) + "\n"
-
-
-def _dump(value: Any, depth: int) -> str:
-    flat = json.dumps(value, ensure_ascii=False)
-    if len(flat) + depth <= 110 or not isinstance(value, dict | list) or not value:
-        return flat
-    pad = " " * (depth + 1)
-    if isinstance(value, dict):
-        parts = [f"{pad}{json.dumps(k)}: {_dump(v, depth + 1)}" for k, v in value.items()]
-        return "{\n" + ",\n".join(parts) + "\n" + " " * depth + "}"
-    return "[\n" + ",\n".join(pad + _dump(v, depth + 1) for v in value) + "\n" + " " * depth + "]"
 
 
 def _mean(values: list[float]) -> float:
