@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import TINY, TINY_TACO, synthetic, tiny_model
-from tacit import weights
+from tacit import cli, weights
 from tacit.codec import Codec
 from tacit.data.captions import CaptionCache, draw, texts
 from tacit.data.photos import decode, read_coco, read_folder, read_jsonl
@@ -393,6 +393,33 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / "x.yaml").write_text(text)
         with pytest.raises(InvalidInput):
             configurations.read(str(tmp_path / "x.yaml"))
+
+
+def test_the_command_line(
+    settings_of: Callable[..., Config], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = settings_of("run.steps=1", "data.crop=64")
+    path = tmp_path / "my.yaml"
+    path.write_text(config.to_yaml())
+    assert cli.main(["train", str(path), "run.seed=3", "--print-config"]) == 0
+    (tmp_path / "again.yaml").write_text(capsys.readouterr().out)
+    again = configurations.read(str(tmp_path / "again.yaml"))
+    assert again == configurations.read(str(path), ["run.seed=3"])
+    assert cli.main(["train", str(path), "run.sed=3"]) == 2
+    assert "no such key" in capsys.readouterr().err
+    assert cli.main(["train", str(tmp_path / "none.yaml")]) == 1
+    assert cli.main(["train", str(path)]) == 0
+    last = capsys.readouterr().out.strip()
+    assert Path(last).is_file()
+    out = tmp_path / "x.safetensors"
+    assert cli.main(["export", last, str(out), "--terms", "ours"]) == 0
+    assert weights.describe(out).card["terms"] == "ours"
+    assert cli.main(["export", last, str(out)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert cli.main(["fine-tune", last, str(path), f"run.out={tmp_path / 'tuned'}"]) == 0
+    assert read_checkpoint(tmp_path / "tuned" / "last.ckpt").steps == 1
+    assert cli.main(["train", str(path), "data.kind=pool", "--prepare", str(tmp_path / "p")]) == 1
+    assert "cannot be prepared" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
