@@ -291,6 +291,18 @@ def test_a_codec_that_fails_on_one_image_is_said_and_the_rest_goes_on(
     assert (again.total, again.known) == (6, 3)
 
 
+def test_what_is_no_image_is_said_once(two: Path, tmp_path: Path) -> None:
+    (two / "broken.png").write_bytes(b"\x89PNG and nothing else")
+    heard = Heard()
+    found = evaluate(_options(two, tmp_path / "out"), heard)
+    (failure,) = found.measured.failures
+    assert (failure.image, failure.codec, failure.quality) == ("broken.png", "", None)
+    assert len(heard.said) == 1
+    assert "broken.png: the image cannot be read: " in heard.said[0]
+    assert found.images == {"two": ("small.png", "wide.png")}
+    assert "Failed: broken.png: the image cannot be read" in (tmp_path / "out" / "report.md").read_text()
+
+
 def test_a_full_disk_ends_the_run_and_keeps_what_is_done(two: Path, tmp_path: Path) -> None:
     codec = Broken(fault="disk", at=176)
     jpeg = PILLOW["jpeg"]
@@ -499,14 +511,16 @@ def test_reports_without_matplotlib_say_so(tmp_path: Path, monkeypatch: pytest.M
     assert "![" not in (tmp_path / "report.md").read_text()
 
 
-def test_pictures_at_equal_bytes_are_as_near_below_as_the_codec_can(photos: Path, tmp_path: Path) -> None:
+def test_pictures_at_equal_bytes_are_as_near_below_as_the_codec_can(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tacit.evaluation.exhibit import detailed, exhibits
 
     out = tmp_path / "out"
     codecs = [PILLOW["webp"], PILLOW["jpeg"]]
     found = evaluate(_options(photos, out, qualities={"webp": [20, 60, 90], "jpeg": [5, 95]}), Heard())
     dataset = load_dataset(str(photos))
-    (one,) = exhibits(dataset, codecs, found.measured.rows, out, 1)
+    (one,) = exhibits(dataset, codecs, found.measured.rows, out, 1, Heard())
     webp, jpeg = sorted(one.shown, key=lambda s: s.codec, reverse=True)
     assert one.leader == "webp"
     assert webp.bytes == one.limit
@@ -517,6 +531,15 @@ def test_pictures_at_equal_bytes_are_as_near_below_as_the_codec_can(photos: Path
     pixels = runner.load_pixels(photos / one.image)
     PILLOW["jpeg"].encode(pixels, None, jpeg.quality + 1, tmp_path / "x.jpg", 1)
     assert (tmp_path / "x.jpg").stat().st_size > one.limit
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("out of ideas")
+
+    monkeypatch.setattr(type(PILLOW["jpeg"]), "decode", fails)
+    heard = Heard()
+    (one,) = exhibits(dataset, codecs, found.measured.rows, out, 1, heard)
+    assert one.shown == ()
+    assert heard.said[1].endswith("jpeg: not shown at equal bytes: out of ideas")
 
     busy = np.zeros((400, 600, 3), np.uint8)
     busy[210:380, 320:560] = np.random.default_rng(0).integers(0, 255, (170, 240, 3))

@@ -626,7 +626,7 @@ What is done is kept in FOLDER: the same command goes on where it was interrupte
 @click.option(
     "--codecs", metavar="NAME,...", default="tacit-s,jpeg,webp,avif", show_default=True, help="What is measured."
 )
-@click.option("--metrics", metavar="NAME,...", default="psnr", show_default=True, help="By what.")
+@click.option("--metrics", metavar="NAME,...", default="psnr,ms-ssim,ssimulacra2", show_default=True, help="By what.")
 @click.option(
     "--quality", "qualities", metavar="CODEC=N,...", multiple=True, help="Qualities of a codec.  [default: its own]"
 )
@@ -688,7 +688,14 @@ def evaluate(
         raise click.UsageError(str(error)) from error
     finally:
         progress.close()
-    return EXIT_FAILED if found.measured.failures else 0
+    failed = len(found.measured.failures)
+    if not quiet or failed:
+        click.echo(
+            f"tacit: {len(found.measured.rows)} files measured{f', {failed} failed' if failed else ''}", err=True
+        )
+    if not quiet:
+        click.echo(Path(output, "report.html"))
+    return EXIT_FAILED if failed else 0
 
 
 def _names(text: str) -> list[str]:

@@ -99,7 +99,7 @@ def evaluate(options: EvalOptions, progress: Progress) -> Results:
     if not measured.rows:
         raise InvalidInput("nothing could be measured")
     results.save(found, options.out / RESULTS)
-    shown = [e for d in datasets for e in exhibits(d, codecs, measured.rows, options.out, options.crops)]
+    shown = [e for d in datasets for e in exhibits(d, codecs, measured.rows, options.out, options.crops, progress)]
     report.write(found, shown, options.out, log=options.log)
     return found
 

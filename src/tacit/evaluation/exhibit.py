@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tacit.errors import TacitError
 from tacit.evaluation.codecs import EvalCodec, Quality
 from tacit.evaluation.datasets import Dataset, Item
-from tacit.evaluation.runner import FILES, Row, given_caption, load_pixels
+from tacit.evaluation.runner import FILES, Progress, Row, given_caption, load_pixels
 
 CROP = (256, 192)
 TARGET = 0.25  # bits per pixel, where codecs can be told apart by eye
@@ -44,19 +43,25 @@ class Exhibit:
 
 
 def exhibits(
-    dataset: Dataset, codecs: Sequence[EvalCodec], rows: Sequence[Row], out: Path, count: int
+    dataset: Dataset, codecs: Sequence[EvalCodec], rows: Sequence[Row], out: Path, count: int, progress: Progress
 ) -> list[Exhibit]:
-    """Of `count` images spread over the set."""
+    """Of `count` images spread over the set. A codec that fails is said and left out."""
     own = [row for row in rows if row.dataset == dataset.name]
     leader = next((c for c in codecs if c.suffix == "tacit" and any(r.codec == c.name for r in own)), codecs[0])
     items = [i for i in dataset.items if any(r.image == i.name and r.codec == leader.name for r in own)]
     count = min(count, len(items))
     chosen = [items[(2 * n + 1) * len(items) // (2 * count)] for n in range(count)]
-    return [_exhibit(dataset, item, codecs, leader, own, out) for item in chosen]
+    return [_exhibit(dataset, item, codecs, leader, own, out, progress) for item in chosen]
 
 
 def _exhibit(
-    dataset: Dataset, item: Item, codecs: Sequence[EvalCodec], leader: EvalCodec, rows: Sequence[Row], out: Path
+    dataset: Dataset,
+    item: Item,
+    codecs: Sequence[EvalCodec],
+    leader: EvalCodec,
+    rows: Sequence[Row],
+    out: Path,
+    progress: Progress,
 ) -> Exhibit:
     pixels = load_pixels(item.path)
     of_image = [row for row in rows if row.image == item.name]
@@ -75,8 +80,9 @@ def _exhibit(
                 else largest(codec, pixels, caption, own, first.bytes, out)
             )
             decoded, _ = codec.decode(file, quality, 1)
-        except TacitError:
-            continue  # it has been said where it was measured
+        except Exception as error:  # a codec's library may raise whatever it likes
+            progress.say(f"{dataset.name} {item.name} {codec.name}: not shown at equal bytes: {error}")
+            continue
         size = file.stat().st_size
         shown.append(Shown(codec.name, quality, size, size > first.bytes, _cut(decoded, box)))
     return Exhibit(

@@ -50,7 +50,7 @@ def write(results: Results, shown: Sequence[Exhibit], out: Path, *, log: bool = 
 
 
 def _plot_file(dataset: str, metric: str) -> str:
-    return f"plots/{dataset}-{metric}.svg".replace(" ", "-")
+    return f"plots/{_identifier(dataset)}-{_identifier(metric)}.svg"
 
 
 # -- Markdown ---------------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from tacit.evaluation.metrics import Metric, load_metric
 
 JOURNAL = "results.jsonl"
 FILES = "files"
+UNREADABLE = "the image cannot be read: "
 BYTES_PER_PIXEL = 120  # what a codec and a metric hold while they work on an image, seen at most
 WORKER_BYTES = 400 << 20  # an interpreter with numpy, torch and a small model
 
@@ -164,9 +165,12 @@ def run(
                 progress.done(f"{unit.item.name} {unit.codec.name} {_shown(unit.quality)}")
             else:
                 failure = Failure(unit.dataset, unit.item.name, unit.codec.name, unit.quality, problem)
-                failures.append(failure)
-                progress.say(_text(failure))
-                progress.done(_text(failure))
+                if problem.startswith(UNREADABLE):  # no codec's fault, and said once
+                    failure = dataclasses.replace(failure, codec="", quality=None)
+                if failure not in failures:
+                    failures.append(failure)
+                    progress.say(_text(failure))
+                progress.done(f"{unit.item.name} {unit.codec.name} {_shown(unit.quality)} failed")
         image_metrics = {metric.name for metric in metrics if metric.level == "image"}
         rows = [_row(unit, journal.entries[unit.key], image_metrics) for unit in units if unit.key in journal.entries]
         failed = {(f.dataset, f.image, f.codec, f.quality) for f in failures}
@@ -359,6 +363,10 @@ def _attempt(unit: Unit) -> tuple[Entry | None, str]:
 
     Raises: PathError, where the disk is full: that is not this unit's fault alone.
     """
+    try:
+        load_pixels(unit.item.path)
+    except TacitError as error:
+        return None, UNREADABLE + " ".join(str(error).split())
     try:
         return _measure(unit), ""
     except TacitError as error:
