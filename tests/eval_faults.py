@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tacit.errors import MissingExtra
 from tacit.evaluation.codecs import Quality
 from tacit.evaluation.cost import Cost
 
@@ -37,6 +38,8 @@ class Broken:
         return quality
 
     def encode(self, pixels: np.ndarray, caption: str | None, quality: Quality, target: Path, threads: int) -> Cost:
+        if self.fault == "extra":
+            raise MissingExtra("this codec needs tacit[all]")
         target.write_bytes(b"x" * 100 * int(quality))
         if pixels.shape[1] == self.at:
             if self.fault == "raises":

@@ -210,6 +210,44 @@ def test_a_second_run_goes_on_from_the_first(photos: Path, tmp_path: Path, monke
     assert calls == ["encode", "decode"] * 18
 
 
+def test_equal_images_are_measured_apart_and_captions_count_where_they_are_compared_with(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Length:
+        """How long the caption is."""
+
+        name, unit, protocol, higher_is_better, smallest = "length", "", "characters", True, 1
+        needs_caption, level = True, "image"
+
+        def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
+            if caption is None:
+                raise InvalidInput("no caption")
+            return float(len(caption))
+
+    from tacit.evaluation import evaluate as module
+
+    runner._metric.cache_clear()
+    for place in (module, runner):
+        monkeypatch.setattr(place, "load_metric", lambda name: Length() if name == "length" else load_metric(name))
+    (photos / "copy.png").write_bytes((photos / "a.png").read_bytes())
+    options = _options(photos, tmp_path / "out", codecs=["jpeg"], points=1, metrics=["psnr", "length"])
+    found = evaluate(options, Heard())
+    assert {r.image: r.metrics["length"] for r in found.measured.rows} == {
+        "a.png": 6,
+        "b.png": None,
+        "copy.png": None,
+        "tiny.png": 5,
+    }
+    assert len({r.file for r in found.measured.rows}) == 4
+    (photos / "a.txt").write_text("a green hill")
+    (photos / "copy.txt").write_text("again")
+    heard = Heard()
+    found = evaluate(options, heard)
+    assert heard.known == 2
+    assert {r.metrics["length"] for r in found.measured.rows} == {12, 5, None}
+    runner._metric.cache_clear()
+
+
 @pytest.mark.parametrize("cut", [1, 30])
 def test_a_journal_that_was_cut_off_loses_its_last_line_only(cut: int, tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
@@ -301,6 +339,19 @@ def test_what_is_no_image_is_said_once(two: Path, tmp_path: Path) -> None:
     assert "broken.png: the image cannot be read: " in heard.said[0]
     assert found.images == {"two": ("small.png", "wide.png")}
     assert "Failed: broken.png: the image cannot be read" in (tmp_path / "out" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_codec_that_lacks_something_is_said_once_and_left_alone(jobs: int, two: Path, tmp_path: Path) -> None:
+    codec = Broken(fault="extra")
+    heard = Heard()
+    found = runner.run(
+        [load_dataset(str(two))], [codec, PILLOW["jpeg"]], [load_metric("psnr")], {"broken": (1, 2), "jpeg": (50,)},
+        tmp_path / "out", heard, jobs=jobs,
+    )  # fmt: skip
+    assert heard.said == ["two broken: cannot be used here: this codec needs tacit[all]"]
+    assert found.failures == (runner.Failure("two", "", "broken", None, heard.said[0].removeprefix("two broken: ")),)
+    assert sorted(r.image for r in found.rows) == ["small.png", "wide.png"]
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_done(two: Path, tmp_path: Path) -> None:

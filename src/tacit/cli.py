@@ -664,7 +664,6 @@ def evaluate(
         return 0
     if not datasets or output is None:
         raise click.UsageError("Name a DATASET and a folder for the results (-o/--output).")
-    from pathlib import Path
 
     from tacit.evaluation.evaluate import EvalOptions
     from tacit.evaluation.evaluate import evaluate as run_evaluation
@@ -686,6 +685,9 @@ def evaluate(
         )
     except (UnknownModel, InvalidInput) as error:
         raise click.UsageError(str(error)) from error
+    except KeyboardInterrupt:
+        progress.say(f"what is done is kept in {output}, and the same command goes on from there")
+        raise
     finally:
         progress.close()
     failed = len(found.measured.failures)

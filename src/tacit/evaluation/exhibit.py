@@ -10,6 +10,7 @@ import numpy as np
 
 from tacit.evaluation.codecs import EvalCodec, Quality
 from tacit.evaluation.datasets import Dataset, Item
+from tacit.evaluation.metrics import psnr
 from tacit.evaluation.runner import FILES, Progress, Row, given_caption, load_pixels
 
 CROP = (256, 192)
@@ -18,12 +19,13 @@ TARGET = 0.25  # bits per pixel, where codecs can be told apart by eye
 
 @dataclass(frozen=True)
 class Shown:
-    """One codec's file. over: it is larger than the limit, since the codec cannot make a smaller one."""
+    """One codec's file. over: it is larger than the limit, and no smaller one was measured. psnr: of the whole."""
 
     codec: str
     quality: Quality
     bytes: int
     over: bool
+    psnr: float
     crop: np.ndarray
 
 
@@ -84,7 +86,7 @@ def _exhibit(
             progress.say(f"{dataset.name} {item.name} {codec.name}: not shown at equal bytes: {error}")
             continue
         size = file.stat().st_size
-        shown.append(Shown(codec.name, quality, size, size > first.bytes, _cut(decoded, box)))
+        shown.append(Shown(codec.name, quality, size, size > first.bytes, psnr(decoded, pixels), _cut(decoded, box)))
     return Exhibit(
         dataset.name, item.name, item.caption, pixels, box, first.bytes, leader.name, _cut(pixels, box), tuple(shown)
     )

@@ -64,9 +64,10 @@ def variables() -> dict[str, tuple[str, str]]:
 
 
 def colour_of(results: Results) -> Mapping[str, int]:
-    """Which colour each codec has: tacit's models come first."""
+    """Which colour each codec has: tacit's models come first, and the first colour is for them alone."""
     names = sorted(results.codecs, key=lambda name: "weights" not in results.codecs[name])
-    return {name: i % len(COLOURS) for i, name in enumerate(names)}
+    first = 0 if any("weights" in settings for settings in results.codecs.values()) else 1
+    return {name: i % len(COLOURS) for i, name in enumerate(names, first)}
 
 
 def problem() -> str | None:

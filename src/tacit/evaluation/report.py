@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
@@ -123,7 +124,8 @@ def _section(results: Results, dataset: str, drawn: Sequence[Plot], shown: Seque
         parts.append(f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in said)}</ul>")
     parts.append(_metrics(results, dataset, drawn, log))
     if shown:
-        parts += ["<h3>At equal bytes</h3>", *map(_exhibit, shown)]
+        parts += ["<h3>At equal bytes</h3>", '<p class="soft">PSNR is that of the whole image.</p>']
+        parts += map(_exhibit, shown)
     parts += ["<h3>Time and memory</h3>", _html_table(results, *_speed(results, dataset))]
     points = [point_cells(results, c, p) for c, ps in results.curves[dataset].items() for p in ps]
     parts.append(_folded("All points of the curves", _html_table(results, point_heads(results), points)))
@@ -274,11 +276,13 @@ def _exhibit(exhibit: Exhibit) -> str:
 def _tile(exhibit: Exhibit, shown: Shown) -> str:
     own = ' class="own"' if shown.codec == exhibit.leader else ""
     size = f"{shown.bytes:,} bytes"
+    fidelity = f"{shown.psnr:.2f} dB" if math.isfinite(shown.psnr) else "lossless"
     if shown.over:
         size = f'<span class="over">{size}: no smaller file was measured</span>'
+    words = f"<b>{escape(shown.codec)}</b>, quality {quality_text(shown.quality)}, {size}, {fidelity}"
     return (
         f'<figure{own}><img alt="{escape(shown.codec)}" src="{_lossless(shown.crop)}">'
-        f"<figcaption><b>{escape(shown.codec)}</b>, quality {quality_text(shown.quality)}, {size}</figcaption></figure>"
+        f"<figcaption>{words}</figcaption></figure>"
     )
 
 

@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tacit import files
-from tacit.errors import InvalidInput, PathError, TacitError
+from tacit.errors import InvalidInput, MissingExtra, PathError, TacitError, WeightsError
 from tacit.evaluation.authors import AUTHORS, load_authors_metric
 from tacit.evaluation.codecs import EvalCodec, Quality, TacitCodec
 from tacit.evaluation.cost import Cost, available_memory, cores
@@ -38,6 +38,7 @@ from tacit.evaluation.metrics import Metric, load_metric
 JOURNAL = "results.jsonl"
 FILES = "files"
 UNREADABLE = "the image cannot be read: "
+UNUSABLE = "cannot be used here: "
 BYTES_PER_PIXEL = 120  # what a codec and a metric hold while they work on an image, seen at most
 WORKER_BYTES = 400 << 20  # an interpreter with numpy, torch and a small model
 
@@ -159,7 +160,8 @@ def run(
     with Journal(out / JOURNAL, fresh=fresh) as journal:
         waiting = [waits for unit in units if (waits := _still_to_do(unit, journal.entries.get(unit.key))) is not None]
         progress.begin(len(units), len(units) - len(waiting))
-        for unit, entry, problem in _work(waiting, processes):
+        unusable: set[str] = set()
+        for unit, entry, problem in _work(waiting, processes, unusable):
             if entry is not None:
                 journal.append(entry)
                 progress.done(f"{unit.item.name} {unit.codec.name} {_shown(unit.quality)}")
@@ -167,6 +169,9 @@ def run(
                 failure = Failure(unit.dataset, unit.item.name, unit.codec.name, unit.quality, problem)
                 if problem.startswith(UNREADABLE):  # no codec's fault, and said once
                     failure = dataclasses.replace(failure, codec="", quality=None)
+                if problem.startswith(UNUSABLE):  # it would fail on every other image too
+                    unusable.add(unit.codec.name)
+                    failure = dataclasses.replace(failure, image="", quality=None)
                 if failure not in failures:
                     failures.append(failure)
                     progress.say(_text(failure))
@@ -190,7 +195,7 @@ def _plan(
     out: Path,
 ) -> tuple[list[Unit], list[Failure]]:
     units, failures = [], []
-    protocols = {metric.name: metric.protocol for metric in metrics if metric.level == "image"}
+    of_images = [metric for metric in metrics if metric.level == "image"]
     settings = {codec.name: _digest(codec.settings()) for codec in codecs}
     for dataset in datasets:
         failures += [Failure(dataset.name, name, "", None, problem) for name, problem in dataset.problems.items()]
@@ -203,12 +208,14 @@ def _plan(
                 reason += "; they are left out for this codec"
                 failures.append(Failure(dataset.name, "", codec.name, None, reason))
         for number, item in enumerate(dataset.items):
+            # Another caption makes another value where a metric compares with it.
+            protocols = {m.name: m.protocol + f", {item.caption}" * m.needs_caption for m in of_images}
             for codec in codecs:
                 if codec.captions != "none" and item.caption is None:
                     continue
                 caption = given_caption(codec, dataset, number)
                 for quality in qualities[codec.name]:
-                    key = _digest([item.sha256, codec.name, settings[codec.name], _shown(quality), caption])
+                    key = _digest([item.name, item.sha256, codec.name, settings[codec.name], _shown(quality), caption])
                     stem = re.sub(r"[^\w.-]+", "_", Path(item.name).stem)[:80]
                     file = f"{FILES}/{codec.name}/{_shown(quality)}/{stem}-{key[:12]}.{codec.suffix}"
                     units.append(Unit(key, dataset.name, item, codec, quality, caption, out, file, protocols))
@@ -300,26 +307,29 @@ Result = tuple[Unit, Entry | None, str]
 """A unit, its entry, or why there is none."""
 
 
-def _work(units: Sequence[Unit], processes: int) -> Iterator[Result]:
-    """Results as they come."""
+def _work(units: Sequence[Unit], processes: int, unusable: Set[str]) -> Iterator[Result]:
+    """Results as they come. unusable: names of codecs to leave alone from now on, which the caller adds to."""
     if processes == 1:
         for unit in units:
-            yield unit, *_attempt(unit)
+            if unit.codec.name not in unusable:
+                yield unit, *_attempt(unit)
         return
     suspects: list[Unit] = []
     rest = list(units)
     while rest:
         lost: list[Unit] = []
-        yield from _pooled(rest, processes, lost, suspects)
+        yield from _pooled(rest, processes, unusable, lost, suspects)
         rest = lost
     for unit in suspects:  # a process died while these ran: one at a time, to see whose fault it was
         again: list[Unit] = []
-        yield from _pooled([unit], 1, [], again)
+        yield from _pooled([unit], 1, unusable, [], again)
         for one in again:
             yield one, None, "its process died: out of memory, or the codec crashed"
 
 
-def _pooled(units: Sequence[Unit], processes: int, lost: list[Unit], suspects: list[Unit]) -> Iterator[Result]:
+def _pooled(
+    units: Sequence[Unit], processes: int, unusable: Set[str], lost: list[Unit], suspects: list[Unit]
+) -> Iterator[Result]:
     """Results from a pool of processes. Should one die, what it may have been working on is put into `suspects`, and
     what was not begun into `lost`."""
     remaining = list(reversed(units))
@@ -329,8 +339,11 @@ def _pooled(units: Sequence[Unit], processes: int, lost: list[Unit], suspects: l
             while remaining or running:
                 while remaining and len(running) < processes:
                     unit = remaining[-1]
-                    running[pool.submit(_attempt, unit)] = unit
+                    if unit.codec.name not in unusable:
+                        running[pool.submit(_attempt, unit)] = unit
                     remaining.pop()
+                if not running:
+                    continue
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
                     entry, problem = future.result()
@@ -369,6 +382,8 @@ def _attempt(unit: Unit) -> tuple[Entry | None, str]:
         return None, UNREADABLE + " ".join(str(error).split())
     try:
         return _measure(unit), ""
+    except (MissingExtra, WeightsError) as error:
+        return None, UNUSABLE + " ".join(str(error).split())
     except TacitError as error:
         _check_space(error)
         return None, " ".join(str(error).split())
