@@ -3,13 +3,15 @@
 Blocks stand between `<!-- NAME: made by scripts/readme.py -->` and `<!-- end -->` in README.md and docs/*.md: output of
 the command line, which is run for it, and figures from results/*.json. --check changes nothing and names the blocks
 that are not current, in which case the exit status is 1; figures in the command line's output may differ then, since
-they follow the weights. --picture also makes docs/demo.webp again.
+they follow the weights. docs/kodak.svg is drawn from results/kodak.json, whose hash is in it. --picture also makes
+docs/demo.webp again.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -47,6 +49,9 @@ def main() -> int:
         if new != text:
             path.write_text(new)
             print(f"{path.relative_to(ROOT)} written")
+    if _drawn_from() != _curves_hash():
+        (ROOT / "docs" / "kodak.svg").write_text(plot())
+        print("docs/kodak.svg written")
     if arguments.picture:
         picture().save(ROOT / "docs" / "demo.webp", quality=88, method=6)
     return 0
@@ -58,8 +63,9 @@ def documents() -> list[Path]:
 
 
 def outdated() -> list[str]:
-    """FILE: BLOCK of each block that is not what would be made now."""
-    return [
+    """FILE: BLOCK of each block that is not what would be made now, and the plot if it is of other results."""
+    plots = [] if _drawn_from() == _curves_hash() else ["docs/kodak.svg"]
+    return plots + [
         f"{path.name}: {match['name']}"
         for path in documents()
         for match in BLOCK.finditer(path.read_text())
@@ -169,6 +175,42 @@ def kodak() -> str:
         f"here. Weights {result['weights_hash']}; `{result['command']}`; [results/kodak.json](results/kodak.json).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _curves_hash() -> str | None:
+    """Of what the plot shows."""
+    result = _results("kodak")
+    return result and hashlib.sha256(json.dumps(result["curves"]).encode()).hexdigest()
+
+
+def _drawn_from() -> str | None:
+    path = ROOT / "docs" / "kodak.svg"
+    found = re.search(r"<!-- curves ([0-9a-f]{64}) -->", path.read_text()) if path.is_file() else None
+    return found and found[1]
+
+
+def plot() -> str:
+    """PSNR over rate on Kodak, with ELIC's published curve."""
+    from tacit.evaluation.plots import COLOURS, draw_curves
+    from tacit.evaluation.published import PUBLISHED
+    from tacit.evaluation.results import MetricInfo
+
+    result = _results("kodak")
+    if result is None:
+        raise SystemExit("no results/kodak.json: make results")
+    # Captions change little there, and their curve would hide the other.
+    names = [name for name in result["curves"] if name != "tacit-s with captions"]
+    curves = {name: ([p["bpp"] for p in of], [p["psnr"] for p in of]) for name, of in result["curves"].items()}
+    drawn = draw_curves(
+        {name: curves[name] for name in names},
+        MetricInfo("PSNR", "dB", True, ""),
+        "Kodak",
+        colours={name: 0 if name == "tacit-s" else i % (len(COLOURS) - 1) + 1 for i, name in enumerate(names)},
+        own={"tacit-s"},
+        beside=[curve for curve in PUBLISHED if (curve.dataset, curve.metric) == ("Kodak", "psnr")],
+        log=True,
+    )
+    return f"{drawn.file.rstrip()}\n<!-- curves {_curves_hash()} -->\n"
 
 
 def speed() -> str:

@@ -84,6 +84,10 @@ def test_results_are_of_the_shipped_weights(readme: ModuleType, name: str) -> No
     assert result["weights_hash"] == shipped, "run make results"
 
 
+def test_the_plot_is_of_the_results(readme: ModuleType) -> None:
+    assert readme._drawn_from() == readme._curves_hash(), "run scripts/readme.py"
+
+
 def test_all_blocks_are_known(readme: ModuleType) -> None:
     used = {m["name"] for path in readme.documents() for m in readme.BLOCK.finditer(path.read_text())}
     assert used == set(readme.BLOCKS)

@@ -7,7 +7,7 @@ import io
 import math
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -86,56 +86,74 @@ def published(results: Results, dataset: str, metric: str) -> list[PublishedCurv
 
 
 def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = False) -> Plot | None:
-    """All codecs' curves, over bits per pixel or their logarithm; None where no codec has the metric.
+    """All codecs' curves of a set, with those from papers; None where no codec has the metric.
+
+    Raises: MissingExtra.
+    """
+    curves = {name: curve_of(points, metric.name) for name, points in results.curves[dataset].items()}
+    curves = {name: curve for name, curve in curves.items() if curve[0]}
+    if not curves:
+        return None
+    own = {name for name, settings in results.codecs.items() if "weights" in settings}
+    beside = published(results, dataset, metric.name)
+    return draw_curves(curves, metric, dataset, colours=colour_of(results), own=own, beside=beside, log=log)
+
+
+def draw_curves(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    metric: MetricInfo,
+    dataset: str,
+    *,
+    colours: Mapping[str, int],
+    own: Set[str] = frozenset(),
+    beside: Sequence[PublishedCurve] = (),
+    log: bool = False,
+) -> Plot:
+    """Curves over bits per pixel, or their logarithm.
+
+    curves: rates and values by name. colours: indices of `COLOURS`. own: names whose lines are stronger. beside: curves
+    from papers, as dashed lines.
 
     Raises: MissingExtra.
     """
     if (why := problem()) is not None:
         raise MissingExtra(why)
-    curves = {name: curve_of(points, metric.name) for name, points in results.curves[dataset].items()}
-    curves = {name: curve for name, curve in curves.items() if curve[0]}
-    if not curves:
-        return None
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tacit", "font.family": "sans-serif", "font.size": 10}):
         figure = Figure(figsize=SIZE, layout="constrained")
         axes: Any = figure.subplots()
-        colours = colour_of(results)
-        for name, (rates, values) in curves.items():
-            own = "weights" in results.codecs[name]
+        for i, (name, (rates, values)) in enumerate(curves.items()):
             axes.plot(
                 rates,
                 values,
                 color=f"#0400{colours[name]:02x}",
-                marker=MARKERS[list(results.codecs).index(name) % len(MARKERS)],
+                marker=MARKERS[i % len(MARKERS)],
                 markersize=4,
-                linewidth=2.2 if own else 1.4,
+                linewidth=2.2 if name in own else 1.4,
                 label=name,
-                zorder=3 if own else 2,
+                zorder=3 if name in own else 2,
             )
-        span = min(min(r) for r, _ in curves.values()), max(max(r) for r, _ in curves.values())
-        for curve in published(results, dataset, metric.name):
+        for curve in beside:
             axes.plot(curve.rates, curve.values, color="#020202", linestyle="--", linewidth=1.4, label=curve.name)
-            span = min(span[0], *curve.rates), max(span[1], *curve.rates)
-        _dress(axes, metric, log, span, sum(len(r) for r, _ in curves.values()))
+        all_rates = [rate for rates in (*(r for r, _ in curves.values()), *(c.rates for c in beside)) for rate in rates]
+        _dress(axes, metric, log, min(all_rates), max(all_rates))
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return Plot(metric.name, log, _inline(stream.getvalue(), f"{metric.name} over bits per pixel, {dataset}"))
 
 
-def _dress(axes: Any, metric: MetricInfo, log: bool, span: tuple[float, float], points: int) -> None:
+def _dress(axes: Any, metric: MetricInfo, log: bool, lowest: float, highest: float) -> None:
     if log:
         from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
         axes.set_xscale("log")
-        low, high = math.log2(span[0]), math.log2(span[1])
-        ticks = [2.0**k for k in range(math.floor(low), math.ceil(high) + 1)]
+        ticks = [2.0**k for k in range(math.floor(math.log2(lowest)), math.ceil(math.log2(highest)) + 1)]
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.3g}"))
-        axes.set_xlim(span[0] / 1.06, span[1] * 1.06)
+        axes.set_xlim(lowest / 1.06, highest * 1.06)
     else:
         axes.set_xlim(left=0)
     axes.set_xlabel("bits per pixel" + (", logarithmic" if log else ""), color="#020202")
