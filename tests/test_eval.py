@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -173,6 +178,63 @@ def _check_html(page: str) -> None:
     assert tags.used <= set(tags.ids)
     assert "url(http" not in page
     assert not re.search(r"\$\w", page.split("</style>")[1])
+
+
+def test_weights_of_fixed_rate_are_points_of_one_curve(
+    photos: Path, tiny_taco_fixed_weights: Path, tmp_path: Path
+) -> None:
+    for name in ("high", "low"):
+        (tmp_path / "taco").mkdir(exist_ok=True)
+        (tmp_path / "taco" / f"{name}.safetensors").write_bytes(tiny_taco_fixed_weights.read_bytes())
+    options = _options(photos, tmp_path / "out", codecs=[f"{tmp_path / 'taco'}", "jpeg"], crops=1, limit=1)
+    found = evaluate(options, Heard())
+    assert {row.quality for row in found.measured.rows if row.codec == "taco"} == {"high", "low"}
+    assert "two points have one rate" in str(found.differences) or "three" in str(found.differences)
+    again = results.load(tmp_path / "out" / "results.json")
+    assert again.measured == found.measured
+    page = (tmp_path / "out" / "report.html").read_text()
+    _check_html(page)
+    assert "quality low" in page or "quality high" in page
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_ends_programs_too_and_keeps_what_is_done(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "codec.py").write_text(
+        "import shutil, sys, time\n"
+        "if sys.argv[1] == 'wait': open(sys.argv[4], 'w').close(); time.sleep(60)\n"
+        "shutil.copy(sys.argv[2], sys.argv[3])\n"
+    )
+    run = f"'{sys.executable}' '{tmp_path / 'codec.py'}'"
+    (tmp_path / "codecs.toml").write_text(
+        f'''[codec.copy]
+encode = "{run} {{quality}} {{input}} {{file}} '{tmp_path / "waiting"}'"
+decode = "{run} go {{file}} {{output}}"
+suffix = "png"
+qualities = ["go", "wait"]
+'''
+    )
+    arguments = ["eval", photos, "-o", tmp_path / "out", "--codecs", "copy", "--codec-file", tmp_path / "codecs.toml"]
+    arguments += ["--metrics", "psnr-y", "-j", "2", "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tacit", *map(str, arguments)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    begun = time.monotonic()
+    journal = tmp_path / "out" / "results.jsonl"
+
+    def underway() -> bool:
+        return (tmp_path / "waiting").exists() and journal.is_file() and journal.stat().st_size > 0
+
+    try:
+        while not underway() and time.monotonic() < begun + 50:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "the same command goes on from there" in err
+    assert "Traceback" not in err
+    assert '"quality": "go"' in journal.read_text()
 
 
 def test_a_second_run_goes_on_from_the_first(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,7 +452,7 @@ def test_several_processes_give_the_same_and_survive_the_death_of_one(two: Path,
 def test_what_is_missing_is_skipped_and_what_is_wrong_is_refused(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pillow_jxl", None)
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     heard = Heard()
     found = evaluate(_options(photos, tmp_path / "out", codecs=["jxl", "jpeg"]), heard)
     assert found.anchor == "jpeg"
@@ -554,7 +616,7 @@ def test_plots_follow_the_colour_scheme_and_are_the_same_every_time() -> None:
 
 
 def test_reports_without_matplotlib_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     report.write(made(), [], tmp_path)
     page = (tmp_path / "report.html").read_text()
     _check_html(page)

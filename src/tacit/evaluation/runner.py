@@ -340,7 +340,7 @@ def _pooled(
                 while remaining and len(running) < processes:
                     unit = remaining[-1]
                     if unit.codec.name not in unusable:
-                        running[pool.submit(_attempt, unit)] = unit
+                        running[pool.submit(_attempt_in_worker, unit)] = unit
                     remaining.pop()
                 if not running:
                     continue
@@ -368,7 +368,18 @@ def _pool(processes: int, threads: int) -> Iterator[ProcessPoolExecutor]:
 def _start(threads: int) -> None:
     """In a worker, before torch is imported."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear: work in progress is finished
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _attempt_in_worker(unit: Unit) -> tuple[Entry | None, str]:
+    """Ctrl-C ends the work in progress, and any program that it runs; between units it is the parent's to hear."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _attempt(unit)
+    except KeyboardInterrupt:
+        return None, "interrupted"
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _attempt(unit: Unit) -> tuple[Entry | None, str]:
