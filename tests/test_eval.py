@@ -586,6 +586,13 @@ def test_differences_are_bjontegaards_and_refusals_say_why() -> None:
     assert "none: " in report.markdown(few, {})
 
 
+def test_numbers_are_said_with_the_digits_that_matter() -> None:
+    assert [report.percent(v) for v in (-0.04, 0.04, -12.34)] == ["+0.0 %", "+0.0 %", "-12.3 %"]
+    assert [report.signed(v) for v in (-0.00001, -0.0321, 1.234)] == ["+0.0000", "-0.0321", "+1.23"]
+    assert [report.number(v) for v in (0.98765, 31.236, -20.0)] == ["0.9877", "31.24", "-20.00"]
+    assert [report.quality_text(q) for q in (28, 28.5, 30.0, "low")] == ["28", "28.5", "30", "low"]
+
+
 def test_elics_curve_is_drawn_on_whole_kodak_only() -> None:
     pytest.importorskip("matplotlib")
     psnr = made().metrics[0]

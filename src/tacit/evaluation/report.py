@@ -232,7 +232,7 @@ def _image_difference(anchor: Sequence[Row], test: Sequence[Row], metric: Metric
         having = [(row.bpp, value) for row in rows if (value := row.metrics.get(metric.name)) is not None]
         curves.append(([rate for rate, _ in having], [value for _, value in having]))
     try:
-        return f"{rate_difference(curves[0], curves[1]).value:+.1f} %"
+        return percent(rate_difference(curves[0], curves[1]).value)
     except InvalidInput:
         return "none"
 
@@ -315,7 +315,7 @@ def difference_cells(metric: MetricInfo, rate: Difference | str, quality: Differ
     if isinstance(rate, str):
         cells += [f"none: {rate}", ""]
     else:
-        cells += [f"{rate.value:+.1f} %", f"{number(rate.low)} to {number(rate.high)} ({rate.overlap:.0%})"]
+        cells += [percent(rate.value), f"{number(rate.low)} to {number(rate.high)} ({rate.overlap:.0%})"]
     if isinstance(quality, str):
         cells += [f"none: {quality}", ""]
     else:
@@ -398,5 +398,12 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """As `number`, with its sign."""
-    return f"{value:+.2f}" if abs(value) >= 0.1 else f"{value:+.4f}"
+    """As `number`, with its sign; nothing is no less than zero."""
+    text = f"{value:+.2f}" if abs(value) >= 0.1 else f"{value:+.4f}"
+    return text if float(text) else text.replace("-", "+")
+
+
+def percent(value: float) -> str:
+    """With its sign and one digit after the point; nothing is no less than zero."""
+    text = f"{value:+.1f} %"
+    return text if text != "-0.0 %" else "+0.0 %"
