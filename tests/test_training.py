@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import TINY, TINY_TACO, synthetic, tiny_model
+from conftest import TINY, TINY_TACO, samples, synthetic, tiny_model, tiny_taco, write_weights
 from tacit import cli, weights
 from tacit.codec import Codec
 from tacit.data.captions import CaptionCache, draw, texts
@@ -45,7 +45,7 @@ from tacit.training import export as exporting
 from tacit.training.builder import restore
 from tacit.training.checkpoint import read_checkpoint
 from tacit.training.config import Config, LossConfig, ScheduleConfig, ValidationConfig
-from tacit.training.fit import fine_tune, prepare, train
+from tacit.training.fit import fine_tune, load_float, prepare, train
 from tacit.training.joint import JointLoss, contrastive
 from tacit.training.loss import Loss, quantile_loss
 from tacit.training.module import TrainingModule
@@ -323,6 +323,39 @@ def test_fine_tuning_begins_with_the_weights(settings_of: Callable[..., Config],
     assert state["tacit"]["steps"] == 1
     average = read_checkpoint(path).average
     assert torch.equal(state["state_dict"]["model.analysis.project.weight"], average["analysis.project.weight"])
+
+
+@pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
+def test_weights_files_become_floats_again(
+    make: Callable[[], Any], tmp_path: Path, settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make()
+    path = write_weights(tmp_path / "mine.safetensors", model)
+    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path))
+    thawed = load_float("mine").eval()
+    x, words = samples(), TextTokens.empty(3, TINY.text_width)
+    quality, seeds = torch.tensor([0.0, 50.0, 100.0]), torch.arange(3)
+    with torch.no_grad():
+        before, after = (m(x, words, quality, seeds) for m in (model, thawed))
+    assert torch.allclose(before.y_bits, after.y_bits, rtol=0.003)
+    assert torch.allclose(before.z_bits, after.z_bits, rtol=0.01)
+    assert (before.x_hat - after.x_hat).abs().mean() < 0.001
+    # the units that were chosen suit an optimizer
+    for name, parameter in thawed.entropy.named_parameters():
+        assert parameter.isfinite().all()
+        if name.endswith("weight") and "parameters" not in name:
+            assert 0.01 < float(parameter.detach().flatten(1).norm(dim=1).mean()) < 10, name
+    last = fine_tune(settings_of("run.steps=1"), path)
+    assert read_checkpoint(last).architecture == ("tacit-s" if make is tiny_model else "taco")
+
+
+def test_a_finished_run_is_left_alone(settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings_of("run.steps=1")
+    last = train(config)
+    before = last.read_bytes()
+    monkeypatch.setattr(TrainingModule, "training_step", lambda *a: pytest.fail("went on"))
+    assert train(config) == last
+    assert last.read_bytes() == before
 
 
 # -- configurations ---------------------------------------------------------------------------------------------------

@@ -796,6 +796,7 @@ def train(config: str, overrides: tuple[str, ...], resume: str | None, prepare: 
     epilog="""\b
 Examples:
   tacit fine-tune runs/tacit-s/last.ckpt tacit-s loss.perceptual=0.5 run.out=runs/perceptual
+  tacit fine-tune tacit-s tacit-s data.kind=folder data.path=photos schedule.warmup=1000
   tacit fine-tune taco_0.0004.pth.tar taco-published run.out=runs/mine
 """,
 )
@@ -804,14 +805,16 @@ Examples:
 @_overrides_argument
 @_print_config_option
 def fine_tune(weights: str, config: str, overrides: tuple[str, ...], print_config: bool) -> None:
-    """Train by CONFIG, beginning with WEIGHTS: a training checkpoint or a published TACO checkpoint (.pth.tar)."""
+    """Train by CONFIG, beginning with WEIGHTS: a training checkpoint, a weights file or its name, or a published TACO
+    checkpoint (.pth.tar).
+    """
     settings = _training(config, overrides)
     if print_config:
         click.echo(settings.to_yaml(), nl=False)
         return
     from tacit.training import fit
 
-    click.echo(fit.fine_tune(settings, Path(weights)))
+    click.echo(fit.fine_tune(settings, weights))
 
 
 @command.command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
+from tacit import weights
 from tacit.errors import InvalidInput, PathError
 from tacit.models.model import SmallModel
 from tacit.training import feed as feeds
@@ -23,7 +25,7 @@ from tacit.training.callbacks.clock import Clock
 from tacit.training.callbacks.ema import Ema
 from tacit.training.callbacks.progress import Progress
 from tacit.training.callbacks.validation import Picture, Validation
-from tacit.training.checkpoint import read_checkpoint
+from tacit.training.checkpoint import Checkpoint, read_checkpoint
 from tacit.training.config import Config, LossConfig, ModelConfig
 from tacit.training.export import CROPS
 from tacit.training.feed import Feed, pictures
@@ -51,6 +53,8 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
     last = out / "last.ckpt"
     source = last if last.is_file() else resume
     before = None if source is None else read_checkpoint(source)
+    if source == last and before is not None and _finished(config, before):
+        return last
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     torch.manual_seed(config.run.seed)
@@ -107,8 +111,15 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
     return last
 
 
-def fine_tune(config: Config, source: Path) -> Path:
-    """Train from weights: a training checkpoint (its average) or a published TACO checkpoint.
+def _finished(config: Config, before: Checkpoint) -> bool:
+    """Whether nothing is left to do; epochs are counted later."""
+    run = config.run
+    return before.steps >= run.steps > 0 or before.seconds >= 60 * run.minutes > 0
+
+
+def fine_tune(config: Config, source: str | os.PathLike[str]) -> Path:
+    """Train from weights: a training checkpoint (its average), a weights file or its name, or a published TACO
+    checkpoint.
 
     The model is that of the weights; of the configuration's model nothing is used. A run that was begun goes on.
 
@@ -128,12 +139,19 @@ def prepare(config: Config, folder: Path) -> tuple[int, int]:
     return feeds.prepare(config, model.text_encoder, model.text_width, folder)
 
 
-def load_float(path: Path) -> FloatModel:
-    """A float model out of whatever holds one."""
+def load_float(source: str | os.PathLike[str]) -> FloatModel:
+    """A float model out of whatever holds one. Raises: UnknownModel, PathError, CorruptWeights."""
     from tacit.models.taco import load_published
     from tacit.models.taco import read_checkpoint as read_published
 
-    if path.suffix == ".ckpt" or path.suffix == ".pt":
+    path = Path(source)
+    if not path.is_file():
+        path = weights.locate(source)
+    if path.suffix == ".safetensors":
+        from tacit.training.thaw import thaw
+
+        return thaw(path)
+    if path.suffix in (".ckpt", ".pt"):
         return read_checkpoint(path).averaged()
     return load_published(read_published(path))
 
