@@ -471,6 +471,17 @@ def test_what_is_missing_is_skipped_and_what_is_wrong_is_refused(
         evaluate(dataclasses.replace(_options(photos, tmp_path / "out"), datasets=[str(photos)] * 2), Heard())
 
 
+def test_no_more_processes_than_memory_has_room_for(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (2000, 1000)).save(photos / "large.png")
+    datasets, codecs = [load_dataset(str(photos))], [PILLOW["jpeg"]]
+    need = runner.WORKER_BYTES + 2000 * 1000 * runner.BYTES_PER_PIXEL
+    monkeypatch.setattr(runner, "cores", lambda: 8)
+    for free, processes in ((3.1 * need / 0.8, 3), (0.5 * need, 1), (100 * need, 8), (None, 8)):
+        monkeypatch.setattr(runner, "available_memory", lambda free=free: free)
+        assert runner._processes(None, datasets, codecs) == processes
+    assert runner._processes(5, datasets, codecs) == 5
+
+
 def test_swapped_captions_are_those_of_another_image(photos: Path) -> None:
     dataset = load_dataset(str(photos))
     swapped = Broken(captions="swapped")

@@ -39,7 +39,7 @@ JOURNAL = "results.jsonl"
 FILES = "files"
 UNREADABLE = "the image cannot be read: "
 UNUSABLE = "cannot be used here: "
-BYTES_PER_PIXEL = 120  # what a codec and a metric hold while they work on an image, seen at most
+BYTES_PER_PIXEL = 700  # held while an image is worked on; SSIMULACRA 2 and MS-SSIM take 540, tacit-s 160
 WORKER_BYTES = 400 << 20  # an interpreter with numpy, torch and a small model
 
 
