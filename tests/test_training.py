@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -347,6 +348,23 @@ def test_weights_files_become_floats_again(
             assert 0.01 < float(parameter.detach().flatten(1).norm(dim=1).mean()) < 10, name
     last = fine_tune(settings_of("run.steps=1"), path)
     assert read_checkpoint(last).architecture == ("tacit-s" if make is tiny_model else "taco")
+
+
+def test_an_interrupted_run_says_so(
+    settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(settings_of("run.steps=3").to_yaml())
+    handler = signal.getsignal(signal.SIGINT)
+
+    def interrupted(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "training_step", interrupted)
+        assert cli.main(["train", str(path)]) == 130
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert not (tmp_path / "out" / "last.ckpt").exists()
 
 
 def test_a_finished_run_is_left_alone(settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:

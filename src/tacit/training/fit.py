@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,8 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
     Goes on from `config.run.out`/last.ckpt where there is one, else from `resume`, else begins with `start`, else anew.
     A run that goes on equals, bit for bit on a CPU, one that was never stopped (but for streams and runs by the clock).
 
-    Raises: InvalidInput, PathError, CorruptWeights, MissingExtra, MissingWeights.
+    Raises: InvalidInput, PathError, CorruptWeights, MissingExtra, MissingWeights; TacitError, for a run that diverged;
+    KeyboardInterrupt.
     """
     out = Path(config.run.out)
     try:
@@ -107,7 +109,12 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
             num_sanity_val_steps=0,
         )
         lightning = source if before is not None and before.adam is None else None
-        trainer.fit(module, datamodule=feed, ckpt_path=lightning, weights_only=True)
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, datamodule=feed, ckpt_path=lightning, weights_only=True)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C, which it then ignores for good
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from error
     return last
 
 
