@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -367,6 +368,33 @@ def test_an_interrupted_run_says_so(
     assert not (tmp_path / "out" / "last.ckpt").exists()
 
 
+def test_a_run_says_how_fast_it_is_and_what_is_left(
+    settings_of: Callable[..., Config], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    train(settings_of("run.steps=10", "run.log_every=5", "run.progress=true"))
+    first, last = capsys.readouterr().err.strip().splitlines()
+    assert re.fullmatch(r"step 5 \(50\.0% done.*\): loss .* bpp, .* dB, [\d.]+ img/s, \d+% waiting", first)
+    assert last.startswith("step 10 (100.0% done): ")
+    row = rows_of(tmp_path / "out")[-1]
+    assert 0 <= float(row["waiting"]) < 1
+    assert float(row["images_per_second"]) > 1
+
+
+def test_time_ends_a_run(settings_of: Callable[..., Config], tmp_path: Path) -> None:
+    config = settings_of("run.steps=0", "run.minutes=1e-9")
+    state = stored(train(config))
+    assert state["tacit"]["steps"] == 5  # the first look at the clock
+    assert state["tacit"]["seconds"] > 0
+    train(config)
+    assert stored(tmp_path / "out" / "last.ckpt")["tacit"]["steps"] == 5
+
+
+@pytest.mark.parametrize("override", ["run.precision=12", "run.accelerator=abacus"])
+def test_what_lightning_does_not_know(settings_of: Callable[..., Config], override: str) -> None:
+    with pytest.raises(InvalidInput):
+        train(settings_of(override))
+
+
 def test_a_finished_run_is_left_alone(settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings_of("run.steps=1")
     last = train(config)
@@ -411,7 +439,13 @@ def test_every_key_can_be_overridden(key: str) -> None:
     before = configurations.read("smoke")
     value = before.as_dict()[section][name]
     other: Any = {bool: not value, str: None, int: 64, float: 0.5, list: [0.25, 0.75]}[type(value)]
-    choices = {"model.name": "taco", "model.start": "random", "data.kind": "folder", "schedule.kind": "multistep"}
+    choices = {
+        "model.name": "taco",
+        "model.start": "random",
+        "data.kind": "folder",
+        "schedule.kind": "multistep",
+        "run.strategy": "ddp",
+    }
     choices |= {"loss.perceptual_net": "vgg", "loss.perceptual_scale": "taco"}
     if isinstance(value, str):
         other = choices.get(key, "else")

@@ -129,7 +129,7 @@ class ValidationConfig:
 class RunConfig:
     """Where and how long. Exactly one of steps, epochs and minutes is not 0.
 
-    precision: as Lightning names it (32-true, bf16-mixed). strategy: ddp or fsdp over several devices. compile: by
+    precision: as Lightning names it (32-true, bf16-mixed). strategy: ddp over several devices. compile: by
     torch.compile. checkpoint_minutes: between checkpoints. log_every: steps. threads: of each process; 0 is torch's own
     choice. deterministic: refuse algorithms whose results vary.
     """
@@ -171,6 +171,7 @@ class Config:
         _one_of("data.kind", self.data.kind, ("pool", "prepared", "folder", "jsonl", "coco", "shards", "samples"))
         _one_of("loss.perceptual_net", self.loss.perceptual_net, ("alex", "vgg", "squeeze", "features"))
         _one_of("loss.perceptual_scale", self.loss.perceptual_scale, ("published", "taco"))
+        _one_of("run.strategy", self.run.strategy, ("auto", "ddp"))
         _one_of("schedule.kind", self.schedule.kind, ("cosine", "multistep"))
         if sum(1 for n in (self.run.steps, self.run.epochs, self.run.minutes) if n) != 1:
             raise InvalidInput("one of run.steps, run.epochs and run.minutes is needed")

@@ -15,6 +15,7 @@ from typing import Any
 
 import lightning.pytorch as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from tacit import weights
@@ -85,29 +86,13 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
     (out / "config.yaml").write_text(config.to_yaml(), "utf-8")
     total = module.total_steps
     with _quiet():
-        trainer = L.Trainer(
-            accelerator=config.run.accelerator,
-            devices=config.run.devices,
-            num_nodes=config.run.nodes,
-            strategy=config.run.strategy,
-            precision=config.run.precision,  # type: ignore[arg-type]
-            max_steps=-1 if total is None else max(0, total - module.steps_before),
-            max_epochs=-1,
-            callbacks=[
-                ema,
-                Progress(config.run.log_every, config.run.progress),
-                *_validation(config, ema, feed),
-                _clock(config, out),
-            ],
-            logger=_loggers(out),
-            log_every_n_steps=config.run.log_every,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            deterministic=config.run.deterministic,
-            num_sanity_val_steps=0,
-        )
+        callbacks = [
+            ema,
+            Progress(config.run.log_every, config.run.progress),
+            *_validation(config, ema, feed),
+            Clock(out, config.run.checkpoint_minutes, config.run.minutes),
+        ]
+        trainer = _trainer(config, callbacks, -1 if total is None else max(0, total - module.steps_before))
         lightning = source if before is not None and before.adam is None else None
         handler = signal.getsignal(signal.SIGINT)
         try:
@@ -188,8 +173,30 @@ def _of_model(config: Config, model: FloatModel) -> Config:
     return dataclasses.replace(config, model=about)
 
 
-def _clock(config: Config, out: Path) -> Clock:
-    return Clock(out, config.run.checkpoint_minutes, config.run.minutes)
+def _trainer(config: Config, callbacks: list[L.Callback], steps: int) -> L.Trainer:
+    run = config.run
+    try:
+        return L.Trainer(
+            accelerator=run.accelerator,
+            devices=run.devices,
+            num_nodes=run.nodes,
+            strategy=run.strategy,
+            precision=run.precision,  # type: ignore[arg-type]
+            deterministic=run.deterministic,
+            benchmark=not run.deterministic,
+            max_steps=steps,
+            max_epochs=-1,
+            callbacks=callbacks,
+            logger=_loggers(Path(run.out)),
+            log_every_n_steps=run.log_every,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        raise InvalidInput(f"run: {next(iter(str(error).splitlines()), type(error).__name__)}") from error
 
 
 def _validation(config: Config, ema: Ema, feed: Feed) -> list[L.Callback]:

@@ -159,13 +159,19 @@ class TrainingModule(L.LightningModule):
             "pixels": self.pixels,
             "seconds": self.seconds,
             "skipped": self.skipped,
-            "bad": self.bad,
+            "bad": int(self.over_processes(self.bad)),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The counts."""
-        for name in ("steps_before", "pixels", "seconds", "skipped", "bad"):
+        for name in ("steps_before", "pixels", "seconds", "skipped"):
             setattr(self, name, checkpoint["tacit"][name])
+        self.bad = checkpoint["tacit"]["bad"] if self.trainer.is_global_zero else 0
+
+    def over_processes(self, count: float) -> float:
+        """The sum of a count over all processes, each of which must ask."""
+        total: Any = self.trainer.strategy.reduce(torch.tensor(float(count), device=self.device), reduce_op="sum")
+        return float(total)
 
     def _gather(self, t: Tensor) -> Tensor:
         if self.trainer.world_size == 1:

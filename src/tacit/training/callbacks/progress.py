@@ -75,7 +75,6 @@ class Progress(L.Callback):
         reduce = trainer.strategy.reduce
         took = max(self._waited + self._worked, 1e-9)
         means = {k: float(reduce(v / max(self._count, 1), reduce_op="mean")) for k, v in self._sums.items()}
-        bad = reduce(torch.tensor(float(module.bad), device=module.device), reduce_op="sum")
         row = {
             **means,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
@@ -83,7 +82,7 @@ class Progress(L.Callback):
             "images_per_second": self.every * module.config.data.batch / took,
             "waiting": self._waited / took,
             "skipped": module.skipped,
-            "bad_images": int(bad),
+            "bad_images": int(module.over_processes(module.bad)),
         }
         for logger in trainer.loggers:
             logger.log_metrics(row, step=module.steps)
@@ -100,5 +99,7 @@ class Progress(L.Callback):
             self._bar.set_postfix_str(text + trouble)
             return
         left = f"{module.done:.1%} done"
+        if 0 < module.done < 1 and module.seconds:
+            left += f", {module.seconds / 60 * (1 / module.done - 1):.0f} min left"
         speed = f"{row['images_per_second']:.1f} img/s, {row['waiting']:.0%} waiting"
         print(f"step {module.steps} ({left}): {text}, {speed}{trouble}", file=sys.stderr, flush=True)
