@@ -209,6 +209,11 @@ Captions:
 @click.option("--store-caption", is_flag=True, help="Keep the caption in the file, to be searched and read.")
 @click.option("--no-metadata", is_flag=True, help="Leave out the ICC profile, EXIF and XMP, and captions in them.")
 @click.option("-m", "--model", metavar="NAME", help="A model's name, or a weights file. See `tacit models`.")
+@click.option(
+    "--text-encoder",
+    metavar="NAME",
+    help="Instead of the model's own, such as clip-published:FOLDER for imported weights and CLIP in a folder.",
+)
 @_machine_options
 @_report_options
 def encode(
@@ -221,6 +226,7 @@ def encode(
     store_caption: bool,
     no_metadata: bool,
     model: str | None,
+    text_encoder: str | None,
     jobs: int,
     threads: int | None,
     device: str,
@@ -242,7 +248,7 @@ def encode(
     from tacit.image import ConversionWarning, load
 
     mapping = None if captions is None else CaptionMap.load(captions)
-    codec = _codec(tasks, model, device, threads, jobs)
+    codec = _codec(tasks, model, device, threads, jobs, text_encoder)
 
     def work(task: Task) -> Record:
         piped = task.source == STDIO
@@ -885,13 +891,21 @@ def _plan(
     return tasks
 
 
-def _codec(tasks: Sequence[Task], model: str | None, device: str, threads: int | None, jobs: int) -> Codec:
+def _codec(
+    tasks: Sequence[Task],
+    model: str | None,
+    device: str,
+    threads: int | None,
+    jobs: int,
+    text_encoder: str | None = None,
+) -> Codec:
     """The codec that all tasks share; wrong options are wrong usage."""
     from tacit.codec import Codec
 
     if threads is None and jobs > 1:
         threads = max(1, _cores() // jobs)
-    named: dict[str, Any] = {} if model is None else {"model": model}
+    given = {"model": model, "text_encoder": text_encoder}
+    named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
         return Codec(**named, device=device, threads=threads)
     except (UnknownModel, InvalidInput) as error:
