@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import TINY, TINY_TACO, samples, synthetic, tiny_model, tiny_taco, write_weights
+from conftest import TINY, TINY_TACO, TINY_TACO_FIXED, samples, synthetic, tiny_model, tiny_taco, write_weights
 from tacit import cli, weights
 from tacit.codec import Codec
 from tacit.data.captions import CaptionCache, draw, texts
@@ -349,6 +349,22 @@ def test_weights_files_become_floats_again(
             assert 0.01 < float(parameter.detach().flatten(1).norm(dim=1).mean()) < 10, name
     last = fine_tune(settings_of("run.steps=1"), path)
     assert read_checkpoint(last).architecture == ("tacit-s" if make is tiny_model else "taco")
+
+
+def test_fine_tuning_from_a_published_checkpoint(
+    settings_of: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "taco.pth.tar"
+    path.touch()
+    fixed = tiny_taco(TINY_TACO_FIXED).eval()
+    monkeypatch.setattr("tacit.models.taco.read_checkpoint", lambda path: {})
+    monkeypatch.setattr("tacit.models.taco.load_published", lambda state: fixed)
+    before = {k: v.clone() for k, v in fixed.state_dict().items()}
+    found = read_checkpoint(fine_tune(settings_of("run.steps=1", "optimizer.quantile_rate=1e-3"), path))
+    assert fixed.training  # or noise would not stand for rounding
+    assert found.architecture == "taco"
+    moved = [k for k, v in found.model.items() if not torch.equal(v, before[k])]
+    assert {k.split(".")[0] for k in moved} == {"analysis", "synthesis", "hyper_analysis", "entropy", "prior"}
 
 
 def test_an_interrupted_run_says_so(

@@ -73,6 +73,7 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
     loss = make_loss(config)
     if config.run.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.train().requires_grad_(True)  # a published checkpoint comes ready for use
     module = TrainingModule(config, model, loss, feed.epoch_size)
     ema = Ema(model, config.optimizer.ema)
     module.steps_before = before.steps_before if before else 0
