@@ -221,6 +221,17 @@ def test_validation_is_on_real_files(
     assert codec.decode(codec.encode(picture, "a wave", 50)).size == (90, 60)
 
 
+def test_a_fixed_rate_is_validated_without_qualities(settings_of: Callable[..., Config], tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(synthetic(64, 64)).save(tmp_path / "photos" / "a.png")
+    options = json.dumps(TINY_TACO_FIXED.as_dict())
+    taco = ("model.name=taco", "model.start=random", f"model.options={options}", "run.steps=1")
+    last = train(settings_of(*taco, f"validation.images={tmp_path / 'photos'}", "validation.metrics=[psnr]"))
+    (figures,) = read_checkpoint(last).figures or ()
+    assert figures.keys() == {"bpp", "psnr"}
+    assert rows_of(tmp_path / "out")[-1]["val_bpp"] == str(figures["bpp"])
+
+
 def test_export_takes_the_average(settings_of: Callable[..., Config], tmp_path: Path) -> None:
     last = train(settings_of("run.steps=3", "optimizer.learning_rate=1e-2"))
     found = read_checkpoint(last)
