@@ -311,11 +311,16 @@ def test_orientation_is_applied_and_reset(form: str, orientation: int) -> None:
     assert np.array_equal(load(to_pil(photo)).pixels, photo.pixels)  # and is not applied again
 
 
-def test_orientation_is_left_on_request() -> None:
+def test_other_metadata_is_gone_by_on_request() -> None:
     image = reopened(Image.new("L", (2, 3)), exif=exif_with(Orientation=6))
-    photo = from_pil(image, upright=False)
+    photo = from_pil(image, info={})
     assert (photo.width, photo.height) == (2, 3)
-    assert to_pil(photo).getexif()[ExifTags.Base.Orientation] == 6
+    assert photo.metadata == Metadata()
+    photo = from_pil(photo_image := to_pil(photo), info={"exif": exif_with(Orientation=6, Make="Maker").tobytes()})
+    assert (photo.width, photo.height) == (3, 2)
+    kept = to_pil(photo).getexif()
+    assert (kept[ExifTags.Base.Orientation], kept[ExifTags.Base.Make]) == (1, "Maker")
+    assert photo_image.info == {}
 
 
 def test_orientation_in_xmp_is_applied_and_reset() -> None:
@@ -370,6 +375,20 @@ def test_icc_of_another_colour_space_is_dropped() -> None:
     image.info["icc_profile"] = SRGB[:16] + b"CMYK" + SRGB[20:]
     with pytest.warns(ConversionWarning, match="'CMYK' pixels is dropped"):
         assert load(image).metadata.icc is None
+
+
+@pytest.mark.parametrize(("mode", "space"), [("L", b"RGB "), ("LA", b"RGB "), ("RGB", b"GRAY"), ("P", b"GRAY")])
+def test_icc_that_does_not_fit_the_pixels_is_dropped(mode: str, space: bytes) -> None:
+    image = Image.new(mode, (4, 4))
+    image.info["icc_profile"] = SRGB[:16] + space + SRGB[20:]
+    with pytest.warns(ConversionWarning, match=f"'{space.decode().strip()}' pixels is dropped"):
+        assert load(image).metadata.icc is None
+
+
+def test_icc_of_grey_is_kept_with_grey() -> None:
+    image = Image.new("L", (4, 4))
+    image.info["icc_profile"] = SRGB[:16] + b"GRAY" + SRGB[20:]
+    assert load(image).metadata.icc == image.info["icc_profile"]
 
 
 @pytest.mark.parametrize("form", ["JPEG", "TIFF", "WEBP", "AVIF"])

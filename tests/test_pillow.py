@@ -278,14 +278,33 @@ def test_icc_and_caption_are_taken_from_info_and_exif_and_xmp_are_not(codec: typ
 
 
 @pytest.mark.parametrize("exif", [exif_with(Orientation=6), exif_with(Orientation=6).tobytes()])
-def test_pixels_stay_as_they_are_and_orientation_with_them(exif: Any, codec: types.SimpleNamespace) -> None:
+def test_given_exif_turns_the_pixels_and_its_orientation_becomes_1(exif: Any, codec: types.SimpleNamespace) -> None:
+    image = Image.fromarray(np.arange(15, dtype=np.uint8).reshape(3, 5))
+    stream = io.BytesIO()
+    image.save(stream, "TACIT", exif=exif)
+    assert np.array_equal(codec.encoded[0][0].pixels[..., 0], np.rot90(np.asarray(image), -1))
+    with Image.open(stream) as back:
+        assert back.size == (3, 5)
+        assert back.getexif()[ExifTags.Base.Orientation] == 1
+
+
+def test_given_xmp_turns_the_pixels_too(codec: types.SimpleNamespace) -> None:
+    image = Image.new("RGB", (5, 3))
+    stream = io.BytesIO()
+    image.save(stream, "TACIT", xmp='<a tiff:Orientation="8"/>')
+    with Image.open(stream) as back:
+        assert back.size == (3, 5)
+        assert back.info["xmp"] == b'<a tiff:Orientation="1"/>'
+
+
+def test_without_exif_the_pixels_stay_as_they_are(codec: types.SimpleNamespace) -> None:
     image = Image.new("RGB", (5, 3))
     image.info["exif"] = exif_with(Orientation=6).tobytes()
     stream = io.BytesIO()
-    image.save(stream, "TACIT", exif=exif)
+    image.save(stream, "TACIT")
     with Image.open(stream) as back:
         assert back.size == (5, 3)
-        assert back.getexif()[ExifTags.Base.Orientation] == 6
+        assert back.getexif().get(ExifTags.Base.Orientation) is None
 
 
 def test_cmyk_is_saved_as_rgb_without_its_profile(codec: types.SimpleNamespace) -> None:

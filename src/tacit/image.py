@@ -17,7 +17,7 @@ import struct
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, cast
@@ -122,10 +122,10 @@ def load(source: ImageSource) -> Photo:
         return from_pil(image, name=name)
 
 
-def from_pil(image: Image.Image, *, upright: bool = True, name: str | None = None) -> Photo:
-    """A Pillow image of any mode as a `Photo`. The image is left as it was.
+def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name: str | None = None) -> Photo:
+    """A Pillow image of any mode as a `Photo`, turned as its EXIF (or XMP) orientation says. It is left as it was.
 
-    upright: turn the picture as its EXIF (or XMP) orientation says. If False, pixels and metadata stay as they are.
+    info: metadata to go by and to keep instead of the image's own; keys and values as in Pillow's `info`.
     name: what warnings and errors call the image; by default its file name.
 
     Raises, warns: as `load`.
@@ -136,13 +136,14 @@ def from_pil(image: Image.Image, *, upright: bool = True, name: str | None = Non
         frames = getattr(image, "n_frames", 1)
         deep = _is_deep(image)
         image.load()  # also reads metadata that stands behind the pixels
-        orientation = _orientation(image) if upright else 1
+        described = image if info is None else _describing(info)
+        orientation = _orientation(described)
         pixels, alpha = _copy_pixels(image, orientation, deep, name)
     if frames > 1:
         _warn(f"{name}: one frame of {frames} is kept")
     if deep:
         _warn(f"{name}: 16-bit samples are reduced to 8 bits")
-    return Photo(pixels, alpha, _metadata(image, upright, name))
+    return Photo(pixels, alpha, _metadata(described, image.mode, pixels.shape[2] == 1, name))
 
 
 def from_array(array: NDArray[Any], *, name: str = "array") -> Photo:
@@ -453,11 +454,19 @@ def _descriptions(image: Image.Image) -> Iterator[object]:
     yield description
 
 
-def _metadata(image: Image.Image, upright: bool, name: str) -> Metadata:
+def _describing(info: Mapping[str, Any]) -> Image.Image:
+    """An image without pixels that has this metadata."""
+    image = Image.Image()
+    image.info.update(info)
+    return image
+
+
+def _metadata(image: Image.Image, mode: str, grey: bool, name: str) -> Metadata:
+    """What is kept of an image's metadata. mode: that of the pixels as they were; grey: what they have become."""
     xmp = _xmp(image)
-    if xmp is not None and upright:
+    if xmp is not None:
         xmp = re.sub(rb'(tiff:Orientation(?:\s*=\s*["\']|>)\s*)[0-9]', rb"\g<1>1", xmp)
-    kept = {"ICC profile": _icc(image, name), "EXIF": _exif(image, upright, name), "XMP": xmp}
+    kept = {"ICC profile": _icc(image, mode, grey, name), "EXIF": _exif(image, name), "XMP": xmp}
     for kind, data in kept.items():
         if data is not None and len(data) > MAX_METADATA:
             _warn(f"{name}: {kind} of {len(data)} bytes is dropped, the limit is {MAX_METADATA}")
@@ -469,12 +478,12 @@ def _metadata(image: Image.Image, upright: bool, name: str) -> Metadata:
     return Metadata(caption=caption, icc=kept["ICC profile"], exif=kept["EXIF"], xmp=kept["XMP"])
 
 
-def _icc(image: Image.Image, name: str) -> bytes | None:
+def _icc(image: Image.Image, mode: str, grey: bool, name: str) -> bytes | None:
     profile = image.info.get("icc_profile")
-    if not isinstance(profile, bytes) or not profile or image.mode in ("CMYK", "LAB"):
+    if not isinstance(profile, bytes) or not profile or mode in ("CMYK", "LAB"):
         return None  # CMYK and LAB were converted to sRGB, which needs no profile
     space = profile[16:20]
-    if space not in (b"RGB ", b"GRAY"):
+    if space != (b"GRAY" if grey else b"RGB "):
         _warn(f"{name}: an ICC profile for {space.decode('ascii', 'replace').strip()!r} pixels is dropped")
         return None
     return profile
@@ -490,7 +499,7 @@ def _xmp(image: Image.Image) -> bytes | None:
     return None
 
 
-def _exif(image: Image.Image, upright: bool, name: str) -> bytes | None:
+def _exif(image: Image.Image, name: str) -> bytes | None:
     """EXIF as a TIFF structure. Bytes that the file had are kept as they are, but for the orientation: if they were
     written anew, the offsets inside makers' notes would no longer hold."""
     data = image.info.get("exif")
@@ -505,11 +514,10 @@ def _exif(image: Image.Image, upright: bool, name: str) -> bytes | None:
         data = strip_exif_prefix(data)
         if not data:
             return None
-        if upright:
-            data = _reset_orientation(data)
+        data = _reset_orientation(data)
         check = Image.Exif()
         check.load(data)
-        if upright and check.get(ExifTags.Base.Orientation, 1) != 1:
+        if check.get(ExifTags.Base.Orientation, 1) != 1:
             raise ValueError("the orientation cannot be reset")
         return data
     except (Warning, MemoryError):

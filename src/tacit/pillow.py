@@ -8,8 +8,9 @@ is imported when pixels are asked for, and when an image is saved.
 
 Options of `save`: quality (0..100), or one of size (bytes), bpp and psnr; caption (by default `info["caption"]`), which
 only tells the encoder what matters, store_caption=True to keep it in the file; model; icc_profile (by default
-`info["icc_profile"]`), exif and xmp (by default none). These defaults are those of Pillow's AVIF plugin. An `exif` with
-an orientation is kept as it is, and so are the pixels.
+`info["icc_profile"]`), exif and xmp (by default none). These defaults are those of Pillow's AVIF plugin. The picture in
+a `.tacit` file is upright: where `exif` (or else `xmp`) has an orientation, the pixels are turned by it, and it becomes
+1. Without them the pixels are taken as they are, as by every plugin of Pillow's.
 
 Errors are the ones that Pillow's users expect: UnidentifiedImageError (an OSError) from `open`, OSError from `load` and
 `verify`, ValueError and OSError from `save`. Ours is their `__cause__`, if they are not ours already.
@@ -23,9 +24,8 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tacit import container
-from tacit.container import Metadata
 from tacit.errors import TacitError
-from tacit.image import from_pil, pil_info, strip_exif_prefix
+from tacit.image import from_pil, pil_info
 
 if TYPE_CHECKING:
     from PIL._imaging import PixelAccess
@@ -109,13 +109,13 @@ class TacitImageFile(ImageFile.ImageFile):
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     options: dict[str, Any] = image.encoderinfo
-    # Pixels stay as they are, as in every save of Pillow's: its users turn a picture themselves (exif_transpose).
-    photo = from_pil(image, upright=False)
-    metadata = Metadata(
-        icc=options.get("icc_profile", photo.metadata.icc) or None,
-        exif=_exif_bytes(options.get("exif")),
-        xmp=_xmp_bytes(options.get("xmp")),
-    )
+    info = {
+        "icc_profile": image.info.get("icc_profile"),
+        "exif": _exif_bytes(options.get("exif")),
+        "xmp": _xmp_bytes(options.get("xmp")),
+    }
+    photo = from_pil(image, info=info)
+    metadata = replace(photo.metadata, caption=None, icc=options.get("icc_profile", photo.metadata.icc) or None)
     caption = options.get("caption", image.info.get("caption"))
     from tacit.codec import encode  # imports torch
 
@@ -134,8 +134,8 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
 
 def _exif_bytes(exif: Image.Exif | bytes | None) -> bytes | None:
     if isinstance(exif, Image.Exif):
-        exif = exif.tobytes() if len(exif) else None
-    return strip_exif_prefix(exif) or None if exif else None
+        return exif.tobytes() if len(exif) else None
+    return exif or None
 
 
 def _xmp_bytes(xmp: bytes | str | None) -> bytes | None:
