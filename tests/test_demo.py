@@ -100,6 +100,15 @@ def test_a_codec_that_cannot_get_so_small_is_said_to_be_larger_and_is_never_the_
     assert "<caption>" not in text
 
 
+def test_only_the_best_mean_in_the_table_is_bold() -> None:
+    shown = (_shown("tacit", 1000, 28.0), _shown("JPEG", 1500, 40.0, over=True), _shown("WebP", 990, 29.0))
+    text = demo.page([demo.Exhibit(demo.Sample("x", "", (0, 0, 10)), 40, 30, (demo.Row(50, shown),))])
+    table = text[text.index("<table>") : text.index("</table>")]
+    assert re.findall("<strong>(.*?)</strong>", table) == ["29.00 dB"]
+    for rule in re.findall(r"^td.*?}", text, re.MULTILINE):
+        assert not re.search("font-weight: ([5-9]|bold)", rule)
+
+
 @needs_avif
 @pytest.mark.parametrize("codec", BASELINES.values(), ids=lambda c: c.name)
 def test_the_search_finds_the_largest_file_that_fits(codec: demo.Baseline) -> None:

@@ -239,16 +239,22 @@ def page(exhibits: Sequence[Exhibit]) -> str:
 
 
 def _summary(exhibits: Sequence[Exhibit]) -> str:
-    """Per quality, the mean PSNR of each codec; a codec that could not get so small is marked."""
+    """Per quality, the mean PSNR of each codec, the best in bold; a codec that could not get so small is marked."""
     names = [s.codec for s in exhibits[0].rows[0].shown]
     lines = ["<table>", f"<tr><th>tacit's quality</th><th>bpp</th>{''.join(f'<th>{n}</th>' for n in names)}</tr>"]
     for level, row in enumerate(exhibits[0].rows):
         rows = [e.rows[level] for e in exhibits]
         cells = [f"<td>{row.quality:g}</td><td>{_mean([r.shown[0].bpp for r in rows]):.3f}</td>"]
-        for i, _ in enumerate(names):
-            over = sum(r.shown[i].over for r in rows)
-            mark = f' <span class="over">{over} of {len(rows)} too large</span>' if over else ""
-            cells.append(f"<td>{_mean([r.shown[i].psnr for r in rows]):.2f} dB{mark}</td>")
+        means = [_mean([r.shown[i].psnr for r in rows]) for i in range(len(names))]
+        over = [sum(r.shown[i].over for r in rows) for i in range(len(names))]
+        best = max(mean for mean, larger in zip(means, over, strict=True) if not larger)
+        for mean, larger in zip(means, over, strict=True):
+            fidelity = f"{mean:.2f} dB"
+            if larger:
+                fidelity += f' <span class="over">{larger} of {len(rows)} too large</span>'
+            elif mean == best:
+                fidelity = f"<strong>{fidelity}</strong>"
+            cells.append(f"<td>{fidelity}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return "\n".join([*lines, "</table>"])
 
