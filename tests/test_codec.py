@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import signal
@@ -924,6 +925,29 @@ def test_salvage_of_a_truncated_file(codec: Codec, three_regions: bytes) -> None
     with pytest.warns(DamageWarning, match="chunk R 2"):
         found = codec.decode(cut, salvage=True)
     assert np.abs(levels(found)[:, :1000] - levels(codec.decode(three_regions))[:, :1000]).max() <= 1
+
+
+def test_salvage_of_nothing_synthesises_each_shape_of_tile_once(
+    codec: Codec, three_regions: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = dataclasses.replace(container.read(three_regions).header, width=7000)
+    regions = region_grid(header.width, header.height)
+    data = container.write(header, Metadata(), None, [b""] * len(regions))
+    data = data[: -6 * len(regions)]  # without the chunks of the regions
+    model = codec._model(codec.path)
+    synthesise, widths = CodingModel.synthesise, []
+
+    def counted(self: CodingModel, latents: torch.Tensor, quality: float | None) -> torch.Tensor:
+        widths.append(latents.shape[-1])
+        return synthesise(self, latents, quality)
+
+    monkeypatch.setattr(CodingModel, "synthesise", counted)
+    with pytest.warns(DamageWarning):
+        found = codec.decode(data, salvage=True)
+    assert len(widths) == 3  # the first tile, those inside, the last
+    zeros = torch.zeros(1, model.config.latent, -(-header.height // 64) * 4, -(-header.width // 64) * 4)
+    whole = synthesise(model, zeros.to(torch.int16), header.quality)[0, :, : header.height, : header.width]
+    assert np.abs(levels(found) - whole.mul(255).round().permute(1, 2, 0).numpy()).max() <= 1
 
 
 def test_salvage_of_metadata_and_alpha(codec: Codec, small_file: bytes) -> None:

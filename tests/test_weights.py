@@ -6,7 +6,10 @@ import contextlib
 import copy
 import hashlib
 import json
+import os
+import re
 import shutil
+import stat
 import struct
 import subprocess
 import sys
@@ -24,9 +27,9 @@ from torch import Tensor
 
 import conftest
 import tacit
-from tacit import weights
+from tacit import cli, weights
 from tacit.codec import Codec
-from tacit.errors import CorruptWeights, PathError, TacitError, UnknownModel
+from tacit.errors import CorruptWeights, MissingWeights, PathError, TacitError, UnknownModel
 
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -114,6 +117,35 @@ def test_names_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         weights.load(tmp_path)
 
 
+@pytest.mark.parametrize("folder", [True, False])
+def test_an_incomplete_package(
+    folder: bool,
+    tiny_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(weights.resources, "files", lambda _: tmp_path)
+    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    shutil.copy(tiny_weights, tmp_path / "own" / "mine.safetensors")
+    if folder:
+        (tmp_path / "weights").mkdir()
+    with pytest.raises(MissingWeights, match=r"lacks the weights of tacit-s; reinstall it.*--model"):
+        Codec()
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "a.tacit").write_bytes(b"")
+    for arguments in (["encode", "a.png"], ["decode", "a.tacit"]):
+        assert cli.main([arguments[0], str(tmp_path / arguments[1])]) == 1
+        said = capsys.readouterr()
+        assert re.fullmatch(r"tacit: .* is not there: .*reinstall it.*\n", said.err)
+    assert cli.main(["models"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("mine\n")
+    assert re.fullmatch(r"tacit: .*tacit-s\.safetensors is not there: .*\n", said.err)
+    assert Codec("mine").path.stem == "mine"
+
+
 def test_what_a_file_says(tiny_weights: Path, tiny_taco_fixed_weights: Path) -> None:
     about = weights.describe(tiny_weights)
     assert (about.name, about.architecture, about.variable_rate) == ("tiny", "tacit-s", True)
@@ -168,6 +200,18 @@ def test_loading_draws_no_random_numbers(tiny_weights: Path) -> None:
     weights.load(tiny_weights)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.nn.Linear(8, 8).weight.any()  # and modules made later have their values
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_saved_file_has_the_usual_permissions(tiny_weights: Path, tmp_path: Path) -> None:
+    model = weights.load(tiny_weights)
+    before = os.umask(0o022)
+    try:
+        weights.save(tmp_path / "a.safetensors", model.float_model, model.entropy, {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.safetensors").stat().st_mode) == 0o644
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_saving_to_nowhere(tiny_weights: Path, tmp_path: Path) -> None:

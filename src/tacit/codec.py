@@ -96,7 +96,7 @@ class Codec:
     "bf16", or "auto": bf16 where the processor has it. text_encoder: instead of the model's own, an encoder or what
     `tacit.text.encoders.load_encoder` takes, such as "clip-published:FOLDER" for imported weights without the hub.
 
-    Raises: UnknownModel, CorruptWeights, InvalidInput.
+    Raises: UnknownModel, MissingWeights, CorruptWeights, InvalidInput, PathError.
     """
 
     def __init__(
@@ -470,10 +470,11 @@ class _Job:
         if target.psnr is not None:
             return self._search_psnr(target.psnr)
         limit = target.size if target.size is not None else math.floor(target.bpp * self.pixels / 8)  # type: ignore[operator]
-        return self._search_size(limit)
+        size = f"a file of {limit} byte{'s' if limit != 1 else ''}"
+        return self._search_size(limit, size if target.size is not None else f"{target.bpp:.4g} bpp")
 
-    def _search_size(self, limit: int) -> tuple[float, bytes, None]:
-        """The highest quality whose file has at most `limit` bytes."""
+    def _search_size(self, limit: int, asked: str) -> tuple[float, bytes, None]:
+        """The highest quality whose file has at most `limit` bytes. asked: the limit, as it was given."""
         files: dict[float, bytes] = {}
 
         def size(quality: float) -> float:
@@ -482,9 +483,9 @@ class _Job:
 
         quality = _solve(size, math.log(max(limit, 1)), math.log(1 - SIZE_TOLERANCE))
         if quality is None:
+            least = len(files[0.0])
             raise TargetNotReached(
-                f"a file of {limit} bytes ({8 * limit / self.pixels:.4g} bpp) cannot be reached: "
-                f"the lowest quality takes {len(files[0.0])} bytes"
+                f"{asked} cannot be reached: the lowest quality takes {least} bytes ({8 * least / self.pixels:.4g} bpp)"
             )
         return quality, files[quality], None
 
@@ -543,6 +544,7 @@ class _Picture:
         self.regions = region_grid(self.header.width, self.header.height)
         self.box = _checked_box(box, self.header)
         self.damage: list[str] = []
+        self._blank: dict[tuple[int, ...], np.ndarray] = {}
         reach = model.synthesis_reach * LATENT_STEP
         left, top, right, bottom = self.box
         self.needed = [
@@ -602,13 +604,22 @@ class _Picture:
         last_row = min(rows, -(-bottom // LATENT_STEP) + reach - row)
         first_column = max(0, left // LATENT_STEP - reach - column)
         last_column = min(columns, -(-right // LATENT_STEP) + reach - column)
-        part = self.latents[:, first_row:last_row, first_column:last_column].to(device)
-        x = self.model.synthesise(part[None], self.header.quality)[0]
+        part = self.latents[:, first_row:last_row, first_column:last_column]
         y0, x0 = top - (first_row + row) * LATENT_STEP, left - (first_column + column) * LATENT_STEP
+        # Nothing in it, as where regions are lost: the same for every such tile of this shape. A short forged file
+        # may promise thousands.
+        place = (*part.shape, y0, x0, bottom - top, right - left)
+        blank = not part.any()
+        if blank and place in self._blank:
+            return self._blank[place]
+        x = self.model.synthesise(part[None].to(device), self.header.quality)[0]
         x = x[:, y0 : y0 + bottom - top, x0 : x0 + right - left]
         if not self.header.color:
             x = x.mean(dim=0, keepdim=True)
-        return x.mul(255).round_().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        pixels: np.ndarray = x.mul(255).round_().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        if blank:
+            self._blank[place] = pixels
+        return pixels
 
 
 _counting = threading.Lock()

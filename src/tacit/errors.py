@@ -9,7 +9,7 @@ TacitError
 │   └── UnsupportedFile     not a .tacit file, or one that needs a newer tacit
 ├── WeightsError
 │   ├── UnknownModel        no weights of that name
-│   ├── MissingWeights      a file needs weights that are not here
+│   ├── MissingWeights      weights that are needed are not here
 │   ├── CorruptWeights      a weights file that does not verify
 │   └── NotExact            a network that cannot be proven exact, or a machine that is not
 ├── CaptionerError          a captioner gave no caption of an image
@@ -58,7 +58,7 @@ class UnknownModel(WeightsError):
 
 
 class MissingWeights(WeightsError):
-    """A file names weights that are not on this machine."""
+    """Weights that a file names, or that should have come with the package, are not on this machine."""
 
 
 class CorruptWeights(WeightsError):

@@ -14,14 +14,15 @@ import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tacit.errors import CorruptWeights, MissingWeights, PathError, UnknownModel
+from tacit import files
+from tacit.errors import CorruptWeights, MissingWeights, NotExact, PathError, UnknownModel
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +38,7 @@ MAX_HEADER = 16 << 20  # bytes of a weights file's header
 
 # What the package carries: name -> sha256 of the file. Released weights stay loadable by name (see CHANGELOG).
 SHIPPED: dict[str, str] = {
-    "tacit-s": "5985e2bceac4056eeeadb5d33838a76aef8ebc93a6c660dbb378b7702851b85c",
+    "tacit-s": "7e8ad16fc0d700fb1c3a3c3383d37d20d8c00031b6e28af6d5047099eee07102",
 }
 
 _KEYS = {"format", "architecture", "config", "entropy", "card", "decode_hash", "contents_hash"}
@@ -100,9 +101,15 @@ def locate(model: str | os.PathLike[str]) -> Path:
 
     Raises:
         UnknownModel: neither a known name nor a file.
+        MissingWeights: weights that come with the package are not in it.
     """
     for name, path in _paths():
         if name == model:
+            if not path.exists():
+                raise MissingWeights(
+                    f"{path} is not there: this installation of tacit lacks the weights of {name}; reinstall it, "
+                    "put the file there, or name other weights (--model FILE)"
+                )
             return path
     path = Path(model)
     try:
@@ -293,11 +300,13 @@ def _digest(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 
 
 def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Mapping[str, Any]) -> str:
-    """Write a weights file (temporary name, then rename): transforms in half precision, gains in single, integers as
-    they are. Returns the decode hash."""
+    """Write a weights file, whole or not at all: transforms in half precision, gains in single, integers as they are.
+    Returns the decode hash.
+
+    Raises: PathError.
+    """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialise
 
     from tacit.models.coding import ARCHITECTURES
 
@@ -317,17 +326,9 @@ def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Ma
     }
     about["decode_hash"] = decode_hash(about, tensors)
     about["contents_hash"] = contents_hash(about, tensors)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata={"tacit": json.dumps(about, sort_keys=True)})
-        temporary.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError | SafetensorError):
-            raise PathError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-        raise
+    # Not safetensors' save_file: it makes files that only their owner can read. A path, even where it is called "-".
+    data = serialise(tensors, metadata={"tacit": json.dumps(about, sort_keys=True)})
+    files.write(os.path.abspath(path), data, force=True)
     return str(about["decode_hash"])
 
 
@@ -344,13 +345,17 @@ def import_taco(checkpoint: str | os.PathLike[str], out: str | os.PathLike[str])
     from tacit.models.taco import load_published, read_checkpoint
     from tacit.text.tokens import TextTokens
 
-    model = load_published(read_checkpoint(checkpoint))
-    photos = synthetic_photos(256)
-    with torch.inference_mode():
-        words = TextTokens.empty(len(photos), model.config.text_width)
-        y = model.analysis(photos, words)
-        z = model.hyper_latents(y)
-    entropy = freeze_entropy(model, y.clone(), z.clone(), torch.zeros(len(photos)))
+    state = read_checkpoint(checkpoint)
+    try:
+        model = load_published(state)
+        photos = synthetic_photos(256)
+        with torch.inference_mode():
+            words = TextTokens.empty(len(photos), model.config.text_width)
+            y = model.analysis(photos, words)
+            z = model.hyper_latents(y)
+        entropy = freeze_entropy(model, y.clone(), z.clone(), torch.zeros(len(photos)))
+    except (CorruptWeights, NotExact) as error:
+        raise type(error)(f"{checkpoint}: {error}") from error
     path = Path(out)
     source = {"imported_from": Path(checkpoint).name, "terms": "those of the published checkpoint"}
     save(path, model, entropy, source)
