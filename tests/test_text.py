@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cosine_similarity
@@ -368,6 +372,35 @@ def test_clip_names_lead_back(clip_folder: Path) -> None:
 def test_clip_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MissingWeights, match="no such folder"):
         ClipEncoder(tmp_path / "nothing")
+
+
+def test_clip_without_the_hub(tmp_path: Path, clip_folder: Path) -> None:
+    """A cached model is found; one that is not is missed soon, in one line."""
+    cached = tmp_path / "hub" / "models--somebody--tiny"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0123")
+    shutil.copytree(clip_folder, cached / "snapshots" / "0123")
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    code = (
+        "import sys, time; from tacit import cli; from tacit.text.encoders import load_encoder\n"
+        "assert load_encoder('clip:somebody/tiny').width == 16\n"
+        "start = time.monotonic()\n"
+        "status = cli.main(['encode', sys.argv[1], '-c', 'x', '--text-encoder', 'clip-published:somebody/other'])\n"
+        "assert status == 1 and time.monotonic() - start < 30"
+    )
+    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        environment.pop(name, None)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.png")], env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert re.match(
+        r"tacit: .*a\.png: CLIP text model 'somebody/other' is neither on this machine nor to be had from the hub .*"
+        r"--text-encoder clip-published:FOLDER",
+        ran.stderr,
+    )
 
 
 def test_clip_folder_with_a_tensor_missing(tmp_path: Path, clip_folder: Path) -> None:

@@ -154,7 +154,8 @@ def _verified(name: str, sha256: str) -> bytes:
 class ClipEncoder:
     """Last hidden states of a CLIP text model, run through `transformers` (the extra `clip`).
 
-    source: a name on the Hugging Face hub or a local folder, both with the tokenizer's files.
+    source: a name on the Hugging Face hub or a local folder, both with the tokenizer's files. The hub is asked only for
+    what its cache on this machine lacks.
 
     Every token of a caption gets its state, however long the caption: tokens beyond the model's length (77 with its
     two special tokens) are dealt out to as few windows as will hold them, of nearly equal length. Each window is
@@ -173,8 +174,9 @@ class ClipEncoder:
 
     def __init__(self, source: str | PathLike[str] = CLIP_DEFAULT, *, published: bool = False) -> None:
         source = str(source)
-        model, tokenizer = _load_clip(source)
-        self.name = ("clip-published" if published else "clip") + ("" if source == CLIP_DEFAULT else f":{source}")
+        kind = "clip-published" if published else "clip"
+        model, tokenizer = _load_clip(source, kind)
+        self.name = kind + ("" if source == CLIP_DEFAULT else f":{source}")
         self.width = int(model.config.hidden_size)
         self._published = published
         self._window = int(model.config.max_position_embeddings)
@@ -234,18 +236,26 @@ def _windows(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
         yield ids[i * len(ids) // count : (i + 1) * len(ids) // count]
 
 
-def _load_clip(source: str) -> tuple[Any, Any]:
+def _load_clip(source: str, kind: str) -> tuple[Any, Any]:
     """The text model and the tokenizer; `transformers` takes seconds to import, so it is imported here."""
     try:
         transformers: Any = importlib.import_module("transformers")
     except ImportError as error:
         raise MissingExtra("CLIP text needs transformers: pip install 'tacit[clip]'") from error
-    if not Path(source).is_dir() and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
+    hub: Any = importlib.import_module("huggingface_hub")
+    folder = Path(source).is_dir()
+    if not folder and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
         raise MissingWeights(f"CLIP text model {source!r}: no such folder, and not a name on the hub")
     try:
-        with _errors_only(transformers.utils.logging):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-            model, report = transformers.CLIPTextModel.from_pretrained(source, output_loading_info=True)
+        with _errors_only(transformers.utils.logging), _errors_only(hub.utils.logging):
+            try:
+                with _no_bars(transformers.utils.logging):
+                    tokenizer, model, report = _read_clip(transformers, source, local=True)
+            except OSError:
+                if folder:
+                    raise
+                _ask_hub(hub, source, kind)
+                tokenizer, model, report = _read_clip(transformers, source, local=False)
     except OSError as error:
         raise MissingWeights(f"CLIP text model {source!r}: {_first_line(error)}") from error
     except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
@@ -259,15 +269,45 @@ def _load_clip(source: str) -> tuple[Any, Any]:
     return model.eval().requires_grad_(False), tokenizer
 
 
+def _read_clip(transformers: Any, source: str, *, local: bool) -> tuple[Any, Any, Any]:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source, local_files_only=local)
+    model, report = transformers.CLIPTextModel.from_pretrained(source, output_loading_info=True, local_files_only=local)
+    return tokenizer, model, report
+
+
+def _ask_hub(hub: Any, source: str, kind: str) -> None:
+    """Once and for ten seconds at most: without an answer, transformers would try for most of a minute."""
+    try:
+        hub.get_hf_file_metadata(hub.hf_hub_url(source, "config.json"), timeout=10)
+    except Exception as error:  # of the HTTP library that the hub's client happens to use
+        raise MissingWeights(
+            f"CLIP text model {source!r} is neither on this machine nor to be had from the hub ({_first_line(error)}); "
+            f"name a folder that holds it (--text-encoder {kind}:FOLDER)"
+        ) from error
+
+
 @contextmanager
 def _errors_only(logging: Any) -> Iterator[None]:
-    """Hold back transformers' report of the weights left unread: a CLIP checkpoint has the image model's too."""
+    """Hold back transformers' report of the weights left unread (a CLIP checkpoint has the image model's too), and what
+    the hub's client says of each attempt."""
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+
+
+@contextmanager
+def _no_bars(logging: Any) -> Iterator[None]:
+    """Reading a file takes no time worth a progress bar; a download does."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:
