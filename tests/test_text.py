@@ -380,6 +380,10 @@ def test_clip_without_the_hub(tmp_path: Path, clip_folder: Path) -> None:
     (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text("0123")
     shutil.copytree(clip_folder, cached / "snapshots" / "0123")
+    part = tmp_path / "hub" / "models--somebody--other"
+    shutil.copytree(cached, part)
+    for path in (part / "snapshots" / "0123").glob("*token*"):
+        path.unlink()
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
     code = (
         "import sys, time; from tacit import cli; from tacit.text.encoders import load_encoder\n"

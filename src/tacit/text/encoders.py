@@ -251,7 +251,7 @@ def _load_clip(source: str, kind: str) -> tuple[Any, Any]:
             try:
                 with _no_bars(transformers.utils.logging):
                     tokenizer, model, report = _read_clip(transformers, source, local=True)
-            except OSError:
+            except (OSError, ValueError):  # ValueError: the cache has a part of it, the tokenizer not
                 if folder:
                     raise
                 _ask_hub(hub, source, kind)
