@@ -204,10 +204,31 @@ def test_two_inputs_never_share_an_output(fake: type[FakeCodec], capsys: pytest.
 
 
 def test_a_file_is_never_written_over_itself(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
-    before = make_image("a.jpg").read_bytes()
-    assert cli.main(["encode", "a.jpg", "-o", "./a.jpg", "--force"]) == 1
-    assert Path("a.jpg").read_bytes() == before
-    assert "would be written over itself" in capsys.readouterr().err
+    before = make_image("photo", format="JPEG").read_bytes()
+    assert cli.main(["encode", "photo", "-o", "./photo", "--force"]) == 1
+    assert cli.main(["decode", "photo", "-o", "./photo", "--force"]) == 1
+    assert Path("photo").read_bytes() == before
+    assert capsys.readouterr().err.count("would be written over itself") == 2
+
+
+def test_another_kind_of_file_by_mistake_is_named(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
+    make_image("a.png")
+    assert cli.main(["decode", "a.png"]) == 1
+    assert "tacit: a.png: not a .tacit file by its name, and would" in capsys.readouterr().err
+    Path("a.tacit").write_bytes(MAGIC)
+    assert cli.main(["encode", "a.tacit"]) == 1
+    assert "tacit: a.tacit: not an image by its name, and would" in capsys.readouterr().err
+    assert fake.calls == []
+
+
+def test_a_tacit_file_is_not_written_under_an_images_name(fake: type[FakeCodec]) -> None:
+    make_image("a.jpg")
+    assert cli.main(["encode", "a.jpg", "-o", "b.JPG"]) == 2
+    assert fake.calls == []
+    Path("b.jpg").mkdir()
+    assert cli.main(["encode", "a.jpg", "-o", "b.jpg"]) == 0
+    assert cli.main(["encode", "a.jpg", "-o", "b.v2"]) == 0
+    assert tree() == ["a.jpg", "b.jpg/a.tacit", "b.v2"]
 
 
 @pytest.mark.parametrize(
@@ -347,6 +368,32 @@ def test_a_map_that_cannot_be_read_stops_everything(fake: type[FakeCodec], capsy
     assert cli.main(["encode", "a.jpg", "--captions", "map.json"]) == 1
     assert capsys.readouterr().err == "tacit: captions map.json cannot be read: No such file or directory\n"
     assert fake.made == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("map.csv", "image,caption\na.jpg,a boat\n"), ("map.json", "[3]"), ("map.txt", "")]
+)
+def test_a_map_that_is_none_is_wrong_usage(
+    fake: type[FakeCodec], capsys: pytest.CaptureFixture[str], name: str, content: str
+) -> None:
+    make_image("a.jpg")
+    Path(name).write_text(content)
+    assert cli.main(["encode", "a.jpg", "--captions", name]) == 2
+    assert f"Error: captions {name}: " in capsys.readouterr().err
+    assert fake.made == []
+
+
+def test_a_map_for_other_files_is_warned_of(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
+    make_image("a.jpg")
+    make_image("b.jpg")
+    Path("map.json").write_text('{"c.jpg": "a boat"}')
+    assert cli.main(["encode", "a.jpg", "b.jpg", "--captions", "map.json", "--quiet"]) == 0
+    warning = "tacit: warning: captions map.json have none for any of the files\n"
+    assert capsys.readouterr().err == warning
+    assert cli.main(["encode", "a.jpg", "-f", "--captions", "map.json", "-c", "given"]) == 0
+    Path("map.json").write_text('{"b.jpg": "a boat"}')
+    assert cli.main(["encode", "a.jpg", "b.jpg", "-f", "--captions", "map.json"]) == 0
+    assert warning not in capsys.readouterr().err
 
 
 # Batches and errors
@@ -618,6 +665,118 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert error == b""
 
 
+class BrokenOutput(io.TextIOWrapper):
+    """A standard output that takes nothing: of a full disk, buffered or not, or of a reader that has left."""
+
+    def __init__(self, kind: str) -> None:
+        if kind == "closed":
+            reader, writer = os.pipe()
+            os.close(reader)
+        else:
+            writer = os.open("/dev/full", os.O_WRONLY)
+        raw = io.FileIO(writer, "w")
+        unbuffered = kind == "unbuffered"
+        super().__init__(raw if unbuffered else io.BufferedWriter(raw), "utf-8", write_through=unbuffered)  # type: ignore[type-var]
+
+
+needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+broken = pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        pytest.param("full", "No space left on device", marks=needs_full),
+        pytest.param("unbuffered", "No space left on device", marks=needs_full),
+        ("closed", None),
+    ],
+)
+
+
+@broken
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_conversions_go_on_without_a_report(
+    fake: type[FakeCodec],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    expected: str | None,
+    jobs: str,
+    options: list[str],
+) -> None:
+    for name in "abc":
+        make_image(f"{name}.jpg")
+    with BrokenOutput(kind) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert cli.main(["encode", "a.jpg", "b.jpg", "c.jpg", "-j", jobs, *options]) == (1 if expected else 0)
+    said = [f"tacit: cannot write standard output: {expected} (the work goes on)"] if expected else []
+    assert capsys.readouterr().err.splitlines() == [*said, "tacit: 3 of 3 files done"]
+    assert tree() == ["a.jpg", "a.tacit", "b.jpg", "b.tacit", "c.jpg", "c.tacit"]
+
+
+@broken
+@pytest.mark.parametrize("arguments", [["--help"], ["encode", "--help"], ["--version"], ["models"]])
+def test_an_output_that_takes_nothing_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    expected: str | None,
+    arguments: list[str],
+) -> None:
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # click changes both streams where the reader has left
+    with BrokenOutput(kind) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert cli.main(arguments) == 1
+        cli._give_up(out)
+    line = f"tacit: cannot write standard output: {expected}\n" if expected else ""
+    assert capsys.readouterr().err == line
+
+
+@broken
+def test_an_image_that_nobody_takes(
+    fake: type[FakeCodec],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    expected: str | None,
+) -> None:
+    make_image("a.jpg")
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    with BrokenOutput(kind) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert cli.main(["encode", "a.jpg", "-o", "-"]) == 1
+        cli._give_up(out)
+    line = f"tacit: a.jpg: cannot write standard output: {expected}\n" if expected else ""
+    assert capsys.readouterr().err == line
+
+
+def test_an_error_of_another_file_is_not_standard_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli.command, "main", fail)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    with pytest.raises(OSError, match="No space left"):
+        cli.main(["models"])
+
+
+@needs_full
+def test_a_full_output_of_a_process() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tacit", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
+        )
+    assert (done.returncode, done.stderr) == (1, "tacit: cannot write standard output: No space left on device\n")
+
+
+def test_a_closed_output(
+    fake: type[FakeCodec], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_image("a.jpg")
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it under `>&-`
+    assert cli.main(["encode", "a.jpg"]) == 0
+    assert cli.main(["encode", "a.jpg", "-o", "-"]) == 2
+    assert "Standard output is closed" in capsys.readouterr().err
+
+
 # Formats of decoded images
 
 
@@ -687,24 +846,29 @@ def test_a_format_that_cannot_hold_the_image_is_invalid_input() -> None:
 def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     import tacit
 
+    found = {b"good": ("mine", "taco"), b"no weights": (None, "taco"), b"new": (None, None)}
+
     @dataclass(frozen=True)
     class FileInfo:
         width: int
         bpp: float
         weights_hash: bytes
         caption: str | None
+        model: str | None
+        architecture: str | None
 
     def info(data: bytes) -> FileInfo:
-        if data != b"good":
+        if data not in found:
             raise CorruptFile("not good")
-        return FileInfo(6, 0.12345, b"\x01\xff", None)
+        return FileInfo(6, 0.12345, b"\x01\xff", None, *found[data])
 
     monkeypatch.setattr(tacit, "info", info, raising=False)
     Path("a.tacit").write_bytes(b"good")
     Path("b.tacit").write_bytes(b"bad")
     assert cli.main(["info", "."]) == 1
     said = capsys.readouterr()
-    assert said.out == "a.tacit\n  width           6\n  bpp             0.1235\n  weights hash    01ff\n"
+    lines = "a.tacit\n  width           6\n  bpp             0.1235\n  weights hash    01ff\n  model           "
+    assert said.out == lines + "mine\n"
     assert said.err == "tacit: b.tacit: not good\ntacit: 1 of 2 files done, 1 failed\n"
     assert cli.main(["info", "--json", "a.tacit"]) == 0
     (record,) = records(capsys.readouterr().out)
@@ -712,6 +876,17 @@ def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         "file": "a.tacit", "width": 6, "weights_hash": "01ff",
     }  # fmt: skip
     assert "output" not in record
+    for content, model in (
+        (b"no weights", "(taco, weights not on this machine)"),
+        (b"new", "(of an unknown architecture, weights not on this machine)"),
+    ):
+        Path("a.tacit").write_bytes(content)
+        assert cli.main(["info", "a.tacit"]) == 0
+        assert capsys.readouterr().out == f"{lines}{model}\n"
+    Path("a.tacit").write_bytes(b"no weights")
+    assert cli.main(["info", "--json", "a.tacit"]) == 0
+    (record,) = records(capsys.readouterr().out)
+    assert (record["model"], record["architecture"]) == (None, "taco")
 
 
 def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -751,6 +926,10 @@ def test_import_taco(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert cli.main(["import-taco", "checkpoint.pth.tar", "out.safetensors"]) == 1
     assert "out.safetensors is there already" in capsys.readouterr().err
     assert cli.main(["import-taco", "-f", "checkpoint.pth.tar", "out.safetensors"]) == 0
+    assert cli.main(["import-taco", "checkpoint.pth.tar", "-o", "named.safetensors"]) == 0
+    assert Path("named.safetensors").stat().st_size == 1200
+    assert cli.main(["import-taco", "checkpoint.pth.tar"]) == 2
+    assert cli.main(["import-taco", "checkpoint.pth.tar", "a.safetensors", "-o", "b.safetensors"]) == 2
 
 
 def test_demo(monkeypatch: pytest.MonkeyPatch) -> None:

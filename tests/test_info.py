@@ -14,9 +14,10 @@ from PIL import Image
 
 import conftest
 import tacit
-from tacit import container
+from tacit import container, fileinfo
 from tacit.codec import Codec
 from tacit.errors import CorruptFile, InvalidInput, PathError, UnsupportedFile
+from tacit.models.coding import ARCHITECTURES
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def test_it_says_what_is_there(codec: Codec, picture_file: bytes) -> None:
         "mode": "RGBA",
         "quality": 33.33,
         "model": None,
+        "architecture": "tacit-s",
         "weights_hash": file.header.weights_hash.hex(),
         "bytes": len(picture_file),
         "bpp": 8 * len(picture_file) / (1100 * 30),
@@ -77,6 +79,10 @@ def test_every_kind_of_source(picture_file: bytes, tmp_path: Path) -> None:
 def test_the_weights_are_named(codec: Codec, picture_file: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TACIT_WEIGHTS", str(codec.path.parent))
     assert tacit.info(picture_file).model == "tiny"
+
+
+def test_architectures_are_those_of_the_models() -> None:
+    assert fileinfo._ARCHITECTURES == {number: name for name, (number, _, _) in ARCHITECTURES.items()}
 
 
 def test_damaged_weights_in_the_folder_are_not_the_files_fault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from tacit import weights
 from tacit.errors import CorruptWeights, PathError
 from tacit.models.attention import Injector
 from tacit.models.taco import (
@@ -255,7 +257,23 @@ def test_foreign_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(CorruptWeights, match=r"foreign\.pth\.tar: ") as caught:
         read_checkpoint(path)
     assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)
     assert not (tmp_path / "rogue").exists()
+
+
+def test_what_is_not_read_is_named_without_advice_to_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.pth.tar"
+    torch.save({"state_dict": {"a": torch.zeros(1)}, "args": argparse.Namespace(lr=1)}, path)
+    with pytest.raises(CorruptWeights) as caught:
+        read_checkpoint(path)
+    assert str(caught.value).endswith("safely: it holds argparse.Namespace, and only tensors and plain values are read")
+
+
+def test_an_import_that_fails_names_the_checkpoint(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "other.pth.tar")
+    with pytest.raises(CorruptWeights, match=r"other\.pth\.tar: not the published TACO network: missing: "):
+        weights.import_taco(tmp_path / "other.pth.tar", tmp_path / "out.safetensors")
+    assert not (tmp_path / "out.safetensors").exists()
 
 
 @pytest.mark.parametrize("content", [[1], {}, {"state_dict": {}}, {"state_dict": 3}, {"a": 3}, {3: torch.zeros(1)}])

@@ -18,7 +18,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -37,6 +37,23 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 all good, 1 something failed, 2 usage, 130 interrupted."""
+    status = 0
+    try:
+        status = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if not _from_stdout(error):
+            raise
+        if status == 0 and not isinstance(error, BrokenPipeError):  # else it has been said
+            _debug(error)
+            click.echo(f"tacit: {_stdout_lost(error)}", err=True)
+        _give_up(sys.stdout)
+        return status or EXIT_FAILED
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = command.main(arguments, prog_name="tacit", standalone_mode=False)
     except click.ClickException as error:
@@ -45,15 +62,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("tacit: interrupted", err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has left (`tacit info *.tacit | head`). Python would fail again when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # click's way out where the reader of our output has left (`tacit --help | head -1`)
         return EXIT_FAILED
     except TacitError as error:
         _debug(error)
         click.echo(f"tacit: {error}", err=True)
         return EXIT_FAILED
     return int(status or 0)
+
+
+def _from_stdout(error: OSError) -> bool:
+    """Whether the error comes from standard output."""
+    try:
+        sys.stdout.flush()  # what could not be written is still there
+    except OSError:
+        return True
+    # `python -u` keeps nothing that could be tried again; an error about a file has its name.
+    return error.filename is None and bool(getattr(sys.stdout, "write_through", False))
+
+
+def _stdout_lost(error: OSError) -> str:
+    return f"cannot write standard output: {files.reason(error)}"
+
+
+def _give_up(stream: TextIO) -> None:
+    """Send a standard stream to nowhere: Python would fail again when it flushes what is left."""
+    with contextlib.suppress(OSError):  # it need not be a file of the system
+        descriptor = stream.fileno()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
 
 
 class _Size(click.ParamType[int]):
@@ -247,7 +285,12 @@ def encode(
     from tacit.captions import CaptionMap, find_caption
     from tacit.image import ConversionWarning, load
 
-    mapping = None if captions is None else CaptionMap.load(captions)
+    try:
+        mapping = None if captions is None else CaptionMap.load(captions)
+    except InvalidInput as error:
+        raise click.UsageError(f"{error}.") from error
+    if mapping is not None and caption is None and not any(mapping.find(task.source) for task in tasks):
+        click.echo(f"tacit: warning: captions {captions} have none for any of the files", err=True)
     codec = _codec(tasks, model, device, threads, jobs, text_encoder)
 
     def work(task: Task) -> Record:
@@ -368,7 +411,14 @@ def info(inputs: tuple[str, ...], as_json: bool) -> int:
         about = dataclasses.asdict(tacit.info(files.read(task.source)))
         return {name: value.hex() if isinstance(value, bytes) else value for name, value in about.items()}
 
-    return _Report(tasks, _fields, as_json, quiet=False).follow(work, jobs=1)
+    def line(record: Record) -> str:
+        about = dict(record)
+        architecture = about.pop("architecture") or "of an unknown architecture"
+        if about["model"] is None:
+            about["model"] = f"({architecture}, weights not on this machine)"
+        return _fields(about)
+
+    return _Report(tasks, line, as_json, quiet=False).follow(work, jobs=1)
 
 
 @command.command(
@@ -593,10 +643,16 @@ Files made with it are decoded with the same OUT: share that one, not the checkp
 """,
 )
 @click.argument("checkpoint")
-@click.argument("out")
+@click.argument("out", required=False)
+@click.option("-o", "--output", metavar="OUT", help="The same as OUT.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")
-def import_taco(checkpoint: str, out: str, force: bool) -> None:
+def import_taco(checkpoint: str, out: str | None, output: str | None, force: bool) -> None:
     """Freeze a published TACO CHECKPOINT (.pth.tar) to integers and save it as the weights file OUT."""
+    if out is not None and output is not None:
+        raise click.UsageError("Name one OUT: after CHECKPOINT, or with -o/--output.")
+    out = out or output
+    if not out:
+        raise click.UsageError("Name the weights file to write: CHECKPOINT OUT, or -o/--output OUT.")
     if not force and os.path.lexists(out):
         raise PathError(f"{out} is there already (-f/--force overwrites it)")
     from tacit import weights
@@ -886,6 +942,8 @@ def _plan(
     if any(task.output == STDIO for task in tasks):
         if as_json:
             raise click.UsageError("--json and the file itself cannot both go to standard output; name an --output.")
+        if sys.stdout is None:
+            raise click.UsageError("Standard output is closed: redirect it, or name an --output.")
         if sys.stdout.isatty():
             raise click.UsageError("Standard output is a terminal: redirect it, or name an --output.")
     return tasks
@@ -920,6 +978,9 @@ def _cores() -> int:
 class _Report:
     """Says what comes of each file: a line or a JSON object, warnings, errors, progress, and a summary of several.
 
+    The conversions go on where nothing can be said any more: quietly where the reader has left (`| head -1`), else
+    with a line on standard error and a status that says that something failed.
+
     line: what is said of a record, after the names of the files. fatal: an error that ends the batch, since every file
     would have it.
     """
@@ -939,6 +1000,7 @@ class _Report:
         self._quiet = quiet
         self._data_on_stdout = any(task.output == STDIO for task in tasks)
         self._bar: Any = None
+        self._lost = False
 
     def follow(self, work: Callable[[Task], Record], jobs: int, filters: Sequence[Filter] = ()) -> int:
         """Run the batch and return the exit status."""
@@ -981,20 +1043,27 @@ class _Report:
 
     def _summary(self, summary: Summary) -> int:
         if summary.interrupted:
-            click.echo(f"tacit: interrupted: {summary.done} of {summary.total} files done", err=True)
+            self._say(f"tacit: interrupted: {summary.done} of {summary.total} files done", err=True)
             return EXIT_INTERRUPTED
         if summary.total > 1 and (summary.failed or not self._quiet):
             failed = f", {summary.failed} failed" if summary.failed else ""
-            click.echo(f"tacit: {summary.done} of {summary.total} files done{failed}", err=True)
-        return EXIT_FAILED if summary.failed else 0
+            self._say(f"tacit: {summary.done} of {summary.total} files done{failed}", err=True)
+        return EXIT_FAILED if summary.failed or self._lost else 0
 
     def _say(self, text: str, err: bool = False) -> None:
         text = text.encode("utf-8", "backslashreplace").decode()  # a path need not be UTF-8
-        if self._bar is None:
-            click.echo(text, err=err)
-        else:
-            with self._bar.external_write_mode(file=sys.stderr if err else sys.stdout):
+        try:
+            if self._bar is None:
                 click.echo(text, err=err)
+            else:
+                with self._bar.external_write_mode(file=sys.stderr if err else sys.stdout):
+                    click.echo(text, err=err)
+        except OSError as error:
+            _give_up(sys.stderr if err else sys.stdout)
+            if not isinstance(error, BrokenPipeError) and not self._lost:
+                self._lost = True
+                if not err:
+                    self._say(f"tacit: {_stdout_lost(error)} (the work goes on)", err=True)
 
 
 def _without_name(message: object, task: Task) -> str:

@@ -9,14 +9,17 @@ from typing import BinaryIO
 from tacit import container, weights
 from tacit.errors import InvalidInput, PathError, TacitError
 
+# As tacit.models.coding has them, which needs torch.
+_ARCHITECTURES = {1: "tacit-s", 2: "taco"}
+
 
 @dataclass(frozen=True)
 class FileInfo:
     """What `tacit info` prints.
 
     mode: as in Pillow; quality: 0..100, None for fixed-rate weights; model: the name of the weights on this machine
-    that decode the file, None if there are none; weights_hash: hexadecimal; sizes in bytes, framing included; bpp: bits
-    of the whole file per pixel.
+    that decode the file, None if there are none; architecture: of the model, None if its number is not known;
+    weights_hash: hexadecimal; sizes in bytes, framing included; bpp: bits of the whole file per pixel.
     """
 
     format_version: int
@@ -25,6 +28,7 @@ class FileInfo:
     mode: str
     quality: float | None
     model: str | None
+    architecture: str | None
     weights_hash: str
     bytes: int
     bpp: float
@@ -63,6 +67,7 @@ def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | Binar
         mode=("RGB" if header.color else "L") + ("A" if header.alpha else ""),
         quality=header.quality,
         model=None if found is None else found.name,
+        architecture=_ARCHITECTURES.get(header.model_id),
         weights_hash=header.weights_hash.hex(),
         bytes=total,
         bpp=8 * total / (header.width * header.height),

@@ -78,6 +78,9 @@ def plan(
             raise InvalidInput(f"{output} is a file; {len(found)} inputs need a folder")
         if several and PurePath(output).suffix.lower() in IMAGE_SUFFIXES | TACIT_SUFFIXES:
             raise InvalidInput(f"{output} names one file; {len(found)} inputs need a folder (end its name with /)")
+    named = PurePath(output or "").suffix.lower()
+    if not into_folder and output_suffix in TACIT_SUFFIXES and named in IMAGE_SUFFIXES:
+        raise InvalidInput(f"{output} is the name of an image, and what is written is a {output_suffix} file")
 
     tasks: list[Task] = []
     taken: dict[str, str] = {}
@@ -89,7 +92,7 @@ def plan(
             target = os.path.join(output, _renamed(one.relative, output_suffix)) if into_folder else output
         else:
             target = STDIO if one.source == STDIO else _renamed(PurePath(one.source), output_suffix)
-        problem = _output_problem(one.source, target, taken, force)
+        problem = _output_problem(one.source, target, taken, force, suffixes)
         if problem is None and target != STDIO:
             taken[os.path.realpath(target)] = one.source
         tasks.append(Task(one.source, target, problem))
@@ -106,13 +109,18 @@ def _names_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or os.path.isdir(output)
 
 
-def _output_problem(source: str, target: str, taken: dict[str, str], force: bool) -> TacitError | None:
+def _output_problem(
+    source: str, target: str, taken: dict[str, str], force: bool, suffixes: frozenset[str]
+) -> TacitError | None:
     if target == STDIO:
         return None
     real = os.path.realpath(target)
     if real in taken:
         return InvalidInput(f"would be written to {target}, as {taken[real]} is")
     if source != STDIO and real == os.path.realpath(source):
+        if PurePath(source).suffix.lower() not in suffixes:  # another kind of file by mistake, most likely
+            kind = "a .tacit file" if suffixes == TACIT_SUFFIXES else "an image"
+            return InvalidInput(f"not {kind} by its name, and would be written over itself")
         return InvalidInput("would be written over itself")
     return None if force else _exists_problem(target)
 

@@ -8,12 +8,18 @@ import json
 import os
 import posixpath
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tacit.errors import InvalidInput, PathError
 from tacit.files import IMAGE_SUFFIXES, TACIT_SUFFIXES, reason
+
+# What people call columns. A row or first line of nothing but these is none of names and captions.
+_HEADINGS = frozenset(
+    "alt caption captions description file file_name filename id image image_id img key label name path photo text "
+    "title url".split()
+)
 
 
 @dataclass(frozen=True)
@@ -133,9 +139,17 @@ def _entries(entry: object, where: str) -> Iterator[tuple[str, str]]:
         raise InvalidInput(f"{where}expected an object, found {json.dumps(entry)[:40]}")
     if isinstance(entry.get("file"), str) and ("caption" in entry or "captions" in entry):
         yield entry["file"], _first(entry.get("caption", entry.get("captions")), f"{where}{entry['file']}: ")
+    elif entry.keys() & {"file", "caption", "captions"} or (entry and entry.keys() <= _HEADINGS):
+        raise InvalidInput(f'{where}expected "file" and "caption", found {_listed(entry)}')
     else:
         for file, caption in entry.items():
             yield file, _first(caption, f"{where}{file}: ")
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The names, in short."""
+    text = ", ".join(names)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _first(caption: object, where: str) -> str:
@@ -156,6 +170,8 @@ def _read_csv(text: str) -> Iterator[tuple[str, str]]:
             names = [name.strip().lower() for name in row]
             if rows.line_num == 1 and "file" in names and "caption" in names:
                 file, caption = names.index("file"), names.index("caption")
+            elif rows.line_num == 1 and (len(row) > 2 or _HEADINGS.issuperset(names)):
+                raise InvalidInput(f"line 1: expected file,caption, found {_listed(row)!r}")
             elif row:
                 if len(row) <= max(file, caption):
                     found = ",".join(row)[:40]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -354,13 +355,16 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
         CorruptWeights: it is no such file, or holds more than tensors and plain values.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice to those who write pickles
             content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise PathError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # a foreign file makes the unpickler raise nearly anything
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CorruptWeights(f"{path}: not a checkpoint that can be read safely: {reason}") from error
+        # Not torch's own words: they advise to let the file run code.
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        why = f"it holds {found[1]}, and only tensors and plain values are read" if found else "foreign or damaged"
+        raise CorruptWeights(f"{path}: not a checkpoint that can be read safely: {why}") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state:
         raise CorruptWeights(f"{path}: holds no state dict")
