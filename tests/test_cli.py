@@ -712,6 +712,18 @@ def test_conversions_go_on_without_a_report(
     assert tree() == ["a.jpg", "a.tacit", "b.jpg", "b.tacit", "c.jpg", "c.tacit"]
 
 
+@needs_full
+def test_one_file_without_a_report(
+    fake: type[FakeCodec], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_image("a.jpg")
+    with BrokenOutput("full") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert cli.main(["encode", "a.jpg"]) == 1
+    assert capsys.readouterr().err == "tacit: cannot write standard output: No space left on device\n"
+    assert tree() == ["a.jpg", "a.tacit"]
+
+
 @broken
 @pytest.mark.parametrize("arguments", [["--help"], ["encode", "--help"], ["--version"], ["models"]])
 def test_an_output_that_takes_nothing_is_one_line(

@@ -1063,7 +1063,8 @@ class _Report:
             if not isinstance(error, BrokenPipeError) and not self._lost:
                 self._lost = True
                 if not err:
-                    self._say(f"tacit: {_stdout_lost(error)} (the work goes on)", err=True)
+                    rest = " (the work goes on)" if len(self._tasks) > 1 else ""
+                    self._say(f"tacit: {_stdout_lost(error)}{rest}", err=True)
 
 
 def _without_name(message: object, task: Task) -> str:
