@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tacit.entropy.coder import Decoder, Encoder, Models
 from tacit.entropy.tables import SYMBOL_LIMIT, Tables, gaussian_tables, prior_tables
+from tacit.errors import CorruptFile
 from tacit.exact import FrozenChain, Target, Units, exact_arithmetic, freeze
 from tacit.models.attention import to_rows
 from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
@@ -243,6 +244,8 @@ class FrozenEntropy(nn.Module):
             CorruptFile: bytes that no encoder wrote.
         """
         device = self.medians.device
+        if not all(streams):
+            raise CorruptFile("entropy-coded data of 0 bytes")  # the coder ends what has symbols with a word at least
         decoders = [Decoder(s) for s in streams]
         channels = len(self.z_models.tables)
         hz, wz = -(-height // 4), -(-width // 4)
