@@ -702,7 +702,7 @@ def test_the_command(run: Any, photos: Path, tmp_path: Path) -> None:
     found = results.load(tmp_path / "out" / "results.json")
     assert {row.quality for row in found.measured.rows if row.codec == "jpeg"} == {20, 60}
     assert {row.quality for row in found.measured.rows if row.codec == "webp"} == {0, 94}
-    assert found.command.startswith("tacit ")
+    assert found.command.startswith(f"tacit eval {photos} ")
     assert "100%" in err
 
     status, out, _ = run("--compare", tmp_path / "out" / "results.json", tmp_path / "out" / "results.json")

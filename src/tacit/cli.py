@@ -54,8 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status = command.main(arguments, prog_name="tacit", standalone_mode=False)
+        # obj: the command as it was given, for results that say how they were made
+        status = command.main(given, prog_name="tacit", standalone_mode=False, obj=shlex.join(["tacit", *given]))
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -740,7 +742,7 @@ def evaluate(
                 Path(output),
                 qualities=dict(map(_qualities, qualities)),
                 commands=codec_file,
-                command=shlex.join(["tacit", *sys.argv[1:]]),
+                command=click.get_current_context().obj,
                 **options,
             ),
             progress,
