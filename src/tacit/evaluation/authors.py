@@ -15,18 +15,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from tacit import container
-from tacit.evaluation.metrics.metric import Metric
+from tacit.evaluation.metrics.metric import Described, Metric
 
 
-class _Described:
-    """The usual answers of a metric."""
+class _Described(Described):
+    """The usual answers of a metric of single images."""
 
-    name: str
-    unit: ClassVar[str] = ""
-    protocol: str
-    higher_is_better: ClassVar[bool] = False
-    smallest: int = 1
-    needs_caption: ClassVar[bool] = False
     level: ClassVar[Literal["image"]] = "image"
 
 
