@@ -278,6 +278,14 @@ def test_the_decode_hash_is_verified_by_itself(tiny_weights: Path, tmp_path: Pat
         weights.load(tmp_path / "a.safetensors")
 
 
+def test_the_contents_hash_cannot_be_left_out(tiny_weights: Path, tmp_path: Path) -> None:
+    about = weights._metadata(tiny_weights)
+    del about["contents_hash"]
+    save_file(load_file(tiny_weights), tmp_path / "a.safetensors", metadata={"tacit": json.dumps(about)})
+    with pytest.raises(CorruptWeights, match="contents_hash"):
+        weights.load(tmp_path / "a.safetensors")
+
+
 @settings(SHARED, max_examples=200)
 @given(data=st.data())
 def test_a_flipped_bit_in_the_header(whole: bytes, tmp_path: Path, data: st.DataObject) -> None:

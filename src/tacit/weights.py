@@ -232,8 +232,7 @@ def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype 
     try:
         if (found := decode_hash(about, tensors)) != about["decode_hash"]:
             raise CorruptWeights(f"{path}: decode hash {found}, expected {about['decode_hash']}")
-        # missing from files of the first days
-        if "contents_hash" in about and (found := contents_hash(about, tensors)) != about["contents_hash"]:
+        if (found := contents_hash(about, tensors)) != about["contents_hash"]:
             raise CorruptWeights(f"{path}: contents hash {found}, expected {about['contents_hash']}")
         _, config_type, model_type = ARCHITECTURES[about["architecture"]]
         config = config_type(**_sane(about["config"]))
