@@ -309,7 +309,7 @@ def test_crop_and_salvage_reach_the_codec(fake: type[FakeCodec]) -> None:
 
 def test_model_device_and_threads_reach_the_codec(fake: type[FakeCodec], monkeypatch: pytest.MonkeyPatch) -> None:
     make_image("a.jpg")
-    monkeypatch.setattr(cli, "_cores", lambda: 8)
+    monkeypatch.setattr(cli.photos, "cores", lambda: 8)
     assert cli.main(["encode", "a.jpg"]) == 0
     assert cli.main(["encode", "a.jpg", "-f", "-m", "taco", "--device", "cuda", "--threads", "3"]) == 0
     assert cli.main(["encode", "a.jpg", "-f", "-j", "3"]) == 0
@@ -737,7 +737,7 @@ def test_an_output_that_takes_nothing_is_one_line(
     with BrokenOutput(kind) as out:
         monkeypatch.setattr(sys, "stdout", out)
         assert cli.main(arguments) == 1
-        cli._give_up(out)
+        cli.output.give_up(out)
     line = f"tacit: cannot write standard output: {expected}\n" if expected else ""
     assert capsys.readouterr().err == line
 
@@ -755,7 +755,7 @@ def test_an_image_that_nobody_takes(
     with BrokenOutput(kind) as out:
         monkeypatch.setattr(sys, "stdout", out)
         assert cli.main(["encode", "a.jpg", "-o", "-"]) == 1
-        cli._give_up(out)
+        cli.output.give_up(out)
     line = f"tacit: a.jpg: cannot write standard output: {expected}\n" if expected else ""
     assert capsys.readouterr().err == line
 

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from tacit.exact import Target
 from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.layers import QualityScale
-from tacit.models.noise import uniform
+from tacit.models.noise import mixed, uniform
 from tacit.models.prior import LIKELIHOOD_FLOOR, FactorizedPrior
 from tacit.models.transforms import Analysis, Synthesis
 from tacit.text.tokens import TextTokens
 
 SCALE_LEVELS = 64
+NARROWEST = 0.11  # scale of a rounded residual while training
 INDEX_SLOPE, INDEX_START = 6.25, 32.0  # raw scale outputs of order one span the scale table
 
 
@@ -206,13 +207,19 @@ class SmallModel(nn.Module):
         """Raw scale outputs -> continuous index 0..63 into the scale table."""
         return lower_bound(INDEX_SLOPE * raw + INDEX_START, 0.0).clamp_max(SCALE_LEVELS - 1)
 
-    def forward(self, x: Tensor, tokens: TextTokens, quality: Tensor, seeds: Tensor | None = None) -> Forward:
-        """H and W: multiples of 64. seeds [B]: of each image's noise; without them it is torch's."""
+    def forward(
+        self, x: Tensor, tokens: TextTokens, quality: Tensor, seeds: Tensor | None = None, rounded: float = 0.0
+    ) -> Forward:
+        """H and W: multiples of 64. seeds [B]: of each image's noise; without them it is torch's. rounded: the share of
+        the bits that rounded latents give instead of noisy ones."""
         gain = self.gain(quality)[:, :, None, None]
         y = self.analysis(x, tokens).float() * gain
         z = self.hyper_latents(y).float()
-        z_mass = self.prior.likelihood(z + uniform(z, seeds, 0))
-        hyper = self.hyper_features(round_through(z), quality)
+        z_hat = round_through(z)
+        z_mass = mixed(
+            lambda: self.prior.likelihood(z + uniform(z, seeds, 0)), lambda: self.prior.likelihood(z_hat), rounded
+        )
+        hyper = self.hyper_features(z_hat, quality)
 
         y_rows = y.flatten(2).transpose(1, 2)
         bits: list[Tensor] = []
@@ -223,10 +230,16 @@ class SmallModel(nn.Module):
             scales = self.context_scale[step.start : step.stop]
             mean = mean / scales  # the means are predicted in the contexts' own units
             residual = y_rows[:, step.positions, step.start : step.stop] - mean
-            noise = uniform(residual, seeds, 1 + 2 * step.group + step.anchor)
-            mass = gaussian_likelihood(residual + noise, scale)
+            symbols = round_through(residual)
+            stream = 1 + 2 * step.group + step.anchor
+            mass = mixed(
+                lambda: gaussian_likelihood(residual + uniform(residual, seeds, stream), scale),
+                # a narrower scale would cost a zero nothing less, and leave any other symbol without a gradient
+                lambda: gaussian_likelihood(symbols, lower_bound(scale, NARROWEST)),
+                rounded,
+            )
             bits.append(-mass.log2().sum(dim=(1, 2)))
-            return (round_through(residual) + mean) * scales
+            return (symbols + mean) * scales
 
         y_hat = walk(cast(EntropyNets, self.entropy), hyper, visit) / self.context_scale[:, None, None]
         x_hat = self.synthesis(y_hat * self.inverse_gain(quality)[:, :, None, None], quality)

@@ -6,6 +6,8 @@ the position it is the same alone, in a batch, and on whichever of several proce
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -19,13 +21,26 @@ def uniform(like: Tensor, seeds: Tensor | None, stream: int) -> Tensor:
     """
     if seeds is None:
         return torch.rand_like(like) - 0.5
-    offset = _mixed(_mixed(seeds & _WORD) + 0x9E3779B9 * (stream + 1))
+    offset = _spread(_spread(seeds & _WORD) + 0x9E3779B9 * (stream + 1))
     position = torch.arange(like[0].numel(), device=like.device)
-    bits = _mixed(_mixed(position) + offset[:, None])
+    bits = _spread(_spread(position) + offset[:, None])
     return ((bits >> 8).float() * 2**-24 - 0.5).reshape(like.shape)
 
 
-def _mixed(x: Tensor) -> Tensor:
+def mixed(noisy: Callable[[], Tensor], rounded: Callable[[], Tensor], share: float) -> Tensor:
+    """The likelihood whose bits are (1 - share) those of latents with noise plus share those of rounded latents.
+
+    Noise is smooth, but where most symbols are zero its bits are far above a file's; rounding has a file's bits, and a
+    gradient only if it takes that of the identity.
+    """
+    if share == 0:
+        return noisy()
+    if share == 1:
+        return rounded()
+    return noisy() ** (1 - share) * rounded() ** share
+
+
+def _spread(x: Tensor) -> Tensor:
     """A permutation of 32-bit words (held in int64) that spreads every bit. Multipliers: hash-prospector."""
     x = x & _WORD
     x = ((x ^ (x >> 16)) * 0x21F0AAAD) & _WORD

@@ -25,7 +25,7 @@ from tacit.models.elic import AttentionBlock, Bottleneck, downsample, upsample
 from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.layers import QualityScale
 from tacit.models.model import SCALE_LEVELS, Forward, gaussian_likelihood, lower_bound, round_through
-from tacit.models.noise import uniform
+from tacit.models.noise import mixed, uniform
 from tacit.models.prior import FactorizedPrior
 from tacit.text.tokens import TextTokens
 
@@ -225,10 +225,13 @@ class TacoModel(nn.Module):
         """Raw scale outputs -> sigma, in units of the latents."""
         return lower_bound(raw, self.config.scale_min)
 
-    def code(self, y: Tensor, hyper: Tensor, seeds: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def code(
+        self, y: Tensor, hyper: Tensor, seeds: Tensor | None = None, rounded: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """y, gained [B, M, h, w], and H -> y rounded about its predicted means, and each value's likelihood.
 
-        While training the likelihood is that of y with noise, so that it has a gradient.
+        While training the likelihood is that of y with noise, so that it has a gradient, or of rounded values, in
+        this share.
         """
         rows = y.flatten(2).transpose(1, 2)
         likelihood = torch.empty_like(rows)
@@ -236,32 +239,44 @@ class TacoModel(nn.Module):
         def visit(step: Step, parameters: Tensor) -> Tensor:
             raw, mean = parameters.float().chunk(2, dim=-1)
             residual = rows[:, step.positions, step.start : step.stop] - mean
-            rounded = round_through(residual)
+            symbols, scale = round_through(residual), self.scale(raw)
             stream = 1 + 2 * step.group + step.anchor
-            coded = residual + uniform(residual, seeds, stream) if self.training else rounded
-            likelihood[:, step.positions, step.start : step.stop] = gaussian_likelihood(coded, self.scale(raw))
-            return rounded + mean
+            likelihood[:, step.positions, step.start : step.stop] = mixed(
+                lambda: gaussian_likelihood(residual + uniform(residual, seeds, stream), scale),
+                lambda: gaussian_likelihood(symbols, scale),
+                rounded if self.training else 1.0,
+            )
+            return symbols + mean
 
         y_hat = walk(cast(EntropyNets, self.entropy), hyper, visit)
         return y_hat, likelihood.transpose(1, 2).reshape(y.shape)
 
-    def code_hyper(self, z: Tensor, seeds: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def code_hyper(self, z: Tensor, seeds: Tensor | None = None, rounded: float = 0.0) -> tuple[Tensor, Tensor]:
         """z [B, N, h, w] -> z rounded about the prior's medians, and each value's likelihood, as in `code`."""
         medians = self.prior.medians[:, None, None]
         z_hat = round_through(z - medians) + medians
-        coded = z + uniform(z, seeds, 0) if self.training else z_hat
-        return z_hat, self.prior.likelihood(coded)
+        likelihood = mixed(
+            lambda: self.prior.likelihood(z + uniform(z, seeds, 0)),
+            lambda: self.prior.likelihood(z_hat),
+            rounded if self.training else 1.0,
+        )
+        return z_hat, likelihood
 
     def forward(
-        self, x: Tensor, tokens: TextTokens, quality: Tensor | None = None, seeds: Tensor | None = None
+        self,
+        x: Tensor,
+        tokens: TextTokens,
+        quality: Tensor | None = None,
+        seeds: Tensor | None = None,
+        rounded: float = 0.0,
     ) -> Forward:
         """H and W: multiples of 64. The quality may be left out where the rate is fixed. seeds [B]: of each image's
-        noise while training; without them it is torch's."""
+        noise while training; without them it is torch's. rounded: as in `code`."""
         y = self.analysis(x, tokens).float()
         if self.gain is not None:
             y = y * self.gain(quality)[:, :, None, None]
-        z_hat, z_mass = self.code_hyper(self.hyper_latents(y).float(), seeds)
-        y_hat, y_mass = self.code(y, self.hyper_features(z_hat, quality), seeds)
+        z_hat, z_mass = self.code_hyper(self.hyper_latents(y).float(), seeds, rounded)
+        y_hat, y_mass = self.code(y, self.hyper_features(z_hat, quality), seeds, rounded)
         if self.inverse_gain is not None:
             y_hat = y_hat * self.inverse_gain(quality)[:, :, None, None]
         x_hat = self.synthesis(y_hat, quality)

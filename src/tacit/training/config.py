@@ -64,6 +64,7 @@ class LossConfig:
     """bpp + lambda * 255^2 * MSE + perceptual * distance + joint * joint loss. Each weight can be 0.
 
     lambda_low, lambda_high: lambda at quality 0 and 100, log-linear between; equal for a fixed rate.
+    rounded: share of the bits that is estimated for rounded latents, as files have them; the rest takes noise instead.
     balance: a sample's loss is divided by (lambda / middle)^balance, so that low rates count as much as high ones.
     perceptual_net: alex, vgg or squeeze for LPIPS; features for the distance of SqueezeNet's features.
     perceptual_backbone, perceptual_heads: files of its weights; where they usually are if empty. perceptual_scale: what
@@ -76,6 +77,7 @@ class LossConfig:
     mse: float = 1.0
     lambda_low: float = 0.0004
     lambda_high: float = 0.07
+    rounded: float = 0.0
     balance: float = 0.4
     perceptual: float = 0.0
     perceptual_net: str = "alex"
@@ -179,6 +181,8 @@ class Config:
             raise InvalidInput(f"data.crop {self.data.crop}: a multiple of 64 is needed")
         if not 0 < self.loss.lambda_low <= self.loss.lambda_high:
             raise InvalidInput(f"loss.lambda_low {self.loss.lambda_low}: above 0 and at most lambda_high is needed")
+        if not 0 <= self.loss.rounded <= 1:
+            raise InvalidInput(f"loss.rounded {self.loss.rounded}: a share from 0 to 1 is needed")
         if self.schedule.kind == "multistep" and self.data.kind == "shards":
             raise InvalidInput("schedule.kind multistep counts epochs, which a stream of shards has not")
 

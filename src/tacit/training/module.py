@@ -113,7 +113,7 @@ class TrainingModule(L.LightningModule):
         x = batch.pixels.float().div(255)
         if self.config.run.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        out = self.model(x, batch.tokens, batch.quality, batch.seeds)
+        out = self.model(x, batch.tokens, batch.quality, batch.seeds, self.config.loss.rounded)
         with torch.autocast(x.device.type, enabled=False):
             terms = self.loss(out, x, batch.quality, batch.captions, self._gather)
             loss = terms.loss
