@@ -93,12 +93,14 @@ class LossConfig:
 @dataclass(frozen=True)
 class OptimizerConfig:
     """Adam. clip: largest norm of the gradient, 0 for any. quantile_rate: learning rate of the factorised prior's
-    quantiles, by a loss of their own; 0 leaves them (tacit-s rounds about zero)."""
+    quantiles, by a loss of their own; 0 leaves them (tacit-s rounds about zero). fixed: parts of the model that do not
+    learn, by the beginnings of their parameters' names."""
 
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0
     quantile_rate: float = 0.0
+    fixed: tuple[str, ...] = ()
     ema: float = 0.999
 
 

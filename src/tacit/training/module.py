@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as L
@@ -11,13 +12,27 @@ import torch
 from torch import Tensor
 
 from tacit.data.samples import Batch
-from tacit.errors import TacitError
+from tacit.errors import InvalidInput, TacitError
 from tacit.training.builder import FloatModel, architecture
 from tacit.training.config import Config
 from tacit.training.loss import Loss, quantile_loss
 from tacit.training.schedule import factor
 
 HOPELESS = 200  # steps in a row that were not finite
+
+
+def fix(model: FloatModel, parts: Sequence[str]) -> None:
+    """Keep the parameters whose names begin so from learning. Raises: InvalidInput, for a part that is not there."""
+    names = dict(model.named_parameters())
+    for part in parts:
+        inside = [name for name in names if name == part or name.startswith(f"{part}.")]
+        if not inside:
+            there = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+            raise InvalidInput(f"optimizer.fixed {part!r}: no such part of the model; there are {there}")
+        for name in inside:
+            names[name].requires_grad_(False)
+    if not any(p.requires_grad for p in names.values()):
+        raise InvalidInput("optimizer.fixed leaves nothing to learn")
 
 
 class TrainingModule(L.LightningModule):
@@ -45,6 +60,7 @@ class TrainingModule(L.LightningModule):
         self._skipped_in_a_row = 0
         self._adam: dict[str, Any] = {}
         model.prior.quantiles.requires_grad_(config.optimizer.quantile_rate > 0)
+        fix(model, config.optimizer.fixed)
 
     # -- where the run is -------------------------------------------------------------------------------------------
 
