@@ -560,6 +560,36 @@ def test_fixed_rate_weights_have_no_quality(taco_fixed_codec: Codec, picture: Pi
         taco_fixed_codec.encode_batch([image], quality=50)
 
 
+# Where the bits go
+
+
+@pytest.mark.parametrize("which", ["codec", "uneven_codec", "taco_codec", "taco_fixed_codec", "shipped_codec"])
+@pytest.mark.parametrize("size", [(150, 100), WIDE, (3, 1)])
+def test_a_bit_map_adds_up_to_the_file(
+    request: pytest.FixtureRequest, which: str, size: tuple[int, int], picture: Picture
+) -> None:
+    codec: Codec = request.getfixturevalue(which)
+    image = picture(*size)
+    quality = None if which == "taco_fixed_codec" else 77.7
+    found = codec.bit_map(image, "a red boat", quality)
+    assert (found.shape, found.dtype) == ((-(-size[1] // 16), -(-size[0] // 16)), np.float32)
+    assert found.min() >= 0
+    regions = container.read(codec.encode(image, "a red boat", quality)).regions
+    bits = sum(8 * len(region or b"") for region in regions)
+    assert found.sum() <= bits + 1
+    assert bits <= found.sum() * 1.001 + 64 * len(regions)
+
+
+def test_a_bit_map_shows_where(shipped_codec: Codec) -> None:
+    """A flat picture with noise in one place has its bits there, in the one that is asked for."""
+    pixels = np.full((256, 320, 3), 128, np.uint8)
+    pixels[32:96, 192:256] = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
+    found = shipped_codec.bit_map(pixels, quality=60)
+    inside = found[2:6, 12:16].sum()
+    assert inside > 0.8 * found.sum()
+    assert shipped_codec.bit_map(pixels).sum() < found.sum() < shipped_codec.bit_map(pixels, quality=80).sum()
+
+
 # Captions
 
 

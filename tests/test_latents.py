@@ -233,7 +233,7 @@ def test_the_stream_costs_what_the_tables_say(
         chances = tables.frequencies[tables.starts[indices] + np.where(escaped, last, codes)] / 2**PRECISION
         return float(-np.log2(chances).sum() + 11 * escaped.sum())
 
-    def put(_: int, indices: np.ndarray, symbols: np.ndarray) -> None:
+    def put(_: int, __: Step, ___: np.ndarray, indices: np.ndarray, symbols: np.ndarray) -> None:
         nonlocal bits, coded
         bits += cost(entropy.y_models.tables, indices, symbols)
         coded += len(symbols)

@@ -215,6 +215,27 @@ class Codec:
                     streams[j][r] = stream
             return [job.file(chosen, s) for job, s in zip(jobs, streams, strict=True)]
 
+    def bit_map(self, image: ImageSource, caption: str | None = None, quality: float | None = None) -> np.ndarray:
+        """Where the bits of a file go: float32 [ceil(H / 16), ceil(W / 16)], bits for 16x16 pixels each.
+
+        It adds up to the coded regions of the file that `encode` makes of the same arguments, but for the coder's last
+        words, some 50 bits for each region. Where weights pad regions to more, the padding's bits are at the border.
+
+        Raises: as `encode`.
+        """
+        photo = images.load(image)
+        with self._threads():
+            model = self._model(self.path)
+            quality = _allowed(Target(quality), model).quality
+            job = _Job(self, model, photo, caption, False, False)
+            found = np.zeros((-(-photo.height // LATENT_STEP), -(-photo.width // LATENT_STEP)), np.float32)
+            for region in job.regions:
+                bits = model.bits(job.analyse(region), job.header(quality).quality)[0]
+                rows = np.minimum(region.top // LATENT_STEP + np.arange(bits.shape[0]), found.shape[0] - 1)
+                columns = np.minimum(region.left // LATENT_STEP + np.arange(bits.shape[1]), found.shape[1] - 1)
+                np.add.at(found, (rows[:, None], columns), bits)
+            return found
+
     # -- decoding -------------------------------------------------------------------------------------------------
 
     def decode(

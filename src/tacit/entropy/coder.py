@@ -52,11 +52,7 @@ class Encoder:
         """indices: [n] uint8 or uint16, the table of each symbol; symbols: [n] int32 within SYMBOL_LIMIT."""
         tables = models.tables
         order, runs = _by_table(indices, len(tables))
-        tables_of = indices[order]
-        values = symbols[order] - tables.lows[tables_of]
-        last = tables.sizes[tables_of] - 1
-        escaped = (values < 0) | (values >= last)
-        codes = np.where(escaped, last, values).astype(np.int32)
+        codes, escaped = tables.codes(indices[order], symbols[order])
         for table, begin, end in runs:
             self._coder.encode(codes[begin:end], models[table])
         if escaped.any():

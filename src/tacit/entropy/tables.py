@@ -12,6 +12,7 @@ import numpy as np
 PRECISION = 24
 ESCAPE_FLOOR = 2**10  # an escape costs at most 14 bits and its value
 SYMBOL_LIMIT = 1023  # symbols are clamped to this size
+ESCAPED_BITS = 11  # of a value that follows its escape: 2 * SYMBOL_LIMIT + 2 are possible
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,20 @@ class Tables:
     def table(self, index: int) -> np.ndarray:
         """The frequencies of one table."""
         return self.frequencies[self.starts[index] : self.starts[index + 1]]
+
+    def codes(self, indices: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each symbol's place in its table, and whether that is the escape."""
+        codes = symbols - self.lows[indices]
+        last = self.sizes[indices] - 1
+        escaped = (codes < 0) | (codes >= last)
+        return np.where(escaped, last, codes).astype(np.int32), escaped
+
+    def bits(self, indices: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+        """What each symbol costs, in bits, with its value where it is escaped. float64 of the shape of both."""
+        codes, escaped = self.codes(indices, symbols)
+        found: np.ndarray = PRECISION - np.log2(self.frequencies[self.starts[indices] + codes])
+        found += ESCAPED_BITS * escaped
+        return found
 
     @staticmethod
     def make(rows: Sequence[tuple[int, np.ndarray]]) -> Tables:

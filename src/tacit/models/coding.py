@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -111,6 +112,12 @@ class CodingModel(nn.Module):
         """y [B, M, h, w] before the gain -> each image's bytes, and y in sixteenths of a step, int16."""
         scaled, z = self._scaled(y, quality)
         return self.entropy.compress(scaled, z, self._hundredths(quality))
+
+    @torch.inference_mode()
+    def bits(self, y: Tensor, quality: float | None) -> np.ndarray:
+        """y [B, M, h, w] before the gain -> the bits that `compress` takes at each position, float64 [B, h, w]."""
+        scaled, z = self._scaled(y, quality)
+        return self.entropy.bits(scaled, z, self._hundredths(quality))
 
     @torch.inference_mode()
     def decompress(self, streams: list[bytes], height: int, width: int, quality: float | None) -> Tensor:

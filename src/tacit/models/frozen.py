@@ -201,8 +201,9 @@ class FrozenEntropy(nn.Module):
     def quantise(self, y: Tensor, z_symbols: Tensor, quality: int, put: Put | None) -> Tensor:
         """Quantise y as the decoder will see it.
 
-        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: hundredths. put(image, indices, symbols)
-        takes each step's coded symbols of each image. Returns y in sixteenths [B, M, h, w] int16.
+        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: hundredths. put(image, step, coded, indices,
+        symbols) takes each step's coded symbols of each image: which of its [P, c] values they are, their tables, and
+        themselves. Returns y in sixteenths [B, M, h, w] int16.
         """
         with exact_arithmetic(y.device):
             rows = to_rows(y)
@@ -217,7 +218,7 @@ class FrozenEntropy(nn.Module):
                     tables, steps = indices.flatten(1).cpu().numpy(), symbols.flatten(1).int().cpu().numpy()
                     for image in range(y.shape[0]):
                         coded = np.flatnonzero(tables[image] >= self.skip)
-                        put(image, tables[image, coded], steps[image, coded])
+                        put(image, step, coded, tables[image, coded], steps[image, coded])
                 return symbols.mul_(Y_UNIT).add_(means)
 
             return walk(_nets(self), hyper, visit).to(torch.int16)
@@ -231,11 +232,31 @@ class FrozenEntropy(nn.Module):
         for encoder, image in zip(encoders, symbols, strict=True):
             encoder.put(self.z_models, z_indices, image.flatten().int().cpu().numpy())
 
-        def put(image: int, indices: np.ndarray, values: np.ndarray) -> None:
+        def put(image: int, step: Step, coded: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
             encoders[image].put(self.y_models, indices, values)
 
         latents = self.quantise(y, symbols, quality, put)
         return [e.finish() for e in encoders], latents
+
+    def bits(self, y: Tensor, z: Tensor, quality: int) -> np.ndarray:
+        """What `compress` takes the same for, as float64 bits at each position [B, h, w]. A hyper-latent's bits are
+        those of the 4x4 positions that it is for, in equal parts."""
+        height, width = y.shape[2:]
+        symbols = self.quantise_hyper(z)
+        hyper = symbols.flatten(2).int().cpu().numpy()  # [B, Z, hz * wz]
+        tables = np.arange(hyper.shape[1])[:, None].repeat(hyper.shape[2], axis=1)
+        rows, columns = np.arange(height) // 4, np.arange(width) // 4
+        served = rows[:, None] * symbols.shape[3] + columns  # [h, w], the hyper-latent of each position
+        shares = np.bincount(served.ravel(), minlength=hyper.shape[2])
+        found = np.stack([(self.z_models.tables.bits(tables, one).sum(axis=0) / shares)[served] for one in hyper])
+
+        def put(image: int, step: Step, coded: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
+            places = step.positions.cpu().numpy()[coded // (step.stop - step.start)]
+            weights = self.y_models.tables.bits(indices, values)
+            found[image] += np.bincount(places, weights, height * width).reshape(height, width)
+
+        self.quantise(y, symbols, quality, put)
+        return found
 
     def decompress(self, streams: Sequence[bytes], height: int, width: int, quality: int) -> Tensor:
         """Each image's bytes -> y in sixteenths [B, M, height, width] int16.
@@ -269,7 +290,7 @@ class FrozenEntropy(nn.Module):
         return latents
 
 
-Put = Callable[[int, np.ndarray, np.ndarray], None]
+Put = Callable[[int, Step, np.ndarray, np.ndarray, np.ndarray], None]
 
 
 def _nets(frozen: FrozenEntropy) -> EntropyNets:
