@@ -449,6 +449,51 @@ def test_a_psnr_is_reached(codec: Codec, picture: Picture, mode: str, goal: floa
     assert result.psnr < goal + 2 * PSNR_TOLERANCE or psnr(image, codec.decode(lower)) < goal or result.quality == 0
 
 
+@pytest.mark.parametrize("which", ["codec", "uneven_codec", "taco_codec", "taco_fixed_codec"])
+@pytest.mark.parametrize(("size", "mode"), [((100, 90), "RGBA"), (WIDE, "RGB"), ((70, 1100), "L")])
+def test_the_reconstruction_is_what_is_decoded(
+    request: pytest.FixtureRequest, which: str, size: tuple[int, int], mode: str, picture: Picture
+) -> None:
+    codec: Codec = request.getfixturevalue(which)
+    image = picture(*size, mode)
+    image.info["exif"] = EXIF
+    result = codec.encode_result(image, "a dog", reconstruct=True)
+    decoded = codec.decode(result.data)
+    assert result.image is not None
+    assert (result.image.mode, result.image.size, result.image.info) == (mode, size, decoded.info)
+    assert result.image.tobytes() == decoded.tobytes()
+    colours = "L" if mode == "L" else "RGB"
+    assert result.psnr == pytest.approx(psnr(image.convert(colours), decoded.convert(colours)), abs=1e-6)
+
+
+@pytest.mark.parametrize("target", [{"size": 1500}, {"bpp": 1.2}, {"psnr": 24}, {"quality": 33.333}])
+def test_the_reconstruction_is_that_of_the_target(
+    codec: Codec, counted: dict[str, int], picture: Picture, target: dict[str, float]
+) -> None:
+    image = picture(100, 90)
+    result = codec.encode_result(image, **target, reconstruct=True)
+    assert counted == {"analysed": 1, "decoded": 0}
+    assert result.data == codec.encode(image, **target)
+    assert result.image is not None
+    assert result.image.tobytes() == codec.decode(result.data).tobytes()
+    assert codec.encode_result(image, **target).image is None
+
+
+def test_a_prepared_image_is_analysed_once(codec: Codec, counted: dict[str, int], picture: Picture) -> None:
+    image = picture(*WIDE)
+    prepared = codec.prepare(image, "a dog", store_caption=True)
+    found = [prepared.encode(q, reconstruct=True) for q in (20, 50.5, 90)]
+    found.append(prepared.encode(psnr=24))
+    assert counted == {"analysed": 2, "decoded": 0}
+    assert prepared.photo.pixels.shape == (WIDE[1], WIDE[0], 3)
+    assert [f.data for f in found[:3]] == [codec.encode(image, "a dog", q, store_caption=True) for q in (20, 50.5, 90)]
+    assert found[3].psnr is not None
+    assert found[3].psnr >= 24
+    assert found[3].image is None
+    with pytest.raises(InvalidInput, match="quality 101"):
+        prepared.encode(101)
+
+
 def test_more_asked_is_more_given(codec: Codec, picture: Picture) -> None:
     image = picture(150, 140)
     by_size = [codec.encode_result(image, size=s).quality or 0 for s in (1200, 1700, 2500, 4000)]

@@ -50,7 +50,8 @@ PSNR_TOLERANCE = 0.02  # dB above a PSNR target that end the search
 @dataclass(frozen=True)
 class EncodeResult:
     """What encoding made. quality: the one used, None for fixed-rate weights; bpp: bits of the whole file per pixel;
-    psnr: dB of the decoded image, where the target was a PSNR; caption: the one used."""
+    psnr: dB of the decoded image, where the target was a PSNR or the image was reconstructed; caption: the one used;
+    image: the decoded image, where it was reconstructed."""
 
     data: bytes
     width: int
@@ -59,6 +60,7 @@ class EncodeResult:
     bpp: float
     psnr: float | None
     caption: str | None
+    image: Image.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -167,15 +169,33 @@ class Codec:
         psnr: float | None = None,
         store_caption: bool = False,
         keep_metadata: bool = True,
+        reconstruct: bool = False,
     ) -> EncodeResult:
-        """As `encode`, with what was reached."""
+        """As `encode`, with what was reached. reconstruct: also the image that `decode` makes of the file, to the bit,
+        for the price of the synthesis alone: the decoder's integers are at hand."""
         target = Target(quality, size, bpp, psnr)
         photo = images.load(image)
         with self._threads():
             model = self._model(self.path)
             target = _allowed(target, model)
             job = _Job(self, model, photo, caption, store_caption, keep_metadata)
-            return job.result(job.search(target))
+            return job.result(job.search(target, reconstruct))
+
+    def prepare(
+        self,
+        image: ImageSource,
+        caption: str | None = None,
+        *,
+        store_caption: bool = False,
+        keep_metadata: bool = True,
+    ) -> Prepared:
+        """An image that is analysed once, for several encodings.
+
+        Raises: as `encode`.
+        """
+        photo = images.load(image)
+        with self._threads():
+            return Prepared(_Job(self, self._model(self.path), photo, caption, store_caption, keep_metadata))
 
     def encode_batch(
         self,
@@ -373,6 +393,44 @@ class Codec:
         return tokens
 
 
+class Prepared:
+    """An image and its caption, made by `Codec.prepare`; its analysis is kept from the first encoding on."""
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+
+    @property
+    def photo(self) -> Photo:
+        """The image as it is encoded: upright, 8 bits."""
+        return self._job.photo
+
+    def encode(
+        self,
+        quality: float | None = None,
+        *,
+        size: int | None = None,
+        bpp: float | None = None,
+        psnr: float | None = None,
+        reconstruct: bool = False,
+    ) -> EncodeResult:
+        """As `Codec.encode_result`, repeating only what depends on the quality."""
+        job = self._job
+        with job.codec._threads():
+            target = _allowed(Target(quality, size, bpp, psnr), job.model)
+            job.analysed(0)
+            return job.result(job.search(target, reconstruct))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One encoding; with what the decoder will make of it, where that was asked for."""
+
+    quality: float | None
+    data: bytes
+    decoded: Photo | None = None
+    psnr: float | None = None
+
+
 class _Job:
     """One image on its way to a file."""
 
@@ -450,56 +508,70 @@ class _Job:
             self._y = [self.analyse(r).to(kept) for r in self.regions]
         return self._y[region].float()
 
-    def streams(self, quality: float | None) -> list[bytes]:
-        """The coded regions; with nothing kept, each region is analysed and let go."""
-        quality = self.header(quality).quality
-        coded = []
+    def attempt(self, quality: float | None, reconstruct: bool) -> _Found:
+        """The file at a quality; with nothing kept, each region is analysed and let go."""
+        used = self.header(quality).quality
+        streams: list[bytes] = []
+        latents: list[Tensor] = []
         for index, region in enumerate(self.regions):
             y = self.analyse(region) if self._y is None else self.analysed(index)
-            coded.append(self.model.compress(y, quality)[0][0])
-        return coded
+            coded, integers = self.model.compress(y, used)
+            streams += coded
+            if reconstruct:
+                latents.append(integers[0].cpu())
+        data = self.file(quality, streams)
+        if not reconstruct:
+            return _Found(quality, data)
+        picture = _Picture(container.read(data, max_pixels=None), self.model, None)
+        for region, integers in zip(self.regions, latents, strict=True):
+            picture.put(region, integers)
+        decoded = picture.photo(self.codec.device)
+        return _Found(quality, data, decoded, self.psnr(decoded))
 
     def file(self, quality: float | None, streams: Sequence[bytes]) -> bytes:
         return container.write(self.header(quality), self.metadata, self.alpha, streams)
 
-    def result(self, found: tuple[float | None, bytes, float | None]) -> EncodeResult:
-        quality, data, psnr = found
-        used = self.header(quality).quality
+    def result(self, found: _Found) -> EncodeResult:
         return EncodeResult(
-            data, self.photo.width, self.photo.height, used, 8 * len(data) / self.pixels, psnr, self.caption
+            found.data,
+            self.photo.width,
+            self.photo.height,
+            self.header(found.quality).quality,
+            8 * len(found.data) / self.pixels,
+            found.psnr,
+            self.caption,
+            None if found.decoded is None else images.to_pil(found.decoded),
         )
 
-    def psnr(self, data: bytes) -> float:
+    def psnr(self, decoded: Photo) -> float:
         """Of the colours as decoded, in dB."""
-        picture = _Picture(container.read(data, max_pixels=None), self.model, None)
-        self.codec._fill([picture], self.model, salvage=False)
-        decoded = picture.photo(self.codec.device).pixels
-        error = 0.0
+        error = 0
         for top in range(0, self.photo.height, 1024):
             rows = slice(top, top + 1024)
-            difference = decoded[rows].astype(np.int32) - self.photo.pixels[rows]
-            error += float(np.square(difference).sum(dtype=np.int64))
+            difference = decoded.pixels[rows].astype(np.int32) - self.photo.pixels[rows]
+            error += int(np.square(difference).sum(dtype=np.int64))
         return 10 * math.log10(255**2 / max(error / self.photo.pixels.size, 1e-10))
 
     # -- targets --------------------------------------------------------------------------------------------------
 
-    def search(self, target: Target) -> tuple[float | None, bytes, float | None]:
-        """The quality, the file, and its PSNR where that was asked for."""
+    def search(self, target: Target, reconstruct: bool = False) -> _Found:
+        """The encoding that reaches the target."""
         if target.size is None and target.bpp is None and target.psnr is None:
-            return target.quality, self.file(target.quality, self.streams(target.quality)), None
+            return self.attempt(target.quality, reconstruct)
         self.analysed(0)  # once, for every quality that is tried
         if target.psnr is not None:
-            return self._search_psnr(target.psnr)
+            found = self._search_psnr(target.psnr)
+            return found if reconstruct else replace(found, decoded=None)
         limit = target.size if target.size is not None else math.floor(target.bpp * self.pixels / 8)  # type: ignore[operator]
         size = f"a file of {limit} byte{'s' if limit != 1 else ''}"
-        return self._search_size(limit, size if target.size is not None else f"{target.bpp:.4g} bpp")
+        return self._search_size(limit, size if target.size is not None else f"{target.bpp:.4g} bpp", reconstruct)
 
-    def _search_size(self, limit: int, asked: str) -> tuple[float, bytes, None]:
+    def _search_size(self, limit: int, asked: str, reconstruct: bool) -> _Found:
         """The highest quality whose file has at most `limit` bytes. asked: the limit, as it was given."""
         files: dict[float, bytes] = {}
 
         def size(quality: float) -> float:
-            files[quality] = self.file(quality, self.streams(quality))
+            files[quality] = self.attempt(quality, False).data
             return math.log(len(files[quality]))
 
         quality = _solve(size, math.log(max(limit, 1)), math.log(1 - SIZE_TOLERANCE))
@@ -508,24 +580,28 @@ class _Job:
             raise TargetNotReached(
                 f"{asked} cannot be reached: the lowest quality takes {least} bytes ({8 * least / self.pixels:.4g} bpp)"
             )
-        return quality, files[quality], None
+        return self.attempt(quality, True) if reconstruct else _Found(quality, files[quality])
 
-    def _search_psnr(self, goal: float) -> tuple[float, bytes, float]:
+    def _search_psnr(self, goal: float) -> _Found:
         """The lowest quality whose decoded image reaches `goal` dB."""
-        files: dict[float, tuple[bytes, float]] = {}
+        best: _Found | None = None
 
         def shortfall(quality: float) -> float:
             """Falls with 100 - quality, as `_solve` wants it to."""
-            data = self.file(100 - quality, self.streams(100 - quality))
-            files[quality] = data, self.psnr(data)
-            return -files[quality][1]
+            nonlocal best
+            found = self.attempt(100 - quality, True)
+            assert found.psnr is not None
+            if best is None or found.psnr >= goal:  # each that reaches it is of a lower quality than the one before
+                best = found
+            return -found.psnr
 
-        found = _solve(shortfall, -goal, -PSNR_TOLERANCE)
-        if found is None:
+        reached = _solve(shortfall, -goal, -PSNR_TOLERANCE) is not None
+        assert best is not None
+        if not reached:
             raise TargetNotReached(
-                f"a PSNR of {goal:g} dB cannot be reached: the highest quality gives {files[0.0][1]:.2f} dB"
+                f"a PSNR of {goal:g} dB cannot be reached: the highest quality gives {best.psnr:.2f} dB"
             )
-        return 100 - found, *files[found]
+        return best
 
 
 def _solve(value: Callable[[float], float], limit: float, below: float) -> float | None:
@@ -782,4 +858,4 @@ def decode(
     return _shared(weights.DEFAULT)._decode_one(data, box, salvage, max_pixels)
 
 
-__all__ = ["Codec", "DamageWarning", "EncodeResult", "decode", "encode", "read_bytes"]
+__all__ = ["Codec", "DamageWarning", "EncodeResult", "Prepared", "decode", "encode", "read_bytes"]
