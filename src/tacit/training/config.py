@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
-from tacit.errors import InvalidInput, PathError
+from tacit.errors import InvalidInput
+from tacit.training import settings
 
-T = TypeVar("T")
+FOLDER = resources.files("tacit.training") / "configs"
 
 
 @dataclass(frozen=True)
@@ -190,7 +188,7 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for YAML and checkpoints."""
-        return _plain(dataclasses.asdict(self))  # type: ignore[no-any-return]
+        return settings.plain(dataclasses.asdict(self))  # type: ignore[no-any-return]
 
     def to_yaml(self) -> str:
         """As `read` reads it."""
@@ -199,7 +197,7 @@ class Config:
 
 def names() -> tuple[str, ...]:
     """The configurations in the package."""
-    return tuple(sorted(p.name.removesuffix(".yaml") for p in _folder().iterdir() if p.name.endswith(".yaml")))
+    return settings.names(FOLDER)
 
 
 def read(source: str, overrides: Sequence[str] = ()) -> Config:
@@ -207,84 +205,14 @@ def read(source: str, overrides: Sequence[str] = ()) -> Config:
 
     Raises: PathError; InvalidInput, for an unknown key or a value of the wrong kind.
     """
-    packaged = _folder() / f"{source}.yaml"
-    path = packaged if source in names() else Path(source)
-    try:
-        values = yaml.safe_load(path.read_text("utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise PathError(
-            f"configuration {source}: {getattr(error, 'strerror', None) or error}; in the package: {', '.join(names())}"
-        ) from error
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"{source}: {' '.join(str(error).split())}") from error
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        parts = key.split(".")
-        if not equals or len(parts) < 2:
-            raise InvalidInput(f"{override!r}: expected section.key=value, such as run.steps=1000")
-        section = values
-        for part in parts[:-1]:
-            section = section.setdefault(part, {}) if isinstance(section, dict) else None
-        if not isinstance(section, dict):
-            raise InvalidInput(f"{key}: no such key")
-        try:
-            section[parts[-1]] = yaml.safe_load(text) if text else ""
-        except yaml.YAMLError as error:
-            raise InvalidInput(f"{override!r}: {' '.join(str(error).split())}") from error
-    return from_dict(values)
+    return from_dict(settings.read(source, FOLDER, overrides, "section.key=value, such as run.steps=1000"))
 
 
 def from_dict(values: Any) -> Config:
     """What `Config.as_dict` gave. Raises: InvalidInput."""
-    return _build(Config, values, "")
-
-
-def _build(kind: type[T], values: Any, where: str) -> T:
-    if not isinstance(values, Mapping):
-        raise InvalidInput(f"{where or 'configuration'}: expected keys and values, got {values!r}")
-    hints = typing.get_type_hints(kind)
-    if unknown := [str(k) for k in values if k not in hints]:
-        raise InvalidInput(f"{where}{unknown[0]}: no such key; there are: {', '.join(hints)}")
-    return kind(**{k: _value(hints[k], v, f"{where}{k}") for k, v in values.items()})
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, f"{where}.")
-    origin = typing.get_origin(hint)
-    if origin is tuple and isinstance(value, Sequence) and not isinstance(value, str):
-        kinds = typing.get_args(hint)
-        if kinds[-1] is Ellipsis:
-            return tuple(_value(kinds[0], v, where) for v in value)
-        if len(value) == len(kinds):
-            return tuple(_value(k, v, where) for k, v in zip(kinds, value, strict=True))
-    if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
-        return dict(value)
-    if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML takes 1e-3 for text
-        except ValueError:
-            pass
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if hint is bool and isinstance(value, bool):
-        return value
-    if hint is str and isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    name = getattr(hint, "__name__", hint) if not isinstance(hint, types.GenericAlias) else hint
-    raise InvalidInput(f"{where}={value!r}: expected {name}")
+    return settings.build(Config, values)
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise InvalidInput(f"{name} {value!r}: known are {', '.join(known)}")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
-
-
-def _folder() -> Any:
-    return resources.files("tacit.training") / "configs"
