@@ -77,6 +77,29 @@ def test_pillows_formats_go_to_files_and_back_and_rates_rise(name: str, tmp_path
     assert codec.settings()["library"]
 
 
+@pytest.mark.parametrize("name", ["avif", "jxl"])
+def test_decoding_takes_as_many_threads_as_it_is_given(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = _available(name)
+    codec.encode(synthetic(40, 30), None, 60, tmp_path / "file", 1)
+    plugin = sys.modules["PIL.AvifImagePlugin" if name == "avif" else "pillow_jxl.JpegXLImagePlugin"]
+    library, maker, at = (plugin._avif, "AvifDecoder", 2) if name == "avif" else (plugin, "Decoder", "num_threads")
+    before = {key: value for key, value in vars(plugin).items() if key.isupper()}
+    seen = []
+
+    def decoder(*given: object, **named: object) -> object:
+        seen.append({**dict(enumerate(given)), **named}[at])
+        return made(*given, **named)
+
+    made = getattr(library, maker)
+    monkeypatch.setattr(library, maker, decoder)
+    for threads in (1, 3):
+        codec.decode(tmp_path / "file", 60, threads)
+    assert seen == [1, 3]
+    assert {key: value for key, value in vars(plugin).items() if key.isupper()} == before
+
+
 @pytest.mark.parametrize(
     ("name", "quality"), [("jpeg", 96), ("jpeg", "low"), ("webp", -1), ("avif", 50.5), ("jxl", 100)]
 )

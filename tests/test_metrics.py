@@ -146,6 +146,19 @@ def test_ms_ssim_is_the_product_of_its_scales() -> None:
     assert image_metric("ms-ssim")(image, decoded) == pytest.approx(np.mean(values), abs=1e-9)
 
 
+@pytest.mark.parametrize(("height", "width"), [(192, 208), (163, 177), (161, 301)])
+def test_both_are_those_of_pytorch_msssim(height: int, width: int) -> None:
+    library = pytest.importorskip("pytorch_msssim")
+    offsets = torch.arange(-5, 6, dtype=torch.float64)
+    window = torch.softmax(-offsets.square() / 4.5, 0).expand(3, 1, 1, 11)  # the library's own is of float32
+    image = photo(height, width)
+    for decoded in (jpeg(image, 10), 255 - image):
+        x, y = (torch.from_numpy(np.ascontiguousarray(a.transpose(2, 0, 1))).double()[None] for a in (decoded, image))
+        for name, function in (("ssim", library.ssim), ("ms-ssim", library.ms_ssim)):
+            expected = function(x, y, data_range=255, win=window).item()
+            assert image_metric(name)(image, decoded) == pytest.approx(expected, abs=1e-12), name
+
+
 def test_ssimulacra2_of_equal_and_of_opposite_images() -> None:
     metric = image_metric("ssimulacra2")
     image = photo()

@@ -17,7 +17,8 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -151,7 +152,31 @@ class PillowCodec:
             with Image.open(source, formats=[self.format]) as image:
                 return np.asarray(image.convert("RGB"))
 
-        return measured(read)
+        with _reading(self.format, threads):
+            return measured(read)
+
+
+# Formats whose plugins take all cores to decode, unless a variable of theirs says otherwise.
+_THREADS = {
+    "AVIF": ("PIL.AvifImagePlugin", "DEFAULT_MAX_THREADS"),
+    "JXL": ("pillow_jxl.JpegXLImagePlugin", "DECODE_THREADS"),
+}
+
+
+@contextmanager
+def _reading(format: str, threads: int) -> Iterator[None]:
+    """So many threads for Pillow's plugin of a format, as for every other codec."""
+    if format not in _THREADS:
+        yield
+        return
+    module, variable = _THREADS[format]
+    plugin = importlib.import_module(module)
+    before = getattr(plugin, variable)
+    setattr(plugin, variable, threads)
+    try:
+        yield
+    finally:
+        setattr(plugin, variable, before)
 
 
 @dataclass(frozen=True)
