@@ -78,7 +78,7 @@ def ideal(model: SmallModel, y: Tensor, z: Tensor, quality: float, skip: int) ->
 def measure(model: SmallModel, frozen: Any, paths: list[Path], quality: float) -> dict[str, float]:
     """Sums of bytes and mean PSNR over the images."""
     chosen = torch.tensor([float(quality)])
-    gain, inverse = model.gain(chosen)[:, :, None, None], model.inverse_gain(chosen)[:, :, None, None]
+    gain, inverse = model.gain(chosen), model.inverse_gain(chosen)
     sizes = {"ideal": 0.0, "skipping": 0.0, "real": 0.0}
     decibels = dict.fromkeys(sizes, 0.0)
     for path in paths:

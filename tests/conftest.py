@@ -147,7 +147,7 @@ def write_weights(path: Path, model: SmallModel | TacoModel) -> Path:
     quality = torch.linspace(0, 100, len(x))
     y = model.analysis(x, TextTokens.empty(len(x), model.config.text_width)).float()
     if model.gain is not None:
-        y = y * model.gain(quality)[:, :, None, None]
+        y = y * model.gain(quality)
     weights.save(path, model, freeze_entropy(model, y, model.hyper_latents(y), quality), {"name": path.stem})
     return path
 

@@ -335,7 +335,7 @@ def test_what_was_frozen_and_what_was_stored_are_the_same(tmp_path: Path) -> Non
     model = tiny_model(uneven=True)
     x, quality = samples(64, 2), torch.tensor([20.0, 80.0])
     with torch.no_grad():
-        y = model.analysis(x, TextTokens.empty(2, TINY.text_width)) * model.gain(quality)[:, :, None, None]
+        y = model.analysis(x, TextTokens.empty(2, TINY.text_width)) * model.gain(quality)
         z = model.hyper_latents(y)
         frozen = freeze_entropy(model, y, z, quality)
     weights.save(tmp_path / "w.safetensors", model, frozen, {})

@@ -332,7 +332,7 @@ def test_training_walks_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens, quality = TextTokens.empty(1, 256), torch.tensor([50.0])
     with torch.no_grad():
         model(x, tokens, quality)
-        y = model.analysis(x, tokens) * model.gain(quality)[:, :, None, None]
+        y = model.analysis(x, tokens) * model.gain(quality)
         frozen = tacit.models.frozen.freeze_entropy(model, y, model.hyper_latents(y), quality)
         (stream,), _ = frozen.compress(y, model.hyper_latents(y), 5000)
         frozen.decompress([stream], 4, 4, 5000)

@@ -1,6 +1,9 @@
 """A model as the codec runs it: float transforms, integer entropy model. Nothing here trains.
 
 Sizes: y has one position for 16x16 pixels of the padded region, so its size follows from the region's alone.
+
+Quality: 0..100 for a whole region, None where the rate is fixed, or a map of it [B, h, w] float32, one for each position
+of y and the same for the 4x4 positions of a hyper-latent.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from tacit.models.frozen import Y_UNIT, FrozenEntropy
 from tacit.models.model import SmallConfig, SmallModel
 from tacit.models.taco import TacoConfig, TacoModel
 from tacit.text.tokens import TextTokens
+
+Quality = float | Tensor | None
 
 LATENT_STEP = 16  # pixels per latent, in every architecture of format version 1
 
@@ -89,17 +94,20 @@ class CodingModel(nn.Module):
         with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
             return self.float_model.analysis(x.to(self.precision), words).float()  # type: ignore[no-any-return]
 
-    def _gain(self, name: str, quality: float | None, device: torch.device) -> Tensor:
+    def _gain(self, name: str, quality: Quality, device: torch.device) -> Tensor:
+        """[1, M, 1, 1], or [B, M, h, w]."""
         if quality is None or not self.variable_rate:
-            return torch.ones(1, 1, 1, dtype=torch.float32, device=device)
-        given = torch.tensor([quality], dtype=torch.float32, device=device)
-        values: Tensor = getattr(self.float_model, name)(given)
-        return values[0][:, None, None]
+            return torch.ones(1, 1, 1, 1, dtype=torch.float32, device=device)
+        gain: Tensor = getattr(self.float_model, name)(_as_tensor(quality, 1, device))
+        return gain
 
-    def _hundredths(self, quality: float | None) -> int:
+    def _hundredths(self, quality: Quality) -> int | Tensor:
+        """As the entropy model takes it: a map has one value for each hyper-latent, [B, hz, wz]."""
+        if isinstance(quality, Tensor):
+            return (quality[:, ::4, ::4].double() * 100).round()
         return 0 if quality is None else round(quality * 100)
 
-    def _scaled(self, y: Tensor, quality: float | None) -> tuple[Tensor, Tensor]:
+    def _scaled(self, y: Tensor, quality: Quality) -> tuple[Tensor, Tensor]:
         """y times the gain, and its hyper-latents."""
         scaled = y * self._gain("gain", quality, y.device)
         extra = (0, -y.shape[3] % 4, 0, -y.shape[2] % 4)
@@ -108,28 +116,34 @@ class CodingModel(nn.Module):
             return scaled, self.float_model.hyper_latents(padded).float()
 
     @torch.inference_mode()
-    def compress(self, y: Tensor, quality: float | None) -> tuple[list[bytes], Tensor]:
+    def compress(self, y: Tensor, quality: Quality) -> tuple[list[bytes], Tensor]:
         """y [B, M, h, w] before the gain -> each image's bytes, and y in sixteenths of a step, int16."""
         scaled, z = self._scaled(y, quality)
         return self.entropy.compress(scaled, z, self._hundredths(quality))
 
     @torch.inference_mode()
-    def bits(self, y: Tensor, quality: float | None) -> np.ndarray:
+    def bits(self, y: Tensor, quality: Quality) -> np.ndarray:
         """y [B, M, h, w] before the gain -> the bits that `compress` takes at each position, float64 [B, h, w]."""
         scaled, z = self._scaled(y, quality)
         return self.entropy.bits(scaled, z, self._hundredths(quality))
 
     @torch.inference_mode()
-    def decompress(self, streams: list[bytes], height: int, width: int, quality: float | None) -> Tensor:
+    def decompress(self, streams: list[bytes], height: int, width: int, quality: Quality) -> Tensor:
         """Bytes of regions of height x width latents -> y in sixteenths of a step [B, M, height, width], int16."""
         return self.entropy.decompress(streams, height, width, self._hundredths(quality))
 
     @torch.inference_mode()
-    def synthesise(self, latents: Tensor, quality: float | None, *, clamp: bool = True) -> Tensor:
+    def synthesise(self, latents: Tensor, quality: Quality, *, clamp: bool = True) -> Tensor:
         """latents [B, M, h, w] int16 -> x [B, 3, 16 h, 16 w], clamped to [0, 1] unless told otherwise."""
         y = latents.float() / Y_UNIT * self._gain("inverse_gain", quality, latents.device)
-        qualities = y.new_full((y.shape[0],), 50.0 if quality is None else quality)
+        qualities = _as_tensor(50.0 if quality is None else quality, y.shape[0], y.device)
         with torch.autocast(y.device.type, enabled=False):
             y = y.to(self.precision).contiguous(memory_format=torch.channels_last)
             x: Tensor = self.float_model.synthesis(y, qualities).float()
         return x.clamp_(0, 1) if clamp else x
+
+
+def _as_tensor(quality: float | Tensor, batch: int, device: torch.device) -> Tensor:
+    if isinstance(quality, Tensor):
+        return quality.to(device)
+    return torch.full((batch,), quality, dtype=torch.float32, device=device)

@@ -183,11 +183,13 @@ class FrozenEntropy(nn.Module):
         medians = (self.medians / Z_UNIT)[:, None, None]
         return (z.double() - medians).round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
 
-    def hyper_features(self, symbols: Tensor, quality: int, height: int, width: int) -> Tensor:
-        """z symbols [B, Z, hz, wz] and the quality in hundredths -> H [B, F, height, width], integers."""
+    def hyper_features(self, symbols: Tensor, quality: int | Tensor, height: int, width: int) -> Tensor:
+        """z symbols [B, Z, hz, wz] and the quality in hundredths, one or of each hyper-latent [B, hz, wz] -> H [B, F,
+        height, width], integers."""
         z = symbols.double() * Z_UNIT + self.medians[:, None, None]
         if self.plane:
-            plane = z.new_full((z.shape[0], 1, *z.shape[2:]), float(quality - 5000))
+            plane = torch.as_tensor(quality - 5000, dtype=z.dtype, device=z.device)
+            plane = plane[:, None] if plane.ndim else plane.expand(z.shape[0], 1, *z.shape[2:])
             z = torch.cat([z, plane], dim=1)
         return self.hyper_synthesis(z)[:, :, :height, :width]  # type: ignore[no-any-return]
 
@@ -198,10 +200,10 @@ class FrozenEntropy(nn.Module):
             scales = torch.bucketize(scales.contiguous(), self.thresholds)
         return scales.to(torch.uint8), means
 
-    def quantise(self, y: Tensor, z_symbols: Tensor, quality: int, put: Put | None) -> Tensor:
+    def quantise(self, y: Tensor, z_symbols: Tensor, quality: int | Tensor, put: Put | None) -> Tensor:
         """Quantise y as the decoder will see it.
 
-        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: hundredths. put(image, step, coded, indices,
+        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: as in `hyper_features`. put(image, step, coded, indices,
         symbols) takes each step's coded symbols of each image: which of its [P, c] values they are, their tables, and
         themselves. Returns y in sixteenths [B, M, h, w] int16.
         """
@@ -223,7 +225,7 @@ class FrozenEntropy(nn.Module):
 
             return walk(_nets(self), hyper, visit).to(torch.int16)
 
-    def compress(self, y: Tensor, z: Tensor, quality: int) -> tuple[list[bytes], Tensor]:
+    def compress(self, y: Tensor, z: Tensor, quality: int | Tensor) -> tuple[list[bytes], Tensor]:
         """y: [B, M, h, w] gained; z: [B, Z, hz, wz], both float. Returns each image's bytes, and y in sixteenths."""
         symbols = self.quantise_hyper(z)
         encoders = [Encoder() for _ in range(y.shape[0])]
@@ -238,7 +240,7 @@ class FrozenEntropy(nn.Module):
         latents = self.quantise(y, symbols, quality, put)
         return [e.finish() for e in encoders], latents
 
-    def bits(self, y: Tensor, z: Tensor, quality: int) -> np.ndarray:
+    def bits(self, y: Tensor, z: Tensor, quality: int | Tensor) -> np.ndarray:
         """What `compress` takes the same for, as float64 bits at each position [B, h, w]. A hyper-latent's bits are
         those of the 4x4 positions that it is for, in equal parts."""
         height, width = y.shape[2:]
@@ -258,7 +260,7 @@ class FrozenEntropy(nn.Module):
         self.quantise(y, symbols, quality, put)
         return found
 
-    def decompress(self, streams: Sequence[bytes], height: int, width: int, quality: int) -> Tensor:
+    def decompress(self, streams: Sequence[bytes], height: int, width: int, quality: int | Tensor) -> Tensor:
         """Each image's bytes -> y in sixteenths [B, M, height, width] int16.
 
         Raises:

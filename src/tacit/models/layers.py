@@ -32,7 +32,8 @@ class GatedBlock(nn.Module):
 
 
 class QualityScale(nn.Module):
-    """Per-channel exp(log-gain), interpolated over the quality: [B] in 0..100 -> [B, C].
+    """Per-channel exp(log-gain), interpolated over the quality: [B] in 0..100 -> [B, C, 1, 1]; a map [B, h, w] -> [B, C,
+    h, w].
 
     The log-gains stand at `knots` evenly spaced qualities; between them they are linear, so the gain is continuous.
     Source of the idea: Cui et al., CVPR 2021 (asymmetric gained deep image compression).
@@ -47,24 +48,38 @@ class QualityScale(nn.Module):
 
 
 class QualityAffine(nn.Module):
-    """Per-channel scale and shift of features, interpolated over the quality; starts as the identity."""
+    """Per-channel scale and shift of features, interpolated over the quality; starts as the identity.
 
-    def __init__(self, channels: int, knots: int) -> None:
+    quality: [B], or [B, h, w] of which each stands for `repeat` x `repeat` positions of the features.
+    """
+
+    def __init__(self, channels: int, knots: int, repeat: int = 1) -> None:
         super().__init__()
+        self.repeat = repeat
         self.scale = nn.Parameter(torch.zeros(knots, channels))
         self.shift = nn.Parameter(torch.zeros(knots, channels))
 
     def forward(self, x: Tensor, quality: Tensor) -> Tensor:
-        scale = interpolate(self.scale, quality)[:, :, None, None]
-        shift = interpolate(self.shift, quality)[:, :, None, None]
+        scale = spread(interpolate(self.scale, quality), self.repeat)
+        shift = spread(interpolate(self.shift, quality), self.repeat)
         return torch.addcmul(x + shift.to(x.dtype), x, scale.to(x.dtype))
 
 
 def interpolate(table: Tensor, quality: Tensor) -> Tensor:
-    """table: [K, C] at K evenly spaced qualities from 0 to 100; quality: [B] in 0..100. Returns [B, C]."""
+    """table: [K, C] at K evenly spaced qualities from 0 to 100; quality: [B] or [B, h, w] in 0..100. Returns [B, C, 1, 1]
+    or [B, C, h, w]."""
     last = table.shape[0] - 1
     position = quality.clamp(0, 100) * (last / 100)
     low = position.floor().clamp(max=last - 1)
-    part = (position - low)[:, None]
+    part = (position - low)[..., None]
     index = low.long()
-    return table[index] * (1 - part) + table[index + 1] * part
+    values = table[index] * (1 - part) + table[index + 1] * part
+    return values[:, :, None, None] if quality.ndim == 1 else values.movedim(-1, 1)
+
+
+def spread(x: Tensor, repeat: int) -> Tensor:
+    """Each position `repeat` x `repeat` times: [B, C, h, w] -> [B, C, repeat h, repeat w]. One position is left alone: it
+    is broadcast."""
+    if repeat == 1 or x.shape[2:] == (1, 1):
+        return x
+    return x.repeat_interleave(repeat, dim=2).repeat_interleave(repeat, dim=3)

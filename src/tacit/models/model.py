@@ -1,6 +1,7 @@
 """A whole model: transforms, gains, hyperprior and entropy networks; what training sees.
 
-Shapes: x [B, 3, H, W] in [0, 1]; y [B, M, H/16, W/16]; z [B, Z, H/64, W/64]; quality [B] in 0..100.
+Shapes: x [B, 3, H, W] in [0, 1]; y [B, M, H/16, W/16]; z [B, Z, H/64, W/64]; quality [B] in 0..100, or a map of it
+[B, H/16, W/16] that is constant over the 4x4 positions of a hyper-latent.
 """
 
 from __future__ import annotations
@@ -194,8 +195,9 @@ class SmallModel(nn.Module):
         return self.hyper_analysis(torch.copysign(squeezed, y))  # type: ignore[no-any-return]
 
     def hyper_features(self, z: Tensor, quality: Tensor) -> Tensor:
-        """z rounded, quality [B] -> H [B, F, h, w]."""
-        plane = ((quality - 50) / 50)[:, None, None, None].expand(-1, 1, *z.shape[2:])
+        """z rounded, quality -> H [B, F, h, w]."""
+        plane = (quality - 50) / 50
+        plane = plane[:, None, ::4, ::4] if plane.ndim == 3 else plane[:, None, None, None].expand(-1, 1, *z.shape[2:])
         return self.entropy.hyper_synthesis(torch.cat([z, plane.to(z.dtype)], dim=1))  # type: ignore[no-any-return]
 
     def scale_step(self) -> float:
@@ -212,8 +214,7 @@ class SmallModel(nn.Module):
     ) -> Forward:
         """H and W: multiples of 64. seeds [B]: of each image's noise; without them it is torch's. rounded: the share of
         the bits that rounded latents give instead of noisy ones."""
-        gain = self.gain(quality)[:, :, None, None]
-        y = self.analysis(x, tokens).float() * gain
+        y = self.analysis(x, tokens).float() * self.gain(quality)
         z = self.hyper_latents(y).float()
         z_hat = round_through(z)
         z_mass = mixed(
@@ -242,7 +243,7 @@ class SmallModel(nn.Module):
             return (symbols + mean) * scales
 
         y_hat = walk(cast(EntropyNets, self.entropy), hyper, visit) / self.context_scale[:, None, None]
-        x_hat = self.synthesis(y_hat * self.inverse_gain(quality)[:, :, None, None], quality)
+        x_hat = self.synthesis(y_hat * self.inverse_gain(quality), quality)
         return Forward(x_hat, torch.stack(bits).sum(dim=0), -z_mass.log2().sum(dim=(1, 2, 3)))
 
     # -- what freezing asks (see `tacit.models.frozen`) -------------------------------------------------------------

@@ -274,11 +274,11 @@ class TacoModel(nn.Module):
         noise while training; without them it is torch's. rounded: as in `code`."""
         y = self.analysis(x, tokens).float()
         if self.gain is not None:
-            y = y * self.gain(quality)[:, :, None, None]
+            y = y * self.gain(quality)
         z_hat, z_mass = self.code_hyper(self.hyper_latents(y).float(), seeds, rounded)
         y_hat, y_mass = self.code(y, self.hyper_features(z_hat, quality), seeds, rounded)
         if self.inverse_gain is not None:
-            y_hat = y_hat * self.inverse_gain(quality)[:, :, None, None]
+            y_hat = y_hat * self.inverse_gain(quality)
         x_hat = self.synthesis(y_hat, quality)
         return Forward(x_hat, -y_mass.log2().sum(dim=(1, 2, 3)), -z_mass.log2().sum(dim=(1, 2, 3)))
 

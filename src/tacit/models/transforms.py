@@ -65,14 +65,15 @@ class Analysis(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """y [B, M, h, w], after the inverse gain, and quality [B] -> x [B, 3, 16 h, 16 w], about [0, 1], not clamped."""
+    """y [B, M, h, w], after the inverse gain, and quality [B] or [B, h, w] -> x [B, 3, 16 h, 16 w], about [0, 1], not
+    clamped."""
 
     def __init__(self, latent: int, blocks8: int, blocks16: int, knots: int) -> None:
         super().__init__()
         self.affine16 = QualityAffine(latent, knots)
         self.blocks16 = nn.ModuleList([GatedBlock(latent) for _ in range(blocks16)])
         self.project = nn.Conv2d(latent, PIXELS16, 1)
-        self.affine8 = QualityAffine(PIXELS8, knots)
+        self.affine8 = QualityAffine(PIXELS8, knots, 2)
         self.blocks8 = nn.ModuleList([GatedBlock(PIXELS8) for _ in range(blocks8)])
 
     @property

@@ -55,7 +55,7 @@ def freeze(model: FloatModel, crops: Tensor) -> FrozenEntropy:
     x = crops.float() / 255
     y = model.analysis(x, TextTokens.empty(x.shape[0], model.config.text_width)).float()
     if model.gain is not None:
-        y = y * model.gain(quality)[:, :, None, None]
+        y = y * model.gain(quality)
     return freeze_entropy(model, y, model.hyper_latents(y), quality)
 
 
