@@ -33,13 +33,13 @@ from tacit.container import MAX_PIXELS, Container, Header, Region, region_grid
 from tacit.errors import CorruptFile, InvalidInput, PathError, TargetNotReached
 from tacit.image import ImageSource, Photo
 from tacit.models.coding import ARCHITECTURES, LATENT_STEP, CodingModel
+from tacit.picture import Box, Latents, synthesise
 from tacit.text.tokens import TextTokens
 
 if TYPE_CHECKING:
     from tacit.text.encoders import TextEncoder
 
 FileSource = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
-Box = tuple[int, int, int, int]
 
 DEFAULT_QUALITY = 50.0
 BATCH_PIXELS = 2 << 20  # regions of one shape are coded together up to this many pixels
@@ -289,7 +289,7 @@ class Codec:
             model = self._for_file(parsed.header)
             picture = _Picture(parsed, model, None)
             self._fill([picture], model, salvage=False)
-            return picture.latents
+            return picture.values
 
     def unclamped(self, data: FileSource) -> Tensor:
         """The picture of a whole file before it is clamped and rounded: [3, H, W] float32, about 0 to 1. Published
@@ -299,8 +299,32 @@ class Codec:
             model = self._for_file(parsed.header)
             picture = _Picture(parsed, model, None)
             self._fill([picture], model, salvage=False)
-            x = model.synthesise(picture.latents[None].to(self.device), parsed.header.quality, clamp=False)[0]
+            x = model.synthesise(picture.values[None].to(self.device), parsed.header.quality, clamp=False)[0]
         return x[:, : parsed.header.height, : parsed.header.width].cpu()
+
+    def read(self, data: FileSource, *, box: Box | None = None, max_pixels: int | None = MAX_PIXELS) -> Latents:
+        """A file, or a box of its picture, as far as integers; `synthesise` makes the pixels of them. In between they
+        may go to another process or device.
+
+        Raises: as `decode`.
+        """
+        parsed = container.read(read_bytes(data), max_pixels=max_pixels)
+        with self._threads():
+            picture = _Picture(parsed, self._for_file(parsed.header), box)
+            self._fill([picture], picture.model, salvage=False)
+            return picture.latents().cut(picture.model.synthesis_reach)
+
+    def synthesise(self, pictures: Sequence[Latents], *, together: int = 0) -> list[Tensor]:
+        """The pixels of what `read` gave: [H, W, 3] or, where it is grey, [H, W, 1] uint8, on the codec's device.
+
+        together: run pictures and boxes of one size through the model at once, up to so many pixels, which is what a
+        GPU wants; then a sample in 100,000 may be a level off. With 0 the levels are those of `decode`.
+
+        Raises: MissingWeights, CorruptFile.
+        """
+        with self._threads():
+            models = [self._for_file(p.header) for p in pictures]
+            return synthesise(pictures, models, device=self.device, out=self.device, together=together)
 
     def _decode_one(self, data: FileSource, box: Box | None, salvage: bool, max_pixels: int | None) -> Image.Image:
         """Its warnings are those of the caller's caller."""
@@ -633,7 +657,7 @@ def _solve(value: Callable[[float], float], limit: float, below: float) -> float
 
 
 class _Picture:
-    """One file on its way to an image. `latents` [M, h, w] covers the regions that are needed, from `origin` on."""
+    """One file on its way to an image. `values` [M, h, w] covers the regions that are needed, from `origin` on."""
 
     def __init__(self, file: Container, model: CodingModel, box: Box | None) -> None:
         self.file, self.model = file, model
@@ -641,7 +665,6 @@ class _Picture:
         self.regions = region_grid(self.header.width, self.header.height)
         self.box = _checked_box(box, self.header)
         self.damage: list[str] = []
-        self._blank: dict[tuple[int, ...], np.ndarray] = {}
         reach = model.synthesis_reach * LATENT_STEP
         left, top, right, bottom = self.box
         self.needed = [
@@ -656,7 +679,7 @@ class _Picture:
         self.origin = first.top // LATENT_STEP, first.left // LATENT_STEP
         height = last.top // LATENT_STEP + self.size(last)[0] - self.origin[0]
         width = last.left // LATENT_STEP + self.size(last)[1] - self.origin[1]
-        self.latents = torch.zeros(model.config.latent, height, width, dtype=torch.int16, device="cpu")
+        self.values = torch.zeros(model.config.latent, height, width, dtype=torch.int16, device="cpu")
 
     def size(self, region: Region) -> tuple[int, int]:
         """Height and width of a region's latents."""
@@ -665,20 +688,16 @@ class _Picture:
     def put(self, region: Region, latents: Tensor) -> None:
         row = region.top // LATENT_STEP - self.origin[0]
         column = region.left // LATENT_STEP - self.origin[1]
-        self.latents[:, row : row + latents.shape[1], column : column + latents.shape[2]] = latents
+        self.values[:, row : row + latents.shape[1], column : column + latents.shape[2]] = latents
+
+    def latents(self) -> Latents:
+        """What is decoded of it so far."""
+        return Latents(self.header, self.box, self.origin, self.values)
 
     def photo(self, device: torch.device, salvage: bool = False) -> Photo:
-        """Synthesise the box, in tiles with a halo of latents, so that no seam shows."""
-        left, top, right, bottom = self.box
-        channels = 3 if self.header.color else 1
-        pixels = np.empty((bottom - top, right - left, channels), dtype=np.uint8)
-        step = container.REGION
-        for tile_top in range(top, bottom, step):
-            for tile_left in range(left, right, step):
-                tile_bottom, tile_right = min(tile_top + step, bottom), min(tile_left + step, right)
-                part = self._tile(tile_left, tile_top, tile_right, tile_bottom, device)
-                pixels[tile_top - top : tile_bottom - top, tile_left - left : tile_right - left] = part
-        return Photo(pixels, self._alpha(salvage) if self.header.alpha else None, self.file.metadata)
+        """Synthesise the box."""
+        (pixels,) = synthesise([self.latents()], [self.model], device=device, out=torch.device("cpu"))
+        return Photo(pixels.numpy(), self._alpha(salvage) if self.header.alpha else None, self.file.metadata)
 
     def _alpha(self, salvage: bool) -> images.Pixels:
         """Of the box; opaque where it is lost."""
@@ -692,31 +711,6 @@ class _Picture:
                     raise
                 self.damage.append(str(error))
         return np.full((bottom - top, right - left), 255, dtype=np.uint8)
-
-    def _tile(self, left: int, top: int, right: int, bottom: int, device: torch.device) -> np.ndarray:
-        """[bottom - top, right - left, 3 or 1] uint8."""
-        reach, (row, column) = self.model.synthesis_reach, self.origin
-        _, rows, columns = self.latents.shape
-        first_row = max(0, top // LATENT_STEP - reach - row)
-        last_row = min(rows, -(-bottom // LATENT_STEP) + reach - row)
-        first_column = max(0, left // LATENT_STEP - reach - column)
-        last_column = min(columns, -(-right // LATENT_STEP) + reach - column)
-        part = self.latents[:, first_row:last_row, first_column:last_column]
-        y0, x0 = top - (first_row + row) * LATENT_STEP, left - (first_column + column) * LATENT_STEP
-        # Nothing in it, as where regions are lost: the same for every such tile of this shape. A short forged file
-        # may promise thousands.
-        place = (*part.shape, y0, x0, bottom - top, right - left)
-        blank = not part.any()
-        if blank and place in self._blank:
-            return self._blank[place]
-        x = self.model.synthesise(part[None].to(device), self.header.quality)[0]
-        x = x[:, y0 : y0 + bottom - top, x0 : x0 + right - left]
-        if not self.header.color:
-            x = x.mean(dim=0, keepdim=True)
-        pixels: np.ndarray = x.mul(255).round_().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        if blank:
-            self._blank[place] = pixels
-        return pixels
 
 
 _counting = threading.Lock()
