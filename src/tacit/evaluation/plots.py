@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
+import json
 import math
 import re
 import zlib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from tacit.errors import MissingExtra
 from tacit.evaluation.published import PUBLISHED, PublishedCurve
-from tacit.evaluation.results import MetricInfo, Results, curve_of
+from tacit.evaluation.results import MetricInfo, Results
 
 # Light and dark, told apart with deficient colour vision, too; the first is for tacit's own models.
 COLOURS = (
@@ -42,20 +44,21 @@ _STANDINS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """One metric of a set. svg: inline, its colours are `variables()`."""
+    """One metric of a set. svg: inline, its colours are `variables()`. of: a hash of what it shows."""
 
     metric: str
     log: bool
     svg: str
+    of: str
 
     @property
     def file(self) -> str:
-        """The same as a file of its own, which brings its colours."""
+        """The same as a file of its own, which brings its colours, and the hash."""
         light = ";".join(f"{name}:{colours[0]}" for name, colours in variables().items())
         dark = ";".join(f"{name}:{colours[1]}" for name, colours in variables().items())
         style = f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
         head, rest = self.svg.split(">", 1)
-        return f"{head}>{style}{rest}"
+        return f"{head}><!-- of {self.of} -->{style}{rest}"
 
 
 def variables() -> dict[str, tuple[str, str]]:
@@ -85,37 +88,24 @@ def published(results: Results, dataset: str, metric: str) -> list[PublishedCurv
     return [c for c in PUBLISHED if (c.dataset, c.metric) == (dataset, metric)] if whole else []
 
 
+def digest(results: Results, dataset: str, metric: MetricInfo) -> str:
+    """Of all that a plot shows: what one that has been kept can be checked by."""
+    shown = results.curves_of(dataset, metric), [c.name for c in published(results, dataset, metric.name)]
+    return hashlib.sha256(json.dumps([dataset, metric.name, *shown]).encode()).hexdigest()[:32]
+
+
 def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = False) -> Plot | None:
-    """All codecs' curves of a set, with those from papers; None where no codec has the metric.
+    """All codecs' curves of a set over bits per pixel, or their logarithm, with those from papers; None where no codec
+    has the metric.
+
+    Lines of tacit's models are stronger. One with captions is dashed, over that of the same model without. Lines from
+    papers are dashed and have no markers.
 
     Raises: MissingExtra.
     """
-    curves = {name: curve_of(points, metric.name) for name, points in results.curves[dataset].items()}
-    curves = {name: curve for name, curve in curves.items() if curve[0]}
+    curves = results.curves_of(dataset, metric)
     if not curves:
         return None
-    own = {name for name, settings in results.codecs.items() if "weights" in settings}
-    beside = published(results, dataset, metric.name)
-    return draw_curves(curves, metric, dataset, colours=colour_of(results), own=own, beside=beside, log=log)
-
-
-def draw_curves(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    metric: MetricInfo,
-    dataset: str,
-    *,
-    colours: Mapping[str, int],
-    own: Set[str] = frozenset(),
-    beside: Sequence[PublishedCurve] = (),
-    log: bool = False,
-) -> Plot:
-    """Curves over bits per pixel, or their logarithm.
-
-    curves: rates and values by name. colours: indices of `COLOURS`. own: names whose lines are stronger. beside: curves
-    from papers, as dashed lines.
-
-    Raises: MissingExtra.
-    """
     if (why := problem()) is not None:
         raise MissingExtra(why)
     from matplotlib import rc_context
@@ -124,24 +114,30 @@ def draw_curves(
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tacit", "font.family": "sans-serif", "font.size": 10}):
         figure = Figure(figsize=SIZE, layout="constrained")
         axes: Any = figure.subplots()
+        colours = colour_of(results)
         for i, (name, (rates, values)) in enumerate(curves.items()):
+            own = "weights" in results.codecs[name]
+            over = results.codecs[name].get("captions", "none") != "none"  # hides the same model's, if it is equal
             axes.plot(
                 rates,
                 values,
                 color=f"#0400{colours[name]:02x}",
-                marker=MARKERS[i % len(MARKERS)],
+                marker="" if over else MARKERS[i % len(MARKERS)],
                 markersize=4,
-                linewidth=2.2 if name in own else 1.4,
+                linestyle=(0, (2, 3)) if over else "-",
+                linewidth=2.2 if own else 1.4,
                 label=name,
-                zorder=3 if name in own else 2,
+                zorder=2 + own + over,
             )
+        beside = published(results, dataset, metric.name)
         for curve in beside:
             axes.plot(curve.rates, curve.values, color="#020202", linestyle="--", linewidth=1.4, label=curve.name)
         all_rates = [rate for rates in (*(r for r, _ in curves.values()), *(c.rates for c in beside)) for rate in rates]
         _dress(axes, metric, log, min(all_rates), max(all_rates))
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return Plot(metric.name, log, _inline(stream.getvalue(), f"{metric.name} over bits per pixel, {dataset}"))
+    svg = _inline(stream.getvalue(), f"{metric.name} over bits per pixel, {dataset}")
+    return Plot(metric.name, log, svg, digest(results, dataset, metric))
 
 
 def _dress(axes: Any, metric: MetricInfo, log: bool, lowest: float, highest: float) -> None:
