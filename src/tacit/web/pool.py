@@ -1,0 +1,302 @@
+"""Work in processes that can be lost: bounded, timed, and retried once.
+
+    pool = WorkerPool(model="tacit-s", workers=2)
+    await pool.start()
+    value = await pool.run(function, *args)     # in a worker, where tacit.web.worker.codec() is the codec
+    await pool.close()
+
+The standard library's ProcessPoolExecutor gives up as a whole when one of its processes dies, cannot end a job that
+takes too long, and cannot send a job to the worker that has seen its image before; so each worker is a process with a
+pipe here, and a thread waits at it while a job runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import math
+import multiprocessing
+import pickle
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from tacit.errors import TacitError
+from tacit.evaluation.cost import cores
+from tacit.web.worker import Job, Reply, main
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+START_LIMIT = 120.0  # seconds for a worker to load torch and the weights
+REMEMBERED = 4096  # keys whose worker is known
+
+logger = logging.getLogger("tacit.web")
+
+
+class PoolError(TacitError):
+    """A job that was not done. retry_after: seconds after which to try again."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Overloaded(PoolError):
+    """As many jobs wait as may wait."""
+
+
+class Closing(PoolError):
+    """The service is ending and takes no more work."""
+
+
+class WorkerLost(PoolError):
+    """The worker process died; for a job that was retried, the second one too."""
+
+
+class TimeLimit(PoolError):
+    """The job took too long and was ended."""
+
+
+class Worker:
+    """One process and our end of its pipe. Its methods block; the pool calls them in threads."""
+
+    def __init__(self, model: str, number: int) -> None:
+        self.model, self.number = model, number
+        self._process: Any = None
+        self._connection: Any = None
+
+    @property
+    def pid(self) -> int | None:
+        """None while it is not running."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.is_alive()
+
+    def start(self) -> None:
+        """Start the process, again if need be, and wait until it is ready. Raises: TacitError, WorkerLost."""
+        self.stop()
+        # spawn: a fork of a process that has threads may stand still for ever
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=main, args=(theirs, self.model), name=f"tacit-worker-{self.number}", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        reply = self._exchange(None, START_LIMIT)
+        if reply.error is not None:
+            raise reply.error
+
+    def call(self, job: Job, limit: float) -> Reply:
+        """Have a job done. Raises: WorkerLost, TimeLimit; the process is over then."""
+        if not self.alive:
+            self.start()
+        return self._exchange(pickle.dumps(job, pickle.HIGHEST_PROTOCOL), limit)
+
+    def _exchange(self, message: bytes | None, limit: float) -> Reply:
+        try:
+            if message is not None:
+                self._connection.send_bytes(message)
+            if self._connection.poll(limit):
+                reply: Reply = pickle.loads(self._connection.recv_bytes())
+                return reply
+        except (EOFError, OSError) as error:
+            self.stop()
+            raise WorkerLost("the worker process died") from error
+        self.stop()
+        raise TimeLimit(f"not done within {limit:g} seconds")
+
+    def kill(self) -> None:
+        """End the process while another thread waits for it, which then gets a WorkerLost."""
+        if self._process is not None:
+            self._process.kill()
+
+    def stop(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._connection.close()
+            self._process = None
+
+
+class WorkerPool:
+    """A fixed number of workers, and the jobs that wait for them.
+
+    model: that their codecs encode with. workers: processes. threads: of torch for one job; None shares the cores
+    among the jobs that run when it starts. queue: jobs that may wait. time_limit: seconds of one job.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        workers: int = 1,
+        threads: int | None = None,
+        queue: int = 16,
+        time_limit: float = 60.0,
+    ) -> None:
+        self.workers = [Worker(model, number) for number in range(workers)]
+        self.threads, self.queue, self.time_limit = threads, queue, time_limit
+        self.jobs = 0  # running and waiting
+        self.restarts = 0
+        self._mean = 0.5  # seconds of a job, lately
+        self._idle: deque[Worker] = deque()
+        self._waiting: deque[asyncio.Future[Worker]] = deque()
+        self._last: OrderedDict[str, Worker] = OrderedDict()
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="tacit-pool")
+        self._restarting: set[asyncio.Task[None]] = set()
+        self._closing = self._ended = False  # takes no more jobs; does none any more
+        self._all_done = asyncio.Event()
+        self._all_done.set()
+
+    @property
+    def capacity(self) -> int:
+        """Jobs that may run and wait at a time."""
+        return len(self.workers) + self.queue
+
+    @property
+    def running(self) -> int:
+        return len(self.workers) - len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether a worker is there and jobs are taken."""
+        return not self._closing and any(worker.alive for worker in self.workers)
+
+    async def start(self) -> None:
+        """Start all workers and wait until they are ready. Raises: TacitError, where one cannot start."""
+        started = await asyncio.gather(
+            *(self._in_thread(worker.start) for worker in self.workers), return_exceptions=True
+        )
+        for outcome in started:
+            if isinstance(outcome, BaseException):
+                await self.close(0)
+                raise outcome
+        self._idle.extend(self.workers)
+
+    async def close(self, grace: float = 60.0) -> None:
+        """Take no more jobs, finish those that were taken, within `grace` seconds, and end the workers."""
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._all_done.wait()
+        self._ended = True
+        for worker in self.workers:
+            worker.kill()
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        for worker in self.workers:
+            worker.stop()
+
+    def check(self) -> None:
+        """Raises: Overloaded, Closing, where a job would not be taken now."""
+        if self._closing:
+            raise Closing("the service is ending")
+        if self.jobs >= self.capacity:
+            seconds = self.jobs * self._mean / len(self.workers)
+            raise Overloaded(f"{self.waiting} jobs are waiting already", min(60, max(1, math.ceil(seconds))))
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`function(*args, **kwargs)` in a worker: a function that can be imported, and values that can be pickled.
+
+        Raises: what it raises; Overloaded, Closing, TimeLimit; WorkerLost, where two workers died of it.
+        """
+        return await self.run_near(None, function, *args, **kwargs)
+
+    async def run_near(self, key: str | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, if it is idle in the worker that did the last job of this key, where its image may be at hand."""
+        self.check()
+        self.jobs += 1
+        self._all_done.clear()
+        try:
+            bound = functools.partial(function, **kwargs) if kwargs else function
+            try:
+                return await self._attempt(key, bound, args)
+            except WorkerLost:
+                if self._ended:
+                    raise
+                logger.warning("a worker died at %s; once more", getattr(function, "__name__", function))
+                return await self._attempt(key, bound, args)
+        finally:
+            self.jobs -= 1
+            if not self.jobs:
+                self._all_done.set()
+
+    async def _attempt(self, key: str | None, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        worker = await self._take(key)
+        threads = self.threads or max(1, cores() // max(1, self.running))
+        job = Job(function, args, threads)
+        work = self._threads.submit(worker.call, job, self.time_limit)
+        loop = asyncio.get_running_loop()
+        # Whoever asked may have gone by then; the worker is free when it is done, not before.
+        work.add_done_callback(lambda done: loop.call_soon_threadsafe(self._done, worker, done))
+        reply = await asyncio.shield(asyncio.wrap_future(work))
+        if reply.error is not None:
+            raise reply.error
+        value: T = reply.value
+        return value
+
+    async def _take(self, key: str | None) -> Worker:
+        if self._idle:
+            worker = self._last.get(key) if key is not None else None
+            if worker is not None and worker in self._idle:
+                self._idle.remove(worker)
+            else:
+                worker = self._idle.popleft()
+        else:
+            place: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+            self._waiting.append(place)
+            try:
+                worker = await place
+            except asyncio.CancelledError:
+                if place.done() and not place.cancelled():
+                    self._give(place.result())
+                else:
+                    self._waiting.remove(place)
+                raise
+        if key is not None:
+            self._last[key] = worker
+            self._last.move_to_end(key)
+            if len(self._last) > REMEMBERED:
+                self._last.popitem(last=False)
+        return worker
+
+    def _done(self, worker: Worker, work: Future[Reply]) -> None:
+        if work.cancelled() or work.exception() is not None:
+            if self._ended:
+                return
+            task = asyncio.ensure_future(self._restart(worker))
+            self._restarting.add(task)
+            task.add_done_callback(self._restarting.discard)
+        else:
+            self._mean += 0.1 * (work.result().seconds - self._mean)
+            self._give(worker)
+
+    async def _restart(self, worker: Worker) -> None:
+        self.restarts += 1
+        try:
+            await self._in_thread(worker.start)
+        except Exception as error:
+            logger.error("worker %d cannot start: %s", worker.number, error)
+        self._give(worker)  # one that has not started tries again at its next job
+
+    def _give(self, worker: Worker) -> None:
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(worker)
+                return
+        self._idle.append(worker)
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._threads.submit(function))

@@ -1,0 +1,125 @@
+"""Errors as problem details (RFC 9457): every answer of 400 and above is one.
+
+`type` is a URN that names the kind, `title` says it in words, `detail` tells of this case; `errors` lists what is wrong
+with parameters. Clients tell kinds apart by `type`: `urn:tacit:InvalidInput` is the error of that name in
+`tacit.errors`; `about:blank` is nothing more than its status.
+"""
+
+from __future__ import annotations
+
+import http
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from tacit import errors
+from tacit.web import pool
+
+MEDIA_TYPE = "application/problem+json"
+URN = "urn:tacit:"
+
+# The first class that an error is an instance of decides.
+STATUSES: tuple[tuple[type[errors.TacitError], int], ...] = (
+    (errors.ImageTooLarge, 413),
+    (errors.UnsupportedFile, 415),
+    (errors.FileError, 422),
+    (errors.InvalidInput, 422),
+    (errors.UnknownModel, 422),
+    (errors.MissingWeights, 422),
+    (errors.CaptionerError, 502),
+    (pool.Overloaded, 429),
+    (pool.PoolError, 503),
+)
+
+logger = logging.getLogger("tacit.web")
+
+
+class Problem(BaseModel):
+    """Problem details, RFC 9457."""
+
+    type: str = Field("about:blank", examples=["urn:tacit:InvalidInput"])
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str | None = Field(None, examples=["quality 101.0: 0 to 100 are possible"])
+    errors: list[dict[str, Any]] | None = None
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """A route's `responses` for what may go wrong."""
+    reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {"description": http.HTTPStatus(status).phrase, "content": {MEDIA_TYPE: reference}}
+        for status in sorted({401, 421, 500, *statuses})
+    }
+
+
+WORK = documented(400, 408, 413, 415, 422, 429, 503)
+"""Of a route that takes a body and works on it."""
+
+
+def response(
+    status: int,
+    detail: str | None = None,
+    *,
+    kind: str | None = None,
+    errors: list[dict[str, Any]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """A problem as a response. kind: a name behind the URN's prefix."""
+    problem = Problem(
+        type="about:blank" if kind is None else URN + kind,
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        errors=errors,
+    )
+    return JSONResponse(problem.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+def of(error: Exception) -> JSONResponse:
+    """The response to an error of tacit's. Any other is a fault of ours: it is logged, and not told."""
+    for kind, status in STATUSES:
+        if isinstance(error, kind):
+            retry = error.retry_after if isinstance(error, pool.PoolError) else None
+            headers = {} if retry is None else {"retry-after": str(retry)}
+            return response(status, str(error), kind=type(error).__name__, headers=headers)
+    logger.error("%s: %s", type(error).__name__, error, exc_info=error)
+    return response(500)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem, and say so in its OpenAPI document."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        known = app.openapi_schema is not None
+        document = described()
+        if not known:
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = Problem.model_json_schema()
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        phrase = http.HTTPStatus(error.status_code).phrase
+        detail = None if error.detail == phrase else error.detail
+        return response(error.status_code, detail, headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = [{"in": list(map(str, one["loc"])), "detail": one["msg"]} for one in error.errors()]
+        return response(422, "; ".join(f"{one['in'][-1]}: {one['detail']}" for one in found), errors=found)
+
+    @app.exception_handler(errors.TacitError)
+    async def ours(request: Request, error: errors.TacitError) -> Response:
+        return of(error)

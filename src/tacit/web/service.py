@@ -1,0 +1,51 @@
+"""What requests share, and how a route gets at it."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+
+from tacit.web.pool import WorkerPool
+from tacit.web.settings import Settings
+from tacit.web.store import Store
+
+
+class Service:
+    """One running service."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pool = WorkerPool(
+            settings.model,
+            workers=settings.workers,
+            threads=settings.threads,
+            queue=settings.queue,
+            time_limit=settings.time_limit,
+        )
+        self.results = Store(settings.cache, settings.cache_time)
+        self.uploads = Store(settings.cache, settings.cache_time)
+        self.bodies = 0  # in memory
+        self.captions = 0  # being written
+
+
+def service(request: Request) -> Service:
+    """The service that a request came to."""
+    return cast(Service, request.app.state.service)
+
+
+ServiceDep = Annotated[Service, Depends(service)]
+
+_bearer = HTTPBearer(auto_error=False, description="Only where the operator has set a token.")
+
+
+async def authorized(
+    service: ServiceDep, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
+    """Let only those in who send the token, where the operator has set one."""
+    token = service.settings.token
+    if token is not None and (given is None or not hmac.compare_digest(given.credentials.encode(), token.encode())):
+        raise HTTPException(401, "send the token as Authorization: Bearer", {"www-authenticate": "Bearer"})
