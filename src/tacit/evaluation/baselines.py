@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+import itertools
+import math
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -72,19 +74,42 @@ def decode(data: bytes) -> Image.Image:
 def largest_within(codec: Baseline, encode: Callable[[float], bytes], limit: int) -> tuple[float, bytes]:
     """The highest quality of `codec` whose file has at most `limit` bytes, and the file; the lowest one if none has.
 
-    encode: a quality -> the file. Bisection: sizes are taken to rise with quality. What is returned never exceeds the
-    limit unless nothing fits.
+    encode: a quality -> the file.
     """
-    best = float(codec.lowest), encode(codec.lowest)
-    if len(best[1]) > limit:
-        return best
+    made: dict[float, bytes] = {}
+    search = search_within(codec, limit)
+    try:
+        quality = next(search)
+        while True:
+            made[quality] = encode(quality)
+            quality = search.send(len(made[quality]))
+    except StopIteration as end:
+        found: float = end.value
+        return found, made[found]
+
+
+def search_within(codec: Baseline, limit: int, tolerance: float = 0.0) -> Generator[float, int, float]:
+    """The search of `largest_within`, for whoever encodes elsewhere: it yields qualities to try, is sent the size of
+    each file, and returns the quality that it has found.
+
+    tolerance: the part of the limit that may be left over. Bisection; where the search may end early, by interpolation
+    of the sizes' logarithms. Sizes are taken to rise with quality: what is returned never exceeds the limit unless
+    nothing fits.
+    """
     steps = round(1 / codec.step)
     low, high = codec.lowest * steps, codec.highest * steps + 1  # `low` fits, `high` does not
-    while high - low > 1:
-        middle = (low + high) // 2
-        data = encode(middle / steps)
-        if len(data) <= limit:
-            low, best = middle, (middle / steps, data)
+    at_low, at_high = (yield low / steps), 0
+    if at_low > limit:
+        return low / steps
+    for attempt in itertools.count():
+        if high - low <= 1 or at_low > limit * (1 - tolerance):
+            break
+        interpolate = tolerance > 0 and at_high > 0 and attempt % 3 > 0  # else it may stall at one end
+        part = math.log(limit / at_low) / math.log(at_high / at_low) if interpolate else 0.5
+        middle = min(max(low + math.floor(part * (high - low)), low + 1), high - 1)
+        size = yield middle / steps
+        if size <= limit:
+            low, at_low = middle, size
         else:
-            high = middle
-    return best
+            high, at_high = middle, size
+    return low / steps
