@@ -477,13 +477,14 @@ class CommandCodec:
                 raise InvalidInput(f"{self.name}: the program ended well, but its picture cannot be read") from error
 
     def _run(self, commands: Sequence[str], values: Mapping[str, object]) -> Cost:
-        seconds, memory = 0.0, 0
+        seconds, memory, cpu = 0.0, 0, 0.0
         for command in commands:
             arguments = [part.format_map(values) for part in shlex.split(command)]
             cost = _run(self.name, arguments, self.timeout, self.environment)
             seconds += cost.seconds
             memory = max(memory, cost.memory or 0)
-        return Cost(seconds, memory or None)
+            cpu += cost.cpu or 0
+        return Cost(seconds, memory or None, cpu or None)
 
 
 def _made(folder: Path) -> Path:
@@ -509,10 +510,10 @@ def _run(name: str, arguments: Sequence[str], timeout: float, environment: Mappi
             )
         except OSError as error:
             raise InvalidInput(f"{name}: {arguments[0]} cannot be run: {error.strerror}") from error
-        memory = None
+        memory = cpu = None
         try:
             if hasattr(os, "wait4"):
-                status, memory = _wait(process, begun + timeout)
+                status, memory, cpu = _wait(process, begun + timeout)
             else:
                 status = process.wait(timeout)
         except subprocess.TimeoutExpired as error:
@@ -528,17 +529,18 @@ def _run(name: str, arguments: Sequence[str], timeout: float, environment: Mappi
             last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing said")
             ended = f"signal {-status}" if status < 0 else f"exit status {status}"
             raise InvalidInput(f"{name}: {Path(arguments[0]).name}: {ended}: {last[:300]}")
-    return Cost(seconds, memory)
+    return Cost(seconds, memory, cpu)
 
 
-def _wait(process: subprocess.Popen[bytes], deadline: float) -> tuple[int, int]:
-    """Exit status and peak memory in bytes. Popen's own wait does not tell the memory."""
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> tuple[int, int, float]:
+    """Exit status, peak memory in bytes and seconds of processors. Popen's own wait tells the first alone."""
     pause = 0.0005
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            return process.returncode, memory, usage.ru_utime + usage.ru_stime
         if time.perf_counter() > deadline:
             raise subprocess.TimeoutExpired(process.args, 0)
         time.sleep(pause)

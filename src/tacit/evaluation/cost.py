@@ -17,10 +17,12 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Cost:
     """seconds: of the wall clock. memory: peak bytes beyond what the process held before; for another program, its own
-    peak; None where the system does not say."""
+    peak. cpu: seconds that processors worked, all threads together: what `seconds` would be on an idle machine, where
+    the work is of one thread. None where the system does not say."""
 
     seconds: float
     memory: int | None
+    cpu: float | None = None
 
 
 def measured(work: Callable[[], T]) -> tuple[T, Cost]:
@@ -29,11 +31,11 @@ def measured(work: Callable[[], T]) -> tuple[T, Cost]:
     Memory is what Linux says of this process, so that other threads' counts too; None on other systems.
     """
     before = _forget_peak()
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     result = work()
-    seconds = time.perf_counter() - begun
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
     peak = _status("VmHWM")
-    return result, Cost(seconds, None if before is None or peak is None else max(0, peak - before))
+    return result, Cost(seconds, None if before is None or peak is None else max(0, peak - before), cpu)
 
 
 def _forget_peak() -> int | None:

@@ -86,7 +86,7 @@ def evaluate(options: EvalOptions, progress: Progress) -> Results:
     found = Results(
         options.command,
         datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        time.monotonic() - begun,
+        round(time.monotonic() - begun, 1),
         describe_machine(),
         describe_libraries(),
         tuple(_about(dataset) for dataset in datasets),

@@ -27,6 +27,7 @@ from tacit.evaluation.runner import Failure, Row
 MARKDOWN = "report.md"
 HTML = "report.html"
 DIFFERENCE_HEADS = ("codec", "bits for equal quality", "over", "quality at equal bits", "over (bpp)")
+PAIRS = "Each codec against each other (Bjøntegaard); negative: it needs fewer bits"
 MOST_ROWS = 3000  # of single images in the page; all of them are in results.json
 THUMBNAIL = 512  # pixels
 
@@ -79,6 +80,12 @@ def markdown(results: Results, drawn: Mapping[str, Sequence[Plot]]) -> str:
                     DIFFERENCE_HEADS,
                     [[codec, *difference_cells(metric, *pair)] for codec, pair in differences.items()],
                 )
+            pairs = results.rate_differences[dataset.name].get(metric.name, {})
+            if len(pairs) > 2:
+                parts += [f"{PAIRS}:", ""]
+                parts += _table(pair_heads(pairs, metric), [pair_cells(pairs, codec) for codec in pairs])
+        parts += ["### Time and memory", ""]
+        parts += _table(*_speed(results, dataset.name))
         parts += ["### Curves", ""]
         parts += _table(point_heads(results), [point_cells(results, c, p) for c, ps in curves.items() for p in ps])
     parts += ["## How it was measured", ""]
@@ -157,6 +164,10 @@ def _metrics(results: Results, dataset: str, drawn: Sequence[Plot], log: bool) -
             rows = [[codec, *difference_cells(metric, *pair)] for codec, pair in differences.items()]
             parts.append(f"<h4>Bjøntegaard differences from {escape(results.anchor)}</h4>")
             parts.append(_html_table(results, DIFFERENCE_HEADS, rows))
+        if len(pairs := results.rate_differences[dataset].get(metric.name, {})) > 2:
+            parts.append(f"<h4>{escape(PAIRS)}</h4>")
+            lines = [pair_cells(pairs, codec) for codec in pairs]
+            parts.append(_html_table(results, pair_heads(pairs, metric), lines))
         panels.append(f'<div class="panel">{"".join(parts)}</div>')
     return f'<div class="tabs">{"".join(tabs)}{"".join(panels)}</div>'
 
@@ -185,12 +196,12 @@ def _speed(results: Results, dataset: str) -> tuple[list[str], list[list[str]]]:
     """Per codec, over all of its points."""
     rows = []
     for codec, points in results.curves[dataset].items():
-        times = [[p.encode_seconds for p in points], [p.decode_seconds for p in points]]
-        memory = [[p.encode_memory for p in points], [p.decode_memory for p in points]]
-        cells = [_range([1000 * t for t in some]) for some in times]
-        cells += [_range([m / 1e6 for m in some if m is not None]) for some in memory]
+        costs = [[p.encode for p in points], [p.decode for p in points]]
+        cells = [_range([1000 * cost.seconds for cost in some]) for some in costs]
+        cells += [_range([1000 * cost.cpu for cost in some if cost.cpu is not None]) for some in costs]
+        cells += [_range([cost.memory / 1e6 for cost in some if cost.memory is not None]) for some in costs]
         rows.append([codec, *cells])
-    return ["codec", "encode (ms)", "decode (ms)", "encode (MB)", "decode (MB)"], rows
+    return ["codec", *(f"{what} ({unit})" for unit in ("ms", "CPU ms", "MB") for what in ("encode", "decode"))], rows
 
 
 def _range(values: Sequence[float]) -> str:
@@ -326,18 +337,27 @@ def difference_cells(metric: MetricInfo, rate: Difference | str, quality: Differ
     return cells
 
 
+def pair_heads(pairs: Mapping[str, object], metric: MetricInfo) -> list[str]:
+    """Heads of the table of rate differences of every two codecs."""
+    return [f"bits for equal {metric.name}", *(f"against {codec}" for codec in pairs)]
+
+
+def pair_cells(pairs: Mapping[str, Mapping[str, Difference | str]], codec: str) -> list[str]:
+    """One line of that table."""
+    found = [pairs[codec].get(against) for against in pairs]
+    return [codec, *(percent(one.value) if isinstance(one, Difference) else "none" if one else "" for one in found)]
+
+
 def point_heads(results: Results) -> list[str]:
     """Heads of the table of points."""
     metrics = [f"{m.name} ({m.unit})" if m.unit else m.name for m in results.metrics]
-    return ["codec", "quality", "bpp", *metrics, "encode (ms)", "decode (ms)", "encode (MB)", "decode (MB)"]
+    return ["codec", "quality", "bpp", *metrics]
 
 
 def point_cells(results: Results, codec: str, point: Point) -> list[str]:
     """One line of that table."""
     metrics = [number(point.metrics[m.name]) if m.name in point.metrics else "none" for m in results.metrics]
-    times = [f"{1000 * seconds:.0f}" for seconds in (point.encode_seconds, point.decode_seconds)]
-    memory = ["" if m is None else f"{m / 1e6:.0f}" for m in (point.encode_memory, point.decode_memory)]
-    return [codec, quality_text(point.quality), f"{point.bpp:.4f}", *metrics, *times, *memory]
+    return [codec, quality_text(point.quality), f"{point.bpp:.4f}", *metrics]
 
 
 def remarks(results: Results, dataset: str) -> list[str]:
@@ -369,7 +389,8 @@ def provenance(results: Results) -> list[str]:
         f"{results.date}, in {results.seconds:.0f} s",
         machine + (f", {memory / 2**30:.0f} GiB" if memory else ""),
         ", ".join(f"{name} {version}" for name, version in results.libraries.items()),
-        "Times are means over the images and memory is the largest of any, beyond what the process held before",
+        "Times are means over the images, and memory is the largest of any, beyond what the process held before; CPU "
+        "ms are those that processors worked, all threads together, and do not count the waiting on a busy machine",
     ]
     said += [f"{metric.name}: {metric.protocol}" for metric in results.metrics]
     said += [f"{name}: {settings_text(settings)}" for name, settings in results.codecs.items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from tacit import files
 from tacit.errors import InvalidInput, PathError
-from tacit.evaluation.bjontegaard import Difference, quality_difference, rate_difference
+from tacit.evaluation.bjontegaard import Curve, Difference, quality_difference, rate_difference
 from tacit.evaluation.codecs import Quality
 from tacit.evaluation.cost import Cost
 from tacit.evaluation.pretty import dumps
@@ -60,14 +60,12 @@ class MetricInfo:
 
 @dataclass(frozen=True)
 class Point:
-    """A codec at one quality, over a set: means over the images; memory is the largest of any image, in bytes."""
+    """A codec at one quality, over a set: means over the images; memory is the largest of any image."""
 
     quality: Quality
     bpp: float
-    encode_seconds: float
-    decode_seconds: float
-    encode_memory: int | None
-    decode_memory: int | None
+    encode: Cost
+    decode: Cost
     metrics: Mapping[str, float]
 
 
@@ -137,33 +135,55 @@ class Results:
                 found.setdefault(codec, []).append(_point(quality, rows, sets.get((codec, quality), {})))
         return {codec: tuple(sorted(points, key=lambda p: p.bpp)) for codec, points in found.items()}
 
+    def curves_of(self, dataset: str, metric: MetricInfo) -> dict[str, Curve]:
+        """Rates and values by codec, of those that have the metric; nothing where it is another rate."""
+        found: dict[str, Curve] = {}
+        for codec, points in self.curves[dataset].items() if not metric.is_rate else ():
+            having = [p for p in points if metric.name in p.metrics]
+            if having:
+                found[codec] = [p.bpp for p in having], [p.metrics[metric.name] for p in having]
+        return found
+
     @cached_property
     def differences(self) -> Mapping[str, Mapping[str, Mapping[str, tuple[Difference | str, Difference | str]]]]:
         """By set, metric and codec: the Bjoentegaard differences of rate (per cent) and of quality (the metric's unit)
         from the anchor, or in their place why there is none."""
         found: dict[str, dict[str, dict[str, tuple[Difference | str, Difference | str]]]] = {}
-        for dataset, curves in self.curves.items():
-            if self.anchor not in curves:
-                continue
+        for dataset in self.curves:
             for metric in self.metrics:
-                anchor = curve_of(curves[self.anchor], metric.name)
-                for codec, points in curves.items():
-                    pair = anchor, curve_of(points, metric.name)
-                    if codec != self.anchor and not metric.is_rate and pair[0][0] and pair[1][0]:
-                        both = tuple(_difference(of, *pair) for of in (rate_difference, quality_difference))
+                having = self.curves_of(dataset, metric)
+                if (anchor := having.get(self.anchor)) is None:
+                    continue
+                for codec, curve in having.items():
+                    if codec != self.anchor:
+                        both = tuple(_difference(of, anchor, curve) for of in (rate_difference, quality_difference))
                         found.setdefault(dataset, {}).setdefault(metric.name, {})[codec] = (both[0], both[1])
         return found
 
+    @cached_property
+    def rate_differences(self) -> Mapping[str, Mapping[str, Mapping[str, Mapping[str, Difference | str]]]]:
+        """By set, metric, codec and the codec that it is compared with: the Bjoentegaard difference of rate, or why
+        there is none."""
+        return {
+            dataset: {
+                metric.name: {
+                    codec: {
+                        against: _difference(rate_difference, anchor, curve)
+                        for against, anchor in having.items()
+                        if against != codec
+                    }
+                    for codec, curve in having.items()
+                }
+                for metric in self.metrics
+                if len(having := self.curves_of(dataset, metric)) > 1
+            }
+            for dataset in self.curves
+        }
 
-def curve_of(points: Sequence[Point], metric: str) -> tuple[list[float], list[float]]:
-    """Rates and values of the points that have the metric."""
-    having = [p for p in points if metric in p.metrics]
-    return [p.bpp for p in having], [p.metrics[metric] for p in having]
 
-
-def _difference(of: Any, anchor: Any, test: Any) -> Difference | str:
+def _difference(of: Callable[[Curve, Curve], Difference], anchor: Curve, test: Curve) -> Difference | str:
     try:
-        return of(anchor, test)  # type: ignore[no-any-return]
+        return of(anchor, test)
     except InvalidInput as error:
         return str(error)
 
@@ -177,11 +197,18 @@ def _point(quality: Quality, rows: Sequence[Row], sets: Mapping[str, float]) -> 
     return Point(
         quality,
         _mean([row.bpp for row in rows]),
-        _mean([row.encode.seconds for row in rows]),
-        _mean([row.decode.seconds for row in rows]),
-        max((row.encode.memory for row in rows if row.encode.memory is not None), default=None),
-        max((row.decode.memory for row in rows if row.decode.memory is not None), default=None),
+        _cost([row.encode for row in rows]),
+        _cost([row.decode for row in rows]),
         {**metrics, **sets},
+    )
+
+
+def _cost(costs: Sequence[Cost]) -> Cost:
+    cpu = [cost.cpu for cost in costs if cost.cpu is not None]
+    return Cost(
+        _mean([cost.seconds for cost in costs]),
+        max((cost.memory for cost in costs if cost.memory is not None), default=None),
+        _mean(cpu) if len(cpu) == len(costs) else None,
     )
 
 
@@ -228,7 +255,7 @@ def to_json(results: Results) -> dict[str, Any]:
         "format": FORMAT,
         "command": results.command,
         "date": results.date,
-        "seconds": round(results.seconds, 1),
+        "seconds": results.seconds,
         "machine": dict(results.machine),
         "libraries": dict(results.libraries),
         "protocol": PROTOCOL,

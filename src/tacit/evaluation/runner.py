@@ -454,12 +454,16 @@ def _measure(unit: Unit) -> Entry:
         "width": width,
         "height": height,
         "bytes": target.stat().st_size,
-        "encode": [round(encode.seconds, 5), encode.memory],
-        "decode": [round(decode.seconds, 5), decode.memory],
+        "encode": _kept(encode),
+        "decode": _kept(decode),
         "metrics": metrics,
         "notes": {name: text for name, text in notes.items() if text},
         "protocols": {**earlier.get("protocols", {}), **unit.metrics},
     }
+
+
+def _kept(cost: Cost) -> list[float | int | None]:
+    return [round(cost.seconds, 5), cost.memory, None if cost.cpu is None else round(cost.cpu, 5)]
 
 
 def _value(metric: Callable[..., float], *given: Any) -> tuple[float | None, str]:

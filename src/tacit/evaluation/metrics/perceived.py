@@ -61,7 +61,7 @@ class Butteraugli(Described):
         self.name = "butteraugli" if norm == "max" else "butteraugli-3norm"
         self._norm, self._program = norm, found
         over = "the largest difference" if norm == "max" else "3-norm"
-        self.protocol = f"{over} over the image, screen of 80 nits, by libjxl's butteraugli_main"
+        self.protocol = f"{over} over the image, screen of 80 nits, by butteraugli_main of libjxl{_version(found)}"
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
         """0 is equality; lower is nearer.
@@ -81,6 +81,19 @@ class Butteraugli(Described):
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise InvalidInput(f"{self.name}: butteraugli_main failed: {said[-1] if said else done.returncode}")
         return float(found[1 if self._norm == "max" else 2])
+
+
+def _version(program: str) -> str:
+    """Of libjxl, by the encoder beside the program, which itself does not tell; with a space before, or empty."""
+    encoder = Path(program).with_name("cjxl")
+    if not encoder.is_file():
+        return ""
+    try:
+        done = subprocess.run([encoder, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = re.search(r"v\d+(?:\.\d+)+", done.stdout)
+    return f" {found[0]}" if found else ""
 
 
 def _file(image: np.ndarray) -> io.BytesIO:
