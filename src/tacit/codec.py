@@ -210,6 +210,21 @@ class Codec:
 
         The files are those that `encode` makes, but for float noise in the transforms.
         """
+        made = self.encode_batch_latents(
+            sources, captions, quality, store_caption=store_caption, keep_metadata=keep_metadata
+        )
+        return [data for data, _ in made]
+
+    def encode_batch_latents(
+        self,
+        sources: Sequence[ImageSource],
+        captions: Sequence[str | None] | None = None,
+        quality: float | None = None,
+        *,
+        store_caption: bool = False,
+        keep_metadata: bool = True,
+    ) -> list[tuple[bytes, Tensor]]:
+        """As `encode_batch`, each file with the integers that were coded: what `latents` must give for it."""
         captions = [None] * len(sources) if captions is None else captions
         if isinstance(captions, str):
             raise InvalidInput("captions: a list with one for each image is needed, not one text")
@@ -224,16 +239,19 @@ class Codec:
                 for photo, caption in zip(photos, captions, strict=True)
             ]
             streams: list[list[bytes]] = [[b""] * len(job.regions) for job in jobs]
+            latents = [job.no_latents() for job in jobs]
             for batch in _equal_shapes(jobs, model):
                 tiles = torch.cat([jobs[j].tile(jobs[j].regions[r])[0] for j, r in batch])
                 tokens = TextTokens.stack([jobs[j].tokens for j, _ in batch])
                 inner = [jobs[j].tile_inside(jobs[j].regions[r]) for j, r in batch]
                 y = model.analyse(tiles, tokens.to(self.device))
                 y = torch.stack([y[i][:, rows, columns] for i, (rows, columns) in enumerate(inner)])
-                coded, _ = model.compress(y, jobs[batch[0][0]].header(chosen).quality)
-                for (j, r), stream in zip(batch, coded, strict=True):
+                coded, integers = model.compress(y, jobs[batch[0][0]].header(chosen).quality)
+                for (j, r), stream, part in zip(batch, coded, integers, strict=True):
                     streams[j][r] = stream
-            return [job.file(chosen, s) for job, s in zip(jobs, streams, strict=True)]
+                    rows, columns = jobs[j].latents_of(jobs[j].regions[r])
+                    latents[j][:, rows, columns] = part
+            return [(job.file(chosen, s), y) for job, s, y in zip(jobs, streams, latents, strict=True)]
 
     def bit_map(self, image: ImageSource, caption: str | None = None, quality: float | None = None) -> np.ndarray:
         """Where the bits of a file go: float32 [ceil(H / 16), ceil(W / 16)], bits for 16x16 pixels each.
@@ -517,6 +535,19 @@ class _Job:
             slice(row, row + self.model.latent_size(region.height)),
             slice(column, column + self.model.latent_size(region.width)),
         )
+
+    def latents_of(self, region: Region) -> tuple[slice, slice]:
+        """Rows and columns of the picture's latents that are the region's."""
+        row, column = region.top // LATENT_STEP, region.left // LATENT_STEP
+        return (
+            slice(row, row + self.model.latent_size(region.height)),
+            slice(column, column + self.model.latent_size(region.width)),
+        )
+
+    def no_latents(self) -> Tensor:
+        """Of the whole picture, to be filled: [M, h, w] int16."""
+        rows, columns = self.latents_of(self.regions[-1])
+        return torch.zeros(self.model.config.latent, rows.stop, columns.stop, dtype=torch.int16)
 
     def analyse(self, region: Region) -> Tensor:
         """y of a region [1, M, h, w], before the gain. Tiles overlap by what the network reaches, so that no seam is
