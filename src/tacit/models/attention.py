@@ -2,6 +2,8 @@
 
 Source: TACO, ICML 2024, arXiv 2403.02944. The published network keeps the *normed* signal as its residual and attends
 to padding; both are options here, because its weights depend on them. Our own models keep the input and mask.
+
+slots: 0 for full attention; otherwise the keys are pooled to so many (`tacit.models.linear`).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tacit.models.linear import PixelProjection, WordProjection
 from tacit.text.tokens import TextTokens
 
 
@@ -62,7 +65,7 @@ class Injector(nn.Module):
     x: [B, C, H, W]; tokens: embeddings [B, T, D]. Returns [B, C, H, W].
     """
 
-    def __init__(self, width: int, text_width: int, heads: int, *, published: bool = False) -> None:
+    def __init__(self, width: int, text_width: int, heads: int, *, published: bool = False, slots: int = 0) -> None:
         super().__init__()
         self.published = published
         self.gamma = nn.Parameter(torch.zeros(width))
@@ -70,12 +73,15 @@ class Injector(nn.Module):
         self.text_norm = nn.LayerNorm(width)
         self.image_norm = nn.LayerNorm(width)
         self.attention = CrossAttention(width, heads)
+        self.projection = WordProjection(slots) if slots else None
 
     def forward(self, x: Tensor, tokens: TextTokens) -> Tensor:
         words = self.text_norm(self.text_proj(tokens.embeddings))
         rows = to_rows(x)
         normed = self.image_norm(rows)
         bias = None if self.published else key_bias(tokens)
+        if self.projection is not None:
+            words, bias = self.projection(words, bias)
         attended = self.gamma * self.attention(normed, words, bias)
         return to_planes((normed if self.published else rows) + attended, x)
 
@@ -86,17 +92,21 @@ class Extractor(nn.Module):
     x: [B, C, H, W]; tokens: embeddings [B, T, D]. Returns tokens of the same shape, mask and weights.
     """
 
-    def __init__(self, width: int, text_width: int, heads: int, *, published: bool = False) -> None:
+    def __init__(self, width: int, text_width: int, heads: int, *, published: bool = False, slots: int = 0) -> None:
         super().__init__()
         self.published = published
         self.image_proj = nn.Linear(width, text_width)
         self.image_norm = nn.LayerNorm(text_width)
         self.text_norm = nn.LayerNorm(text_width)
         self.attention = CrossAttention(text_width, heads)
+        self.projection = PixelProjection(slots) if slots else None
 
     def forward(self, x: Tensor, tokens: TextTokens) -> TextTokens:
         pixels = self.image_norm(self.image_proj(to_rows(x)))
         words = self.text_norm(tokens.embeddings)
-        attended = self.attention(words, pixels)
+        bias = None
+        if self.projection is not None:
+            pixels, bias = self.projection(pixels, x.shape[2], x.shape[3])
+        attended = self.attention(words, pixels, bias)
         out = (words if self.published else tokens.embeddings) + attended
         return TextTokens(out, tokens.mask, tokens.weights)

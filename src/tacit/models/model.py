@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tacit.exact import Target
 from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.layers import QualityScale
+from tacit.models.linear import slots_of
 from tacit.models.noise import mixed, uniform
 from tacit.models.prior import LIKELIHOOD_FLOOR, FactorizedPrior
 from tacit.models.transforms import Analysis, Synthesis
@@ -29,7 +30,10 @@ INDEX_SLOPE, INDEX_START = 6.25, 32.0  # raw scale outputs of order one span the
 
 @dataclass(frozen=True)
 class SmallConfig:
-    """Sizes of `tacit-s`; stored in the weights file, so that loading needs nothing else."""
+    """Sizes of `tacit-s`; stored in the weights file, so that loading needs nothing else.
+
+    attention: full, or linear: over linear_length slots to which words and pixels are pooled.
+    """
 
     latent: int = 320
     groups: tuple[int, ...] = (16, 16, 32, 64, 192)
@@ -48,8 +52,11 @@ class SmallConfig:
     heads: int = 8
     scale_min: float = 0.02
     scale_max: float = 64.0
+    attention: str = "full"
+    linear_length: int = 64
 
     def __post_init__(self) -> None:
+        slots_of(self.attention, self.linear_length)
         if sum(self.groups) != self.latent:
             raise ValueError(f"groups {self.groups} do not add up to {self.latent} latent channels")
 
@@ -165,7 +172,8 @@ class SmallModel(nn.Module):
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.analysis = Analysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads)
+        slots = slots_of(c.attention, c.linear_length)
+        self.analysis = Analysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads, slots)
         self.synthesis = Synthesis(c.latent, c.synthesis8, c.synthesis16, c.knots)
         self.gain = QualityScale(c.latent, c.knots)
         self.inverse_gain = QualityScale(c.latent, c.knots)

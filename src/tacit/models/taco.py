@@ -24,6 +24,7 @@ from tacit.models.attention import Extractor, Injector
 from tacit.models.elic import AttentionBlock, Bottleneck, downsample, upsample
 from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.layers import QualityScale
+from tacit.models.linear import slots_of
 from tacit.models.model import SCALE_LEVELS, Forward, gaussian_likelihood, lower_bound, round_through
 from tacit.models.noise import mixed, uniform
 from tacit.models.prior import FactorizedPrior
@@ -38,7 +39,8 @@ class TacoConfig:
 
     multiple: images are padded to a multiple of so many pixels. knots: 0 is a fixed rate; otherwise the gains stand at
     so many qualities. published: the text layers of imported weights, which attend to padding, keep the normed signal
-    as their residual and have no null token.
+    as their residual and have no null token. attention: full, or linear: over linear_length slots to which words and
+    pixels are pooled.
     """
 
     width: int = 192
@@ -52,8 +54,11 @@ class TacoConfig:
     scale_min: float = 0.11
     scale_max: float = 256.0
     multiple: int = 64
+    attention: str = "full"
+    linear_length: int = 64
 
     def __post_init__(self) -> None:
+        slots_of(self.attention, self.linear_length)
         if sum(self.groups) != self.latent:
             raise ValueError(f"groups {self.groups} do not add up to {self.latent} latent channels")
 
@@ -69,10 +74,12 @@ class TacoAnalysis(nn.Module):
     """x [B, 3, H, W] in [0, 1], H and W multiples of 16, and tokens -> y [B, M, H/16, W/16], before the gain.
 
     Unless `published`, padding is masked and a learned null token stands beside every caption, so that no caption is a
-    case like any other.
+    case like any other. slots: as in `tacit.models.attention`.
     """
 
-    def __init__(self, width: int, latent: int, text_width: int, heads: int, *, published: bool = False) -> None:
+    def __init__(
+        self, width: int, latent: int, text_width: int, heads: int, *, published: bool = False, slots: int = 0
+    ) -> None:
         super().__init__()
         self.published = published
         if not published:
@@ -84,12 +91,12 @@ class TacoAnalysis(nn.Module):
                 *(Bottleneck(n) for _ in range(3)),
                 downsample(n, n),
                 *(Bottleneck(n) for _ in range(3)),
-                Injector(n, text_width, heads, published=published),
+                Injector(n, text_width, heads, published=published, slots=slots),
                 AttentionBlock(n),
                 downsample(n, n),
                 *(Bottleneck(n) for _ in range(3)),
-                Extractor(n, text_width, heads, published=published),
-                Injector(n, text_width, heads, published=published),
+                Extractor(n, text_width, heads, published=published, slots=slots),
+                Injector(n, text_width, heads, published=published, slots=slots),
                 downsample(n, latent),
                 AttentionBlock(latent),
             ]
@@ -203,7 +210,8 @@ class TacoModel(nn.Module):
         super().__init__()
         self.config = c = config
         n = c.width
-        self.analysis = TacoAnalysis(n, c.latent, c.text_width, c.heads, published=c.published)
+        slots = slots_of(c.attention, c.linear_length)
+        self.analysis = TacoAnalysis(n, c.latent, c.text_width, c.heads, published=c.published, slots=slots)
         self.synthesis = TacoSynthesis(n, c.latent)
         self.gain = QualityScale(c.latent, c.knots) if c.knots else None
         self.inverse_gain = QualityScale(c.latent, c.knots) if c.knots else None

@@ -22,18 +22,19 @@ PIXELS16 = 3 * 16 * 16
 class Analysis(nn.Module):
     """x [B, 3, H, W] in [0, 1], H and W multiples of 16, and tokens -> y [B, M, H/16, W/16], before the gain.
 
-    A learned null token stands beside every caption, so that no caption is a case like any other.
+    A learned null token stands beside every caption, so that no caption is a case like any other. slots: as in
+    `tacit.models.attention`.
     """
 
-    def __init__(self, latent: int, blocks8: int, blocks16: int, text_width: int, heads: int) -> None:
+    def __init__(self, latent: int, blocks8: int, blocks16: int, text_width: int, heads: int, slots: int = 0) -> None:
         super().__init__()
         self.null_token = nn.Parameter(torch.zeros(1, 1, text_width))
         self.blocks8 = nn.ModuleList([GatedBlock(PIXELS8) for _ in range(blocks8)])
         self.project = nn.Conv2d(PIXELS16, latent, 1)
         self.blocks16 = nn.ModuleList([GatedBlock(latent) for _ in range(blocks16)])
-        self.inject8 = Injector(PIXELS8, text_width, heads)
-        self.extract16 = Extractor(latent, text_width, heads)
-        self.inject16 = Injector(latent, text_width, heads)
+        self.inject8 = Injector(PIXELS8, text_width, heads, slots=slots)
+        self.extract16 = Extractor(latent, text_width, heads, slots=slots)
+        self.inject16 = Injector(latent, text_width, heads, slots=slots)
 
     @property
     def reach(self) -> int:

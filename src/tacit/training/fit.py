@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tacit import weights
 from tacit.errors import InvalidInput, PathError
 from tacit.models.model import SmallModel
 from tacit.training import feed as feeds
-from tacit.training.builder import FloatModel, architecture, build
+from tacit.training.builder import FloatModel, architecture, build, restore
 from tacit.training.callbacks.clock import Clock
 from tacit.training.callbacks.ema import Ema
 from tacit.training.callbacks.progress import Progress
@@ -114,12 +114,30 @@ def fine_tune(config: Config, source: str | os.PathLike[str]) -> Path:
     """Train from weights: a training checkpoint (its average), a weights file or its name, or a published TACO
     checkpoint.
 
-    The model is that of the weights; of the configuration's model nothing is used. A run that was begun goes on.
+    The model is that of the weights; of the configuration's model only options.attention and options.linear_length are
+    used, if they are given. A run that was begun goes on.
 
     Raises: as `train`.
     """
-    model = load_float(source)
+    model = attend(load_float(source), config.model.options)
     return train(_of_model(config, model), start=model)
+
+
+def attend(model: FloatModel, options: Mapping[str, Any]) -> FloatModel:
+    """The model with the attention and linear_length of the options, if they are there. Full attention has what linear
+    needs but the projections, which then begin by pooling neighbours; so they do where linear_length changes.
+
+    Raises: InvalidInput.
+    """
+    before = model.config.as_dict()
+    about = before | {k: options[k] for k in ("attention", "linear_length") if k in options}
+    if about == before:
+        return model
+    changed = restore(architecture(model), about)
+    fresh = changed.state_dict()
+    known = {k: v for k, v in model.state_dict().items() if k in fresh and v.shape == fresh[k].shape}
+    changed.load_state_dict(fresh | known)
+    return changed
 
 
 def prepare(config: Config, folder: Path) -> tuple[int, int]:
