@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
 import tacit
-from tacit.web import captioning, problems, v1
+from tacit.web import captioning, preview, problems, v1
 from tacit.web.metrics import Metrics
 from tacit.web.middleware import Surroundings
 from tacit.web.service import Service, ServiceDep, authorized
@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Surroundings, metrics=metrics, hosts=settings.hosts)
     app.include_router(v1.router)
     app.include_router(captioning.router)
+    app.include_router(preview.router)
 
     @app.get("/healthz", responses=problems.documented(503))
     async def healthz(service: ServiceDep) -> Health:

@@ -66,7 +66,7 @@ class Decoded:
 
 def encode(upload: bytes, asked: Encoding, pixel_limit: int) -> Encoded:
     """A photograph's bytes -> a `.tacit` file's. Raises: UnsupportedFile, InvalidInput, ImageTooLarge."""
-    with _told() as told:
+    with told() as said:
         result = worker.codec().encode_result(
             photo(upload, pixel_limit),
             asked.caption,
@@ -77,7 +77,7 @@ def encode(upload: bytes, asked: Encoding, pixel_limit: int) -> Encoded:
             store_caption=asked.store_caption,
             keep_metadata=asked.keep_metadata,
         )
-    return Encoded(result.data, result.width, result.height, result.quality, result.bpp, result.psnr, tuple(told))
+    return Encoded(result.data, result.width, result.height, result.quality, result.bpp, result.psnr, tuple(said))
 
 
 def decode(data: bytes, suffix: str, box: tuple[int, int, int, int] | None, salvage: bool, pixel_limit: int) -> Decoded:
@@ -85,9 +85,9 @@ def decode(data: bytes, suffix: str, box: tuple[int, int, int, int] | None, salv
 
     Raises: CorruptFile, UnsupportedFile, MissingWeights, ImageTooLarge, InvalidInput.
     """
-    with _told() as told:
+    with told() as said:
         image = worker.codec().decode(data, box=box, salvage=salvage, max_pixels=pixel_limit)
-        return Decoded(to_bytes(image, suffix), image.width, image.height, tuple(told))
+        return Decoded(to_bytes(image, suffix), image.width, image.height, tuple(said))
 
 
 def describe(data: bytes) -> FileInfo:
@@ -97,7 +97,7 @@ def describe(data: bytes) -> FileInfo:
 
 def reduced(upload: bytes, side: int, pixel_limit: int) -> bytes:
     """A photograph as a PNG of at most `side` x `side` pixels, colours only. Raises: as `encode`."""
-    with _told():
+    with told():
         found = replace(photo(upload, pixel_limit), alpha=None)
     image = images.to_pil(found).convert("RGB")
     image.thumbnail((side, side))
@@ -129,15 +129,18 @@ class Kept:
 
     def __init__(self, pixels: int = KEPT_PIXELS) -> None:
         self._limit = pixels
-        self._prepared: OrderedDict[tuple[str, str | None], Prepared] = OrderedDict()
+        self._prepared: OrderedDict[tuple[str, str | None, bool], Prepared] = OrderedDict()
 
-    def prepared(self, upload: bytes, digest: str, caption: str | None, pixel_limit: int) -> Prepared:
+    def prepared(
+        self, upload: bytes, digest: str, caption: str | None, pixel_limit: int, *, store_caption: bool = False
+    ) -> Prepared:
         """An upload and its caption, ready to be encoded at any quality. digest: of the upload. Raises: as `photo`."""
-        key = digest, caption
+        key = digest, caption, store_caption
         found = self._prepared.pop(key, None)
         if found is None:
-            known = (other.photo for (of, _), other in self._prepared.items() if of == digest)
-            found = worker.codec().prepare(next(known, None) or photo(upload, pixel_limit), caption)
+            known = (other.photo for (of, *_), other in self._prepared.items() if of == digest)
+            source = next(known, None) or photo(upload, pixel_limit)
+            found = worker.codec().prepare(source, caption, store_caption=store_caption)
         self._prepared[key] = found
         while sum(one.photo.width * one.photo.height for one in self._prepared.values()) > self._limit:
             self._prepared.popitem(last=False)
@@ -149,10 +152,10 @@ kept = Kept()
 
 
 @contextmanager
-def _told() -> Iterator[list[str]]:
+def told() -> Iterator[list[str]]:
     """Collects the messages of warnings."""
-    told: list[str] = []
+    said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        yield told
-        told += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+        yield said
+        said += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]

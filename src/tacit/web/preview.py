@@ -1,0 +1,303 @@
+"""What the page asks for beyond `/v1`: a photograph is sent once, and then looked at in many ways.
+
+It is for the page alone and changes with it, so it is no part of the interface that OpenAPI describes. A photograph is
+known by the digest of what `preview_jobs.opened` made of it, and kept for as long as any upload; when it is gone, the
+answer is 404 and the page sends it again.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import secrets
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+
+from tacit import demo
+from tacit.evaluation.baselines import BASELINES, search_within
+from tacit.web import jobs, preview_jobs
+from tacit.web.bodies import Body, typed
+from tacit.web.preview_jobs import Opened, Stored
+from tacit.web.service import Service, ServiceDep, authorized
+
+SIZE_TOLERANCE = 0.01  # of the bytes that a codec may take
+TRIED_PHOTOS = 256
+CAPTION = 4096  # characters
+
+router = APIRouter(prefix="/preview", include_in_schema=False, dependencies=[Depends(authorized)])
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Encode(_Asked):
+    """An encoding with tacit."""
+
+    quality: float | None = Field(None, ge=0, le=100)
+    size: int | None = Field(None, ge=1, le=1 << 40)
+    caption: str | None = Field(None, max_length=CAPTION)
+    store_caption: bool = False
+
+    def asked(self) -> jobs.Encoding:
+        """As workers take it; an empty caption is none."""
+        caption = (self.caption or "").strip() or None
+        return jobs.Encoding(caption, self.quality, self.size, store_caption=self.store_caption)
+
+
+class Measure(Encode):
+    """The times of an encoding. file: its digest."""
+
+    file: str
+
+
+class Other(_Asked):
+    """Another codec, at no more than so many bytes."""
+
+    codec: Literal["JPEG", "WebP", "AVIF"]
+    bytes: int = Field(ge=1)
+
+
+class Point(Encode):
+    """A point of a curve."""
+
+    codec: Literal["tacit", "JPEG", "WebP", "AVIF"]
+    quality: float = Field(ge=0, le=100)
+
+
+class Words(_Asked):
+    """A caption whose words are weighed."""
+
+    caption: str = Field(max_length=CAPTION)
+
+
+def _json(model: type[M]) -> Any:
+    """A dependency: the body as a model. FastAPI's own reads bodies of any length."""
+
+    def parse(body: Body) -> M:
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
+
+    return Depends(parse)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Another codec at one quality. digest: of the file among the service's results."""
+
+    bytes: int
+    digest: str
+    psnr: float | None
+    encode_time: float
+    decode_time: float
+
+
+class Trials:
+    """What other codecs made of the photographs lately looked at: searches and curves try the same qualities."""
+
+    def __init__(self) -> None:
+        self._photos: OrderedDict[str, dict[tuple[str, float], Trial]] = OrderedDict()
+
+    def of(self, digest: str) -> dict[tuple[str, float], Trial]:
+        """By codec and quality."""
+        found = self._photos.setdefault(digest, {})
+        self._photos.move_to_end(digest)
+        if len(self._photos) > TRIED_PHOTOS:
+            self._photos.popitem(last=False)
+        return found
+
+
+def _trials(request: Request) -> Trials:
+    state = request.app.state
+    if not hasattr(state, "trials"):
+        state.trials = Trials()
+    found: Trials = state.trials
+    return found
+
+
+def _photo(service: ServiceDep, digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$")]) -> Stored:
+    stored = service.uploads.get(digest)
+    if stored is None:
+        raise HTTPException(404, "this photograph is not kept any more: send it again")
+    return Stored(stored.data, digest)
+
+
+PhotoDep = Annotated[Stored, Depends(_photo)]
+TrialsDep = Annotated[Trials, Depends(_trials)]
+
+
+# -- photographs -----------------------------------------------------------------------------------------------------
+
+
+@router.get("")
+def about(service: ServiceDep) -> dict[str, Any]:
+    """What the page can offer here."""
+    samples = demo.SAMPLES if importlib.util.find_spec("skimage") else ()
+    settings = service.settings
+    return {
+        "samples": [{"name": s.name, "caption": s.caption} for s in samples],
+        "captioner": None if settings.caption_url is None else settings.caption_model,
+        "kept": settings.cache_time,
+        "body_limit": settings.body_limit,
+    }
+
+
+@router.post("/photos", dependencies=[typed("image/")])
+async def add(service: ServiceDep, upload: Body, pixels: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    """A photograph, sent once. pixels: reduce it to so many if it has more."""
+    return _kept(service, await service.pool.run(preview_jobs.opened, upload, pixels, service.settings.pixel_limit))
+
+
+def _sample(name: str) -> str:
+    if name not in (s.name for s in demo.SAMPLES):
+        raise HTTPException(404)
+    return name
+
+
+SampleName = Annotated[str, Depends(_sample)]
+
+
+@router.get("/samples/{name}")
+async def thumbnail(service: ServiceDep, name: SampleName) -> Response:
+    """A sample in small."""
+    data = await service.pool.run(preview_jobs.thumbnail, name)
+    return Response(data, media_type="image/webp", headers={"cache-control": "private, max-age=86400"})
+
+
+@router.post("/samples/{name}")
+async def add_sample(service: ServiceDep, name: SampleName) -> Response:
+    """A sample, as if it had been sent."""
+    return _kept(service, await service.pool.run(preview_jobs.sample, name))
+
+
+def _kept(service: Service, opened: Opened) -> Response:
+    fields = {key: value for key, value in vars(opened).items() if key not in ("data", "media_type")}
+    stored = service.uploads.put(opened.data, opened.media_type)
+    return _form({"photo": stored.digest, **fields}, picture=(opened.data, opened.media_type))
+
+
+# -- tacit -----------------------------------------------------------------------------------------------------------
+
+
+@router.post("/photos/{digest}/encode")
+async def encode(service: ServiceDep, photo: PhotoDep, body: Annotated[Encode, _json(Encode)]) -> Response:
+    """The file, and the picture that it decodes to."""
+    limit = service.settings.pixel_limit
+    shown = await service.pool.run_near(photo.digest, preview_jobs.encoded, photo, body.asked(), limit)
+    stored = service.results.put(shown.file, "image/x-tacit")
+    figures = {
+        "quality": shown.quality,
+        "bytes": len(shown.file),
+        "bpp": shown.bpp,
+        "psnr": shown.psnr,
+        "digest": stored.digest,
+    }
+    return _form(figures, picture=(shown.picture, shown.media_type), file=(shown.file, "image/x-tacit"))
+
+
+@router.post("/photos/{digest}/times")
+async def times(service: ServiceDep, photo: PhotoDep, body: Annotated[Measure, _json(Measure)]) -> dict[str, float]:
+    """What encoding and decoding take, each as a whole."""
+    stored = service.results.get(body.file)
+    if stored is None:
+        raise HTTPException(404, "this file is not kept any more")
+    limit = service.settings.pixel_limit
+    found = await service.pool.run_near(photo.digest, preview_jobs.times, photo, stored.data, body.asked(), limit)
+    return asdict(found)
+
+
+@router.post("/photos/{digest}/bits")
+async def bits(service: ServiceDep, photo: PhotoDep, body: Annotated[Encode, _json(Encode)]) -> dict[str, Any]:
+    """Where the bits went."""
+    limit = service.settings.pixel_limit
+    found = await service.pool.run_near(photo.digest, preview_jobs.bit_map, photo, body.asked(), limit)
+    return vars(found)
+
+
+# -- beside others ---------------------------------------------------------------------------------------------------
+
+
+@router.post("/photos/{digest}/other")
+async def other(
+    request: Request, service: ServiceDep, photo: PhotoDep, trials: TrialsDep, body: Annotated[Other, _json(Other)]
+) -> Response:
+    """Another codec's file of no more bytes; every encoding of the search is a job of its own, so that the slider
+    need not wait for all of them."""
+    search = search_within(BASELINES[body.codec], body.bytes, SIZE_TOLERANCE)
+    try:
+        quality = next(search)
+        while True:
+            if await request.is_disconnected():
+                return Response(status_code=204)
+            trial = await _trial(service, photo, trials, body.codec, quality)
+            quality = search.send(trial.bytes)
+    except StopIteration as end:
+        quality = end.value
+    trial = await _trial(service, photo, trials, body.codec, quality)
+    stored = service.results.get(trial.digest)
+    if stored is None:
+        trials.of(photo.digest).pop((body.codec, quality))
+        trial = await _trial(service, photo, trials, body.codec, quality)
+        stored = service.results.get(trial.digest)
+    if stored is None:
+        raise HTTPException(503, "the service keeps too few bytes for this comparison")
+    figures = {
+        "codec": body.codec,
+        "quality": quality,
+        "setting": BASELINES[body.codec].setting,
+        "over": trial.bytes > body.bytes,
+        **vars(trial),
+    }
+    return _form(figures, picture=(stored.data, stored.media_type))
+
+
+@router.post("/photos/{digest}/point")
+async def point(
+    service: ServiceDep, photo: PhotoDep, trials: TrialsDep, body: Annotated[Point, _json(Point)]
+) -> dict[str, Any]:
+    """One point of the curve of rate and distortion."""
+    if body.codec == "tacit":
+        limit = service.settings.pixel_limit
+        size, psnr = await service.pool.run_near(photo.digest, preview_jobs.fidelity, photo, body.asked(), limit)
+    else:
+        trial = await _trial(service, photo, trials, body.codec, body.quality)
+        size, psnr = trial.bytes, trial.psnr
+    return {"codec": body.codec, "quality": body.quality, "bytes": size, "psnr": psnr}
+
+
+async def _trial(service: Service, photo: Stored, trials: Trials, name: str, quality: float) -> Trial:
+    known = trials.of(photo.digest)
+    if (name, quality) not in known:
+        limit = service.settings.pixel_limit
+        tried = await service.pool.run(preview_jobs.tried, photo, name, quality, limit)
+        stored = service.results.put(tried.data, f"image/{name.lower()}")
+        known[name, quality] = Trial(len(tried.data), stored.digest, tried.psnr, tried.encode_time, tried.decode_time)
+    return known[name, quality]
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+def _form(about: dict[str, Any], **files: tuple[bytes, str]) -> Response:
+    """`about` as JSON and files, each bytes and a media type, in one answer that browsers can take apart: they are
+    one encoding's, and shall not come from two."""
+    boundary = secrets.token_hex(16)
+    parts = {"about": (json.dumps(about).encode(), "application/json"), **files}
+    body = bytearray()
+    for name, (data, media_type) in parts.items():
+        file = "" if name == "about" else f'; filename="{name}"'
+        body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n'.encode()
+        body += f"Content-Type: {media_type}\r\n\r\n".encode() + data + b"\r\n"
+    body += f"--{boundary}--\r\n".encode()
+    return Response(bytes(body), media_type=f"multipart/form-data; boundary={boundary}")
