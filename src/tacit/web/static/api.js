@@ -1,0 +1,84 @@
+// What the page asks of the service. Every answer is JSON, or multipart/form-data with a part `about` of JSON.
+
+const TOKEN = "tacit-token";
+
+export class Problem extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+let asking = null;
+
+/** Ask for the operator's token, once for all requests that lack it. */
+function askForToken() {
+  asking ??= new Promise((resolve) => {
+    const dialog = document.getElementById("token");
+    dialog.addEventListener("close", () => {
+      sessionStorage.setItem(TOKEN, new FormData(dialog.querySelector("form")).get("token"));
+      asking = null;
+      resolve();
+    }, { once: true });
+    dialog.showModal();
+  });
+  return asking;
+}
+
+async function request(path, options) {
+  for (;;) {
+    const headers = new Headers(options.headers);
+    const token = sessionStorage.getItem(TOKEN);
+    if (token) headers.set("authorization", `Bearer ${token}`);
+    let response;
+    try {
+      response = await fetch(path, { ...options, headers });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Problem(0, "The service cannot be reached.");
+    }
+    if (response.ok) return response;
+    if (response.status === 401) {
+      await askForToken();
+      continue;
+    }
+    throw new Problem(response.status, await detail(response));
+  }
+}
+
+async function detail(response) {
+  try {
+    const problem = await response.json();
+    return problem.detail ?? problem.title ?? response.statusText;
+  } catch {
+    return `The service answered ${response.status}.`;
+  }
+}
+
+/** JSON of `path`. */
+export async function get(path, signal) {
+  return (await request(path, { signal })).json();
+}
+
+/** The bytes of `path`. */
+export async function getBlob(path, signal) {
+  return (await request(path, { signal })).blob();
+}
+
+/** Send `body` (a Blob, or what becomes JSON) and take JSON, a form or a blob, as the service answers. */
+export async function post(path, body, { signal, accept } = {}) {
+  const headers = {};
+  if (!(body instanceof Blob)) {
+    headers["content-type"] = "application/json";
+    body = JSON.stringify(body ?? {});
+  } else {
+    headers["content-type"] = body.type || "application/octet-stream";
+  }
+  if (accept) headers.accept = accept;
+  const response = await request(path, { method: "POST", body, headers, signal });
+  const type = response.headers.get("content-type") ?? "";
+  if (type.startsWith("application/json")) return response.json();
+  if (!type.startsWith("multipart/form-data")) return response.blob();
+  const form = await response.formData();
+  return { ...JSON.parse(form.get("about")), picture: form.get("picture"), file: form.get("file") };
+}

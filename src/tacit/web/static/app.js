@@ -1,0 +1,736 @@
+// The page: what was asked for, what came back, and where it is shown.
+
+import { Problem, get, getBlob, post } from "./api.js";
+import { draw } from "./chart.js";
+import { bytes, decibels, milliseconds, plain } from "./format.js";
+import { change, heat, total } from "./heat.js";
+import { Idle, Latest } from "./tasks.js";
+import { Viewer } from "./viewer.js";
+
+const $ = (id) => document.getElementById(id);
+
+const COMFORTABLE = 2_000_000; // pixels that follow a slider well; larger photographs are reduced to so many
+const REST = 350; // ms without a change, after which figures that take longer are asked for
+const CURVE = {
+  tacit: [5, 20, 35, 50, 65, 80, 95],
+  JPEG: [8, 20, 35, 55, 75, 88],
+  WebP: [2, 20, 45, 70, 85, 94],
+  AVIF: [15, 30, 45, 60, 72, 82],
+};
+const SIZES = [0.02, 3]; // bits per pixel at the ends of the size slider
+
+const viewer = new Viewer($("stage"), $("picture"), $("divider"), $("zoom-level"));
+
+/** What is on the page: the photograph (`photo`), the last encoding (`shown`), what other codecs made of as many bytes
+ * (`others`), its bit maps (`maps`), and the points of the curve. `key` names the encoding that is asked for. */
+const state = {
+  photo: null,
+  file: null,
+  shown: null,
+  others: new Map(),
+  maps: new Map(),
+  points: null,
+  codec: "tacit",
+  bits: "off",
+};
+
+// -- the photograph -------------------------------------------------------------------------------------------------
+
+async function open(source, { full = false } = {}) {
+  reset();
+  const mine = state.opening;
+  busy(true);
+  try {
+    const query = full ? "" : `?pixels=${COMFORTABLE}`;
+    const path = source.sample ? `preview/samples/${source.sample}` : `preview/photos${query}`;
+    const photo = await post(path, source.file ? untyped(source.file) : null);
+    const original = await createImageBitmap(photo.picture);
+    if (mine !== state.opening) return;
+    state.photo = { ...photo, source, original, title: source.sample ?? source.file.name ?? "pasted photograph" };
+    state.others = new Map();
+    state.maps = new Map();
+    state.points = null;
+    enter(state.photo.title);
+    $("caption").value = photo.caption ?? "";
+    $("store").checked = true;
+    const reduced = photo.own_width * photo.own_height > photo.width * photo.height;
+    const scaled = `${photo.own_width}×${photo.own_height} pixels, worked on at ${photo.width}×${photo.height} so that it follows the slider. `;
+    $("scaled").replaceChildren(...(reduced ? [scaled, button("Use all pixels", () => open(source, { full: true }))] : photo.warnings));
+    $("scaled").hidden = !reduced && !photo.warnings.length;
+    await viewer.show(original, original);
+    setSizeRange();
+    ask();
+    weigh();
+  } catch (error) {
+    if (mine === state.opening) complain(error);
+  } finally {
+    if (mine === state.opening && !encoding.busy) busy(false);
+  }
+}
+
+/** Forget what is shown: what is still on its way belongs to another photograph. */
+function reset() {
+  state.opening = Symbol("opening");
+  encoding.forget();
+  rest.stop();
+  curve.stop();
+  hideAlert();
+  Object.assign(state, { photo: null, file: null, shown: null });
+}
+
+function enter(title) {
+  const file = state.file !== null;
+  $("start").hidden = true;
+  $("work").hidden = false;
+  $("another").hidden = false;
+  $("photo-name").textContent = title;
+  document.body.classList.add("working");
+  for (const id of ["tabs", "rate", "caption-part", "curve-part", "bits-part"]) $(id).hidden = file;
+  $("header-part").hidden = !file;
+  select("tacit");
+  showBits("off");
+  figures();
+  drawCurve();
+}
+
+function leave() {
+  reset();
+  viewer.show(null, null);
+  $("start").hidden = false;
+  $("work").hidden = true;
+  $("another").hidden = true;
+  $("photo-name").textContent = "";
+  document.body.classList.remove("working");
+  $("pick").value = "";
+}
+
+// -- encoding -------------------------------------------------------------------------------------------------------
+
+function wanted() {
+  const size = document.querySelector("[name=ask]:checked").value === "size";
+  const rate = size
+    ? { size: Math.max(1, Math.round(1000 * Number($("size-number").value))) }
+    : { quality: Math.min(100, Math.max(0, Number($("quality-number").value))) };
+  return { ...rate, caption: $("caption").value.trim(), store_caption: $("store").checked };
+}
+
+function ask() {
+  if (!state.photo) return;
+  rest.stop();
+  encoding.ask({ photo: state.photo, asked: wanted(), since: performance.now() });
+}
+
+const encoding = new Latest(async ({ photo, asked, since }) => {
+  busy(true);
+  try {
+    const answer = await again(photo, () => post(`preview/photos/${photo.photo}/encode`, asked));
+    const picture = await createImageBitmap(answer.picture);
+    if (photo !== state.photo) return;
+    const shown = { ...answer, asked, picture, since, photo };
+    state.shown = shown;
+    const key = rateKey(shown);
+    if (state.rate !== key) {
+      state.rate = key;
+      state.others.clear();
+      state.maps.clear();
+    }
+    shown.latency = (await present()) - since;
+    figures();
+    note("");
+    $("download").disabled = false;
+    if (asked.size !== undefined) follow($("quality"), $("quality-number"), shown.quality);
+    drawCurve();
+    rest.later();
+  } catch (error) {
+    if (photo !== state.photo) return;
+    if (error instanceof Problem && error.status === 422) note(error.message);
+    else complain(error);
+  } finally {
+    if (!encoding.pending) busy(false);
+  }
+});
+
+/** Once more where the service has let a photograph go. */
+async function again(photo, work) {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 404 || !photo.picture) throw error;
+    await post("preview/photos", photo.picture);
+    return work();
+  }
+}
+
+function rateKey({ bytes, asked }) {
+  return `${bytes} ${asked.caption}`;
+}
+
+/** Put the pictures on the canvas that the tab asks for. */
+async function present() {
+  const { photo, shown, file } = state;
+  if (file) return viewer.show(null, file.picture);
+  const other = state.codec === "tacit" ? shown : state.others.get(state.codec);
+  const against = state.codec !== "tacit" && $("against").checked && shown;
+  $("left-tag").textContent = against ? `tacit, ${bytes(shown.bytes)}` : "Original";
+  $("right-tag").textContent = other ? `${state.codec}, ${bytes(other.bytes)}` : state.codec;
+  $("picture").setAttribute("aria-label", describe(against, other));
+  $("stage").classList.toggle("stale", !other && state.codec !== "tacit");
+  return viewer.show(against ? shown.picture : photo.original, other?.picture ?? shown?.picture ?? photo.original);
+}
+
+function describe(against, other) {
+  const subject = $("caption").value.trim() || state.photo.title;
+  return `${subject}: on the left ${against ? "tacit" : "the original"}, on the right ${other ? state.codec : "nothing yet"}`;
+}
+
+/** Beside the slider's own picture, what takes longer: times, the other codec of the tab, the map of bits. */
+const rest = new Idle(async (signal) => {
+  const { photo, shown } = state;
+  if (!photo || !shown) return;
+  announce();
+  try {
+    if (state.codec !== "tacit") await compare(photo, shown, signal);
+    if (state.bits !== "off") await mapBits(photo, shown, signal);
+    await time(photo, shown, signal);
+    if (state.points) curve.later(0);
+  } catch (error) {
+    if (error.name !== "AbortError") complain(error);
+  }
+}, REST);
+
+async function time(photo, shown, signal) {
+  if (shown.times) return;
+  const asked = { ...shown.asked, size: undefined, quality: shown.quality, file: shown.digest };
+  shown.times = await again(photo, () => post(`preview/photos/${photo.photo}/times`, asked, { signal }));
+  figures();
+}
+
+async function compare(photo, shown, signal) {
+  const { codec } = state;
+  if (!state.others.has(codec)) {
+    still(`Making ${codec} of ${bytes(shown.bytes)}…`);
+    try {
+      const other = await again(photo, () => post(`preview/photos/${photo.photo}/other`, { codec, bytes: shown.bytes }, { signal }));
+      other.picture = await createImageBitmap(other.picture);
+      signal.throwIfAborted();
+      state.others.set(codec, other);
+    } finally {
+      if (codec === state.codec) still("");
+    }
+  }
+  await present();
+  figures();
+}
+
+// -- figures --------------------------------------------------------------------------------------------------------
+
+function figures() {
+  const { shown, codec, file } = state;
+  const other = codec === "tacit" ? shown : state.others.get(codec);
+  const pixels = file ? file.width * file.height : state.photo.width * state.photo.height;
+  const times = codec === "tacit" ? shown?.times : other && { encode: other.encode_time, decode: other.decode_time };
+  const own = file ?? other;
+  const set = (id, text) => {
+    $(id).textContent = text ?? "–";
+    $(id).classList.toggle("none", text === undefined);
+  };
+  set("f-bytes", own && bytes(own.bytes));
+  $("f-bytes").title = own ? `${own.bytes.toLocaleString("en")} bytes` : "";
+  set("f-bpp", own && ((8 * own.bytes) / pixels).toFixed(3));
+  set("f-psnr", own && own.psnr !== undefined ? decibels(own.psnr) : undefined);
+  set("f-encode", times?.encode !== undefined ? milliseconds(times.encode) : undefined);
+  set("f-decode", times?.decode !== undefined ? milliseconds(times.decode) : undefined);
+  const latency = (file ?? shown)?.latency;
+  set("f-latency", latency !== undefined ? milliseconds(latency) : undefined);
+  $("f-latency").dataset.ms = latency?.toFixed(1) ?? "";
+  $("f-latency").previousElementSibling.textContent = file ? "File to picture" : "Slider to picture";
+  for (const id of ["f-psnr", "f-encode", "f-decode"]) $(id).parentElement.hidden = file !== null;
+  $("download").textContent = own ? `Download ${state.file ? "as PNG" : `.tacit, ${bytes(shown.bytes)}`}` : "Download";
+  $("remark").textContent = remark(shown, other);
+}
+
+function remark(shown, other) {
+  if (state.file || state.codec === "tacit" || !other) return "";
+  if (other.over) return `${state.codec} has no file so small: its smallest is ${bytes(other.bytes)}, tacit's is ${bytes(shown.bytes)}.`;
+  const setting = `${state.codec} at quality ${plain(other.quality)} (${other.setting})`;
+  if (other.psnr === null || shown.psnr === null) return setting;
+  const difference = shown.psnr - other.psnr;
+  return `${setting}. tacit's PSNR is ${Math.abs(difference).toFixed(2)} dB ${difference < 0 ? "lower" : "higher"}.`;
+}
+
+/** For those who hear the page: the figures, once they rest. */
+function announce() {
+  const { shown } = state;
+  const psnr = shown.psnr === null ? "lossless" : `${shown.psnr.toFixed(1)} decibels`;
+  $("said").textContent = `Quality ${plain(shown.quality)}: ${bytes(shown.bytes)}, ${shown.bpp.toFixed(2)} bits per pixel, ${psnr}.`;
+}
+
+function note(text) {
+  $("rate").classList.toggle("wrong", text !== "");
+  if (text) $("remark").textContent = text;
+}
+
+function still(text) {
+  $("still").textContent = text;
+}
+
+let busyTimer = 0;
+
+function busy(on) {
+  clearTimeout(busyTimer);
+  if (on) busyTimer = setTimeout(() => ($("busy").hidden = false), 150);
+  else $("busy").hidden = true;
+}
+
+// -- tabs -----------------------------------------------------------------------------------------------------------
+
+function select(codec, focus = false) {
+  state.codec = codec;
+  for (const tab of $("tabs").children) {
+    const chosen = tab.dataset.codec === codec;
+    tab.setAttribute("aria-selected", chosen);
+    tab.tabIndex = chosen ? 0 : -1;
+    if (chosen && focus) tab.focus();
+  }
+  $("panel").setAttribute("aria-labelledby", `tab-${codec}`);
+  $("beside").hidden = codec === "tacit";
+  still("");
+  if (!state.photo) return;
+  present();
+  figures();
+  if (state.shown) rest.later(0);
+}
+
+$("tabs").addEventListener("click", (event) => {
+  const tab = event.target.closest("[role=tab]");
+  if (tab) select(tab.dataset.codec);
+});
+$("tabs").addEventListener("keydown", (event) => {
+  const tabs = [...$("tabs").children];
+  const now = tabs.findIndex((tab) => tab.dataset.codec === state.codec);
+  const places = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: tabs.length - 1 };
+  if (!(event.key in places)) return;
+  event.preventDefault();
+  select(tabs.at(places[event.key] % tabs.length).dataset.codec, true);
+});
+$("against").addEventListener("change", () => present());
+
+// -- quality and size -----------------------------------------------------------------------------------------------
+
+function follow(slider, number, value) {
+  slider.value = value;
+  number.value = plain(value);
+}
+
+$("quality").addEventListener("input", () => {
+  $("quality-number").value = $("quality").value;
+  ask();
+});
+$("quality-number").addEventListener("input", () => {
+  if ($("quality-number").value === "" || !$("quality-number").checkValidity()) return;
+  $("quality").value = $("quality-number").value;
+  ask();
+});
+
+/** The size slider is logarithmic, from what a bad picture takes to what a very good one does. */
+function setSizeRange() {
+  const pixels = state.photo.width * state.photo.height;
+  state.sizes = SIZES.map((bpp) => (bpp * pixels) / 8);
+}
+
+function sizeAt(place) {
+  const [low, high] = state.sizes;
+  return low * (high / low) ** (place / 1000);
+}
+
+function placeOf(size) {
+  const [low, high] = state.sizes;
+  return (1000 * Math.log(size / low)) / Math.log(high / low);
+}
+
+function setSize(size) {
+  $("size").value = placeOf(size);
+  $("size-number").value = (size / 1000).toFixed(size < 10_000 ? 2 : 1);
+  $("size").setAttribute("aria-valuetext", bytes(Math.round(size)));
+}
+
+$("size").addEventListener("input", () => {
+  setSize(sizeAt(Number($("size").value)));
+  ask();
+});
+$("size-number").addEventListener("change", () => {
+  const size = 1000 * Number($("size-number").value);
+  if (!(size > 0)) return;
+  $("size").value = placeOf(size);
+  ask();
+});
+for (const choice of document.querySelectorAll("[name=ask]")) {
+  choice.addEventListener("change", () => {
+    const size = choice.value === "size";
+    $("by-quality").hidden = size;
+    $("by-size").hidden = !size;
+    if (size && state.shown) setSize(state.shown.bytes);
+    ask();
+  });
+}
+
+// -- caption --------------------------------------------------------------------------------------------------------
+
+let typing = 0;
+
+$("caption").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => {
+    ask();
+    weigh();
+  }, 400);
+});
+$("store").addEventListener("change", () => ask());
+$("generate").addEventListener("click", async () => {
+  const { photo } = state;
+  $("generate").disabled = true;
+  still("Looking at the photograph…");
+  try {
+    const { caption } = await post("v1/caption", photo.picture);
+    if (photo !== state.photo) return;
+    $("caption").value = caption;
+    ask();
+    weigh();
+  } catch (error) {
+    complain(error);
+  } finally {
+    $("generate").disabled = false;
+    still("");
+  }
+});
+
+/** Not built into every service. */
+async function weigh() {
+  const caption = $("caption").value.trim();
+  const { photo } = state;
+  if (!state.weighs || !caption) {
+    $("words").hidden = true;
+    return;
+  }
+  try {
+    const { words } = await post("preview/words", { caption });
+    if (photo !== state.photo || caption !== $("caption").value.trim()) return;
+    $("words").hidden = !words.length;
+    $("words").querySelector("ul").replaceChildren(...words.map(chip));
+  } catch (error) {
+    complain(error);
+  }
+}
+
+function chip({ text, weight, reason }) {
+  const item = document.createElement("li");
+  const share = Math.min(Math.max((weight - 1) / 0.5, 0), 1);
+  item.style.setProperty("--share", share.toFixed(3));
+  const figure = document.createElement("small");
+  figure.textContent = weight.toFixed(2);
+  item.append(text, figure);
+  if (reason) item.title = reason;
+  return item;
+}
+
+// -- bits -----------------------------------------------------------------------------------------------------------
+
+async function showBits(kind) {
+  state.bits = kind;
+  for (const choice of document.querySelectorAll("[name=bits]")) choice.checked = choice.value === kind;
+  if (kind === "off") {
+    $("legend").hidden = true;
+    $("bits-note").textContent = "Bits for each 16×16 pixels, under the divider.";
+    await viewer.lay(null);
+  } else if (state.shown) rest.later(0);
+}
+
+for (const choice of document.querySelectorAll("[name=bits]")) {
+  choice.addEventListener("change", () => showBits(choice.value));
+}
+
+async function mapBits(photo, shown, signal) {
+  const kind = state.bits;
+  const fetchMap = async (caption) => {
+    if (!state.maps.has(caption)) {
+      still("Counting bits…");
+      const asked = { quality: shown.quality, caption };
+      state.maps.set(caption, await again(photo, () => post(`preview/photos/${photo.photo}/bits`, asked, { signal })));
+    }
+    return state.maps.get(caption);
+  };
+  try {
+    const { caption } = shown.asked;
+    const own = kind === "without" ? null : await fetchMap(caption);
+    const without = kind === "with" ? state.maps.get("") : await fetchMap("");
+    signal.throwIfAborted();
+    const overlay = kind === "change" ? await change(without, own) : await heat(own ?? without, own ? without : state.maps.get(caption));
+    signal.throwIfAborted();
+    $("legend-low").textContent = overlay.low;
+    $("legend-high").textContent = overlay.high;
+    $("legend").className = `legend ${overlay.kind}`;
+    $("legend").hidden = false;
+    $("bits-note").textContent = bitsNote(kind, caption, own, without);
+    await viewer.lay(overlay);
+  } finally {
+    still("");
+  }
+}
+
+function bitsNote(kind, caption, own, without) {
+  if (!caption && kind !== "without") return "There is no caption: with and without are the same.";
+  const parts = [];
+  if (own) parts.push(`with the caption ${bytes(Math.round(total(own)))}`);
+  if (without) parts.push(`without ${bytes(Math.round(total(without)))}`);
+  return `At this quality: ${parts.join(", ")}. Bits for each 16×16 pixels.`;
+}
+
+// -- the curve ------------------------------------------------------------------------------------------------------
+
+const curve = new Idle(async (signal) => {
+  const { photo, points } = state;
+  if (!photo || !points) return;
+  const caption = $("caption").value.trim();
+  if (points.caption !== caption) Object.assign(points, { caption, tacit: [] });
+  // Spread over all codecs, so that every curve is there early and becomes finer.
+  const missing = Object.entries(CURVE).flatMap(([codec, qualities]) =>
+    order(qualities).map((quality, rank) => ({ codec, quality, rank })).filter(({ quality }) => !points[codec].some((p) => p.quality === quality)));
+  missing.sort((a, b) => a.rank - b.rank);
+  try {
+    for (const [done, { codec, quality }] of missing.entries()) {
+      curveNote(missing.length - done);
+      const asked = codec === "tacit" ? { codec, quality, caption } : { codec, quality };
+      const point = await again(photo, () => post(`preview/photos/${photo.photo}/point`, asked, { signal }));
+      signal.throwIfAborted();
+      points[codec].push({ ...point, bpp: (8 * point.bytes) / (photo.width * photo.height) });
+      drawCurve();
+    }
+    curveNote(0);
+  } catch (error) {
+    if (error.name !== "AbortError") complain(error);
+  }
+}, REST);
+
+/** Ends first, then what is between. */
+function order(qualities) {
+  const last = qualities.length - 1;
+  const middle = Math.floor(last / 2);
+  const places = [...new Set([0, last, middle, ...qualities.keys()])];
+  return places.map((place) => qualities[place]);
+}
+
+function curveNote(left) {
+  $("curve-note").textContent = left ? `${left} encodings to go` : "";
+  $("curve-run").textContent = left ? "Stop" : "Draw the curve";
+  $("curve-run").hidden = left === 0;
+}
+
+$("curve-run").addEventListener("click", () => {
+  if (state.points) {
+    curve.stop();
+    state.points = null;
+    drawCurve();
+  } else {
+    state.points = { tacit: [], JPEG: [], WebP: [], AVIF: [], caption: null };
+    curve.later(0);
+  }
+});
+
+function drawCurve() {
+  if (!state.points) {
+    $("curve").replaceChildren();
+    $("curve-run").hidden = false;
+    $("curve-run").textContent = "Draw the curve";
+    $("curve-note").textContent = "Encodes it some 25 times, when nothing else is to do.";
+    return;
+  }
+  const { caption, ...series } = state.points;
+  draw($("curve"), series, state.shown?.psnr ? state.shown : null);
+}
+
+// -- .tacit files ---------------------------------------------------------------------------------------------------
+
+const SIGNATURE = [0x89, 0x54, 0x43, 0x54];
+
+async function isTacit(file) {
+  if (file.name?.toLowerCase().endsWith(".tacit")) return true;
+  const start = new Uint8Array(await file.slice(0, 4).arrayBuffer());
+  return SIGNATURE.every((byte, i) => start[i] === byte);
+}
+
+async function openTacit(file) {
+  reset();
+  const mine = state.opening;
+  busy(true);
+  try {
+    const body = untyped(file);
+    const info = await post("v1/info", body);
+    const since = performance.now();
+    const data = await post("v1/decode", body, { accept: "image/png" });
+    const picture = await createImageBitmap(data);
+    if (mine !== state.opening) return;
+    state.file = { ...info, data, picture, name: file.name ?? "file.tacit" };
+    enter(state.file.name);
+    $("file-caption").hidden = !info.caption;
+    $("file-caption").textContent = info.caption ?? "";
+    $("header").replaceChildren(...header(info));
+    $("right-tag").textContent = `tacit, ${bytes(info.bytes)}`;
+    $("picture").setAttribute("aria-label", info.caption ?? state.file.name);
+    $("scaled").hidden = true;
+    $("download").disabled = false;
+    state.file.latency = (await present()) - since;
+    figures();
+  } catch (error) {
+    if (mine === state.opening) complain(error);
+  } finally {
+    if (mine === state.opening) busy(false);
+  }
+}
+
+function header(info) {
+  const rows = {
+    "Size": `${info.width} × ${info.height} pixels, ${info.mode}`,
+    "Bytes": `${info.bytes.toLocaleString("en")}, ${info.bpp.toFixed(3)} bits per pixel`,
+    "Quality": info.quality === null ? "fixed" : plain(info.quality),
+    "Model": info.model ?? info.architecture ?? "not here",
+    "Weights": info.weights_hash,
+    "Regions": info.regions,
+    "Format version": info.format_version,
+  };
+  for (const [name, key] of [["Alpha", "alpha_bytes"], ["ICC profile", "icc_bytes"], ["EXIF", "exif_bytes"], ["XMP", "xmp_bytes"]]) {
+    if (info[key]) rows[name] = `${info[key].toLocaleString("en")} bytes`;
+  }
+  return Object.entries(rows).flatMap(([name, value]) => {
+    const row = document.createElement("div");
+    const term = document.createElement("dt");
+    const text = document.createElement("dd");
+    term.textContent = name;
+    text.textContent = value;
+    row.append(term, text);
+    return row;
+  });
+}
+
+$("download").addEventListener("click", () => {
+  const stem = (name) => name.replace(/\.[^.]*$/, "");
+  const [data, name] = state.file
+    ? [state.file.data, `${stem(state.file.name)}.png`]
+    : [state.shown.file, `${stem(state.photo.title)}.tacit`];
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(data);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+});
+
+/** What a file is, its bytes say better than its name. */
+function untyped(file) {
+  return new Blob([file], { type: "application/octet-stream" });
+}
+
+// -- ways in --------------------------------------------------------------------------------------------------------
+
+async function take(file) {
+  if (!file) return;
+  if (await isTacit(file)) await openTacit(file);
+  else await open({ file });
+}
+
+$("pick").addEventListener("change", () => {
+  const [file] = $("pick").files;
+  $("pick").value = "";
+  take(file);
+});
+$("another").addEventListener("click", leave);
+document.querySelector("h1 a").addEventListener("click", (event) => {
+  event.preventDefault();
+  leave();
+});
+addEventListener("paste", (event) => {
+  const [file] = event.clipboardData.files;
+  if (!file) return;
+  event.preventDefault();
+  take(file);
+});
+
+let depth = 0;
+const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+addEventListener("dragenter", (event) => {
+  if (!carriesFiles(event)) return;
+  depth++;
+  $("veil").hidden = false;
+});
+addEventListener("dragleave", (event) => {
+  if (carriesFiles(event) && --depth === 0) $("veil").hidden = true;
+});
+addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+addEventListener("drop", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  depth = 0;
+  $("veil").hidden = true;
+  take(event.dataTransfer.files[0]);
+});
+
+$("zoom-in").addEventListener("click", () => viewer.zoomBy(1.5));
+$("zoom-out").addEventListener("click", () => viewer.zoomBy(1 / 1.5));
+$("zoom-level").addEventListener("click", () => viewer.toggle());
+
+// -- messages -------------------------------------------------------------------------------------------------------
+
+function complain(error) {
+  if (error.name === "AbortError") return;
+  if (!(error instanceof Problem)) console.error(error);
+  const unreadable = error.name === "InvalidStateError" ? "This browser cannot show the picture." : error.message;
+  $("alert").querySelector("p").textContent = unreadable;
+  $("alert").hidden = false;
+}
+
+function hideAlert() {
+  $("alert").hidden = true;
+}
+
+$("alert").querySelector("button").addEventListener("click", hideAlert);
+addEventListener("keydown", (event) => event.key === "Escape" && hideAlert());
+
+function button(text, work) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "link";
+  made.textContent = text;
+  made.addEventListener("click", work);
+  return made;
+}
+
+// -- start ----------------------------------------------------------------------------------------------------------
+
+async function start() {
+  const about = await get("preview");
+  state.weighs = about.words;
+  $("generate").hidden = about.captioner === null;
+  $("generate").title = `By ${about.captioner}`;
+  const minutes = Math.max(1, Math.round(about.kept / 60));
+  $("kept").textContent = `Photographs stay in this service's memory for ${minutes === 1 ? "a minute" : `${minutes} minutes`}, without their metadata.`;
+  $("samples").hidden = !about.samples.length;
+  $("samples").querySelector("ul").replaceChildren(...about.samples.map(sample));
+}
+
+function sample({ name, caption }) {
+  const item = document.createElement("li");
+  const choice = document.createElement("button");
+  choice.type = "button";
+  choice.setAttribute("aria-label", caption);
+  choice.dataset.sample = name;
+  const canvas = document.createElement("canvas");
+  choice.append(canvas);
+  choice.addEventListener("click", () => open({ sample: name }));
+  item.append(choice);
+  getBlob(`preview/samples/${name}`).then(createImageBitmap).then((picture) => {
+    canvas.width = picture.width;
+    canvas.height = picture.height;
+    canvas.getContext("2d").drawImage(picture, 0, 0);
+  }, complain);
+  return item;
+}
+
+start().catch(complain);
