@@ -1,0 +1,62 @@
+"""Images with captions: photographs to train on, and `.tacit` files to train on other things.
+
+    shards = tacit.data.TacitShards("shards/{0000..0099}.tar", seed=1)
+    loader = DataLoader(shards, 64, num_workers=8, collate_fn=tacit.data.Collate(224), pin_memory=True)
+    synthesise = tacit.data.Synthesiser("cuda")
+    for coded in loader:
+        batch = synthesise(coded)  # batch.images: [64, 3, 224, 224] uint8, batch.captions
+
+Names are loaded when they are first used: training on photographs does without what reading `.tacit` files needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tacit.data.batches import Collate, ImageBatch, LatentBatch, Synthesiser
+    from tacit.data.coded import Coded, TacitFiles, TacitShards
+    from tacit.data.crops import CenterCrop, RandomCrop
+    from tacit.data.decoding import decoder
+    from tacit.data.on_ray import read_tacit
+
+_HOMES = {
+    "CenterCrop": "crops",
+    "Coded": "coded",
+    "Collate": "batches",
+    "ImageBatch": "batches",
+    "LatentBatch": "batches",
+    "RandomCrop": "crops",
+    "Synthesiser": "batches",
+    "TacitFiles": "coded",
+    "TacitShards": "coded",
+    "decoder": "decoding",
+    "read_tacit": "on_ray",
+}
+
+__all__ = [
+    "CenterCrop",
+    "Coded",
+    "Collate",
+    "ImageBatch",
+    "LatentBatch",
+    "RandomCrop",
+    "Synthesiser",
+    "TacitFiles",
+    "TacitShards",
+    "decoder",
+    "read_tacit",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tacit.data' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tacit.data.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,11 +51,7 @@ class Shards(IterableDataset[Sample]):
         self.rank, self.processes = rank, processes
 
     def __iter__(self) -> Iterator[Sample]:
-        import torch
-
-        worker = torch.utils.data.get_worker_info()
-        number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
-        reader, readers = self.rank * workers + number, self.processes * workers
+        number, readers = reader(self.rank, self.processes)
         if len(self.urls) < readers:
             raise InvalidInput(f"{len(self.urls)} shards for {readers} readers (processes x workers): each needs one")
         bad, epoch, read = 0, 0, 0
@@ -63,9 +59,9 @@ class Shards(IterableDataset[Sample]):
             before = read
             # every reader shuffles alike and takes its own part
             order = np.random.default_rng([self.recipe.seed, self.start, epoch]).permutation(len(self.urls))
-            rng = np.random.default_rng([self.recipe.seed, self.start, epoch, reader + 1])
-            mine = [self.urls[i] for i in order[reader::readers]]
-            for row in self._rows(mine, int(rng.integers(2**31))):
+            rng = np.random.default_rng([self.recipe.seed, self.start, epoch, number + 1])
+            mine = [self.urls[i] for i in order[number::readers]]
+            for row in read_rows(mine, self.buffer, int(rng.integers(2**31)), _left):
                 try:
                     pixels, captions = _parse(row)
                     crop = random_crop(pixels, self.recipe.crop, rng)
@@ -80,26 +76,46 @@ class Shards(IterableDataset[Sample]):
                 raise InvalidInput(f"no usable photo in {len(mine)} shards, the first {mine[0]}")
             epoch += 1
 
-    def _rows(self, urls: Sequence[str], seed: int) -> Iterator[dict[str, Any]]:
-        webdataset = _webdataset()
-        from webdataset.tariterators import group_by_keys, tar_file_expander
 
-        def on_error(error: Exception) -> bool:
-            log.warning("a shard is left: %s", error)
-            return True  # go on with the next
+def reader(rank: int, processes: int) -> tuple[int, int]:
+    """The number of this worker of this process among all readers, and how many there are."""
+    import torch
 
-        def opened(sources: Iterable[str]) -> Iterator[dict[str, Any]]:
-            import fsspec
+    worker = torch.utils.data.get_worker_info()
+    number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+    return rank * workers + number, processes * workers
 
-            for url in sources:
-                try:
-                    with fsspec.open(url, "rb") as stream:
-                        yield {"url": url, "stream": stream}
-                except OSError as error:
-                    on_error(error)
 
-        rows = group_by_keys(tar_file_expander(opened(urls), handler=on_error), handler=on_error)
-        return iter(webdataset.filters.shuffle(self.buffer, seed=seed)(rows))
+def read_rows(
+    urls: Sequence[str], buffer: int, seed: int, failed: Callable[[str, Exception], object]
+) -> Iterator[dict[str, Any]]:
+    """The samples in shards, as bytes by suffix, shuffled in a buffer (0: as they stand). failed(url, error) hears of
+    shards that cannot be read, or not to their end.
+
+    Raises: MissingExtra.
+    """
+    webdataset = _webdataset()
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
+    current = ""
+
+    def on_error(error: Exception) -> bool:
+        failed(current, error)
+        return True  # go on with the next
+
+    def opened() -> Iterator[dict[str, Any]]:
+        import fsspec
+
+        nonlocal current
+        for current in urls:
+            try:
+                with fsspec.open(current, "rb") as stream:
+                    yield {"url": current, "stream": stream}
+            except OSError as error:
+                on_error(error)
+
+    rows: Iterator[dict[str, Any]] = group_by_keys(tar_file_expander(opened(), handler=on_error), handler=on_error)
+    return iter(webdataset.filters.shuffle(buffer, seed=seed)(rows)) if buffer else rows
 
 
 def expand(pattern: str) -> list[str]:
@@ -119,6 +135,10 @@ def expand(pattern: str) -> list[str]:
     if not found:
         raise PathError(f"shards {pattern}: none found")
     return found
+
+
+def _left(url: str, error: Exception) -> None:
+    log.warning("a shard is left: %s: %s", url, error)
 
 
 def captions_of(row: dict[str, Any]) -> tuple[str, ...]:
