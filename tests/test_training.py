@@ -121,11 +121,13 @@ class Killed(Exception):
     """Stands for whatever ends a process."""
 
 
+@pytest.mark.parametrize("kind", ["adam", "muon"])
 def test_a_resumed_run_equals_one_that_never_stopped(
-    settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
 ) -> None:
-    whole = stored(train(settings_of(out="whole")))
-    again = settings_of("run.checkpoint_minutes=1e-9", out="parts")
+    options = [f"optimizer.kind={kind}", "data.quality_maps=0.5", "optimizer.fixed=[gain]"]
+    whole = stored(train(settings_of(*options, out="whole")))
+    again = settings_of(*options, "run.checkpoint_minutes=1e-9", out="parts")
     step = TrainingModule.training_step
 
     def dying(self: TrainingModule, batch: Any, batch_idx: int) -> Any:

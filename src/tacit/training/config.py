@@ -37,6 +37,8 @@ class DataConfig:
     batch: samples of a step, over all processes. crop: pixels. workers: loader processes of each process.
     caption_dropout: share of samples whose caption the encoder does not see.
     join_captions: a photo's captions as one long one, instead of one of them.
+    quality_maps: share of samples whose quality varies over the crop, so that files may spend bits by region;
+    quality_spread: by how much at most, up and down.
     by_area: large photos more often, where the photos are in a pool. in_memory: read a pool at once.
     on_device: keep a pool's pixels on the GPU and cut crops there.
     shuffle: samples of a stream from which the next is drawn. cache: folder that keeps the embedded captions.
@@ -49,6 +51,8 @@ class DataConfig:
     crop: int = 192
     caption_dropout: float = 0.3
     join_captions: bool = False
+    quality_maps: float = 0.0
+    quality_spread: float = 35.0
     by_area: bool = True
     in_memory: bool = True
     on_device: bool = False
@@ -90,10 +94,12 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam. clip: largest norm of the gradient, 0 for any. quantile_rate: learning rate of the factorised prior's
-    quantiles, by a loss of their own; 0 leaves them (tacit-s rounds about zero). fixed: parts of the model that do not
-    learn, by the beginnings of their parameters' names."""
+    """kind: adam, or muon: that for matrices, Adam for the rest. clip: largest norm of the gradient, 0 for any.
+    quantile_rate: learning rate of the factorised prior's quantiles, by a loss of their own; 0 leaves them (tacit-s
+    rounds about zero). fixed: parts of the model that do not learn, by the beginnings of their parameters' names.
+    """
 
+    kind: str = "adam"
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0
@@ -174,6 +180,7 @@ class Config:
         _one_of("loss.perceptual_net", self.loss.perceptual_net, ("alex", "vgg", "squeeze", "features"))
         _one_of("loss.perceptual_scale", self.loss.perceptual_scale, ("published", "taco"))
         _one_of("run.strategy", self.run.strategy, ("auto", "ddp"))
+        _one_of("optimizer.kind", self.optimizer.kind, ("adam", "muon"))
         _one_of("schedule.kind", self.schedule.kind, ("cosine", "multistep"))
         if sum(1 for n in (self.run.steps, self.run.epochs, self.run.minutes) if n) != 1:
             raise InvalidInput("one of run.steps, run.epochs and run.minutes is needed")
@@ -181,6 +188,10 @@ class Config:
             raise InvalidInput(f"data.crop {self.data.crop}: a multiple of 64 is needed")
         if not 0 < self.loss.lambda_low <= self.loss.lambda_high:
             raise InvalidInput(f"loss.lambda_low {self.loss.lambda_low}: above 0 and at most lambda_high is needed")
+        if not 0 <= self.data.quality_maps <= 1:
+            raise InvalidInput(f"data.quality_maps {self.data.quality_maps}: a share from 0 to 1 is needed")
+        if self.data.quality_maps and self.model.name != "tacit-s":
+            raise InvalidInput(f"data.quality_maps {self.data.quality_maps}: tacit-s alone takes maps of the quality")
         if not 0 <= self.loss.rounded <= 1:
             raise InvalidInput(f"loss.rounded {self.loss.rounded}: a share from 0 to 1 is needed")
         if self.schedule.kind == "multistep" and self.data.kind == "shards":

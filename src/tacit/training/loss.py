@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tacit.models.model import Forward
@@ -43,12 +44,18 @@ class Loss:
     def __call__(
         self, out: Forward, x: Tensor, quality: Tensor, captions: Sequence[str | None], gather: Gather
     ) -> Terms:
-        """x [B, 3, H, W] in [0, 1], quality [B]; gather: see `JointLoss`."""
+        """x [B, 3, H, W] in [0, 1], quality [B] or a map of it [B, H/16, W/16]; gather: see `JointLoss`."""
         c = self.config
         bpp = (out.y_bits + out.z_bits) / (x.shape[2] * x.shape[3])
-        mse = (out.x_hat - x).square().mean(dim=(1, 2, 3))
+        error = (out.x_hat - x).square().mean(dim=1)
+        mse = error.mean(dim=(1, 2))
         weight = rate_weight(quality, c.lambda_low, c.lambda_high)
-        each = c.rate * bpp + c.mse * weight * 255**2 * mse
+        if weight.ndim == 3:
+            error = F.avg_pool2d(error, 16)
+            each = c.rate * bpp + c.mse * 255**2 * (weight * error).mean(dim=(1, 2))
+            weight = weight.log().mean(dim=(1, 2)).exp()
+        else:
+            each = c.rate * bpp + c.mse * weight * 255**2 * mse
         psnr = -10 * mse.detach().clamp_min(1e-9).log10()
         values = {"bpp": bpp.detach().mean(), "psnr": psnr.mean()}
         if self.distance is not None:

@@ -16,6 +16,8 @@ from tacit.errors import InvalidInput, TacitError
 from tacit.training.builder import FloatModel, architecture
 from tacit.training.config import Config
 from tacit.training.loss import Loss, quantile_loss
+from tacit.training.muon import Muon, matrices
+from tacit.training.quality import vary
 from tacit.training.schedule import factor
 
 HOPELESS = 200  # steps in a row that were not finite
@@ -55,6 +57,7 @@ class TrainingModule(L.LightningModule):
         self.skipped = 0
         self.bad = 0
         self.norm: Tensor | None = None
+        self.scheduled = 1  # the first groups of the optimizer, which are clipped and whose rate is scheduled
         self.shown: dict[str, Tensor] = {}
         self.step_ended = 0.0
         self._skipped_in_a_row = 0
@@ -91,15 +94,24 @@ class TrainingModule(L.LightningModule):
     # -- what Lightning calls ---------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, with the quantiles, where they learn, as a group of its own that is neither clipped nor scheduled."""
+        """Adam or Muon; with the quantiles, where they learn, as a group of its own that is neither clipped nor
+        scheduled."""
         c = self.config.optimizer
         quantiles = self.model.prior.quantiles
-        weights = [p for p in self.model.parameters() if p is not quantiles]
-        groups: list[dict[str, Any]] = [{"params": weights, "lr": c.learning_rate}]
+        turned = matrices(self.model) if c.kind == "muon" else []
+        apart = {id(p) for p in (*turned, quantiles)}
+        groups: list[dict[str, Any]] = [{"params": [p for p in self.model.parameters() if id(p) not in apart]}]
+        if turned:
+            groups.append({"params": turned, "orthogonal": True})
+        self.scheduled = len(groups)
         if c.quantile_rate:
             groups.append({"params": [quantiles], "lr": c.quantile_rate})
-        optimizer = torch.optim.Adam(groups, lr=c.learning_rate, betas=c.betas, fused=True)
-        if self._adam:
+        optimizer: torch.optim.Optimizer
+        if turned:
+            optimizer = Muon(groups, c.learning_rate, c.betas)
+        else:
+            optimizer = torch.optim.Adam(groups, lr=c.learning_rate, betas=c.betas, fused=True)
+        if self._adam and not turned:
             names = {id(p): name for name, p in self.model.named_parameters()}
             order = [names[id(p)] for group in groups for p in group["params"]]
             state = {i: self._adam[name] for i, name in enumerate(order) if name in self._adam}
@@ -120,8 +132,9 @@ class TrainingModule(L.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """The learning rate of this step."""
         c = self.config
-        group = self.optimizers().param_groups[0]  # type: ignore[union-attr]
-        group["lr"] = c.optimizer.learning_rate * factor(c.schedule, self.steps, self.done, self.epochs)
+        rate = c.optimizer.learning_rate * factor(c.schedule, self.steps, self.done, self.epochs)
+        for group in self.optimizers().param_groups[: self.scheduled]:  # type: ignore[union-attr]
+            group["lr"] = rate
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
@@ -129,9 +142,12 @@ class TrainingModule(L.LightningModule):
         x = batch.pixels.float().div(255)
         if self.config.run.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        out = self.model(x, batch.tokens, batch.quality, batch.seeds, self.config.loss.rounded)
+        quality, data = batch.quality, self.config.data
+        if data.quality_maps:
+            quality = vary(quality, batch.seeds, data.crop, data.quality_maps, data.quality_spread)
+        out = self.model(x, batch.tokens, quality, batch.seeds, self.config.loss.rounded)
         with torch.autocast(x.device.type, enabled=False):
-            terms = self.loss(out, x, batch.quality, batch.captions, self._gather)
+            terms = self.loss(out, x, quality, batch.captions, self._gather)
             loss = terms.loss
             if self.config.optimizer.quantile_rate:
                 loss = loss + quantile_loss(self.model.prior)
@@ -152,7 +168,8 @@ class TrainingModule(L.LightningModule):
     ) -> None:
         """Clip, or drop the gradients where they are not finite: Adam then leaves everything as it is."""
         limit = self.config.optimizer.clip or math.inf
-        self.norm = torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], limit)
+        clipped = [p for group in optimizer.param_groups[: self.scheduled] for p in group["params"]]
+        self.norm = torch.nn.utils.clip_grad_norm_(clipped, limit)
         if bool(self.norm.isfinite()):
             self._skipped_in_a_row = 0
             return

@@ -1,0 +1,184 @@
+"""What moves the weights: Muon, parts that are fixed, qualities that vary over a crop, bits of rounded latents."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tacit.errors import InvalidInput
+from tacit.models.model import Forward, SmallConfig, SmallModel
+from tacit.models.noise import mixed
+from tacit.text.tokens import TextTokens
+from tacit.training import config as configurations
+from tacit.training.config import LossConfig
+from tacit.training.loss import Loss, rate_weight
+from tacit.training.module import fix
+from tacit.training.muon import Muon, matrices, orthogonalised
+from tacit.training.quality import vary
+
+TINY = SmallConfig(
+    latent=16,
+    groups=(8, 8),
+    analysis8=1,
+    analysis16=1,
+    synthesis16=1,
+    synthesis8=1,
+    hyper=8,
+    hyper_width=16,
+    features=16,
+    context=8,
+    hidden=(16, 16),
+    knots=3,
+    text_width=256,
+    heads=8,
+)
+
+
+@pytest.fixture
+def model() -> SmallModel:
+    torch.manual_seed(0)
+    return SmallModel(TINY)
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (40, 24), (32, 32)])
+def test_a_matrix_becomes_orthogonal(shape: tuple[int, int]) -> None:
+    torch.manual_seed(1)
+    values = torch.linalg.svdvals(orthogonalised(torch.randn(shape) * 1e-3))
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+
+
+def test_muon_takes_the_matrices_and_adam_the_rest(model: SmallModel) -> None:
+    turned = matrices(model)
+    named = {id(p): name for name, p in model.named_parameters()}
+    names = {named[id(p)] for p in turned}
+    assert "analysis.project.weight" in names
+    assert "entropy.parameters_anchor.0.0.weight" in names
+    assert not [n for n in names if "depthwise" in n or n.endswith("bias") or "gain" in n]
+    rest = [p for p in model.parameters() if id(p) not in {id(t) for t in turned}]
+
+    adam = torch.optim.Adam([p.detach().clone().requires_grad_() for p in rest], lr=1e-3, betas=(0.9, 0.99))
+    optimizer = Muon([{"params": rest}, {"params": turned, "orthogonal": True}], 1e-3)
+    before = [p.detach().clone() for p in turned]
+    torch.manual_seed(2)
+    for _ in range(3):
+        for p in model.parameters():
+            p.grad = torch.randn_like(p)
+        for q, p in zip(adam.param_groups[0]["params"], rest, strict=True):
+            q.grad = p.grad
+        optimizer.step()
+        adam.step()
+    for q, p in zip(adam.param_groups[0]["params"], rest, strict=True):
+        assert torch.allclose(p, q, rtol=1e-5, atol=1e-7)
+    for old, new in zip(before, turned, strict=True):  # each step as large as Adam's: 0.2 of the learning rate
+        moved = float((new - old).square().mean().sqrt())
+        assert 0.05e-3 < moved < 3 * 0.3e-3
+
+
+def test_muon_follows_the_gradient_downhill() -> None:
+    torch.manual_seed(0)
+    target = torch.randn(20, 30)
+    layer = nn.Linear(30, 20, bias=False)
+    optimizer = Muon([{"params": [layer.weight], "orthogonal": True}], 0.05)
+    losses = []
+    for _ in range(90):
+        loss = (layer.weight - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def test_parts_that_are_fixed_do_not_learn(model: SmallModel) -> None:
+    fix(model, ["analysis", "gain"])
+    assert not any(p.requires_grad for p in model.analysis.parameters())
+    assert not model.gain.log_gain.requires_grad
+    assert all(p.requires_grad for p in model.synthesis.parameters())
+    assert model.inverse_gain.log_gain.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (["analysi"], "no such part of the model; there are analysis"),
+        (list(dict(SmallModel(TINY).named_children())), "leaves nothing to learn"),
+    ],
+)
+def test_fixing_what_is_not_there_or_everything(model: SmallModel, parts: list[str], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        fix(model, parts)
+
+
+def test_maps_of_the_quality() -> None:
+    quality = torch.tensor([50.0, 50.0, 2.0, 99.0]).repeat(50)
+    seeds = torch.arange(200)
+    maps = vary(quality, seeds, 192, 0.5, 30.0)
+    assert maps.shape == (200, 12, 12)
+    assert torch.equal(maps, maps[:, ::4, ::4].repeat_interleave(4, 1).repeat_interleave(4, 2))  # of hyper-latents
+    assert maps.min() >= 0
+    assert maps.max() <= 100
+    varied = (maps != quality[:, None, None]).any(dim=2).any(dim=1)
+    assert 70 < int(varied.sum()) < 130
+    assert 20 < float((maps - quality[:, None, None]).abs().max()) <= 30
+    assert torch.equal(maps[7], vary(quality[7:8], seeds[7:8], 192, 0.5, 30.0)[0])  # its own, whatever the batch
+    assert torch.equal(vary(quality, seeds, 192, 0.0, 30.0), quality[:, None, None].expand(-1, 12, 12))
+
+
+def test_a_constant_map_is_the_quality_itself(model: SmallModel) -> None:
+    torch.manual_seed(3)
+    for table in (model.gain.log_gain, model.inverse_gain.log_gain, model.synthesis.affine8.scale):
+        nn.init.normal_(table, std=0.1)
+    x, seeds = torch.rand(2, 3, 128, 128), torch.tensor([1, 2])
+    tokens = TextTokens.empty(2, TINY.text_width)
+    quality = torch.tensor([20.0, 70.0])
+    plain = model(x, tokens, quality, seeds)
+    mapped = model(x, tokens, quality[:, None, None].expand(-1, 8, 8), seeds)
+    assert torch.allclose(plain.x_hat, mapped.x_hat, atol=1e-5)
+    assert torch.allclose(plain.y_bits, mapped.y_bits, rtol=1e-5)
+    config = LossConfig(balance=0.4)
+    loss = Loss(config)(plain, x, quality, [None, None], lambda t: t).loss
+    other = Loss(config)(mapped, x, quality[:, None, None].expand(-1, 8, 8), [None, None], lambda t: t).loss
+    assert torch.allclose(loss, other, rtol=1e-5)
+
+
+def test_errors_weigh_by_the_quality_of_their_place() -> None:
+    x = torch.zeros(1, 3, 32, 32)
+    x_hat = x.clone()
+    x_hat[..., :16, :16] = 0.1
+    out = Forward(x_hat, torch.zeros(1), torch.zeros(1))
+    quality = torch.tensor([[[100.0, 0.0], [0.0, 0.0]]])
+    loss = Loss(LossConfig(balance=0.0))(out, x, quality, [None], lambda t: t).loss
+    assert float(loss) == pytest.approx(255**2 * 0.01 / 4 * float(rate_weight(torch.tensor(100.0))), rel=1e-4)
+
+
+def test_bits_of_rounded_latents(model: SmallModel) -> None:
+    noisy, rounded = torch.tensor([0.25, 0.5]), torch.tensor([0.5, 0.125])
+    half = mixed(lambda: noisy, lambda: rounded, 0.5)
+    assert torch.allclose(-half.log2(), torch.tensor([1.5, 2.0]))
+    assert mixed(lambda: noisy, lambda: rounded, 0.0) is noisy
+    assert mixed(lambda: noisy, lambda: rounded, 1.0) is rounded
+    x, tokens, quality = torch.rand(1, 3, 64, 64), TextTokens.empty(1, TINY.text_width), torch.tensor([50.0])
+    first, second = (model(x, tokens, quality, torch.tensor([seed]), 1.0).y_bits for seed in (1, 2))
+    assert torch.equal(first, second)  # nothing is drawn
+    assert not torch.equal(first, model(x, tokens, quality, torch.tensor([1])).y_bits)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "loss.rounded=1.5",
+        "data.quality_maps=-0.1",
+        "data.quality_maps=2",
+        "optimizer.kind=sgd",
+    ],
+)
+def test_values_that_mean_nothing(override: str) -> None:
+    with pytest.raises(InvalidInput, match=override.partition("=")[0].partition(".")[2]):
+        configurations.read("tacit-s", [override])
+
+
+def test_maps_are_for_models_that_take_them() -> None:
+    with pytest.raises(InvalidInput, match="tacit-s alone"):
+        configurations.read("taco-variable", ["data.quality_maps=0.2"])
