@@ -1,0 +1,113 @@
+"""What came of a run, and of all runs before it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tacit.bulk.manifest import Entry
+
+COUNTS = ("images", "failed", "captions", "others", "pixels", "bytes_in", "bytes_out", "bytes_rest", "verified")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts are those of `Entry`, added up over `shards`. psnr: the mean over `measured` images, in dB, None where
+    none was. spent: seconds of all workers, by what they went to. warnings: what of images could not
+    be kept, how often.
+    """
+
+    shards: int = 0
+    images: int = 0
+    failed: int = 0
+    captions: int = 0
+    others: int = 0
+    pixels: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    bytes_rest: int = 0
+    verified: int = 0
+    psnr: float | None = None
+    measured: int = 0
+    spent: Mapping[str, float] = field(default_factory=dict)
+    warnings: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float | None:
+        """Of the images' bytes before and after."""
+        return self.bytes_in / self.bytes_out if self.bytes_out else None
+
+    @property
+    def failure_rate(self) -> float:
+        """Of the images."""
+        seen = self.images + self.failed
+        return self.failed / seen if seen else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {**asdict(self), "ratio": self.ratio}
+
+
+class Total:
+    """Entries, added up as they come."""
+
+    def __init__(self, before: Iterable[Entry] = ()) -> None:
+        self._counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self._spent: dict[str, float] = {}
+        self._warnings: Counter[str] = Counter()
+        self._decibels = 0.0
+        self._measured = self._shards = 0
+        for entry in before:
+            self.add(entry)
+
+    def add(self, entry: Entry) -> None:
+        """One more."""
+        self._shards += 1
+        self._counts.update({name: getattr(entry, name) for name in COUNTS})
+        self._warnings.update(entry.warnings)
+        for name, seconds in entry.seconds.items():
+            self._spent[name] = self._spent.get(name, 0.0) + seconds
+        finite = [value for value in entry.psnr if math.isfinite(value)]
+        self._decibels += sum(finite)
+        self._measured += len(finite)
+
+    def summary(self) -> Summary:
+        """So far."""
+        return Summary(
+            self._shards,
+            **self._counts,
+            psnr=self._decibels / self._measured if self._measured else None,
+            measured=self._measured,
+            spent=dict(self._spent),
+            warnings=dict(self._warnings),
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """now: what this run did, in `seconds` from the first unit on; all: with what earlier runs did. errors: shards that
+    could not be done, with the reason. left: how many are still to be done, those among them."""
+
+    now: Summary
+    all: Summary
+    errors: Mapping[str, str]
+    left: int
+    seconds: float
+
+    @property
+    def speed(self) -> float | None:
+        """Images a second."""
+        return self.now.images / self.seconds if self.seconds and self.now.images else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it."""
+        about = {
+            "errors": dict(self.errors),
+            "left": self.left,
+            "seconds": self.seconds,
+            "images_per_second": self.speed,
+        }
+        return {"now": self.now.to_json(), "all": self.all.to_json(), **about}
