@@ -1,0 +1,136 @@
+"""Plots of studies, as SVG by matplotlib: points with error bars."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from tacit.evaluation.plots import COLOURS, MARKERS
+
+Values = Mapping[str, Any]
+
+
+def draw(result: Values) -> dict[str, str]:
+    """By file name; none without matplotlib."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return {}
+    found: dict[str, str] = {}
+    if result["study"] == "ablation":
+        for name, of in result["sets"].items():
+            found[f"{name}-differences.svg"] = _differences(of["rate_percent"])
+            for metric in of["rate_percent"]:
+                found[f"{name}-{metric}.svg"] = _curves(of["points"], metric)
+    elif result["study"] == "captions":
+        for name, of in result["sets"].items():
+            found[f"{name}.svg"] = _comparisons(of["comparisons"])
+    else:
+        gains = {t: result[k] for t, k in (("mosaics", "mosaics"), ("phrases", "regions")) if result[k]}
+        found["gains.svg"] = _gains(gains)
+    return found
+
+
+def _differences(rates: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str:
+    """Variants down, a row of points for each metric; bars are the range over seeds."""
+    variants = list(next(iter(rates.values()), {}))
+    series = {}
+    for metric, of in rates.items():
+        having = {v: [x for x in of[v] if x is not None] for v in variants}
+        series[metric] = {v: (fmean(x), min(x), max(x)) for v, x in having.items() if x}
+    return _rows(variants, series, "bits for equal quality, per cent; bars: range over seeds")
+
+
+def _comparisons(comparisons: Sequence[Values]) -> str:
+    rows = list(dict.fromkeys(f"{c['told']}\nagainst {c['against']}" for c in comparisons))
+    series: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for c in comparisons:
+        if c["t"] is not None:
+            of = series.setdefault(c["metric"], {})
+            of[f"{c['told']}\nagainst {c['against']}"] = (c["mean"], *c["t"])
+    return _rows(rows, series, "bits for equal quality, per cent; bars: 95 % over images")
+
+
+def _gains(gains: Mapping[str, Values]) -> str:
+    words = {
+        "named": "named, against\nno caption",
+        "rest": "rest, against\nno caption",
+        "contrast": "named more\nthan rest",
+        "against_other": "named, against\nother words",
+    }
+    series = {
+        title: {words[k]: (p["mean"], *p["t"]) for k, p in of.items() if p["t"] is not None}
+        for title, of in gains.items()
+    }
+    return _rows(list(words.values()), series, "PSNR at equal bytes, dB; bars: 95 % interval")
+
+
+def _rows(rows: Sequence[str], series: Mapping[str, Mapping[str, tuple[float, float, float]]], label: str) -> str:
+    """Points (mean, low, high) at the height of their row."""
+
+    def paint(axes: Any) -> None:
+        for i, (name, points) in enumerate(series.items()):
+            shift = (i - (len(series) - 1) / 2) * 0.5 / max(1, len(series))
+            own = [(rows.index(row) + shift, *values) for row, values in points.items()]
+            axes.errorbar(
+                [mean for _, mean, _, _ in own],
+                [at for at, *_ in own],
+                xerr=[[max(0.0, m - low) for _, m, low, _ in own], [max(0.0, high - m) for _, m, _, high in own]],
+                **_style(i, name),
+                linestyle="",
+            )
+        axes.axvline(0, color="#63656b", linewidth=1)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlabel(label)
+
+    return _svg(paint)
+
+
+def _curves(points: Mapping[str, Sequence[Values]], metric: str) -> str:
+    def paint(axes: Any) -> None:
+        for i, (variant, of) in enumerate(points.items()):
+            own = [(p["bpp"], [v for v in p["metrics"].get(metric, []) if v is not None]) for p in of]
+            own = [(rates, values) for rates, values in own if values]
+            means = [fmean(values) for _, values in own]
+            axes.errorbar(
+                [fmean(rates) for rates, _ in own],
+                means,
+                yerr=[
+                    [mean - min(values) for mean, (_, values) in zip(means, own, strict=True)],
+                    [max(values) - mean for mean, (_, values) in zip(means, own, strict=True)],
+                ],
+                **_style(i, variant),
+            )
+        axes.set_xlabel("bits per pixel; bars: range over seeds")
+        axes.set_ylabel(metric)
+
+    return _svg(paint)
+
+
+def _style(index: int, name: str) -> dict[str, Any]:
+    return {
+        "color": COLOURS[index % len(COLOURS)][0],
+        "marker": MARKERS[index % len(MARKERS)],
+        "markersize": 4,
+        "linewidth": 1.4,
+        "capsize": 3,
+        "label": name,
+    }
+
+
+def _svg(paint: Callable[[Any], None]) -> str:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tacit", "font.family": "sans-serif", "font.size": 10}):
+        figure = Figure(figsize=(7.6, 4.6), layout="constrained", facecolor="white")
+        axes: Any = figure.subplots()
+        paint(axes)
+        axes.grid(color="#e2dfd8", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.legend(frameon=False)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return stream.getvalue()
