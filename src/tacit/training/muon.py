@@ -82,13 +82,19 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """About the nearest matrix [n, m] whose singular values are all 1 (here 0.7 to 1.2); Newton and Schulz."""
+    """About the nearest matrix [n, m] whose singular values are all 1 (here 0.7 to 1.2).
+
+    By Newton and Schulz' iteration. In bf16, as its source has it: that errs less than the polynomial, in
+    a third of the time.
+    """
     a, b, c = _NEWTON_SCHULZ
-    x: Tensor = matrix / (matrix.norm() + 1e-7)
+    x: Tensor = (matrix / (matrix.norm() + 1e-7)).bfloat16()
     tall = bool(x.shape[0] > x.shape[1])
     if tall:
         x = x.T
     for _ in range(_STEPS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    if tall:
+        x = x.T
+    return x.to(matrix.dtype)
