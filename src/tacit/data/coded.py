@@ -67,6 +67,8 @@ class TacitFiles(_Epochs, Dataset[Coded]):
         for task in tasks:
             if task.problem is not None:
                 raise task.problem
+            if not Path(task.source).is_file():
+                raise PathError(f"{task.source}: no such file or folder")
         if not tasks:
             raise InvalidInput("no .tacit files")
         self.paths = tuple(Path(task.source) for task in tasks)
@@ -122,9 +124,12 @@ class TacitShards(_Epochs, IterableDataset[Coded]):
             order = np.random.default_rng([self.seed, epoch]).permutation(order)
         mine = [self.urls[i] for i in order[number::readers]]
         failures: list[Coded] = []
+        told: set[str] = set()
 
         def failed(url: str, error: Exception) -> None:
-            failures.append(Coded(url, PathError(_first_line(error)), (), ()))
+            if url not in told:  # a cut tar file is heard of twice
+                failures.append(Coded(url, PathError(_first_line(error)), (), ()))
+            told.add(url)
 
         rng = np.random.default_rng([self.seed, epoch, number + 1])
         for row in read_rows(mine, self.shuffle, int(rng.integers(2**31)), failed):
@@ -146,4 +151,5 @@ def _drain(failures: list[Coded]) -> Iterator[Coded]:
 
 def _first_line(error: Exception) -> str:
     said = getattr(error, "strerror", None) or (str(error.args[0]) if error.args else "")
+    said = said.split(" @ <")[0]  # WebDataset adds the file object
     return next(iter(said.splitlines()), type(error).__name__)
