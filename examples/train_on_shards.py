@@ -1,0 +1,95 @@
+"""Train a small image encoder on `.tacit` shards, so that pictures and their captions come to lie together.
+
+    tacit bulk photos/ shards/                                     # once
+    python examples/train_on_shards.py "shards/*.tar" --workers 2
+    python examples/train_on_shards.py "shards/*.tar" --workers 8 --device cuda
+
+Workers decode files as far as integers, the device makes the pictures; without a GPU the workers make them, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from tacit.data import Collate, Synthesiser, TacitShards
+from tacit.text.encoders import load_encoder
+
+WIDTH = 256  # of the space of pictures and captions: that of the text encoder
+
+
+def main() -> None:
+    """Train and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shards", nargs="+")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--crop", type=int, default=192)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    for line in train(**vars(options)):
+        print(line)
+
+
+def train(shards: list[str], epochs: int, batch: int, crop: int, workers: int, device: str) -> list[str]:
+    """A line on each epoch."""
+    torch.manual_seed(0)
+    on_gpu = device != "cpu"
+    data = TacitShards(*shards, seed=0)
+    loader = DataLoader(
+        data,
+        batch,
+        num_workers=workers,
+        collate_fn=Collate(crop, on_error="skip", pixels=not on_gpu),
+        pin_memory=on_gpu,
+        persistent_workers=workers > 0,
+    )
+    synthesise = Synthesiser(device) if on_gpu else lambda images: images
+    read_text = load_encoder("embedded")
+    model = encoder().to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    lines = []
+    for epoch in range(epochs):
+        data.set_epoch(epoch)
+        begun, seen, skipped, losses = time.perf_counter(), 0, 0, []
+        for images in map(synthesise, loader):
+            skipped += len(images.skipped)
+            if len(images) < 2:
+                continue
+            tokens = read_text(images.captions)
+            words = (tokens.embeddings * tokens.mask[..., None]).mean(dim=1).to(device)
+            loss = contrast(model(images.images.float() / 255 - 0.5), words)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            seen += len(images)
+            losses.append(loss.item())
+        speed = seen / (time.perf_counter() - begun)
+        mean = sum(losses) / max(len(losses), 1)
+        lines.append(f"epoch {epoch}: loss {mean:.3f}, {seen} images, {skipped} skipped, {speed:.0f} images/s")
+    return lines
+
+
+def encoder() -> nn.Module:
+    """[B, 3, H, W] -> [B, WIDTH]."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in ((3, 32), (32, 64), (64, 128), (128, 256)):
+        layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.GroupNorm(8, outputs), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, WIDTH))
+
+
+def contrast(pictures: Tensor, words: Tensor) -> Tensor:
+    """Each picture is to be nearest to its own caption, and each caption to its picture."""
+    likeness = 10 * F.normalize(pictures, dim=1) @ F.normalize(words, dim=1).T
+    own = torch.arange(len(likeness), device=likeness.device)
+    return (F.cross_entropy(likeness, own) + F.cross_entropy(likeness.T, own)) / 2
+
+
+if __name__ == "__main__":
+    main()
