@@ -77,6 +77,18 @@ def test_pillows_formats_go_to_files_and_back_and_rates_rise(name: str, tmp_path
     assert codec.settings()["library"]
 
 
+@pytest.mark.parametrize("name", list(PILLOW))
+def test_files_do_not_depend_on_threads(name: str, tmp_path: Path) -> None:
+    codec = _available(name)
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    files = []
+    for threads in (1, 2, 4):
+        target = tmp_path / f"{threads}.{codec.suffix}"
+        codec.encode(pixels, None, codec.qualities[2], target, threads)
+        files.append(target.read_bytes())
+    assert len(set(files)) == 1
+
+
 @pytest.mark.parametrize("name", ["avif", "jxl"])
 def test_decoding_takes_as_many_threads_as_it_is_given(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

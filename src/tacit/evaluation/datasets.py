@@ -41,16 +41,16 @@ def load_dataset(source: str, *, captions: str | os.PathLike[str] | None = None,
     """The set that `source` means.
 
     source: a folder (all images below it); a `.jsonl` with `{"file": ..., "caption": ...}` a line, files relative to
-    it; an image; or NAME:PATH for a set that is known by name (`kodak`, `clic`, `coco`), which is checked to be whole.
-    captions: a map as `tacit encode --captions` takes it; without one, the set's own captions are used: those in the
+    it; an image; or NAME:PATH for a set that is known by name (`kodak`, `clic`, `coco`), which is checked to be whole;
+    NAME alone is the folder of that name in $TACIT_DATA. captions: a map as `tacit encode --captions` takes it; without one, the set's own captions are used: those in the
     JSON lines, those of FOLDER.jsonl beside FOLDER, COCO's annotations, else `photo.txt` beside `photo.jpg`. limit: the
     first so many images.
 
     Raises: PathError; InvalidInput, where there is no image in it.
     """
     kind, _, rest = source.partition(":")
-    if rest and kind.lower() in NAMED:
-        dataset = NAMED[kind.lower()](Path(rest))
+    if kind.lower() in NAMED and (rest or not Path(source).exists()):
+        dataset = NAMED[kind.lower()](Path(rest) if rest else _kept(kind.lower()))
     elif source.lower().endswith((".jsonl", ".ndjson")):
         dataset = _listed(Path(source))
     else:
@@ -146,6 +146,14 @@ def _json(text: str, name: str) -> Any:
 
 
 # -- sets that are known by name --------------------------------------------------------------------------------------
+
+
+def _kept(name: str) -> Path:
+    """Where this machine has it."""
+    folder = os.environ.get("TACIT_DATA")
+    if not folder:
+        raise InvalidInput(f"{name}: say where it is, {name}:PATH, or set TACIT_DATA to the folder that has {name}/")
+    return Path(folder, name)
 
 
 def _kodak(path: Path) -> Dataset:
