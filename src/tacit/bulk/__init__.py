@@ -8,8 +8,8 @@ travels between processes, and a lost worker costs the shard that it was at.
 """
 
 from tacit.bulk.cluster import Cluster
+from tacit.bulk.driver import Interrupted, TooManyFailures, run
 from tacit.bulk.job import Job, Kind
-from tacit.bulk.run import Interrupted, TooManyFailures, run
 from tacit.bulk.summary import Outcome, Summary
 
 __all__ = ["Cluster", "Interrupted", "Job", "Kind", "Outcome", "Summary", "TooManyFailures", "run"]

@@ -53,7 +53,9 @@ def connected(cluster: Cluster) -> Iterator[None]:
     Raises: MissingExtra; TacitError, where there is no cluster at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else its C++ part warns on standard error of what is usual
+    os.environ.setdefault(
+        "RAY_BACKEND_LOG_LEVEL", "fatal"
+    )  # else its C++ part warns on standard error of what is usual
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a warning, too
     try:
         import ray

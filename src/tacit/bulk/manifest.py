@@ -11,6 +11,7 @@ DEST/_tacit/parts/             files that are not whole yet
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -94,7 +95,7 @@ class Manifest:
     def __init__(self, store: Store, settings: Mapping[str, Any]) -> None:
         self.store = store
         self.entries: dict[str, Entry] = {}
-        self._failures = cast(BinaryIO, tempfile.TemporaryFile())
+        self._failures: BinaryIO | None = None
         self._own = store.list(OWN)
         self._check(settings)
         self._load()
@@ -102,6 +103,7 @@ class Manifest:
     def add(self, entry: Entry) -> None:
         """Take what a worker has done."""
         for failure in entry.failures:
+            self._failures = self._failures or cast(BinaryIO, tempfile.TemporaryFile())
             self._failures.write(json.dumps({"shard": entry.name, **failure}).encode() + b"\n")
         self._fresh.add(entry.name)
         self.entries[entry.name] = _without_failures(entry)
@@ -114,9 +116,9 @@ class Manifest:
             for line in self._earlier_failures():
                 if json.loads(line)["shard"] not in self._fresh:
                     part.stream.write(line)
-            self._failures.seek(0)
-            for line in self._failures:
-                part.stream.write(line)
+            if self._failures is not None:
+                self._failures.seek(0)
+                shutil.copyfileobj(self._failures, part.stream)
         with self.store.create(MANIFEST) as part:
             for _, entry in sorted(self.entries.items()):
                 part.stream.write(json.dumps(entry.to_json()).encode() + b"\n")
@@ -124,7 +126,8 @@ class Manifest:
 
     def close(self) -> None:
         """Let go of what is on disk."""
-        self._failures.close()
+        if self._failures is not None:
+            self._failures.close()
 
     def _check(self, settings: Mapping[str, Any]) -> None:
         found = self.store.read(SETTINGS)

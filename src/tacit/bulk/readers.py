@@ -85,6 +85,10 @@ def _read_tar(stream: BinaryIO, suffixes: frozenset[str]) -> Iterator[Record]:
                 content = tar.extractfile(member)
                 assert content is not None
                 parts[suffix] = content.read()
+            # Behind the last member must be a block of zeros. tarfile lets a file that is cut off between two members,
+            # or in the padding behind one, pass for a whole one.
+            if tar.fileobj is None or tar.fileobj.tell() < tar.offset + tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it ends without an end marker")
             yield from _sample(current, parts, suffixes, mtime)
     except (tarfile.TarError, EOFError) as error:
         raise InvalidInput(f"not a whole tar file: {error or type(error).__name__}") from error
