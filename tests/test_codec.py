@@ -591,6 +591,84 @@ def test_the_search_finds_the_largest(start: float, power: float, slope: float, 
 # Fixed-rate weights
 
 
+# -- quality maps -----------------------------------------------------------------------------------------------------
+
+
+def left_half(width: int, height: int, inside: int, outside: int) -> np.ndarray:
+    rows, columns = container.cells(width, height)
+    found = np.full((rows, columns), outside)
+    found[:, : columns // 2] = inside
+    return found
+
+
+@pytest.mark.parametrize("size", [(200, 130), (1100, 70)])
+def test_bits_go_where_the_map_says(codec: Codec, picture: Picture, size: tuple[int, int]) -> None:
+    image = picture(*size)
+    offsets = left_half(*size, 40, -40)
+    data = codec.encode(image, quality=50, quality_map=offsets)
+    assert container.read(data).header.quality_map == offsets.astype(np.int8).tobytes()
+    decoded, original = levels(codec.decode(data)), levels(image)
+    middle = 64 * (offsets.shape[1] // 2)
+    for columns, quality in ((slice(0, middle - 64), 90), (slice(middle + 64, None), 10)):
+        alone = levels(codec.decode(codec.encode(image, quality=quality)))
+        error, expected = (np.square(d[:, columns] - original[:, columns]).mean() for d in (decoded, alone))
+        assert error == pytest.approx(expected, rel=0.3)
+    bits = codec.bit_map(image, quality=50, quality_map=offsets)
+    assert bits[:, : middle // 16].mean() > 2 * bits[:, middle // 16 :].mean()
+    assert bits.sum() / 8 == pytest.approx(sum(len(r or b"") for r in container.read(data).regions), abs=20)
+
+
+def test_a_map_of_zeros_is_no_map(codec: Codec, picture: Picture) -> None:
+    image = picture(1100, 70)
+    plain, zeros = (codec.encode(image, quality=50, quality_map=m) for m in (None, np.zeros((2, 18))))
+    assert container.read(plain).regions == container.read(zeros).regions
+    assert np.array_equal(levels(codec.decode(plain)), levels(codec.decode(zeros)))
+    assert plain[8] == 1
+    assert zeros[8] == 2
+
+
+def test_maps_everywhere_a_file_goes(codec: Codec, picture: Picture) -> None:
+    images = [picture(200, 130), picture(1100, 70), picture(200, 130)]
+    maps = [left_half(200, 130, 30, -30), left_half(1100, 70, -100, 100), None]
+    files = [codec.encode(i, quality=40, quality_map=m) for i, m in zip(images, maps, strict=True)]
+    whole = [levels(codec.decode(f)) for f in files]
+    for one, many in zip(whole, codec.decode_batch(files), strict=True):
+        assert np.abs(one - levels(many)).max() <= 1
+    assert np.abs(levels(codec.decode(files[1], box=(510, 3, 1070, 60))) - whole[1][3:60, 510:1070]).max() <= 1
+    result = codec.encode_result(images[0], quality=40, quality_map=maps[0], reconstruct=True)
+    assert result.data == files[0]
+    assert result.image is not None
+    assert np.array_equal(levels(result.image), whole[0])
+    for one, file in zip(whole, files, strict=True):
+        raw = codec.unclamped(file).permute(1, 2, 0).numpy().clip(0, 1) * 255
+        assert np.abs(one - raw).max() < 2
+    limit = len(files[0]) - 200
+    small = codec.encode_result(images[0], size=limit, quality_map=maps[0])
+    assert 0.95 * limit < len(small.data) <= limit
+    assert tacit.info(files[0]).format_version == 2
+    assert tacit.info(files[0]).quality_map_bytes > 0
+    assert tacit.info(files[2]).quality_map_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("offsets", "said"),
+    [
+        (np.zeros((2, 3)), "one value for 64x64 pixels is \\[3, 4\\]"),
+        (np.full((3, 4), 101), "-100 to 100"),
+        (np.full((3, 4), np.nan), "-100 to 100"),
+        (np.zeros(12), "shape"),
+    ],
+)
+def test_maps_that_are_none(codec: Codec, picture: Picture, offsets: np.ndarray, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        codec.encode(picture(200, 130), quality_map=offsets)
+
+
+def test_weights_that_take_no_maps(taco_fixed_codec: Codec, picture: Picture) -> None:
+    with pytest.raises(InvalidInput, match="take no map"):
+        taco_fixed_codec.encode(picture(64, 64), quality_map=np.zeros((1, 1)))
+
+
 def test_fixed_rate_weights_have_no_quality(taco_fixed_codec: Codec, picture: Picture) -> None:
     image = picture(50, 40)
     result = taco_fixed_codec.encode_result(image, "a dog")

@@ -56,6 +56,7 @@ def build(*chunks: bytes, version: int = 1) -> bytes:
 
 
 H = chunk("H", header().to_bytes())
+MAPPED = header(100, 64, quality_map=b"\x05\xfb")
 R = chunk("R", b"region")
 
 
@@ -113,8 +114,8 @@ def test_extreme_headers() -> None:
     for width, height in ((1, 1), (most, 1024), (1 << 20, 1 << 20)):
         if width * height == 1:
             assert read(write(header(1, 1), Metadata(), None, [b""])).header == header(1, 1)
-        assert Header.from_bytes(header(width, height).to_bytes()) == header(width, height)
-    assert Header.from_bytes(header(quality=None).to_bytes()).quality is None
+        assert Header.from_bytes(header(width, height).to_bytes()) == (header(width, height), False)
+    assert Header.from_bytes(header(quality=None).to_bytes())[0].quality is None
 
 
 def test_quality_is_rounded_before_anyone_uses_it() -> None:
@@ -318,8 +319,8 @@ def test_text_mode_transfer_is_recognised(damage: object, how: str) -> None:
 
 def test_newer_and_impossible_versions() -> None:
     for reader in (read, read_header):
-        with pytest.raises(UnsupportedFile, match="format version 2: this tacit reads version 1"):
-            reader(build(H, R, version=2))
+        with pytest.raises(UnsupportedFile, match="format version 3: this tacit reads versions up to 2"):
+            reader(build(H, R, version=3))
         with pytest.raises(CorruptFile, match="format version 0"):
             reader(build(H, R, version=0))
 
@@ -388,7 +389,22 @@ MALFORMED = {
     "short header": (build(chunk("H", header().to_bytes()[:-1]), R), "weights: 7 bytes left, expected 8"),
     "empty header": (build(chunk("H", b""), R), "chunk H: width: cut off"),
     "no width": (build(chunk("H", b"\0" + header().to_bytes()[2:]), R), "width 0: 1 to"),
-    "mode": (build(chunk("H", header(1, 1).to_bytes()[:2] + b"\x04" + header(1, 1).to_bytes()[3:]), R), "mode 4: 0 to"),
+    "mode": (build(chunk("H", header(1, 1).to_bytes()[:2] + b"\x08" + header(1, 1).to_bytes()[3:]), R), "mode 8: 0 to"),
+    "no map": (build(chunk("H", MAPPED.to_bytes()), R, version=2), "chunk Q: missing"),
+    "needless map": (build(H, chunk("Q", b"\0\0"), R, version=2), "chunk Q: present"),
+    "short map": (build(chunk("H", MAPPED.to_bytes()), chunk("Q", b"\0\1"), R, version=2), "chunk Q: 1 values, 1x2"),
+    "wrong map": (
+        build(chunk("H", MAPPED.to_bytes()), chunk("Q", b"\0\x9b\x9c"), R, version=2),
+        "chunk Q: -101, -100 to 100 are",
+    ),
+    "huge map": (
+        build(chunk("H", MAPPED.to_bytes()), chunk("Q", b"\1" + zlib.compress(bytes(10_000))), R, version=2),
+        "chunk Q: more than 2 bytes",
+    ),
+    "map of a fixed rate": (
+        build(chunk("H", MAPPED.to_bytes()[:3] + b"\x91\x4e" + MAPPED.to_bytes()[5:]), R, version=2),
+        "a quality map for a model of one fixed rate",
+    ),
     "quality": (build(chunk("H", b"\1\1\1\x92\x4e\1" + HASH), R), "quality 10002: 0 to 10001"),
     "no index": (build(TWO, R, R), "chunk I: missing in a file with regions=2"),
     "needless index": (build(H, chunk("I", b"\6"), R), "chunk I: present in a file with regions=1"),
@@ -406,9 +422,9 @@ MALFORMED = {
     "no zlib": (build(H, chunk("e", b"\1abcdefgh"), R), "chunk e: zlib cannot inflate it"),
     "cut zlib": (build(H, chunk("x", deflated(b"abc" * 50)[:-3]), R), "chunk x: its zlib stream ends too early"),
     "zlib and more": (build(H, chunk("x", deflated(b"abc") + b"!!"), R), "chunk x: 2 bytes after the end"),
-    "critical": (build(H, chunk("Q", b"?"), R), "chunk Q: unknown to this tacit"),
-    "critical region": (build(H, chunk("c", b"a"), chunk("Q", b"?")), "chunk Q: unknown to this tacit"),
-    "critical behind": (build(TWO, chunk("I", b"\6\6"), R, chunk("Q", b"012345")), "chunk Q: unknown to this tacit"),
+    "critical": (build(H, chunk("Z", b"?"), R), "chunk Z: unknown to this tacit"),
+    "critical region": (build(H, chunk("c", b"a"), chunk("Z", b"?")), "chunk Z: unknown to this tacit"),
+    "critical behind": (build(TWO, chunk("I", b"\6\6"), R, chunk("Z", b"012345")), "chunk Z: unknown to this tacit"),
 }  # fmt: skip
 
 
@@ -531,6 +547,36 @@ def test_salvage_of_every_truncation(name: str) -> None:
         assert saved.regions == whole.regions[:kept] + (None,) * (len(ends) - kept)
         assert saved.damage
         assert len(saved.damage) < 12
+
+
+def test_a_quality_map_comes_back() -> None:
+    for offsets in (b"\x05\xfb", b"\x9c\x64", bytes(2)):
+        mapped = header(100, 64, quality_map=offsets)
+        data = write(mapped, Metadata(), None, [b"region"])
+        assert data[8] == 2
+        assert [kind for kind, *_ in spans(data)] == ["H", "Q", "R"]
+        assert read(data).header == read_header(data)[0] == read_header(io.BytesIO(data))[0] == mapped
+        assert sum(read_header(data)[2].values()) == len(data)
+    assert write(header(100, 64), Metadata(), None, [b"region"])[8] == 1
+    large = header(6400, 6400, quality_map=bytes(range(100)) * 100)
+    regions = [b"region"] * len(region_grid(6400, 6400))
+    assert read(write(large, Metadata(), None, regions)).header == large
+
+
+@pytest.mark.parametrize("offsets", [b"", b"\0", bytes(3), b"\x65\0", b"\0\x9b"])
+def test_maps_that_do_not_fit(offsets: bytes) -> None:
+    with pytest.raises(InvalidInput, match="quality map"):
+        header(100, 64, quality_map=offsets)
+    with pytest.raises(InvalidInput, match="fixed rate"):
+        header(100, 64, quality=None, quality_map=bytes(2))
+
+
+def test_without_its_map_nothing_is_salvaged() -> None:
+    data = bytearray(write(MAPPED, Metadata(), None, [b"region"]))
+    start = next(start for kind, start, _ in spans(bytes(data)) if kind == "Q")
+    data[start + 3] ^= 1
+    with pytest.raises(CorruptFile, match="chunk Q"):
+        read(data, salvage=True)
 
 
 def test_salvage_says_what_is_lost() -> None:

@@ -32,8 +32,8 @@ from tacit import image as images
 from tacit.container import MAX_PIXELS, Container, Header, Region, region_grid
 from tacit.errors import CorruptFile, InvalidInput, PathError, TargetNotReached
 from tacit.image import ImageSource, Photo
-from tacit.models.coding import ARCHITECTURES, LATENT_STEP, CodingModel
-from tacit.picture import Box, Latents, synthesise
+from tacit.models.coding import ARCHITECTURES, LATENT_STEP, CodingModel, Quality
+from tacit.picture import Box, Latents, qualities, quality_at, synthesise
 from tacit.text.tokens import TextTokens
 
 if TYPE_CHECKING:
@@ -140,10 +140,12 @@ class Codec:
     ) -> bytes:
         """The bytes of a `.tacit` file.
 
+        quality_map: np.ndarray | None = None,
         image: a Pillow image, an array [H, W(, 1..4)], a tensor [3, H, W], a path, bytes or a binary file. caption:
         what the picture shows; it guides the encoder. quality: 0..100, 50 if no target is given; or one target: size
-        (bytes of the whole file, at most), bpp (bits per pixel, at most), psnr (dB, at least). store_caption: put the
-        caption into the file. keep_metadata: keep ICC, EXIF and XMP.
+        (bytes of the whole file, at most), bpp (bits per pixel, at most), psnr (dB, at least). quality_map: [ceil(H /
+        64), ceil(W / 64)], -100 to 100, added to the quality in each square of 64 pixels, rounded to whole numbers.
+        store_caption: put the caption into the file. keep_metadata: keep ICC, EXIF and XMP.
 
         Raises: InvalidInput (TargetNotReached, ImageTooLarge), PathError, WeightsError, MissingExtra.
         """
@@ -159,6 +161,7 @@ class Codec:
         ).data
 
     def encode_result(
+            quality_map=quality_map,
         self,
         image: ImageSource,
         caption: str | None = None,
@@ -172,13 +175,14 @@ class Codec:
         reconstruct: bool = False,
     ) -> EncodeResult:
         """As `encode`, with what was reached. reconstruct: also the image that `decode` makes of the file, to the bit,
+        quality_map: np.ndarray | None = None,
         for the price of the synthesis alone: the decoder's integers are at hand."""
         target = Target(quality, size, bpp, psnr)
         photo = images.load(image)
         with self._threads():
             model = self._model(self.path)
             target = _allowed(target, model)
-            job = _Job(self, model, photo, caption, store_caption, keep_metadata)
+            job = _Job(self, model, photo, caption, store_caption, keep_metadata, quality_map)
             return job.result(job.search(target, reconstruct))
 
     def prepare(
@@ -191,11 +195,14 @@ class Codec:
     ) -> Prepared:
         """An image that is analysed once, for several encodings.
 
+        quality_map: np.ndarray | None = None,
         Raises: as `encode`.
         """
         photo = images.load(image)
         with self._threads():
-            return Prepared(_Job(self, self._model(self.path), photo, caption, store_caption, keep_metadata))
+            return Prepared(
+                _Job(self, self._model(self.path), photo, caption, store_caption, keep_metadata, quality_map)
+            )
 
     def encode_batch(
         self,
@@ -246,14 +253,23 @@ class Codec:
                 inner = [jobs[j].tile_inside(jobs[j].regions[r]) for j, r in batch]
                 y = model.analyse(tiles, tokens.to(self.device))
                 y = torch.stack([y[i][:, rows, columns] for i, (rows, columns) in enumerate(inner)])
-                coded, integers = model.compress(y, jobs[batch[0][0]].header(chosen).quality)
+                coded, integers = model.compress(
+                    y, qualities([jobs[j].quality(chosen, jobs[j].regions[r]) for j, r in batch])
+                )
                 for (j, r), stream, part in zip(batch, coded, integers, strict=True):
                     streams[j][r] = stream
                     rows, columns = jobs[j].latents_of(jobs[j].regions[r])
                     latents[j][:, rows, columns] = part
             return [(job.file(chosen, s), y) for job, s, y in zip(jobs, streams, latents, strict=True)]
 
-    def bit_map(self, image: ImageSource, caption: str | None = None, quality: float | None = None) -> np.ndarray:
+    def bit_map(
+        self,
+        image: ImageSource,
+        caption: str | None = None,
+        quality: float | None = None,
+        *,
+        quality_map: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Where the bits of a file go: float32 [ceil(H / 16), ceil(W / 16)], bits for 16x16 pixels each.
 
         It adds up to the coded regions of the file that `encode` makes of the same arguments, but for the coder's last
@@ -265,10 +281,10 @@ class Codec:
         with self._threads():
             model = self._model(self.path)
             quality = _allowed(Target(quality), model).quality
-            job = _Job(self, model, photo, caption, False, False)
+            job = _Job(self, model, photo, caption, False, False, quality_map)
             found = np.zeros((-(-photo.height // LATENT_STEP), -(-photo.width // LATENT_STEP)), np.float32)
             for region in job.regions:
-                bits = model.bits(job.analyse(region), job.header(quality).quality)[0]
+                bits = model.bits(job.analyse(region), job.quality(quality, region))[0]
                 rows = np.minimum(region.top // LATENT_STEP + np.arange(bits.shape[0]), found.shape[0] - 1)
                 columns = np.minimum(region.left // LATENT_STEP + np.arange(bits.shape[1]), found.shape[1] - 1)
                 np.add.at(found, (rows[:, None], columns), bits)
@@ -317,7 +333,8 @@ class Codec:
             model = self._for_file(parsed.header)
             picture = _Picture(parsed, model, None)
             self._fill([picture], model, salvage=False)
-            x = model.synthesise(picture.values[None].to(self.device), parsed.header.quality, clamp=False)[0]
+            quality = quality_at(parsed.header, 0, 0, *picture.values.shape[1:])
+            x = model.synthesise(picture.values[None].to(self.device), quality, clamp=False)[0]
         return x[:, : parsed.header.height, : parsed.header.width].cpu()
 
     def read(self, data: FileSource, *, box: Box | None = None, max_pixels: int | None = MAX_PIXELS) -> Latents:
@@ -362,11 +379,13 @@ class Codec:
 
     def _fill(self, pictures: Sequence[_Picture], model: CodingModel, salvage: bool) -> None:
         """Decode the regions that the pictures need into their latents."""
-        groups: dict[tuple[int, int, float | None], list[tuple[_Picture, int]]] = {}
+        groups: dict[tuple[int, int, float | None, bool], list[tuple[_Picture, int]]] = {}
         for picture in pictures:
             for index in picture.needed:
                 if picture.file.regions[index] is not None:
-                    key = (*picture.size(picture.regions[index]), picture.file.header.quality)
+                    header = picture.file.header
+                    mapped = header.quality_map is not None
+                    key = (*picture.size(picture.regions[index]), None if mapped else header.quality, mapped)
                     groups.setdefault(key, []).append((picture, index))
         for (height, width, quality), members in groups.items():
             step = max(1, BATCH_PIXELS // (height * width * LATENT_STEP**2))
@@ -477,7 +496,14 @@ class _Job:
     """One image on its way to a file."""
 
     def __init__(
-        self, codec: Codec, model: CodingModel, photo: Photo, caption: str | None, store_caption: bool, metadata: bool
+        self,
+        codec: Codec,
+        model: CodingModel,
+        photo: Photo,
+        caption: str | None,
+        store_caption: bool,
+        metadata: bool,
+        quality_map: np.ndarray | None = None,
     ) -> None:
         if not isinstance(caption, str | None):
             raise InvalidInput(f"caption: text is needed, not {type(caption).__name__}")
@@ -507,6 +533,7 @@ class _Job:
             quality=quality,
             model_id=identifier,
             weights_hash=self.about.decode_hash,
+        self.quality_map = None if quality_map is None else _offsets(quality_map, photo, model)
         )
 
     def _edges(self, region: Region) -> tuple[int, int, int, int]:
@@ -523,6 +550,7 @@ class _Job:
         """The region's pixels with its surroundings [1, 3, h, w], padded, and the tile's place."""
         left, top, right, bottom = self._edges(region)
         # a copy: torch warns of arrays that cannot be written to
+            quality_map=self.quality_map,
         cut = np.array(self.photo.pixels[top:bottom, left:right])
         x = torch.from_numpy(cut).to(self.codec.device).permute(2, 0, 1)[None].float() / 255
         return self.model.pad(x.expand(-1, 3, -1, -1)), (left, top)
@@ -565,12 +593,11 @@ class _Job:
 
     def attempt(self, quality: float | None, reconstruct: bool) -> _Found:
         """The file at a quality; with nothing kept, each region is analysed and let go."""
-        used = self.header(quality).quality
         streams: list[bytes] = []
         latents: list[Tensor] = []
         for index, region in enumerate(self.regions):
             y = self.analyse(region) if self._y is None else self.analysed(index)
-            coded, integers = self.model.compress(y, used)
+            coded, integers = self.model.compress(y, self.quality(quality, region))
             streams += coded
             if reconstruct:
                 latents.append(integers[0].cpu())
@@ -815,6 +842,7 @@ def _precision(name: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     # elsewhere bf16 is emulated, and slow
     fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+                job.quality_map is None,
     return torch.bfloat16 if fast else torch.float32
 
 

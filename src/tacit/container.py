@@ -1,6 +1,6 @@
 """The `.tacit` file: signature, version, chunks with checksums. docs/format.md is the specification.
 
-    signature (8)  version (1)  H  [I] [A] [c] [i] [e] [x]  R R R ...        standard library only, no torch
+    signature (8)  version (1)  H  [I] [Q] [A] [c] [i] [e] [x]  R R R ...        standard library only, no torch
 
 Reading trusts nothing: a length is compared with what is there before it is used, a checksum is verified before its
 bytes are interpreted, and whatever is wrong becomes a `CorruptFile` or `UnsupportedFile` that says the value and the
@@ -14,15 +14,16 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
 from tacit.errors import CorruptFile, FileError, ImageTooLarge, InvalidInput, UnsupportedFile
 
 SIGNATURE = b"\x89TCT\r\n\x1a\n"
-VERSION = 1
+VERSION = 2  # the newest; a file says the first one that has what it needs
 REGION = 1024  # pixels: no region is wider or taller
 REGION_STEP = 64  # pixels: every region starts at a multiple of this, so that each has its own whole hyper-latents
+CELL = 64  # pixels: the quality may vary from one square of this side to the next
 MAX_PIXELS = 178_956_970  # where Pillow, too, refuses an image by default
 MAX_REGIONS = 1 << 20  # of the format: bounds what a few bytes of header can make a reader allocate
 MAX_CAPTION = 65_535  # bytes of UTF-8
@@ -53,17 +54,18 @@ class Field:
 HEADER = (
     Field("width", None, 1, _MAX_NUMBER, "pixels"),
     Field("height", None, 1, _MAX_NUMBER, "pixels"),
-    Field("mode", 1, 0, 3, "bit 0: 1 = RGB, 0 = greyscale; bit 1: an alpha channel"),
+    Field("mode", 1, 0, 7, "bit 0: 1 = RGB, 0 = greyscale; bit 1: an alpha channel; bit 2: a quality map"),
     Field("quality", None, 0, _FIXED_RATE, "hundredths, 0 to 10000; 10001 = the model has one fixed rate"),
     Field("model", 1, 0, 255, "identifier of the model's architecture"),
     Field("weights", 8, 0, (1 << 64) - 1, "first 8 bytes of the hash of what decoding needs"),
 )
 
-# Every chunk type of version 1 and what it holds; the order is that of writing. The index stands first, so that the
+# Every chunk type and what it holds; the order is that of writing. The index stands first, so that the
 # regions can be found in a file whose metadata are damaged.
 CHUNKS = {
     "H": "header",
     "I": "index",
+    "Q": "quality map",
     "A": "alpha",
     "c": "caption",
     "i": "icc",
@@ -79,7 +81,8 @@ class Header:
 
     width, height: pixels. color: RGB if true, else greyscale. quality: 0..100, or None for a model of one fixed rate;
     it is rounded to hundredths here, because that is what the file holds: an encoder takes the quality from its
-    header and so uses the one that the decoder will see. weights_hash: 8 bytes.
+    header and so uses the one that the decoder will see. weights_hash: 8 bytes. quality_map: None, or what is added to
+    the quality of each 64x64 cell in raster order, -100..100, a signed byte each; it has a chunk of its own.
 
     Raises: InvalidInput for a value that the file cannot hold.
     """
@@ -91,6 +94,7 @@ class Header:
     quality: float | None
     model_id: int
     weights_hash: bytes
+    quality_map: bytes | None = None
 
     def __post_init__(self) -> None:
         if self.quality is not None:
@@ -99,6 +103,12 @@ class Header:
             object.__setattr__(self, "quality", round(self.quality * 100) / 100)
         if len(self.weights_hash) != 8:
             raise InvalidInput(f"weights hash of {len(self.weights_hash)} bytes, expected 8")
+        if self.quality_map is not None:
+            if self.quality is None:
+                raise InvalidInput("a quality map for a model of one fixed rate")
+            problem = _map_problem(self.quality_map, self.width, self.height)
+            if problem:
+                raise InvalidInput(f"quality map: {problem}")
         for field, number in self._numbers():
             if not field.low <= number <= field.high:
                 raise InvalidInput(f"{field.name} {number}: {field.low} to {field.high} are possible")
@@ -107,8 +117,14 @@ class Header:
         """Each field with the number that stands for it in the file."""
         quality = _FIXED_RATE if self.quality is None else round(self.quality * 100)
         weights = int.from_bytes(self.weights_hash, "big")
-        numbers = (self.width, self.height, self.color | self.alpha << 1, quality, self.model_id, weights)
+        mode = self.color | self.alpha << 1 | (self.quality_map is not None) << 2
+        numbers = (self.width, self.height, mode, quality, self.model_id, weights)
         return zip(HEADER, numbers, strict=True)
+
+    @property
+    def version(self) -> int:
+        """The first version of the format that has what the file needs."""
+        return 1 if self.quality_map is None else 2
 
     def to_bytes(self) -> bytes:
         """The payload of the header chunk."""
@@ -118,8 +134,8 @@ class Header:
         )
 
     @staticmethod
-    def from_bytes(payload: Buffer) -> Header:
-        """The header in the payload of a header chunk. Raises: CorruptFile."""
+    def from_bytes(payload: Buffer) -> tuple[Header, bool]:
+        """The header in the payload of a header chunk, and whether a quality map belongs to it. Raises: CorruptFile."""
         view, position, numbers = memoryview(payload), 0, {}
         for field in HEADER:
             what = f"chunk H: {field.name}"
@@ -135,7 +151,9 @@ class Header:
             numbers[field.name] = number
         if position != len(view):
             raise CorruptFile(f"chunk H: {len(view)} bytes, its fields have {position}")
-        return Header(
+        if numbers["mode"] & 4 and numbers["quality"] == _FIXED_RATE:
+            raise CorruptFile(f"chunk H: mode {numbers['mode']}, a quality map for a model of one fixed rate")
+        header = Header(
             width=numbers["width"],
             height=numbers["height"],
             color=bool(numbers["mode"] & 1),
@@ -144,6 +162,7 @@ class Header:
             model_id=numbers["model"],
             weights_hash=numbers["weights"].to_bytes(8, "big"),
         )
+        return header, bool(numbers["mode"] & 4)
 
 
 @dataclass(frozen=True)
@@ -232,6 +251,7 @@ def write(header: Header, metadata: Metadata, alpha: bytes | None, regions: Sequ
         payloads = {
             "H": header.to_bytes(),
             "I": b"".join(_varint(len(region)) for region in regions) if count > 1 else None,
+            "Q": None if header.quality_map is None else _pack("Q", header.quality_map),
             "A": alpha if alpha is None else _parse_alpha("A", memoryview(alpha)),
             "c": None if metadata.caption is None else _pack_caption(metadata.caption),
             "i": None if metadata.icc is None else _pack("i", metadata.icc),
@@ -242,7 +262,7 @@ def write(header: Header, metadata: Metadata, alpha: bytes | None, regions: Sequ
         raise InvalidInput(str(error)) from None
     chunks = [_frame(kind, payload) for kind, payload in payloads.items() if payload is not None]
     chunks += [_frame("R", region) for region in regions]
-    return b"".join([SIGNATURE, bytes([VERSION]), *chunks])
+    return b"".join([SIGNATURE, bytes([header.version]), *chunks])
 
 
 def read(data: Buffer, *, salvage: bool = False, max_pixels: int | None = MAX_PIXELS) -> Container:
@@ -367,7 +387,7 @@ class _Front:
 def _read_front(view: memoryview, salvage: bool, max_pixels: int | None) -> _Front:
     position = _check_signature(view)
     header_chunk = _read_header_chunk(view, position)
-    header = Header.from_bytes(header_chunk.payload)
+    header, mapped = Header.from_bytes(header_chunk.payload)
     pixels = header.width * header.height
     if max_pixels is not None and pixels > max_pixels:
         raise ImageTooLarge(f"image of {header.width}x{header.height} = {pixels} pixels, the limit is {max_pixels}")
@@ -401,6 +421,10 @@ def _read_front(view: memoryview, salvage: bool, max_pixels: int | None) -> _Fro
             raise _unknown(chunk)
         sizes[CHUNKS.get(chunk.kind, "other")] += chunk.end - chunk.start
 
+    if mapped != ("Q" in parts):  # without it nothing can be decoded, salvage or not
+        raise CorruptFile(f"chunk Q: {'missing' if mapped else 'present'} in a file whose mode says otherwise")
+    if mapped:
+        header = replace(header, quality_map=_parse_map("Q", parts["Q"], header))
     for kind, needed, why in (("I", count > 1, f"regions={count}"), ("A", header.alpha, f"alpha={header.alpha}")):
         if needed != (kind in parts):
             report(CorruptFile(f"chunk {kind}: {'missing' if needed else 'present'} in a file with {why}"))
@@ -450,8 +474,10 @@ def _check_signature(view: memoryview) -> int:
         raise CorruptFile("the file ends after the signature")
     version = view[len(SIGNATURE)]
     if version > VERSION:
-        raise UnsupportedFile(f"format version {version}: this tacit reads version {VERSION}, a newer one is needed")
-    if version < VERSION:
+        raise UnsupportedFile(
+            f"format version {version}: this tacit reads versions up to {VERSION}, a newer one is needed"
+        )
+    if version < 1:
         raise CorruptFile(f"format version {version}: the first one is 1")
     return len(SIGNATURE) + 1
 
@@ -481,7 +507,8 @@ def _take_front(stream: BinaryIO) -> bytearray:
             front.extend(piece)
         return bytes(front[start:])
 
-    if take(len(SIGNATURE) + 1) != SIGNATURE + bytes([VERSION]):
+    start = take(len(SIGNATURE) + 1)
+    if start[:-1] != SIGNATURE or not 1 <= start[-1] <= VERSION:
         take(16 - len(front))  # enough to tell what it is
         return front
     while (kind := take(1)).isalpha():
@@ -547,27 +574,27 @@ def _pack(kind: str, data: bytes) -> bytes:
     return bytes([_DEFLATED]) + deflated if len(deflated) < len(data) else bytes([_STORED]) + data
 
 
-def _unpack(kind: str, payload: memoryview) -> bytes:
+def _unpack(kind: str, payload: memoryview, limit: int = MAX_METADATA) -> bytes:
     name = f"chunk {kind}"
     if not payload:
         raise CorruptFile(f"{name}: empty, expected a method byte")
     method, stored = payload[0], payload[1:]
     if method == _STORED:
-        data = bytes(stored[: MAX_METADATA + 1])
+        data = bytes(stored[: limit + 1])
     elif method == _DEFLATED:
         inflater = zlib.decompressobj()
         try:
-            data = inflater.decompress(stored, MAX_METADATA + 1)
+            data = inflater.decompress(stored, limit + 1)
         except zlib.error as error:
             raise CorruptFile(f"{name}: zlib cannot inflate it: {error}") from None
-        if len(data) <= MAX_METADATA and not inflater.eof:
+        if len(data) <= limit and not inflater.eof:
             raise CorruptFile(f"{name}: its zlib stream ends too early, after {len(data)} bytes of data")
         if inflater.unused_data:
             raise CorruptFile(f"{name}: {len(inflater.unused_data)} bytes after the end of its zlib stream")
     else:
         raise UnsupportedFile(f"{name}: method {method}, known are {_STORED} (as it is) and {_DEFLATED} (zlib)")
-    if len(data) > MAX_METADATA:
-        raise CorruptFile(f"{name}: more than {MAX_METADATA} bytes of data, the most that is possible")
+    if len(data) > limit:
+        raise CorruptFile(f"{name}: more than {limit} bytes of data, the most that is possible")
     return data
 
 
@@ -580,6 +607,28 @@ def _parse_alpha(kind: str, payload: memoryview) -> bytes:
     if payload[0] not in (_CONSTANT, _PNG):
         raise UnsupportedFile(f"chunk {kind}: method {payload[0]}, known are {_CONSTANT} (constant) and {_PNG} (PNG)")
     return bytes(payload)
+
+
+def cells(width: int, height: int) -> tuple[int, int]:
+    """Rows and columns of the quality map of an image."""
+    return -(-height // CELL), -(-width // CELL)
+
+
+def _map_problem(offsets: Buffer, width: int, height: int) -> str | None:
+    rows, columns = cells(width, height)
+    if len(offsets) != rows * columns:
+        return f"{len(offsets)} values, {rows}x{columns} cells need one each"
+    worst = max((b - 256 * (b > 127) for b in set(offsets)), key=abs)
+    return f"{worst}, -100 to 100 are possible" if abs(worst) > 100 else None
+
+
+def _parse_map(kind: str, payload: memoryview, header: Header) -> bytes:
+    rows, columns = cells(header.width, header.height)
+    offsets = _unpack(kind, payload, rows * columns)
+    problem = _map_problem(offsets, header.width, header.height)
+    if problem:
+        raise CorruptFile(f"chunk {kind}: {problem}")
+    return offsets
 
 
 def _parse_index(kind: str, payload: memoryview, count: int) -> tuple[int, ...]:

@@ -34,6 +34,7 @@ class FileInfo:
     bpp: float
     regions: int
     caption: str | None
+    quality_map_bytes: int
     alpha_bytes: int
     icc_bytes: int
     exif_bytes: int
@@ -61,7 +62,7 @@ def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | Binar
     found = weights.by_hash(header.weights_hash)
     total = sum(sizes.values())
     return FileInfo(
-        format_version=container.VERSION,
+        format_version=header.version,
         width=header.width,
         height=header.height,
         mode=("RGB" if header.color else "L") + ("A" if header.alpha else ""),
@@ -73,6 +74,7 @@ def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | Binar
         bpp=8 * total / (header.width * header.height),
         regions=len(container.region_grid(header.width, header.height)),
         caption=metadata.caption,
+        quality_map_bytes=sizes["quality map"],
         alpha_bytes=sizes["alpha"],
         icc_bytes=sizes["icc"],
         exif_bytes=sizes["exif"],

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tacit.container import REGION, Header
-from tacit.models.coding import LATENT_STEP, CodingModel
+from tacit.container import CELL, REGION, Header, cells
+from tacit.models.coding import LATENT_STEP, CodingModel, Quality
 
 Box = tuple[int, int, int, int]
 
@@ -23,10 +23,12 @@ class Tile:
     """A part of a picture that is synthesised in one piece.
 
     latents: [M, h, w] int16, with a halo of what the synthesis reaches, so that no seam shows; row, column: where the
-    part begins in the [16 h, 16 w] pixels that they give; top, left: where it belongs in the box.
+    part begins in the [16 h, 16 w] pixels that they give; top, left: where it belongs in the box. quality: of the file,
+    or a map of it [1, h, w].
     """
 
     latents: Tensor
+    quality: float | Tensor | None
     row: int
     column: int
     top: int
@@ -76,10 +78,12 @@ class Latents:
 
     def _tile(self, rows: range, columns: range, part: Box) -> Tile:
         left, top, right, bottom = part
+        row, column = rows.start + self.origin[0], columns.start + self.origin[1]
         return Tile(
             self.values[:, rows.start : rows.stop, columns.start : columns.stop],
-            top - (rows.start + self.origin[0]) * LATENT_STEP,
-            left - (columns.start + self.origin[1]) * LATENT_STEP,
+            quality_at(self.header, row, column, len(rows), len(columns)),
+            top - row * LATENT_STEP,
+            left - column * LATENT_STEP,
             top - self.box[1],
             left - self.box[0],
             bottom - top,
@@ -105,6 +109,20 @@ class Latents:
         return window(0, top, bottom), window(1, left, right)
 
 
+def quality_at(header: Header, row: int, column: int, height: int, width: int) -> float | Tensor | None:
+    """The quality of height x width latents from (row, column) of the picture on: one for all, or where the file has a
+    map, [1, height, width] float32. Beyond the border it is that of the last cell."""
+    if header.quality_map is None or header.quality is None:
+        return header.quality
+    down, across = cells(header.width, header.height)
+    offsets = torch.frombuffer(bytearray(header.quality_map), dtype=torch.int8).reshape(down, across).int()
+    hundredths = (round(header.quality * 100) + 100 * offsets).clamp(0, 10_000)
+    per_cell = CELL // LATENT_STEP
+    rows = (torch.arange(row, row + height) // per_cell).clamp(max=down - 1)
+    columns = (torch.arange(column, column + width) // per_cell).clamp(max=across - 1)
+    return (hundredths[rows[:, None], columns].float() / 100)[None]
+
+
 def synthesise(
     pictures: Sequence[Latents],
     models: Sequence[CodingModel],
@@ -119,15 +137,15 @@ def synthesise(
     to so many pixels; 0: one at a time.
     """
     results = []
-    groups: dict[tuple[int, bool, bool, torch.Size], list[tuple[int, Tile]]] = {}
+    groups: dict[tuple[object, ...], list[tuple[int, Tile]]] = {}
     for number, (picture, model) in enumerate(zip(pictures, models, strict=True)):
         left, top, right, bottom = picture.box
         header = picture.header
         shape = bottom - top, right - left, 3 if header.color else 1
         results.append(torch.empty(shape, dtype=torch.uint8, device=out))
         for tile in picture.tiles(model.synthesis_reach, even=together > 0):
-            key = id(model), header.color, header.quality is None, tile.latents.shape
-            groups.setdefault(key, []).append((number, tile))
+            alike = id(model), header.color, type(tile.quality), tile.latents.shape
+            groups.setdefault(alike, []).append((number, tile))
 
     def paint(number: int, tile: Tile, pixels: Tensor) -> None:
         rows, columns = slice(tile.top, tile.top + tile.height), slice(tile.left, tile.left + tile.width)
@@ -144,7 +162,7 @@ def synthesise(
             part, marks = [], []
             for number, tile in members[start : start + step]:
                 place = tile.row, tile.column, tile.height, tile.width
-                mark = None if tile.latents.any() else (*key, pictures[number].header.quality, *place)
+                mark = None if tile.latents.any() else (*key, _mark(tile.quality), *place)
                 if mark in blank:
                     paint(number, tile, blank[mark])
                 else:
@@ -153,7 +171,7 @@ def synthesise(
             if not part:
                 continue
             latents = torch.stack([tile.latents for _, tile in part]).to(device)
-            x = model.synthesise(latents, _qualities([pictures[number].header for number, _ in part]))
+            x = model.synthesise(latents, qualities([tile.quality for _, tile in part]))
             if not color:
                 x = x.mean(dim=1, keepdim=True)
             levels = x.mul(255).round_().to(torch.uint8).permute(0, 2, 3, 1)
@@ -165,7 +183,13 @@ def synthesise(
     return results
 
 
-def _qualities(headers: Sequence[Header]) -> float | Tensor | None:
-    """One for all, or [B]."""
-    qualities = [h.quality for h in headers]
-    return qualities[0] if len(set(qualities)) == 1 else torch.tensor(qualities, dtype=torch.float32)
+def qualities(of_each: Sequence[Quality]) -> Quality:
+    """Of a batch: one for all, [B], or maps [B, h, w]."""
+    maps = [q for q in of_each if isinstance(q, Tensor)]
+    if maps:
+        return torch.cat(maps)
+    return of_each[0] if len(set(of_each)) == 1 else torch.tensor(of_each, dtype=torch.float32)
+
+
+def _mark(quality: Quality) -> object:
+    return quality.numpy().tobytes() if isinstance(quality, Tensor) else quality

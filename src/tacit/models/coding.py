@@ -2,8 +2,8 @@
 
 Sizes: y has one position for 16x16 pixels of the padded region, so its size follows from the region's alone.
 
-Quality: 0..100 for a whole region, None where the rate is fixed, or a map of it [B, h, w] float32, one for each position
-of y and the same for the 4x4 positions of a hyper-latent.
+Quality: 0..100 for a whole region, None where the rate is fixed, or a map of it [B, h, w] float32, one for each
+position of y and the same for the 4x4 positions of a hyper-latent.
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ class CodingModel(nn.Module):
     def variable_rate(self) -> bool:
         """Whether a quality means anything."""
         return bool(self.config.knots)
+
+    @property
+    def quality_maps(self) -> bool:
+        """Whether the quality may vary over an image."""
+        return isinstance(self.float_model, SmallModel)
 
     @property
     def multiple(self) -> int:

@@ -203,9 +203,9 @@ class FrozenEntropy(nn.Module):
     def quantise(self, y: Tensor, z_symbols: Tensor, quality: int | Tensor, put: Put | None) -> Tensor:
         """Quantise y as the decoder will see it.
 
-        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: as in `hyper_features`. put(image, step, coded, indices,
-        symbols) takes each step's coded symbols of each image: which of its [P, c] values they are, their tables, and
-        themselves. Returns y in sixteenths [B, M, h, w] int16.
+        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: as in `hyper_features`. put(image, step,
+        coded, indices, symbols) takes each step's coded symbols of each image: which of its [P, c] values they are,
+        their tables, and themselves. Returns y in sixteenths [B, M, h, w] int16.
         """
         with exact_arithmetic(y.device):
             rows = to_rows(y)

@@ -32,8 +32,8 @@ class GatedBlock(nn.Module):
 
 
 class QualityScale(nn.Module):
-    """Per-channel exp(log-gain), interpolated over the quality: [B] in 0..100 -> [B, C, 1, 1]; a map [B, h, w] -> [B, C,
-    h, w].
+    """Per-channel exp(log-gain), interpolated over the quality: [B] in 0..100 -> [B, C, 1, 1], or a map [B, h, w] ->
+    [B, C, h, w].
 
     The log-gains stand at `knots` evenly spaced qualities; between them they are linear, so the gain is continuous.
     Source of the idea: Cui et al., CVPR 2021 (asymmetric gained deep image compression).
@@ -66,8 +66,8 @@ class QualityAffine(nn.Module):
 
 
 def interpolate(table: Tensor, quality: Tensor) -> Tensor:
-    """table: [K, C] at K evenly spaced qualities from 0 to 100; quality: [B] or [B, h, w] in 0..100. Returns [B, C, 1, 1]
-    or [B, C, h, w]."""
+    """table: [K, C] at K evenly spaced qualities from 0 to 100; quality: [B] or [B, h, w] in 0..100. Returns [B, C, 1,
+    1] or [B, C, h, w]."""
     last = table.shape[0] - 1
     position = quality.clamp(0, 100) * (last / 100)
     low = position.floor().clamp(max=last - 1)
@@ -78,8 +78,8 @@ def interpolate(table: Tensor, quality: Tensor) -> Tensor:
 
 
 def spread(x: Tensor, repeat: int) -> Tensor:
-    """Each position `repeat` x `repeat` times: [B, C, h, w] -> [B, C, repeat h, repeat w]. One position is left alone: it
-    is broadcast."""
+    """Each position `repeat` x `repeat` times: [B, C, h, w] -> [B, C, repeat h, repeat w]. A single one is left alone,
+    to be broadcast."""
     if repeat == 1 or x.shape[2:] == (1, 1):
         return x
     return x.repeat_interleave(repeat, dim=2).repeat_interleave(repeat, dim=3)
