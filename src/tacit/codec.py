@@ -387,19 +387,22 @@ class Codec:
                     mapped = header.quality_map is not None
                     key = (*picture.size(picture.regions[index]), None if mapped else header.quality, mapped)
                     groups.setdefault(key, []).append((picture, index))
-        for (height, width, quality), members in groups.items():
+        for (height, width, *_), members in groups.items():
             step = max(1, BATCH_PIXELS // (height * width * LATENT_STEP**2))
             for start in range(0, len(members), step):
                 part = members[start : start + step]
                 streams = [p.file.regions[i] or b"" for p, i in part]
                 try:
-                    found = model.decompress(streams, height, width, quality).cpu()
+                    found = model.decompress(streams, height, width, qualities(of_each)).cpu()
                 except CorruptFile:
                     found = None  # one of them; find out which
                 for n, (picture, index) in enumerate(part):
+                of_each = [_quality_of(p.header, p.regions[i], height, width) for p, i in part]
                     try:
                         latents = (
-                            found[n] if found is not None else model.decompress([streams[n]], height, width, quality)[0]
+                            found[n]
+                            if found is not None
+                            else model.decompress([streams[n]], height, width, of_each[n])[0]
                         )
                     except CorruptFile as error:
                         if not salvage:
@@ -530,10 +533,11 @@ class _Job:
             height=self.photo.height,
             color=self.photo.pixels.shape[2] == 3,
             alpha=self.alpha is not None,
+        self.quality_map = None if quality_map is None else _offsets(quality_map, photo, model)
             quality=quality,
             model_id=identifier,
             weights_hash=self.about.decode_hash,
-        self.quality_map = None if quality_map is None else _offsets(quality_map, photo, model)
+            quality_map=self.quality_map,
         )
 
     def _edges(self, region: Region) -> tuple[int, int, int, int]:
@@ -549,8 +553,12 @@ class _Job:
     def tile(self, region: Region) -> tuple[Tensor, tuple[int, int]]:
         """The region's pixels with its surroundings [1, 3, h, w], padded, and the tile's place."""
         left, top, right, bottom = self._edges(region)
+    def quality(self, quality: float | None, region: Region) -> Quality:
+        """As the model takes it for a region."""
+        height, width = self.model.latent_size(region.height), self.model.latent_size(region.width)
+        return _quality_of(self.header(quality), region, height, width)
+
         # a copy: torch warns of arrays that cannot be written to
-            quality_map=self.quality_map,
         cut = np.array(self.photo.pixels[top:bottom, left:right])
         x = torch.from_numpy(cut).to(self.codec.device).permute(2, 0, 1)[None].float() / 255
         return self.model.pad(x.expand(-1, 3, -1, -1)), (left, top)
@@ -834,6 +842,7 @@ def _checked_box(box: Box | None, header: Header) -> Box:
 
 def _precision(name: str, device: torch.device) -> torch.dtype:
     known = {"fp32": torch.float32, "bf16": torch.bfloat16}
+                job.quality_map is None,
     if name in known:
         return known[name]
     if name != "auto":
@@ -842,7 +851,6 @@ def _precision(name: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     # elsewhere bf16 is emulated, and slow
     fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-                job.quality_map is None,
     return torch.bfloat16 if fast else torch.float32
 
 
