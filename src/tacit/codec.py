@@ -135,12 +135,12 @@ class Codec:
         size: int | None = None,
         bpp: float | None = None,
         psnr: float | None = None,
+        quality_map: np.ndarray | None = None,
         store_caption: bool = False,
         keep_metadata: bool = True,
     ) -> bytes:
         """The bytes of a `.tacit` file.
 
-        quality_map: np.ndarray | None = None,
         image: a Pillow image, an array [H, W(, 1..4)], a tensor [3, H, W], a path, bytes or a binary file. caption:
         what the picture shows; it guides the encoder. quality: 0..100, 50 if no target is given; or one target: size
         (bytes of the whole file, at most), bpp (bits per pixel, at most), psnr (dB, at least). quality_map: [ceil(H /
@@ -156,12 +156,12 @@ class Codec:
             size=size,
             bpp=bpp,
             psnr=psnr,
+            quality_map=quality_map,
             store_caption=store_caption,
             keep_metadata=keep_metadata,
         ).data
 
     def encode_result(
-            quality_map=quality_map,
         self,
         image: ImageSource,
         caption: str | None = None,
@@ -170,12 +170,12 @@ class Codec:
         size: int | None = None,
         bpp: float | None = None,
         psnr: float | None = None,
+        quality_map: np.ndarray | None = None,
         store_caption: bool = False,
         keep_metadata: bool = True,
         reconstruct: bool = False,
     ) -> EncodeResult:
         """As `encode`, with what was reached. reconstruct: also the image that `decode` makes of the file, to the bit,
-        quality_map: np.ndarray | None = None,
         for the price of the synthesis alone: the decoder's integers are at hand."""
         target = Target(quality, size, bpp, psnr)
         photo = images.load(image)
@@ -190,12 +190,12 @@ class Codec:
         image: ImageSource,
         caption: str | None = None,
         *,
+        quality_map: np.ndarray | None = None,
         store_caption: bool = False,
         keep_metadata: bool = True,
     ) -> Prepared:
         """An image that is analysed once, for several encodings.
 
-        quality_map: np.ndarray | None = None,
         Raises: as `encode`.
         """
         photo = images.load(image)
@@ -392,12 +392,12 @@ class Codec:
             for start in range(0, len(members), step):
                 part = members[start : start + step]
                 streams = [p.file.regions[i] or b"" for p, i in part]
+                of_each = [_quality_of(p.header, p.regions[i], height, width) for p, i in part]
                 try:
                     found = model.decompress(streams, height, width, qualities(of_each)).cpu()
                 except CorruptFile:
                     found = None  # one of them; find out which
                 for n, (picture, index) in enumerate(part):
-                of_each = [_quality_of(p.header, p.regions[i], height, width) for p, i in part]
                     try:
                         latents = (
                             found[n]
@@ -520,6 +520,7 @@ class _Job:
             container.check_caption(caption)
         self.tokens = codec._tokens(model, caption)
         self.about = weights.describe(codec.path)
+        self.quality_map = None if quality_map is None else _offsets(quality_map, photo, model)
         self._y: list[Tensor] | None = None
 
     @property
@@ -533,12 +534,16 @@ class _Job:
             height=self.photo.height,
             color=self.photo.pixels.shape[2] == 3,
             alpha=self.alpha is not None,
-        self.quality_map = None if quality_map is None else _offsets(quality_map, photo, model)
             quality=quality,
             model_id=identifier,
             weights_hash=self.about.decode_hash,
             quality_map=self.quality_map,
         )
+
+    def quality(self, quality: float | None, region: Region) -> Quality:
+        """As the model takes it for a region."""
+        height, width = self.model.latent_size(region.height), self.model.latent_size(region.width)
+        return _quality_of(self.header(quality), region, height, width)
 
     def _edges(self, region: Region) -> tuple[int, int, int, int]:
         """The region with what its latents depend on: left, top, right, bottom."""
@@ -553,11 +558,6 @@ class _Job:
     def tile(self, region: Region) -> tuple[Tensor, tuple[int, int]]:
         """The region's pixels with its surroundings [1, 3, h, w], padded, and the tile's place."""
         left, top, right, bottom = self._edges(region)
-    def quality(self, quality: float | None, region: Region) -> Quality:
-        """As the model takes it for a region."""
-        height, width = self.model.latent_size(region.height), self.model.latent_size(region.width)
-        return _quality_of(self.header(quality), region, height, width)
-
         # a copy: torch warns of arrays that cannot be written to
         cut = np.array(self.photo.pixels[top:bottom, left:right])
         x = torch.from_numpy(cut).to(self.codec.device).permute(2, 0, 1)[None].float() / 255
@@ -799,6 +799,25 @@ def _thread_count(threads: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+def _quality_of(header: Header, region: Region, height: int, width: int) -> Quality:
+    """Of the height x width latents of a region."""
+    return quality_at(header, region.top // LATENT_STEP, region.left // LATENT_STEP, height, width)
+
+
+def _offsets(quality_map: np.ndarray, photo: Photo, model: CodingModel) -> bytes:
+    """As a header has them."""
+    if not model.quality_maps:
+        raise InvalidInput("these weights take no map of the quality")
+    given = np.asarray(quality_map)
+    expected = container.cells(photo.width, photo.height)
+    if given.shape != expected:
+        raise InvalidInput(f"quality_map of shape {list(given.shape)}: one value for 64x64 pixels is {list(expected)}")
+    rounded = np.rint(given)
+    if not (np.abs(rounded) <= 100).all():
+        raise InvalidInput("quality_map: -100 to 100 are possible")
+    return bytes(rounded.astype(np.int8).tobytes())
+
+
 def _equal_shapes(jobs: Sequence[_Job], model: CodingModel) -> Iterator[list[tuple[int, int]]]:
     """(job, region) pairs whose padded tiles and regions have equal shapes, in batches of bounded size."""
     groups: dict[tuple[int, ...], list[tuple[int, int]]] = {}
@@ -810,6 +829,7 @@ def _equal_shapes(jobs: Sequence[_Job], model: CodingModel) -> Iterator[list[tup
                 model.latent_size(bottom - top),
                 model.latent_size(region.width),
                 model.latent_size(region.height),
+                job.quality_map is None,
             )
             groups.setdefault(key, []).append((j, r))
     for (width, height, *_), members in groups.items():
@@ -842,7 +862,6 @@ def _checked_box(box: Box | None, header: Header) -> Box:
 
 def _precision(name: str, device: torch.device) -> torch.dtype:
     known = {"fp32": torch.float32, "bf16": torch.bfloat16}
-                job.quality_map is None,
     if name in known:
         return known[name]
     if name != "auto":
