@@ -22,7 +22,7 @@ from tacit import errors
 NAMES = [
     "CaptionerError", "CaptionerUnusable", "Codec", "CorruptFile", "CorruptWeights", "EncodeResult", "FileError",
     "FileInfo", "ImageTooLarge", "InvalidInput", "MissingExtra", "MissingWeights", "NotExact", "PathError",
-    "TacitError", "TargetNotReached", "UnknownModel", "UnsupportedFile", "WeightsError", "available_models", "decode",
+    "ServiceError", "TacitError", "TargetNotReached", "UnknownModel", "UnsupportedFile", "WeightsError", "available_models", "decode",
     "encode", "info",
 ]  # fmt: skip
 """What a release promises. Adding a name is a decision; taking one away breaks somebody's program."""
@@ -42,6 +42,7 @@ ERRORS = {
     "NotExact": "WeightsError",
     "CaptionerError": "TacitError",
     "CaptionerUnusable": "CaptionerError",
+    "ServiceError": "TacitError",
     "MissingExtra": "TacitError ImportError",
     "PathError": "TacitError OSError",
 }
@@ -71,7 +72,8 @@ def test_the_signatures() -> None:
     assert names(tacit.available_models) == " * "
     assert names(tacit.Codec) == "model * device threads precision text_encoder"
     assert names(tacit.Codec.encode) == f"self image caption quality * {options}"
-    assert names(tacit.Codec.encode_result) == names(tacit.Codec.encode)
+    assert names(tacit.Codec.encode_result) == f"{names(tacit.Codec.encode)} reconstruct"
+    assert names(tacit.Codec.prepare) == "self image caption * store_caption keep_metadata"
     assert names(tacit.Codec.decode) == "self data * box salvage max_pixels"
     assert names(tacit.Codec.encode_batch) == "self sources captions quality * store_caption keep_metadata"
     assert names(tacit.Codec.decode_batch) == "self files * max_pixels"

@@ -14,6 +14,7 @@ TacitError
 │   └── NotExact            a network that cannot be proven exact, or a machine that is not
 ├── CaptionerError          a captioner gave no caption of an image
 │   └── CaptionerUnusable   it will give none of any image: a wrong key, an unknown model, no money left
+├── ServiceError            the service of `tacit serve`, asked by its client, did not do it
 ├── MissingExtra            an optional dependency is not installed
 └── PathError               a path that cannot be read or written
 """
@@ -75,6 +76,15 @@ class CaptionerError(TacitError):
 
 class CaptionerUnusable(CaptionerError):
     """A captioner that will give no caption of any image: a wrong key, an unknown model, no money left."""
+
+
+class ServiceError(TacitError):
+    """A service did not do what its client asked, and not because of the image or file: it cannot be reached, is too
+    busy, wants another token. status: of HTTP, 0 where no answer came; kind: the problem's type."""
+
+    def __init__(self, message: str, status: int = 0, kind: str = "about:blank") -> None:
+        super().__init__(message)
+        self.status, self.kind = status, kind
 
 
 class MissingExtra(TacitError, ImportError):

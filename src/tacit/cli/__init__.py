@@ -8,8 +8,8 @@ from tacit.cli.group import command
 from tacit.cli.main import main
 
 # isort: off
-from tacit.cli import photos, caption, models, evaluation, training, demo, bulk, study
+from tacit.cli import photos, caption, models, evaluation, training, demo, serve, bulk, study
 
 # isort: on
 
-__all__ = ["bulk", "caption", "command", "demo", "evaluation", "main", "models", "photos", "study", "training"]
+__all__ = ["bulk", "caption", "command", "demo", "evaluation", "main", "models", "photos", "serve", "study", "training"]

@@ -1,6 +1,6 @@
 """Work in processes that can be lost: bounded, timed, and retried once.
 
-    pool = WorkerPool(model="tacit-s", workers=2)
+    pool = WorkerPool(partial(worker.load, "tacit-s"), workers=2)
     await pool.start()
     value = await pool.run(function, *args)     # in a worker, where tacit.web.worker.codec() is the codec
     await pool.close()
@@ -13,6 +13,7 @@ pipe here, and a thread waits at it while a job runs.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import logging
@@ -64,19 +65,22 @@ class TimeLimit(PoolError):
 class Worker:
     """One process and our end of its pipe. Its methods block; the pool calls them in threads."""
 
-    def __init__(self, model: str, number: int) -> None:
-        self.model, self.number = model, number
+    def __init__(self, setup: Callable[[], None], number: int) -> None:
+        self.number = number
+        self._setup = setup
         self._process: Any = None
         self._connection: Any = None
 
     @property
     def pid(self) -> int | None:
         """None while it is not running."""
-        return None if self._process is None else self._process.pid
+        process = self._process
+        return None if process is None else process.pid
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.is_alive()
+        process = self._process  # which another thread may take away
+        return process is not None and process.is_alive()
 
     def start(self) -> None:
         """Start the process, again if need be, and wait until it is ready. Raises: TacitError, WorkerLost."""
@@ -85,7 +89,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=main, args=(theirs, self.model), name=f"tacit-worker-{self.number}", daemon=True
+            target=main, args=(theirs, self._setup), name=f"tacit-worker-{self.number}", daemon=True
         )
         self._process.start()
         theirs.close()
@@ -114,8 +118,9 @@ class Worker:
 
     def kill(self) -> None:
         """End the process while another thread waits for it, which then gets a WorkerLost."""
-        if self._process is not None:
-            self._process.kill()
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def stop(self) -> None:
         """End the process, if there is one."""
@@ -129,20 +134,20 @@ class Worker:
 class WorkerPool:
     """A fixed number of workers, and the jobs that wait for them.
 
-    model: that their codecs encode with. workers: processes. threads: of torch for one job; None shares the cores
-    among the jobs that run when it starts. queue: jobs that may wait. time_limit: seconds of one job.
+    setup: what each process does first; it can be pickled. workers: processes. threads: of torch for one job; None
+    shares the cores among the jobs that run when it starts. queue: jobs that may wait. time_limit: seconds of one job.
     """
 
     def __init__(
         self,
-        model: str,
+        setup: Callable[[], None],
         *,
         workers: int = 1,
         threads: int | None = None,
         queue: int = 16,
         time_limit: float = 60.0,
     ) -> None:
-        self.workers = [Worker(model, number) for number in range(workers)]
+        self.workers = [Worker(setup, number) for number in range(workers)]
         self.threads, self.queue, self.time_limit = threads, queue, time_limit
         self.jobs = 0  # running and waiting
         self.restarts = 0
@@ -179,6 +184,8 @@ class WorkerPool:
         started = await asyncio.gather(
             *(self._in_thread(worker.start) for worker in self.workers), return_exceptions=True
         )
+        # multiprocessing waits for its processes when the interpreter ends, and these end when they are told to
+        atexit.register(self._kill)
         for outcome in started:
             if isinstance(outcome, BaseException):
                 await self.close(0)
@@ -192,11 +199,15 @@ class WorkerPool:
             async with asyncio.timeout(grace):
                 await self._all_done.wait()
         self._ended = True
-        for worker in self.workers:
-            worker.kill()
+        self._kill()
+        atexit.unregister(self._kill)
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
         for worker in self.workers:
             worker.stop()
+
+    def _kill(self) -> None:
+        for worker in self.workers:
+            worker.kill()
 
     def check(self) -> None:
         """Raises: Overloaded, Closing, where a job would not be taken now."""

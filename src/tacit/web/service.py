@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from functools import partial
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
+from tacit.web import worker
 from tacit.web.pool import WorkerPool
 from tacit.web.settings import Settings
 from tacit.web.store import Store
@@ -20,7 +22,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pool = WorkerPool(
-            settings.model,
+            partial(worker.load, settings.model),
             workers=settings.workers,
             threads=settings.threads,
             queue=settings.queue,

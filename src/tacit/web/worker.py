@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -16,6 +18,8 @@ from tacit.errors import TacitError
 
 if TYPE_CHECKING:
     from tacit.codec import Codec
+
+SPINS = "1000"
 
 _codec: Codec | None = None
 
@@ -45,13 +49,13 @@ def codec() -> Codec:
     return _codec
 
 
-def main(connection: Connection, model: str) -> None:
-    """Load the codec, say so, and work. Ctrl-C and a service manager's SIGTERM go to the whole group of processes: it
+def main(connection: Connection, setup: Callable[[], None]) -> None:
+    """Set up, say so, and work. Ctrl-C and a service manager's SIGTERM go to the whole group of processes: it
     is the server that ends the workers, when their jobs are done."""
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the server is gone
-        ready = _reply(lambda: _load(model))
+        ready = _reply(setup)
         connection.send_bytes(_pickled(ready))
         while ready.error is None:
             job: Job = pickle.loads(connection.recv_bytes())
@@ -59,21 +63,25 @@ def main(connection: Connection, model: str) -> None:
             connection.send_bytes(_pickled(reply))
 
 
-def _load(model: str) -> None:
+def load(model: str) -> None:
+    """Load this worker's codec, and what its first job would have to wait for."""
     global _codec
+    # Threads of one job that wait for each other: libgomp lets them spin for milliseconds, which is right on a machine
+    # of their own. Here other workers want the core, and the one that is waited for may be without.
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     from PIL import Image
 
     from tacit.codec import Codec
 
     Image.MAX_IMAGE_PIXELS = None  # the service has a limit of its own, and checks it first
     _codec = Codec(model)
-    _codec.encode(Image.new("RGB", (16, 16)))  # loads the weights and warms the kernels
+    _codec.decode(_codec.encode(Image.new("RGB", (16, 16)), "a word"))
 
 
 def _run(job: Job) -> Any:
-    import torch
-
-    torch.set_num_threads(job.threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(job.threads)
     return job.function(*job.args)
 
 
