@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,9 +18,8 @@ from tacit.evaluation.datasets import Dataset
 from tacit.evaluation.evaluate import EvalOptions, evaluate
 from tacit.evaluation.results import Results
 from tacit.evaluation.runner import Progress
-from tacit.study import config as configurations
 from tacit.study import sets
-from tacit.study.config import AblationConfig, MeasureConfig, SetConfig, VariantConfig
+from tacit.study.config import AblationConfig, SetConfig, VariantConfig
 
 SETTINGS = "study.yaml"
 
@@ -73,6 +70,7 @@ def ablation(config: AblationConfig, out: Path, progress: Progress, *, jobs: int
             if sets.captions(one, dataset, kind) is None:
                 raise InvalidInput(f"{dataset.name}: no captions of the kind {kind!r} are given, which variants need")
     _check_same(config, out)
+    _keep_start(config, out, progress)
     runs = _train_all(config, out, progress, jobs)
     measured = {
         dataset.name: tuple(_measure(config, out, one, dataset, progress, jobs, command)) for one, dataset in found
@@ -84,27 +82,44 @@ def ablation(config: AblationConfig, out: Path, progress: Progress, *, jobs: int
 
 
 def _check_same(config: AblationConfig, out: Path) -> None:
-    """A folder holds one study: runs of other settings would be taken for these."""
-    trained = dataclasses.replace(config, measure=MeasureConfig())
-    values = configurations.plain(trained) | {"started_from": _digest(config.start)}
+    """A folder holds runs of one study, to which variants and seeds can be added: runs of other settings would be
+    taken for these."""
+    values: dict[str, object] = {
+        "training": config.training,
+        "start": config.start,
+        "steps": config.steps,
+        "shared": list(config.shared),
+        "variants": {variant.name: list(variant.overrides) for variant in config.variants},
+    }
     path = out / SETTINGS
     try:
         out.mkdir(parents=True, exist_ok=True)
-        before = yaml.safe_load(path.read_text("utf-8")) if path.is_file() else None
-    except OSError as error:
-        raise PathError(f"{path}: {files.reason(error)}") from error
-    if before is not None and before != values:
-        changed = ", ".join(k for k in values if before.get(k) != values[k]) or "something"
-        raise InvalidInput(f"{out} holds a study with other settings ({changed} differs): name another folder")
+        before = yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {}
+    except (OSError, yaml.YAMLError) as error:
+        raise PathError(f"{path}: {error}") from error
+    if before:
+        known = before.pop("variants")
+        changed = [key for key, value in before.items() if values[key] != value]
+        changed += [v.name for v in config.variants if v.name in known and known[v.name] != list(v.overrides)]
+        if changed:
+            raise InvalidInput(f"{out} has runs of other settings ({', '.join(changed)} differs): name another folder")
+        values["variants"] = known | {v.name: list(v.overrides) for v in config.variants}
     files.write(str(path), yaml.safe_dump(values, sort_keys=False).encode(), force=True)
 
 
-def _digest(start: str) -> str:
-    if not start:
-        return ""
-    path = Path(start) if Path(start).is_file() else weights.locate(start)
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _keep_start(config: AblationConfig, out: Path, progress: Progress) -> None:
+    """A copy of the weights to begin with, from which all runs begin, whatever becomes of the file meanwhile."""
+    if not config.start:
+        return
+    path = Path(config.start) if Path(config.start).is_file() else weights.locate(config.start)
+    kept = out / f"start{path.suffix}"
+    try:
+        if not kept.exists():
+            files.write(str(kept), path.read_bytes())
+        elif kept.read_bytes() != path.read_bytes():
+            progress.say(f"{config.start} is another file by now: runs begin with {kept}, as those before did")
+    except OSError as error:
+        raise PathError(f"{path}: {files.reason(error)}") from error
 
 
 def _train_all(config: AblationConfig, out: Path, progress: Progress, jobs: int) -> tuple[Trained, ...]:
@@ -153,9 +168,12 @@ def train_one(config: AblationConfig, variant: VariantConfig, seed: int, out: Pa
     name = run_name(variant.name, seed)
     folder, target = out / "runs" / name, _weights(out, name)
     overrides = [*config.shared, *variant.overrides, f"run.seed={seed}", f"run.out={folder}", "run.progress=false"]
+    if config.steps:
+        overrides += [f"run.steps={config.steps}", "run.epochs=0", "run.minutes=0"]
     try:
         settings = training.read(config.training, overrides)
-        last = fit.fine_tune(settings, config.start) if config.start else fit.train(settings)
+        start = next(out.glob("start.*"), None)
+        last = fit.train(settings) if start is None else fit.fine_tune(settings, start)
         if not target.is_file() or target.stat().st_mtime < last.stat().st_mtime:
             target.parent.mkdir(parents=True, exist_ok=True)
             export(last, target, card={"study": f"variant {variant.name}, seed {seed}"})

@@ -58,12 +58,13 @@ class VariantConfig:
 class AblationConfig:
     """Variants of one training run, the first of which is the baseline.
 
-    training: a configuration of `tacit train`. start: weights to begin with; none begins anew. shared: overrides for
-    every variant.
+    training: a configuration of `tacit train`. start: weights to begin with; none begins anew. steps: of each run, if
+    not what the training configuration says. shared: overrides for every variant.
     """
 
     training: str = "tacit-s"
     start: str = ""
+    steps: int = 0
     shared: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1)
     variants: tuple[VariantConfig, ...] = ()
