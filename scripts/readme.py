@@ -19,6 +19,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,20 @@ def _figure(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
+def study(name: str) -> str:
+    """The tables of a study, as its report has them, and how they were made."""
+    result = _results(f"study/{name}")
+    if result is None:
+        return f"Not measured yet: `tacit study {name}`.\n"
+    from tacit.study.report import markdown
+
+    machine = result["machine"]
+    return (
+        f"{markdown(result)}{result['date']}, {machine['processor']}; `{result['command']}`; "
+        f"[results/study/{name}.json](../results/study/{name}.json).\n"
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "reference": reference,
     "session": session,
@@ -283,6 +298,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "freezing": freezing,
     "shipped": shipped,
+    **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "small")},
 }
 
 
