@@ -31,9 +31,11 @@ def write(result: Values, out: Path) -> None:
     files.write(str(out / MARKDOWN), text.encode(), force=True)
 
 
-def markdown(result: Values) -> str:
-    """Tables and what they mean."""
-    return "\n".join(_TABLES[result["study"]](result)) + "\n"
+def markdown(result: Values, heading: str = "##") -> str:
+    """Tables and what they mean. heading: how titles begin."""
+    return "\n".join(
+        f"{heading}{line[1:]}" if line.startswith("# ") else line for line in _TABLES[result["study"]](result)
+    )
 
 
 def provenance(result: Values) -> list[str]:
@@ -59,7 +61,7 @@ def _ablation(result: Values) -> list[str]:
     baseline = result["config"]["variants"][0]["name"]
     for name, found in result["sets"].items():
         metrics = list(found["rate_percent"])
-        lines += [f"#### {name}: bits for equal quality, against {baseline}", ""]
+        lines += [f"# {name}: bits for equal quality, against {baseline}", ""]
         lines += [
             f"{found['images']} images, {len(seeds)} seeds. Per cent; negative is better. The mean over seeds of the "
             "difference of the mean curves (least to most); in brackets the 95 % interval over images of the paired "
@@ -73,7 +75,7 @@ def _ablation(result: Values) -> list[str]:
         chance = [_spread([v for v in found["between_seeds"][m] if v is not None]) for m in metrics]
         rows.append([f"{baseline}, one seed against another", *chance])
         lines += _table(["", *metrics], rows)
-        lines += [f"#### {name}: points", "", "Means over images and seeds; ± half the range over seeds.", ""]
+        lines += [f"# {name}: points", "", "Means over images and seeds; ± half the range over seeds.", ""]
         lines += _table(
             ["", "quality", "bpp", *metrics, "encode (CPU s)"],
             [
@@ -123,7 +125,7 @@ def _cell(by_seed: Sequence[float | None], paired: Values) -> str:
 def _captions(result: Values) -> list[str]:
     lines = []
     for name, found in result["sets"].items():
-        lines += [f"#### {name}: bits for equal quality", ""]
+        lines += [f"# {name}: bits for equal quality", ""]
         lines += [
             f"{found['images']} images. Per cent of bits that the image takes more when the encoder is told the first "
             "instead of the second; negative is better. Mean over images, 95 % intervals by t and by bootstrap.",
@@ -152,11 +154,11 @@ def _steering(result: Values) -> list[str]:
         if gains:
             unit = "images" if title.startswith("Phrases") else "mosaics"
             rows = [[words[key], *_paired(of, "{:+.3f}")] for key, of in gains.items()]
-            lines += [f"#### {title}", ""]
+            lines += [f"# {title}", ""]
             lines += _table(["", "mean", "by t", "by bootstrap", unit, "excludes zero"], rows)
     if result["by_region"]:
         shown = [[r["image"], r["phrase"], *map(_gain, (r["named"], r["rest"]))] for r in result["by_region"]]
-        lines += ["#### Each phrase", "", *_table(["image", "phrase", "its box", "the rest"], shown)]
+        lines += ["# Each phrase", "", *_table(["image", "phrase", "its box", "the rest"], shown)]
     return lines
 
 
