@@ -147,6 +147,7 @@ def about(service: ServiceDep) -> dict[str, Any]:
     settings = service.settings
     return {
         "samples": [{"name": s.name, "caption": s.caption} for s in samples],
+        "words": importlib.util.find_spec("tacit.words") is not None,
         "captioner": None if settings.caption_url is None else settings.caption_model,
         "kept": settings.cache_time,
         "body_limit": settings.body_limit,
@@ -223,6 +224,12 @@ async def bits(service: ServiceDep, photo: PhotoDep, body: Annotated[Encode, _js
     limit = service.settings.pixel_limit
     found = await service.pool.run_near(photo.digest, preview_jobs.bit_map, photo, body.asked(), limit)
     return vars(found)
+
+
+@router.post("/words")
+async def words(service: ServiceDep, body: Annotated[Words, _json(Words)]) -> dict[str, Any]:
+    """What the words of a caption weigh."""
+    return {"words": await service.pool.run(preview_jobs.weighed, body.caption)}
 
 
 # -- beside others ---------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -203,6 +203,13 @@ def bit_map(photo: Stored, asked: jobs.Encoding, pixel_limit: int) -> BitMap:
     """Where the bits of an encoding go."""
     bits = worker.codec().bit_map(jobs.photo(photo.data, pixel_limit), asked.caption, asked.quality)
     return BitMap(bits.shape[1], bits.shape[0], [round(float(value), 1) for value in bits.flat])
+
+
+def weighed(caption: str) -> list[dict[str, Any]]:
+    """The words of a caption, each with its place, its weight and the reason for it."""
+    from tacit.words import weigh
+
+    return [asdict(word) for word in weigh(caption)]
 
 
 # -- other codecs ----------------------------------------------------------------------------------------------------

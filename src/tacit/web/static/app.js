@@ -30,8 +30,10 @@ const state = {
   others: new Map(),
   maps: new Map(),
   points: null,
+  curving: false,
   codec: "tacit",
   bits: "off",
+  overlay: null,
 };
 
 // -- the photograph -------------------------------------------------------------------------------------------------
@@ -50,6 +52,7 @@ async function open(source, { full = false } = {}) {
     state.others = new Map();
     state.maps = new Map();
     state.points = null;
+    state.curving = false;
     enter(state.photo.title);
     $("caption").value = photo.caption ?? "";
     $("store").checked = true;
@@ -117,6 +120,7 @@ function wanted() {
 function ask() {
   if (!state.photo) return;
   rest.stop();
+  curve.stop();
   encoding.ask({ photo: state.photo, asked: wanted(), since: performance.now() });
 }
 
@@ -138,6 +142,7 @@ const encoding = new Latest(async ({ photo, asked, since }) => {
     figures();
     note("");
     $("download").disabled = false;
+    $("download").dataset.bytes = shown.bytes;
     if (asked.size !== undefined) follow($("quality"), $("quality-number"), shown.quality);
     drawCurve();
     rest.later();
@@ -175,6 +180,7 @@ async function present() {
   $("right-tag").textContent = other ? `${state.codec}, ${bytes(other.bytes)}` : state.codec;
   $("picture").setAttribute("aria-label", describe(against, other));
   $("stage").classList.toggle("stale", !other && state.codec !== "tacit");
+  showOverlay();
   return viewer.show(against ? shown.picture : photo.original, other?.picture ?? shown?.picture ?? photo.original);
 }
 
@@ -187,12 +193,16 @@ function describe(against, other) {
 const rest = new Idle(async (signal) => {
   const { photo, shown } = state;
   if (!photo || !shown) return;
+  curve.stop();
   announce();
   try {
     if (state.codec !== "tacit") await compare(photo, shown, signal);
-    if (state.bits !== "off") await mapBits(photo, shown, signal);
+    else if (state.bits !== "off") await mapBits(photo, shown, signal);
     await time(photo, shown, signal);
-    if (state.points) curve.later(0);
+    if (state.curving || (state.points && state.points.caption !== shown.asked.caption)) {
+      state.curving = true;
+      curve.later(0);
+    }
   } catch (error) {
     if (error.name !== "AbortError") complain(error);
   }
@@ -320,15 +330,23 @@ $("against").addEventListener("change", () => present());
 function follow(slider, number, value) {
   slider.value = value;
   number.value = plain(value);
+  fill(slider);
+}
+
+/** The part of the track before the thumb. */
+function fill(slider) {
+  const share = (slider.value - slider.min) / (slider.max - slider.min);
+  slider.style.setProperty("--share", share.toFixed(4));
 }
 
 $("quality").addEventListener("input", () => {
-  $("quality-number").value = $("quality").value;
+  follow($("quality"), $("quality-number"), Number($("quality").value));
   ask();
 });
 $("quality-number").addEventListener("input", () => {
   if ($("quality-number").value === "" || !$("quality-number").checkValidity()) return;
   $("quality").value = $("quality-number").value;
+  fill($("quality"));
   ask();
 });
 
@@ -351,6 +369,7 @@ function placeOf(size) {
 function setSize(size) {
   $("size").value = placeOf(size);
   $("size-number").value = (size / 1000).toFixed(size < 10_000 ? 2 : 1);
+  fill($("size"));
   $("size").setAttribute("aria-valuetext", bytes(Math.round(size)));
 }
 
@@ -362,6 +381,7 @@ $("size-number").addEventListener("change", () => {
   const size = 1000 * Number($("size-number").value);
   if (!(size > 0)) return;
   $("size").value = placeOf(size);
+  fill($("size"));
   ask();
 });
 for (const choice of document.querySelectorAll("[name=ask]")) {
@@ -435,14 +455,27 @@ function chip({ text, weight, reason }) {
 
 // -- bits -----------------------------------------------------------------------------------------------------------
 
-async function showBits(kind) {
+function showBits(kind) {
   state.bits = kind;
   for (const choice of document.querySelectorAll("[name=bits]")) choice.checked = choice.value === kind;
   if (kind === "off") {
-    $("legend").hidden = true;
+    state.overlay = null;
     $("bits-note").textContent = "Bits for each 16×16 pixels, under the divider.";
-    await viewer.lay(null);
-  } else if (state.shown) rest.later(0);
+    showOverlay();
+  } else if (state.codec !== "tacit") select("tacit");
+  else if (state.shown) rest.later(0);
+}
+
+/** The bits are tacit's. */
+function showOverlay() {
+  const overlay = state.codec === "tacit" ? state.overlay : null;
+  $("legend").hidden = overlay === null;
+  if (overlay) {
+    $("legend-low").textContent = overlay.low;
+    $("legend-high").textContent = overlay.high;
+    $("legend").className = `legend ${overlay.kind}`;
+  }
+  return viewer.lay(overlay);
 }
 
 for (const choice of document.querySelectorAll("[name=bits]")) {
@@ -466,12 +499,9 @@ async function mapBits(photo, shown, signal) {
     signal.throwIfAborted();
     const overlay = kind === "change" ? await change(without, own) : await heat(own ?? without, own ? without : state.maps.get(caption));
     signal.throwIfAborted();
-    $("legend-low").textContent = overlay.low;
-    $("legend-high").textContent = overlay.high;
-    $("legend").className = `legend ${overlay.kind}`;
-    $("legend").hidden = false;
+    state.overlay = overlay;
     $("bits-note").textContent = bitsNote(kind, caption, own, without);
-    await viewer.lay(overlay);
+    await showOverlay();
   } finally {
     still("");
   }
@@ -520,19 +550,20 @@ function order(qualities) {
 }
 
 function curveNote(left) {
+  state.curving &&= left > 0;
   $("curve-note").textContent = left ? `${left} encodings to go` : "";
-  $("curve-run").textContent = left ? "Stop" : "Draw the curve";
+  $("curve-run").textContent = state.curving ? "Stop" : "Go on";
   $("curve-run").hidden = left === 0;
 }
 
 $("curve-run").addEventListener("click", () => {
-  if (state.points) {
-    curve.stop();
-    state.points = null;
-    drawCurve();
-  } else {
-    state.points = { tacit: [], JPEG: [], WebP: [], AVIF: [], caption: null };
+  state.curving = !state.curving;
+  if (state.curving) {
+    state.points ??= { tacit: [], JPEG: [], WebP: [], AVIF: [], caption: null };
     curve.later(0);
+  } else {
+    curve.stop();
+    $("curve-run").textContent = "Go on";
   }
 });
 
@@ -733,4 +764,5 @@ function sample({ name, caption }) {
   return item;
 }
 
+fill($("quality"));
 start().catch(complain);

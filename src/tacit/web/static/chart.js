@@ -51,7 +51,7 @@ export function draw(place, points, here) {
   });
   const clip = element("clipPath", { id: "chart-clip" });
   clip.append(element("rect", {
-    x: PAD.left, y: 0, width: SIZE.width - PAD.left, height: SIZE.height - PAD.bottom + 4,
+    x: PAD.left, y: 0, width: SIZE.width - PAD.left - PAD.right, height: SIZE.height - PAD.bottom + 4,
   }));
   svg.append(clip);
   for (const value of ticks(low, high, 5)) {
@@ -61,7 +61,7 @@ export function draw(place, points, here) {
   for (const value of ticks(0, widest, 5)) {
     svg.append(element("text", { class: "tick mid", x: x(value), y: SIZE.height - PAD.bottom + 15 }, value));
   }
-  svg.append(element("text", { class: "axis", x: PAD.left - 28, y: 9 }, "dB"));
+  svg.append(element("text", { class: "axis end", x: PAD.left - 6, y: 11 }, "dB"));
   svg.append(element("text", { class: "axis end", x: SIZE.width - PAD.right, y: SIZE.height - 4 }, "bits per pixel"));
 
   const plot = element("g", { "clip-path": "url(#chart-clip)" });
