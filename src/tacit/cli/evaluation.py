@@ -140,6 +140,7 @@ class Progress:
         self._bar: Any = None
 
     def begin(self, total: int, known: int) -> None:
+        self.close()  # of the run before
         if not self._quiet:
             from tqdm import tqdm
 
@@ -162,3 +163,4 @@ class Progress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
