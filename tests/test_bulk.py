@@ -6,10 +6,12 @@ import hashlib
 import http.server
 import io
 import json
+import pickle
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +27,9 @@ from PIL import Image
 import tacit
 from conftest import synthetic
 from tacit import cli
-from tacit.bulk import Cluster, Job, Kind
+from tacit.bulk import Cluster, Interrupted, Job, Kind, TooManyFailures, run
 from tacit.bulk.ahead import ahead
+from tacit.bulk.cluster import _Worker
 from tacit.bulk.convert import TRIES_OF_UNIT, _windows, attempt, convert
 from tacit.bulk.engine import Encoder, Engine, Prepared, engine
 from tacit.bulk.manifest import FAILURES, MANIFEST, TRIES, Entry, Manifest, entry_name
@@ -38,7 +41,7 @@ from tacit.bulk.summary import Total
 from tacit.bulk.unit import Unit
 from tacit.captions import CaptionMap
 from tacit.codec import Codec
-from tacit.errors import CorruptFile, InvalidInput, PathError
+from tacit.errors import CorruptFile, InvalidInput, PathError, TacitError
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -850,24 +853,104 @@ def test_wrong_usage_is_told(arguments: list[str], said: str, tmp_path: Path, mo
     assert not Path("out").exists()
 
 
-def test_nothing_to_do_needs_no_ray(runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_tar(tmp_path / "in" / "0.tar", sample("0", 0))
-    from tacit.bulk import run
-
-    job = runner.job(tmp_path / "in", tmp_path / "out")
+@pytest.fixture
+def without_ray(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs whose units are done here, one after the other."""
 
     def units(todo: Any, job: Job, cluster: Cluster) -> Iterator[tuple[str, Entry | str]]:
         for unit in todo:
             yield unit.name, attempt(unit, job, runner.engines(job))
 
-    from contextlib import nullcontext
-
     monkeypatch.setattr("tacit.bulk.driver.run_units", units)
     monkeypatch.setattr("tacit.bulk.driver.connected", lambda cluster: nullcontext())
-    assert run(job).now.images == 1
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_run_and_the_runs_after_it(runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(tmp_path / "in", {f"a/{n}.png": photo(n) for n in range(5)})
+    write_files(tmp_path / "in", {"a/0.txt": b"waves", "bad.jpg": b"bad"})
+    heard: list[str] = []
+    job = runner.job(tmp_path / "in", tmp_path / "out", to=Kind.TAR, shard_size=2)
+    outcome = run(job, max_failures=0.2, progress=lambda name, now: heard.append(name))
+    assert heard == ["files-000000", "files-000001", "files-000002"]
+    assert (outcome.now.images, outcome.now.failed, outcome.now.captions, outcome.left) == (5, 1, 1, 0)
+    assert outcome.speed is not None
+    # more photos
+    write_files(tmp_path / "in", {"b/1.png": photo(9)})
+    outcome = run(job, max_failures=0.2)
+    assert (outcome.now.shards, outcome.now.images, outcome.all.images) == (1, 1, 6)
+    # nothing to do: Ray is not even started
     monkeypatch.setattr("tacit.bulk.driver.connected", None)
+    outcome = run(job, max_failures=0.2)
+    assert (outcome.now.shards, outcome.all.shards, outcome.all.images, outcome.speed) == (0, 4, 6, None)
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_an_interrupted_run_goes_on(runner: Runner, tmp_path: Path) -> None:
+    for n in range(3):
+        write_tar(tmp_path / "in" / f"{n}.tar", sample(str(n), n))
+    job = runner.job(tmp_path / "in", tmp_path / "out")
+
+    def interrupt(name: str, now: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as caught:
+        run(job, progress=interrupt)
+    assert (caught.value.outcome.left, caught.value.outcome.now.images) == (2, 1)
+    assert len((tmp_path / "out" / MANIFEST).read_text().splitlines()) == 1
     outcome = run(job)
-    assert (outcome.now.images, outcome.all.images, outcome.left, outcome.speed) == (0, 1, 0, None)
+    assert (outcome.now.shards, outcome.all.shards, outcome.left) == (2, 3, 0)
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_too_many_failures_stop_a_run(runner: Runner, tmp_path: Path) -> None:
+    bad = {f"{n}.png": b"bad" for n in range(60)}
+    write_tar(tmp_path / "in" / "0.tar", bad)
+    write_tar(tmp_path / "in" / "1.tar", {"ok.png": photo(0), **bad})
+    write_tar(tmp_path / "in" / "2.tar", sample("0", 0))
+    job = runner.job(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(TooManyFailures, match="120 of 121 images cannot be used") as caught:
+        run(job)
+    assert caught.value.outcome.left == 1
+    assert len((tmp_path / "out" / FAILURES).read_text().splitlines()) == 120
+    # the limit is the user's
+    outcome = run(job, max_failures=1)
+    assert (outcome.all.images, outcome.all.failed, outcome.left) == (2, 120, 0)
+    # a few are judged at the end
+    write_tar(tmp_path / "few" / "0.tar", {**sample("0", 0), "1.png": b"bad"})
+    with pytest.raises(TooManyFailures, match="1 of 2 images"):
+        run(runner.job(tmp_path / "few", tmp_path / "few-out"))
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_the_command_says_what_came_of_it(runner: Runner, tmp_path: Path) -> None:
+    write_tar(tmp_path / "in" / "0.tar", {**sample("0", 0), **sample("1", 1)})
+    write_files(tmp_path / "in", {"1.tar": b"nonsense"})
+    command = ["bulk", str(tmp_path / "in"), str(tmp_path / "out"), "-m", str(runner.weights)]
+    done = CliRunner().invoke(cli.command, [*command, "--max-failures", "60"], standalone_mode=False)
+    assert done.return_value == 1
+    assert "tacit: 1: not a whole tar file" in done.stderr
+    assert "2 files (tar)" in done.stderr
+    assert "1 shards, 2 images (2 with captions)" in done.stdout
+    write_tar(tmp_path / "in" / "1.tar", {"3.png": b"bad"})
+    done = CliRunner().invoke(cli.command, [*command, "--max-failures", "40", "--json"], standalone_mode=False)
+    assert done.return_value == 0
+    about = json.loads(done.stdout)
+    assert (about["now"]["failed"], about["all"]["images"], about["left"]) == (1, 2, 0)
+    done = CliRunner().invoke(cli.command, command, standalone_mode=False)
+    assert done.return_value == 1, "a rate above the limit is told by each run"
+    assert "stopped: 1 of 3 images cannot be used" in done.stderr
+    assert "1 shards are done already" not in done.stderr
+    assert "2 shards are done already, nothing to do" in done.stderr
+
+
+def test_a_worker_that_cannot_begin_says_why(runner: Runner, tmp_path: Path) -> None:
+    worker = _Worker(runner.job(tmp_path, tmp_path / "out", text_encoder="nosuch"))
+    (report,) = worker({"unit": [pickle.dumps(Unit("0", Kind.TAR, {}))]})["report"]
+    name, problem = pickle.loads(report)
+    assert name == "0"
+    assert isinstance(problem, TacitError)
+    assert "nosuch" in str(problem)
 
 
 def test_corrupt_files_are_what_verifying_raises(

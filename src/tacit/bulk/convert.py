@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import socket
+import sys
 import time
 import warnings
 from collections import Counter, deque
@@ -65,7 +67,8 @@ def convert(unit: Unit, job: Job, engine: Engine) -> Entry:
         return done
     begun = time.perf_counter()
     entry = _copied(unit, source, store) if unit.kind is None else _coded(unit, job, engine, source, store)
-    entry = replace(entry, seconds={**entry.seconds, "wall": time.perf_counter() - begun})
+    seconds = {**entry.seconds, "wall": time.perf_counter() - begun}
+    entry = replace(entry, seconds=seconds, memory=_peak_memory())
     write_entry(store, entry)
     return entry
 
@@ -227,6 +230,12 @@ def _verify(unit: Unit, job: Job, engine: Encoder, store: Store, out: Writer, ex
             raise CorruptFile(f"{name} decodes to other latents than were coded")
         found += 1
     return found
+
+
+def _peak_memory() -> int:
+    """Of this process, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # bytes there, KiB elsewhere
 
 
 def _digest(data: bytes) -> str:

@@ -35,7 +35,8 @@ class Entry:
     coded; failed: left out, each with key and reason in `failures`; captions: of the images; others: samples and files
     without an image, unchanged. bytes_in, bytes_out: of the images, before and after; bytes_rest: of everything else.
     psnr: dB, of the images that were measured. verified: images whose latents were read back and compared. seconds: by
-    what they went to, "wall" from beginning to end. warnings: what of images could not be kept, and how often.
+    what they went to, "wall" from beginning to end.
+    memory: the most bytes that the worker has ever held. warnings: what of images could not be kept, and how often.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Entry:
     psnr: tuple[float, ...] = ()
     verified: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    memory: int = 0
     warnings: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[Mapping[str, str], ...] = ()
 

@@ -16,8 +16,8 @@ COUNTS = ("images", "failed", "captions", "others", "pixels", "bytes_in", "bytes
 @dataclass(frozen=True)
 class Summary:
     """Counts are those of `Entry`, added up over `shards`. psnr: the mean over `measured` images, in dB, None where
-    none was. spent: seconds of all workers, by what they went to. warnings: what of images could not
-    be kept, how often.
+    none was. spent: seconds of all workers, by what they went to.
+    memory: the most that a worker held, in bytes. warnings: what of images could not be kept, how often.
     """
 
     shards: int = 0
@@ -33,6 +33,7 @@ class Summary:
     psnr: float | None = None
     measured: int = 0
     spent: Mapping[str, float] = field(default_factory=dict)
+    memory: int = 0
     warnings: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -59,7 +60,7 @@ class Total:
         self._spent: dict[str, float] = {}
         self._warnings: Counter[str] = Counter()
         self._decibels = 0.0
-        self._measured = self._shards = 0
+        self._measured = self._shards = self._memory = 0
         for entry in before:
             self.add(entry)
 
@@ -73,6 +74,7 @@ class Total:
         finite = [value for value in entry.psnr if math.isfinite(value)]
         self._decibels += sum(finite)
         self._measured += len(finite)
+        self._memory = max(self._memory, entry.memory)
 
     def summary(self) -> Summary:
         """So far."""
@@ -82,6 +84,7 @@ class Total:
             psnr=self._decibels / self._measured if self._measured else None,
             measured=self._measured,
             spent=dict(self._spent),
+            memory=self._memory,
             warnings=dict(self._warnings),
         )
 

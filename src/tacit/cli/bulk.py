@@ -236,6 +236,7 @@ def _report(outcome: Outcome, destination: str) -> str:
         spent = {name: seconds for name, seconds in now.spent.items() if name != "wall"}
         whole = sum(spent.values()) or 1.0
         lines.append("time       " + ", ".join(f"{n} {s / whole:.0%}" for n, s in sorted(spent.items(), key=_by_size)))
+        lines.append(f"memory     {as_bytes(now.memory)} of a worker, at most")
         lines += [f"warning    {text} ({count:,} images)" for text, count in now.warnings.items()]
     if total.shards != now.shards:
         lines.append(f"all runs   {_counts(total)}")
