@@ -380,6 +380,12 @@ def test_fine_tuning_from_a_published_checkpoint(
     assert {k.split(".")[0] for k in moved} == {"analysis", "synthesis", "hyper_analysis", "entropy", "prior"}
 
 
+def test_what_is_no_published_checkpoint_is_named(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"layer.weight": torch.zeros(2)}}, tmp_path / "other.pth.tar")
+    with pytest.raises(CorruptWeights, match=r"other\.pth\.tar: not the published TACO network"):
+        load_float(tmp_path / "other.pth.tar")
+
+
 def test_an_interrupted_run_says_so(
     settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -528,8 +534,12 @@ def test_the_command_line(
     out = tmp_path / "x.safetensors"
     assert cli.main(["export", last, str(out), "--terms", "ours"]) == 0
     assert weights.describe(out).card["terms"] == "ours"
-    assert cli.main(["export", last, str(out)]) == 1
+    assert cli.main(["export", last, "-o", str(out)]) == 1
     assert "--force" in capsys.readouterr().err
+    assert cli.main(["export", last, "--output", str(out), "-f"]) == 0
+    assert cli.main(["export", last, str(out), "-o", str(out)]) == 2
+    assert cli.main(["export", last]) == 2
+    assert "-o/--output OUT" in capsys.readouterr().err
     assert cli.main(["fine-tune", last, str(path), f"run.out={tmp_path / 'tuned'}"]) == 0
     assert read_checkpoint(tmp_path / "tuned" / "last.ckpt").steps == 1
     assert cli.main(["train", str(path), "data.kind=pool", "--prepare", str(tmp_path / "p")]) == 1

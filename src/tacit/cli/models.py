@@ -7,8 +7,9 @@ import os
 import click
 
 from tacit.cli.group import command
+from tacit.cli.options import weights_file, weights_file_options
 from tacit.cli.output import EXIT_FAILED, as_bytes, as_fields, as_line
-from tacit.errors import PathError, TacitError
+from tacit.errors import TacitError
 
 
 @command.command()
@@ -51,18 +52,10 @@ Files made with it are decoded with the same OUT: share that one, not the checkp
 """,
 )
 @click.argument("checkpoint")
-@click.argument("out", required=False)
-@click.option("-o", "--output", metavar="OUT", help="The same as OUT.")
-@click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")
+@weights_file_options
 def import_taco(checkpoint: str, out: str | None, output: str | None, force: bool) -> None:
     """Freeze a published TACO CHECKPOINT (.pth.tar) to integers and save it as the weights file OUT."""
-    if out is not None and output is not None:
-        raise click.UsageError("Name one OUT: after CHECKPOINT, or with -o/--output.")
-    out = out or output
-    if not out:
-        raise click.UsageError("Name the weights file to write: CHECKPOINT OUT, or -o/--output OUT.")
-    if not force and os.path.lexists(out):
-        raise PathError(f"{out} is there already (-f/--force overwrites it)")
+    out = weights_file(out, output, force)
     from tacit import weights
 
     weights.import_taco(checkpoint, out)

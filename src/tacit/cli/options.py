@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+
+from tacit.errors import PathError
 
 
 class Size(click.ParamType[int]):
@@ -103,3 +106,23 @@ report_options = _options(
     click.option("--json", "as_json", is_flag=True, help="One JSON object per file on standard output."),
     click.option("--quiet", is_flag=True, help="Say only what went wrong."),
 )
+weights_file_options = _options(
+    click.argument("out", required=False),
+    click.option("-o", "--output", metavar="OUT", help="The same as OUT."),
+    click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists."),
+)
+
+
+def weights_file(after: str | None, output: str | None, force: bool) -> str:
+    """The weights file to write, which may be named after what it is made of or by -o/--output.
+
+    Raises: click.UsageError, for none or two; PathError, for one that is there, unless `force`.
+    """
+    if after is not None and output is not None:
+        raise click.UsageError("Name one OUT: after CHECKPOINT, or with -o/--output.")
+    out = after or output
+    if not out:
+        raise click.UsageError("Name the weights file to write: CHECKPOINT OUT, or -o/--output OUT.")
+    if not force and os.path.lexists(out):
+        raise PathError(f"{out} is there already (-f/--force overwrites it)")
+    return out

@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from tacit.cli.group import command
+from tacit.cli.options import weights_file, weights_file_options
 from tacit.cli.output import as_bytes
-from tacit.errors import InvalidInput, MissingExtra, PathError
+from tacit.errors import InvalidInput, MissingExtra
 
 _config_argument = click.argument("config", metavar="CONFIG")
 _overrides_argument = click.argument("overrides", metavar="[SECTION.KEY=VALUE]...", nargs=-1)
@@ -90,17 +91,17 @@ Example:
 """,
 )
 @click.argument("checkpoint")
-@click.argument("out")
+@weights_file_options
 @click.option("--photos", metavar="PATH", help="Pool, folder or JSONL list for the activations' ranges.")
 @click.option("--terms", metavar="TEXT", help="The terms of the data, for the training card.")
-@click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists.")
-def export(checkpoint: str, out: str, photos: str | None, terms: str | None, force: bool) -> None:
+def export(
+    checkpoint: str, out: str | None, output: str | None, force: bool, photos: str | None, terms: str | None
+) -> None:
     """Freeze the averaged weights of CHECKPOINT to integers, prove them, and save them as the weights file OUT.
 
     Without --photos the run's own data serve.
     """
-    if not force and os.path.lexists(out):
-        raise PathError(f"{out} is there already (-f/--force overwrites it)")
+    out = weights_file(out, output, force)
     exporting = _extra_train("tacit.training.export")
     card = {} if terms is None else {"terms": terms}
     exporting.export(Path(checkpoint), Path(out), photos=None if photos is None else Path(photos), card=card)

@@ -51,11 +51,14 @@ class Step:
 
 
 def checkerboard(height: int, width: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """Row-major positions of the anchors and of the others."""
-    rows = torch.arange(height, device=device)[:, None]
-    columns = torch.arange(width, device=device)[None, :]
-    odd = ((rows + columns) % 2 == 1).flatten()
-    return odd.nonzero().flatten(), (~odd).nonzero().flatten()
+    """Row-major positions of the anchors and of the others. Their number follows from the size, not from any value, so
+    that the schedule can be compiled."""
+    if width % 2:  # a row's end and the next one's beginning are of different colours
+        every = torch.arange(height * width, device=device)
+        return every[1::2], every[::2]
+    pairs = torch.arange(height * width // 2, device=device)
+    shifted = pairs // (width // 2) % 2  # in every other row the anchor is the first of two neighbours
+    return 2 * pairs + 1 - shifted, 2 * pairs + shifted
 
 
 def walk(nets: EntropyNets, hyper: Tensor, visit: Callable[[Step, Tensor], Tensor]) -> Tensor:

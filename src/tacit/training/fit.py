@@ -19,7 +19,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from tacit import weights
-from tacit.errors import InvalidInput, PathError
+from tacit.errors import CorruptWeights, InvalidInput, PathError
 from tacit.models.model import SmallModel
 from tacit.training import feed as feeds
 from tacit.training.builder import FloatModel, architecture, build, restore
@@ -164,7 +164,11 @@ def load_float(source: str | os.PathLike[str]) -> FloatModel:
         return thaw(path)
     if path.suffix in (".ckpt", ".pt"):
         return read_checkpoint(path).averaged()
-    return load_published(read_published(path))
+    state = read_published(path)
+    try:
+        return load_published(state)
+    except CorruptWeights as error:
+        raise CorruptWeights(f"{path}: {error}") from error
 
 
 def make_loss(config: Config) -> Loss:
