@@ -234,6 +234,20 @@ def speed() -> str:
     return "\n".join(lines) + "\n"
 
 
+def page() -> str:
+    """One sentence."""
+    result = _results("page")
+    if result is None:
+        return MISSING
+    machine = result["machine"]
+    return (
+        f"From the slider to the picture {result['median_ms']} ms (median; the longest {result['longest_ms']} ms), for a "
+        f"photograph of {result['pixels'] / 1e6:.2g} megapixels, in {result['browser'].split('.')[0]} on "
+        f"{machine['cores']} cores ({machine['processor']}) that also run the service; `{result['command']}`; "
+        "[results/page.json](results/page.json).\n"
+    )
+
+
 def freezing() -> str:
     """One sentence."""
     result = _results("freezing")
@@ -296,6 +310,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "session": session,
     "kodak": kodak,
     "speed": speed,
+    "page": page,
     "freezing": freezing,
     "shipped": shipped,
     **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "small")},
