@@ -38,6 +38,7 @@ from tacit.text.tokens import TextTokens
 
 if TYPE_CHECKING:
     from tacit.text.encoders import TextEncoder
+    from tacit.words import Weigher
 
 FileSource = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 
@@ -97,8 +98,10 @@ class Codec:
     computation. threads: for the work of this codec (None: torch's own setting). precision: of the transforms, "fp32",
     "bf16", or "auto": bf16 where the processor has it. text_encoder: instead of the model's own, an encoder or what
     `tacit.text.encoders.load_encoder` takes, such as "clip-published:FOLDER" for imported weights without the hub.
+    word_weights: let a caption's names and rare nouns draw more of the encoder's attention (`tacit.words`); a Weigher
+    of yours, or True for the usual one.
 
-    Raises: UnknownModel, MissingWeights, CorruptWeights, InvalidInput, PathError.
+    Raises: UnknownModel, MissingWeights, CorruptWeights, InvalidInput, PathError, MissingExtra.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Codec:
         threads: int | None = None,
         precision: str = "auto",
         text_encoder: TextEncoder | str | None = None,
+        word_weights: bool | Weigher = False,
     ) -> None:
         try:
             self.device = torch.device(device)
@@ -121,6 +125,7 @@ class Codec:
         self.precision = _precision(precision, self.device)
         self.path = weights.locate(model)
         self._text_encoder = text_encoder
+        self._weigher = None if word_weights is False else _weigher(word_weights)
         self._models: dict[Path, CodingModel] = {}
         self._lock = threading.Lock()
 
@@ -450,6 +455,14 @@ class Codec:
 
             self._text_encoder = load_encoder(self._text_encoder or model.text_encoder)
         tokens = self._text_encoder([caption])
+        if self._weigher is not None and caption is not None:
+            if model.published:
+                raise InvalidInput(
+                    "these weights take no weights of words: the published network has no place for them"
+                )
+            from tacit.words.tokens import with_weights
+
+            tokens = with_weights(tokens, self._text_encoder, [caption], self._weigher)
         if tokens.embeddings.shape[2] != model.config.text_width:
             raise InvalidInput(
                 f"text encoder gives {tokens.embeddings.shape[2]} channels, the model takes {model.config.text_width}"
@@ -871,6 +884,12 @@ def _precision(name: str, device: torch.device) -> torch.dtype:
     # elsewhere bf16 is emulated, and slow
     fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
+
+
+def _weigher(given: bool | Weigher) -> Weigher:
+    from tacit.words import shared_weigher
+
+    return shared_weigher() if isinstance(given, bool) else given
 
 
 def read_bytes(source: FileSource) -> bytes | bytearray | memoryview:

@@ -8,8 +8,21 @@ from tacit.cli.group import command
 from tacit.cli.main import main
 
 # isort: off
-from tacit.cli import photos, caption, models, evaluation, training, demo, serve, bulk, study
+from tacit.cli import photos, caption, words, models, evaluation, training, demo, serve, bulk, study
 
 # isort: on
 
-__all__ = ["bulk", "caption", "command", "demo", "evaluation", "main", "models", "photos", "serve", "study", "training"]
+__all__ = [
+    "bulk",
+    "caption",
+    "command",
+    "demo",
+    "evaluation",
+    "main",
+    "models",
+    "photos",
+    "serve",
+    "study",
+    "training",
+    "words",
+]

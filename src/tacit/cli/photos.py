@@ -69,6 +69,9 @@ Captions:
     metavar="NAME",
     help="Instead of the model's own, such as clip-published:FOLDER for imported weights and CLIP in a folder.",
 )
+@click.option(
+    "--word-weights", is_flag=True, help="Let names and rare nouns of the caption count for more. See `tacit weigh`."
+)
 @machine_options
 @report_options
 def encode(
@@ -82,6 +85,7 @@ def encode(
     no_metadata: bool,
     model: str | None,
     text_encoder: str | None,
+    word_weights: bool,
     jobs: int,
     threads: int | None,
     device: str,
@@ -108,7 +112,7 @@ def encode(
         raise click.UsageError(f"{error}.") from error
     if mapping is not None and caption is None and not any(mapping.find(task.source) for task in tasks):
         click.echo(f"tacit: warning: captions {captions} have none for any of the files", err=True)
-    codec = _codec(tasks, model, device, threads, jobs, text_encoder)
+    codec = _codec(tasks, model, device, threads, jobs, text_encoder, word_weights)
 
     def work(task: Task) -> Record:
         piped = task.source == STDIO
@@ -262,6 +266,7 @@ def _codec(
     threads: int | None,
     jobs: int,
     text_encoder: str | None = None,
+    word_weights: bool = False,
 ) -> Codec:
     """The codec that all tasks share; wrong options are wrong usage."""
     from tacit.codec import Codec
@@ -271,7 +276,7 @@ def _codec(
     given = {"model": model, "text_encoder": text_encoder}
     named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
-        return Codec(**named, device=device, threads=threads)
+        return Codec(**named, device=device, threads=threads, word_weights=word_weights)
     except (UnknownModel, InvalidInput) as error:
         raise click.UsageError(str(error)) from error
 

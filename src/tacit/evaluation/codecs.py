@@ -32,6 +32,7 @@ from tacit import files, weights
 from tacit.errors import InvalidInput, MissingExtra, PathError, TacitError
 from tacit.evaluation.baselines import BASELINES
 from tacit.evaluation.cost import Cost, measured
+from tacit.words import shared_weigher
 
 if TYPE_CHECKING:
     from tacit.codec import Codec
@@ -259,6 +260,7 @@ PILLOW: Mapping[str, PillowCodec] = MappingProxyType(
 TACIT_QUALITIES: tuple[Quality, ...] = (0, 14, 28, 42, 57, 71, 86, 100)
 FIXED = "fixed"
 OPTIONS = {"captions": "own", "swapped": "swapped"}
+WEIGHTED = "weighted"
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ class TacitCodec:
     """A model of tacit, or several of fixed rate that make one curve.
 
     models: weights files by quality; one for all qualities (under the key "") where the rate is variable. precision:
-    "fp32" or "bf16".
+    "fp32" or "bf16". weighted: the captions' words have weights (`tacit.words`).
     """
 
     name: str
@@ -276,6 +278,7 @@ class TacitCodec:
     precision: str
     suffix: str = "tacit"
     step: float = 0.5
+    weighted: bool = False
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
@@ -293,6 +296,7 @@ class TacitCodec:
                 for key, a in about.items()
             },
             "captions": self.captions,
+            **({"word_weights": dict(shared_weigher().settings)} if self.weighted else {}),
             "precision": self.precision,
             "device": self.device,
             "tacit": importlib.metadata.version("tacit"),
@@ -328,15 +332,15 @@ class TacitCodec:
     def codec(self, quality: Quality, threads: int) -> Codec:
         """Loaded and warm."""
         path = self.models[""] if "" in self.models else self.models[str(quality)]
-        return _loaded(path, self.device, self.precision, threads)
+        return _loaded(path, self.device, self.precision, threads, self.weighted)
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, device: str, precision: str, threads: int) -> Codec:
+def _loaded(path: Path, device: str, precision: str, threads: int, weighted: bool) -> Codec:
     """With one small image through it, so that times are those of work and not of loading."""
     from tacit.codec import Codec
 
-    codec = Codec(path, device=device, precision=precision, threads=threads)
+    codec = Codec(path, device=device, precision=precision, threads=threads, word_weights=weighted)
     codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8), "a grey square"))
     return codec
 
@@ -348,11 +352,14 @@ def _sha256(path: Path) -> str:
 
 
 def _tacit(spec: str, device: str, precision: str) -> TacitCodec:
-    """NAME, a weights file, or a folder of weights files of fixed rate; with +captions or +swapped behind it."""
-    base, captions = spec, "none"
+    """NAME, a weights file, or a folder of weights files of fixed rate; with +captions or +swapped behind it, and
+    +weighted behind that."""
+    unweighted = spec.removesuffix(f"+{WEIGHTED}")
+    weighted = unweighted != spec
+    base, captions = unweighted, "own" if weighted else "none"
     for option, kind in OPTIONS.items():
-        if spec.endswith(f"+{option}"):
-            base, captions = spec.removesuffix(f"+{option}"), kind
+        if unweighted.endswith(f"+{option}"):
+            base, captions = unweighted.removesuffix(f"+{option}"), kind
     folder = Path(base)
     if folder.is_dir():
         paths = sorted(folder.glob("*.safetensors"))
@@ -372,7 +379,9 @@ def _tacit(spec: str, device: str, precision: str) -> TacitCodec:
     from tacit.codec import Codec
 
     resolved = Codec(next(iter(models.values())), device=device, precision=precision).precision
-    return TacitCodec(name, models, captions, device, "bf16" if "bfloat16" in str(resolved) else "fp32")
+    return TacitCodec(
+        name, models, captions, device, "bf16" if "bfloat16" in str(resolved) else "fp32", weighted=weighted
+    )
 
 
 # -- programs ---------------------------------------------------------------------------------------------------------
@@ -635,7 +644,7 @@ def find_codec(
 ) -> EvalCodec:
     """The codec that `spec` means: one of `PILLOW`, one of `commands`, or a model of tacit: its name, a weights file,
     or a folder of weights of fixed rate, which make one curve. `+captions` behind a model gives it each image's
-    caption, `+swapped` that of the next image; without, it gets none.
+    caption, `+swapped` that of the next image; without, it gets none. `+weighted` behind these weighs its words.
 
     Raises: MissingExtra, where its library or program is not installed; UnknownModel, PathError, InvalidInput.
     """

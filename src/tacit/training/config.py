@@ -37,6 +37,7 @@ class DataConfig:
     batch: samples of a step, over all processes. crop: pixels. workers: loader processes of each process.
     caption_dropout: share of samples whose caption the encoder does not see.
     join_captions: a photo's captions as one long one, instead of one of them.
+    word_weights: let names and rare nouns of the captions draw more attention (docs/words.md).
     quality_maps: share of samples whose quality varies over the crop, so that files may spend bits by region;
     quality_spread: by how much at most, up and down.
     by_area: large photos more often, where the photos are in a pool. in_memory: read a pool at once.
@@ -51,6 +52,7 @@ class DataConfig:
     crop: int = 192
     caption_dropout: float = 0.3
     join_captions: bool = False
+    word_weights: bool = False
     quality_maps: float = 0.0
     quality_spread: float = 35.0
     by_area: bool = True
@@ -194,6 +196,8 @@ class Config:
             raise InvalidInput(f"data.quality_maps {self.data.quality_maps}: tacit-s alone takes maps of the quality")
         if not 0 <= self.loss.rounded <= 1:
             raise InvalidInput(f"loss.rounded {self.loss.rounded}: a share from 0 to 1 is needed")
+        if self.data.word_weights and self.model.options.get("published"):
+            raise InvalidInput("data.word_weights: the published network has no place for weights of words")
         if self.schedule.kind == "multistep" and self.data.kind == "shards":
             raise InvalidInput("schedule.kind multistep counts epochs, which a stream of shards has not")
 

@@ -37,7 +37,7 @@ class Feed(L.LightningDataModule):
         self.config, self.start = config, start
         data = config.data
         cache = data.cache or (data.path if data.kind == "prepared" else "")
-        self.captions = CaptionCache(encoder, width, Path(cache) if cache else None)
+        self.captions = CaptionCache(encoder, width, Path(cache) if cache else None, weighted=data.word_weights)
         self.recipe = Recipe(
             config.run.seed, data.crop, data.join_captions, data.caption_dropout, data.by_area and data.kind in POOLS
         )
@@ -144,7 +144,8 @@ def prepare(config: Config, encoder: str, width: int, folder: Path) -> tuple[int
         raise InvalidInput(f"data.kind {config.data.kind} cannot be prepared: a folder, a JSONL list or COCO can")
     bad: Callable[[str, str], object] = partial(log.warning, "%s is left out: %s")
     count = write_pieces(photos, folder, config.data.crop, bad)
-    return count, CaptionCache(encoder, width, folder).write(texts(photos.captions, config.data.join_captions))
+    captions = CaptionCache(encoder, width, folder, weighted=config.data.word_weights)
+    return count, captions.write(texts(photos.captions, config.data.join_captions))
 
 
 def pictures(images: str, count: int) -> Iterator[tuple[str, np.ndarray, str | None]]:

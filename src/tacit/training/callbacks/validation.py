@@ -138,7 +138,7 @@ class Validation(L.Callback):
 
         path = folder / "validated.safetensors"
         weights.save(path, model, freeze(model, self.crops()), {})
-        codec = Codec(path)
+        codec = Codec(path, word_weights=self.captions.weighted)
 
         def code(picture: Picture, quality: float | None) -> tuple[float, np.ndarray, np.ndarray]:
             data = codec.encode(Image.fromarray(picture.pixels), picture.caption, quality)

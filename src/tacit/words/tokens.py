@@ -1,0 +1,40 @@
+"""Weights of words as weights of a text encoder's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from tacit.text.tokens import TextTokens
+from tacit.words.weigher import Weigher, Word
+
+if TYPE_CHECKING:
+    from tacit.text.encoders import TextEncoder
+
+
+def token_weights(words: Sequence[Word], offsets: Sequence[tuple[int, int]]) -> list[float]:
+    """Of tokens that stand at `offsets`, in order: the weight of the word that each is of, the heaviest if of several;
+    1.0 for punctuation and for tokens that stand for no text."""
+    weights = []
+    first = 0
+    for start, end in offsets:
+        while first < len(words) and words[first].end <= start:
+            first += 1
+        weight, i = 1.0, first
+        while i < len(words) and words[i].start < end:
+            weight = max(weight, words[i].weight)
+            i += 1
+        weights.append(weight)
+    return weights
+
+
+def with_weights(
+    tokens: TextTokens, encoder: TextEncoder, captions: Sequence[str | None], weigher: Weigher
+) -> TextTokens:
+    """What the encoder made of the captions, [B, T, D], with the weights of their words."""
+    weights = torch.ones_like(tokens.weights)
+    for row, mask, caption in zip(weights, tokens.mask, captions, strict=True):
+        row[mask] = torch.tensor(token_weights(weigher(caption), encoder.offsets(caption)), dtype=row.dtype)
+    return TextTokens(tokens.embeddings, tokens.mask, weights)
