@@ -241,8 +241,8 @@ def page() -> str:
         return MISSING
     machine = result["machine"]
     return (
-        f"From the slider to the picture {result['median_ms']} ms (median; the longest {result['longest_ms']} ms), for a "
-        f"photograph of {result['pixels'] / 1e6:.2g} megapixels, in {result['browser'].split('.')[0]} on "
+        f"From the slider to the picture {result['median_ms']} ms (median; the longest {result['longest_ms']} ms), "
+        f"for a photograph of {result['pixels'] / 1e6:.2g} megapixels, in {result['browser'].split('.')[0]} on "
         f"{machine['cores']} cores ({machine['processor']}) that also run the service; `{result['command']}`; "
         "[results/page.json](results/page.json).\n"
     )
