@@ -16,9 +16,6 @@ from typing import Any
 import pytest
 
 import pool_work as work
-
-pytest.importorskip("fastapi")
-
 from tacit.errors import InvalidInput
 from tacit.web.pool import Closing, Overloaded, TimeLimit, WorkerLost, WorkerPool
 from tacit.web.worker import codec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -15,6 +16,8 @@ from tacit.web.service import ServiceDep
 
 # curl sends the last with --data-binary, whatever the data are
 UNTYPED = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+LINGER_TIME, LINGER_BYTES = 2.0, 16 << 20
+
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -33,24 +36,46 @@ async def body(request: Request, service: ServiceDep) -> AsyncIterator[bytes]:
 
 
 async def _read(request: Request, limit: int, seconds: float) -> bytes:
-    too_large = HTTPException(413, f"a body of more than {limit} bytes", {"connection": "close"})
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise too_large
+        # One that asks first has sent nothing yet.
+        if request.headers.get("expect", "").lower() != "100-continue":
+            await _discard(request)
+        raise _too_large(limit)
     read = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 read += chunk
                 if len(read) > limit:
-                    raise too_large
+                    break
     except TimeoutError as error:
         raise HTTPException(
             408, f"the body did not arrive within {seconds:g} seconds", {"connection": "close"}
         ) from error
     except ClientDisconnect as error:
         raise HTTPException(400, "the body has ended too early") from error
+    if len(read) > limit:
+        read.clear()
+        await _discard(request)
+        raise _too_large(limit)
     return bytes(read)
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"a body of more than {limit} bytes", {"connection": "close"})
+
+
+async def _discard(request: Request) -> None:
+    """Take some of what a client is still sending: it would not see an answer to a connection that is closed on it."""
+    discarded = 0
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(LINGER_TIME):
+            while discarded < LINGER_BYTES:
+                message = await request.receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                discarded += len(message.get("body", b""))
 
 
 Body = Annotated[bytes, Depends(body)]

@@ -87,7 +87,8 @@ def decode(data: bytes, suffix: str, box: tuple[int, int, int, int] | None, salv
     """
     with told() as said:
         image = worker.codec().decode(data, box=box, salvage=salvage, max_pixels=pixel_limit)
-        return Decoded(to_bytes(image, suffix), image.width, image.height, tuple(said))
+        encoded = to_bytes(image, suffix)
+    return Decoded(encoded, image.width, image.height, tuple(said))
 
 
 def describe(data: bytes) -> FileInfo:

@@ -19,6 +19,9 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from tacit.web.service import Service
 
+METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+)  # others have one label, not each its own
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -40,7 +43,7 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float, received: int, sent: int) -> None:
         """Count a request that is over. route: as the application has it, without what stands for its parameters."""
-        self._requests.labels(method, route, status).inc()
+        self._requests.labels(method if method in METHODS else "other", route, status).inc()
         self._seconds.labels(route).observe(seconds)
         self._received.inc(received)
         self._sent.inc(sent)

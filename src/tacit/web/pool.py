@@ -32,7 +32,7 @@ from tacit.web.worker import Job, Reply, main
 P = ParamSpec("P")
 T = TypeVar("T")
 
-START_LIMIT = 120.0  # seconds for a worker to load torch and the weights
+START_LIMIT = 300.0  # seconds for a worker to load torch and the weights
 REMEMBERED = 4096  # keys whose worker is known
 
 logger = logging.getLogger("tacit.web")
