@@ -147,7 +147,6 @@ def about(service: ServiceDep) -> dict[str, Any]:
     settings = service.settings
     return {
         "samples": [{"name": s.name, "caption": s.caption} for s in samples],
-        "words": importlib.util.find_spec("tacit.words") is not None,
         "captioner": None if settings.caption_url is None else settings.caption_model,
         "kept": settings.cache_time,
         "body_limit": settings.body_limit,

@@ -209,7 +209,7 @@ def weighed(caption: str) -> list[dict[str, Any]]:
     """The words of a caption, each with its place, its weight and the reason for it."""
     from tacit.words import weigh
 
-    return [asdict(word) for word in weigh(caption)]
+    return _aside(lambda: [asdict(word) for word in weigh(caption)])
 
 
 # -- other codecs ----------------------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ async function open(source, { full = false } = {}) {
     enter(state.photo.title);
     $("caption").value = photo.caption ?? "";
     $("store").checked = true;
+    $("words").hidden = true;
     const reduced = photo.own_width * photo.own_height > photo.width * photo.height;
     const scaled = `${photo.own_width}×${photo.own_height} pixels, worked on at ${photo.width}×${photo.height} so that it follows the slider. `;
     $("scaled").replaceChildren(...(reduced ? [scaled, button("Use all pixels", () => open(source, { full: true }))] : photo.warnings));
@@ -63,7 +64,6 @@ async function open(source, { full = false } = {}) {
     await viewer.show(original, original);
     setSizeRange();
     ask();
-    weigh();
   } catch (error) {
     if (mine === state.opening) complain(error);
   } finally {
@@ -199,6 +199,7 @@ const rest = new Idle(async (signal) => {
     if (state.codec !== "tacit") await compare(photo, shown, signal);
     else if (state.bits !== "off") await mapBits(photo, shown, signal);
     await time(photo, shown, signal);
+    await weigh(photo, shown.asked.caption, signal);
     if (state.curving || (state.points && state.points.caption !== shown.asked.caption)) {
       state.curving = true;
       curve.later(0);
@@ -400,10 +401,7 @@ let typing = 0;
 
 $("caption").addEventListener("input", () => {
   clearTimeout(typing);
-  typing = setTimeout(() => {
-    ask();
-    weigh();
-  }, 400);
+  typing = setTimeout(ask, 400);
 });
 $("store").addEventListener("change", () => ask());
 $("generate").addEventListener("click", async () => {
@@ -415,7 +413,6 @@ $("generate").addEventListener("click", async () => {
     if (photo !== state.photo) return;
     $("caption").value = caption;
     ask();
-    weigh();
   } catch (error) {
     complain(error);
   } finally {
@@ -424,22 +421,12 @@ $("generate").addEventListener("click", async () => {
   }
 });
 
-/** Not built into every service. */
-async function weigh() {
-  const caption = $("caption").value.trim();
-  const { photo } = state;
-  if (!state.weighs || !caption) {
-    $("words").hidden = true;
-    return;
-  }
-  try {
-    const { words } = await post("preview/words", { caption });
-    if (photo !== state.photo || caption !== $("caption").value.trim()) return;
-    $("words").hidden = !words.length;
-    $("words").querySelector("ul").replaceChildren(...words.map(chip));
-  } catch (error) {
-    complain(error);
-  }
+async function weigh(photo, caption, signal) {
+  if (photo.weighed === caption) return;
+  const { words } = caption ? await post("preview/words", { caption }, { signal }) : { words: [] };
+  photo.weighed = caption;
+  $("words").hidden = !words.length;
+  $("words").querySelector("ul").replaceChildren(...words.map(chip));
 }
 
 function chip({ text, weight, reason }) {
@@ -449,7 +436,7 @@ function chip({ text, weight, reason }) {
   const figure = document.createElement("small");
   figure.textContent = weight.toFixed(2);
   item.append(text, figure);
-  if (reason) item.title = reason;
+  item.title = reason;
   return item;
 }
 
@@ -737,7 +724,6 @@ function button(text, work) {
 
 async function start() {
   const about = await get("preview");
-  state.weighs = about.words;
   $("generate").hidden = about.captioner === null;
   $("generate").title = `By ${about.captioner}`;
   const minutes = Math.max(1, Math.round(about.kept / 60));
