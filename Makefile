@@ -1,6 +1,7 @@
 # Everything runs in a virtual environment of its own, .venv, made on the first call.
 #
 #   make demo     real photographs through the codec; the page is demo/index.html
+#   make bulk-demo  a small data set of them compressed shard by shard on Ray, and restored, in bulk-demo/
 #   make test     all tests
 #   make lint     ruff, mypy, import-linter
 #   make bench    speed and memory, as JSON in results/
@@ -21,10 +22,17 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 
-.PHONY: demo test lint format bench kodak readme results clean
+.PHONY: demo bulk-demo test lint format bench kodak readme results clean
 
 demo: .venv/installed-demo
 	$(BIN)/tacit demo --output demo
+
+bulk-demo: .venv/installed-bulk,demo
+	rm -rf bulk-demo
+	$(BIN)/python scripts/bulk_demo.py bulk-demo/photos
+	$(BIN)/tacit bulk bulk-demo/photos bulk-demo/small --to tar --shard-size 6 --verify
+	$(BIN)/tacit bulk bulk-demo/photos bulk-demo/small --to tar --shard-size 6
+	$(BIN)/tacit bulk --decode bulk-demo/small bulk-demo/restored --to folder
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -55,7 +63,7 @@ results:
 	$(MAKE) readme
 
 clean:
-	rm -rf build demo dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build bulk-demo demo dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/python:
