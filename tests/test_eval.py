@@ -594,7 +594,63 @@ def test_differences_are_bjontegaards_and_refusals_say_why() -> None:
     rate, _ = few.differences["Kodak"]["psnr"]["tacit-s"]
     assert isinstance(rate, str)
     assert "three" in rate
-    assert "none: " in report.markdown(few, {})
+    assert "none: " in report.markdown(few)
+
+
+def test_every_two_codecs_are_compared_and_curves_from_papers_with_them() -> None:
+    found = made()
+    pairs = found.rate_differences["Kodak"]["psnr"]
+    assert list(pairs["tacit-s"]) == ["jpeg", "ELIC, published", "VTM, published", "mbt2018, published"]
+    one, other = pairs["tacit-s"]["jpeg"], pairs["jpeg"]["tacit-s"]
+    assert not isinstance(one, str)
+    assert not isinstance(other, str)
+    assert (1 + one.value / 100) * (1 + other.value / 100) == pytest.approx(1)
+    assert pairs["tacit-s"]["jpeg"] == found.differences["Kodak"]["psnr"]["tacit-s"][0]
+    assert list(made(name="CLIC").rate_differences["CLIC"]["psnr"]["tacit-s"]) == ["jpeg"]
+    three = dataclasses.replace(
+        found,
+        codecs={**found.codecs, "webp": {}},
+        measured=runner.Measured(
+            found.measured.rows
+            + tuple(dataclasses.replace(row, codec="webp") for row in found.measured.rows if row.codec == "jpeg"),
+            (),
+            (),
+        ),
+    )
+    text = report.markdown(three)
+    assert "| bits for equal psnr | against jpeg | against tacit-s | against webp | against ELIC, published |" in text
+    assert "| tacit-s | -3" in text
+    assert "| webp | +0.0 % | +" in text
+    assert text.count("CVPR 2022") == 1
+
+
+def test_times_are_those_of_the_clock_and_of_the_processors() -> None:
+    found = made()
+    (point, *_) = found.curves["Kodak"]["jpeg"]
+    assert (point.encode, point.decode) == (Cost(pytest.approx(0.1), 1000), Cost(pytest.approx(0.2), None))
+    busy = dataclasses.replace(
+        found,
+        measured=runner.Measured(
+            tuple(dataclasses.replace(row, encode=Cost(0.1, 10**6, 0.05)) for row in found.measured.rows), (), ()
+        ),
+    )
+    heads = "| codec | encode (ms) | decode (ms) | encode (CPU ms) | decode (CPU ms) | encode (MB) | decode (MB) |"
+    text = report.markdown(busy)
+    assert heads in text
+    assert "| jpeg | 100 | 200 | 50 |  | 1 |  |" in text
+
+
+def test_reports_that_are_not_of_their_results_are_found(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    found = made()
+    assert report.outdated(found, tmp_path) == ["report.md", "plots/Kodak-psnr.svg"]
+    report.write(found, [], tmp_path)
+    results.save(found, tmp_path / "results.json")
+    assert report.outdated(results.load(tmp_path / "results.json"), tmp_path) == []
+    assert report.outdated(made(shift=0.1), tmp_path) == ["report.md", "plots/Kodak-psnr.svg"]
+    said = (tmp_path / "report.md").read_text()
+    (tmp_path / "report.md").write_text(said.replace("26", "27"))
+    assert report.outdated(found, tmp_path) == ["report.md"]
 
 
 def test_numbers_are_said_with_the_digits_that_matter() -> None:

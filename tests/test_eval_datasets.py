@@ -94,6 +94,24 @@ def test_kodak_is_checked_to_be_whole(tmp_path: Path) -> None:
     assert found.notes[1] == "the first 1 of 2 images"
 
 
+def test_a_named_set_alone_is_that_of_tacit_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "data" / "kodak"
+    folder.mkdir(parents=True)
+    Image.fromarray(synthetic(20, 16)).save(folder / "kodim07.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TACIT_DATA", raising=False)
+    with pytest.raises(InvalidInput, match=r"kodak:PATH, or set TACIT_DATA to the folder that has kodak/"):
+        load_dataset("kodak")
+    monkeypatch.setenv("TACIT_DATA", str(tmp_path / "data"))
+    found = load_dataset("kodak")
+    assert (found.name, [item.name for item in found.items]) == ("Kodak", ["kodim07.png"])
+    with pytest.raises(PathError, match="clic"):
+        load_dataset("clic")
+    (tmp_path / "kodak").mkdir()
+    Image.fromarray(synthetic(20, 16)).save(tmp_path / "kodak" / "mine.png")
+    assert load_dataset("kodak").items[0].name == "mine.png"  # a folder of that name is meant first
+
+
 def test_whole_kodak_needs_no_note(kodak: list[Path]) -> None:
     found = load_dataset(f"Kodak:{kodak[0].parent}")
     assert len(found.items) == 24

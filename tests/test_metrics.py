@@ -208,6 +208,20 @@ def test_butteraugli_is_what_the_program_says(tmp_path: Path, monkeypatch: pytes
         load_metric("butteraugli", norm="2")
 
 
+def test_butteraugli_is_near_the_distance_that_jpeg_xl_aims_at() -> None:
+    pytest.importorskip("pillow_jxl")
+    largest, mean = image_metric("butteraugli"), image_metric("butteraugli-3norm")
+    assert "80 nits" in largest.protocol
+    image = photo(256, 256)
+    for quality, distance in ((95, 0.55), (80, 1.9), (68, 2.98)):  # as libjxl maps one to the other
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "JXL", quality=quality)
+        decoded = np.asarray(Image.open(stream).convert("RGB"))
+        found = largest(image, decoded)
+        assert distance / 2 < found < 2 * distance
+        assert mean(image, decoded) < 0.8 * found
+
+
 def image_metric_by(program: Path, norm: str) -> ImageMetric:
     return cast(ImageMetric, load_metric("butteraugli", norm=norm, program=str(program)))
 

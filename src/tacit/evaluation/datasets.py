@@ -42,9 +42,9 @@ def load_dataset(source: str, *, captions: str | os.PathLike[str] | None = None,
 
     source: a folder (all images below it); a `.jsonl` with `{"file": ..., "caption": ...}` a line, files relative to
     it; an image; or NAME:PATH for a set that is known by name (`kodak`, `clic`, `coco`), which is checked to be whole;
-    NAME alone is the folder of that name in $TACIT_DATA. captions: a map as `tacit encode --captions` takes it; without one, the set's own captions are used: those in the
-    JSON lines, those of FOLDER.jsonl beside FOLDER, COCO's annotations, else `photo.txt` beside `photo.jpg`. limit: the
-    first so many images.
+    NAME alone is the folder of that name in $TACIT_DATA. captions: a map as `tacit encode --captions` takes it; without
+    one, the set's own captions are used: those in the JSON lines, those of FOLDER.jsonl beside FOLDER, COCO's
+    annotations, else `photo.txt` beside `photo.jpg`. limit: the first so many images.
 
     Raises: PathError; InvalidInput, where there is no image in it.
     """

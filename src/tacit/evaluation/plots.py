@@ -12,10 +12,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import cycle
 from typing import Any
 
 from tacit.errors import MissingExtra
-from tacit.evaluation.published import PUBLISHED, PublishedCurve
 from tacit.evaluation.results import MetricInfo, Results
 
 # Light and dark, told apart with deficient colour vision, too; the first is for tacit's own models.
@@ -31,6 +31,7 @@ COLOURS = (
 )
 INK, SOFT, LINE = ("#1c1d20", "#e9e8e4"), ("#63656b", "#a2a4ab"), ("#e2dfd8", "#34363c")
 MARKERS = "osD^vP*X"
+DASHES = ("--", "-.", ":")  # of curves from papers
 SIZE = (7.6, 4.6)  # inches
 
 # matplotlib is given these, and a style sheet's variables take their place.
@@ -58,7 +59,12 @@ class Plot:
         dark = ";".join(f"{name}:{colours[1]}" for name, colours in variables().items())
         style = f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
         head, rest = self.svg.split(">", 1)
-        return f"{head}><!-- of {self.of} -->{style}{rest}"
+        return f"{head}>{mark(self.of)}{style}{rest}"
+
+
+def mark(of: str) -> str:
+    """What a plot's file says of what it shows."""
+    return f"<!-- of {of} -->"
 
 
 def variables() -> dict[str, tuple[str, str]]:
@@ -82,15 +88,9 @@ def problem() -> str | None:
     return None
 
 
-def published(results: Results, dataset: str, metric: str) -> list[PublishedCurve]:
-    """Curves from papers that belong beside these: of the whole set and the metric."""
-    whole = not any(note for d in results.datasets if d.name == dataset for note in d.notes)
-    return [c for c in PUBLISHED if (c.dataset, c.metric) == (dataset, metric)] if whole else []
-
-
 def digest(results: Results, dataset: str, metric: MetricInfo) -> str:
     """Of all that a plot shows: what one that has been kept can be checked by."""
-    shown = results.curves_of(dataset, metric), [c.name for c in published(results, dataset, metric.name)]
+    shown = results.curves_of(dataset, metric), [c.name for c in results.published(dataset, metric)]
     return hashlib.sha256(json.dumps([dataset, metric.name, *shown]).encode()).hexdigest()[:32]
 
 
@@ -129,9 +129,9 @@ def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = Fals
                 label=name,
                 zorder=2 + own + over,
             )
-        beside = published(results, dataset, metric.name)
-        for curve in beside:
-            axes.plot(curve.rates, curve.values, color="#020202", linestyle="--", linewidth=1.4, label=curve.name)
+        beside = results.published(dataset, metric)
+        for curve, dashes in zip(beside, cycle(DASHES), strict=False):
+            axes.plot(curve.rates, curve.values, color="#020202", linestyle=dashes, linewidth=1.2, label=curve.label)
         all_rates = [rate for rates in (*(r for r, _ in curves.values()), *(c.rates for c in beside)) for rate in rates]
         _dress(axes, metric, log, min(all_rates), max(all_rates))
         stream = io.StringIO()

@@ -47,8 +47,22 @@ def write(results: Results, shown: Sequence[Exhibit], out: Path, *, log: bool = 
         for plot in own:
             if plot.log == log:
                 files.write(str(out / _plot_file(dataset, plot.metric)), plot.file.encode(), force=True)
-    files.write(str(out / MARKDOWN), markdown(results, drawn).encode(), force=True)
+    files.write(str(out / MARKDOWN), markdown(results, plotted=bool(drawn)).encode(), force=True)
     files.write(str(out / HTML), html(results, drawn, shown, log=log).encode(), force=True)
+
+
+def outdated(results: Results, out: Path) -> list[str]:
+    """The Markdown report and the plots in a folder that are not there, or are of other results."""
+    found = []
+    if not (out / MARKDOWN).is_file() or (out / MARKDOWN).read_text(encoding="utf-8") != markdown(results):
+        found.append(MARKDOWN)
+    for dataset in results.datasets:
+        for metric in results.metrics:
+            path = out / _plot_file(dataset.name, metric.name)
+            mark = plots.mark(plots.digest(results, dataset.name, metric))
+            if results.curves_of(dataset.name, metric) and not (path.is_file() and mark in path.read_text("utf-8")):
+                found.append(path.relative_to(out).as_posix())
+    return found
 
 
 def _plot_file(dataset: str, metric: str) -> str:
@@ -58,8 +72,8 @@ def _plot_file(dataset: str, metric: str) -> str:
 # -- Markdown ---------------------------------------------------------------------------------------------------------
 
 
-def markdown(results: Results, drawn: Mapping[str, Sequence[Plot]]) -> str:
-    """The report without pictures of images. drawn: plots by set, whose files stand beside it."""
+def markdown(results: Results, *, plotted: bool = True) -> str:
+    """The report without pictures of images. plotted: the files of plots stand beside it."""
     parts = ["# Evaluation", "", PROTOCOL, ""]
     if results.command:
         parts += [f"    {results.command}", ""]
@@ -70,9 +84,10 @@ def markdown(results: Results, drawn: Mapping[str, Sequence[Plot]]) -> str:
         parts += [f"- {note}" for note in remarks(results, dataset.name)]
         parts += [""] if parts[-1] else []
         for metric in results.metrics:
-            if any(plot.metric == metric.name for plot in drawn.get(dataset.name, ())):
+            if plotted and results.curves_of(dataset.name, metric):
                 named = f"{metric.name} over bits per pixel, {dataset.name}"
                 parts += [f"![{named}]({_plot_file(dataset.name, metric.name)})", ""]
+                parts += [f"{line}\n" for line in _sources(results, dataset.name, metric)]
             differences = results.differences.get(dataset.name, {}).get(metric.name, {})
             if differences:
                 parts += [f"### {title(metric)}: differences from {results.anchor}", ""]
@@ -80,10 +95,10 @@ def markdown(results: Results, drawn: Mapping[str, Sequence[Plot]]) -> str:
                     DIFFERENCE_HEADS,
                     [[codec, *difference_cells(metric, *pair)] for codec, pair in differences.items()],
                 )
-            pairs = results.rate_differences[dataset.name].get(metric.name, {})
+            pairs = results.rate_differences[dataset.name][metric.name]
             if len(pairs) > 2:
                 parts += [f"{PAIRS}:", ""]
-                parts += _table(pair_heads(pairs, metric), [pair_cells(pairs, codec) for codec in pairs])
+                parts += _table(*_pairs(pairs, metric))
         parts += ["### Time and memory", ""]
         parts += _table(*_speed(results, dataset.name))
         parts += ["### Curves", ""]
@@ -156,18 +171,16 @@ def _metrics(results: Results, dataset: str, drawn: Sequence[Plot], log: bool) -
             parts.append(
                 f'<div class="plot"><div class="lin">{own[False]}</div><div class="log">{own[True]}</div></div>'
             )
-            curves = plots.published(results, dataset, metric.name)
-            parts += [f'<p class="soft">{escape(curve.name)}: {escape(curve.source)}.</p>' for curve in curves]
+            parts += [f'<p class="soft">{escape(line)}</p>' for line in _sources(results, dataset, metric)]
         elif not metric.is_rate and (why := plots.problem()) is not None:
             parts.append(f'<p class="over">{escape(why)}</p>')
         if differences := results.differences.get(dataset, {}).get(metric.name, {}):
             rows = [[codec, *difference_cells(metric, *pair)] for codec, pair in differences.items()]
             parts.append(f"<h4>Bjøntegaard differences from {escape(results.anchor)}</h4>")
             parts.append(_html_table(results, DIFFERENCE_HEADS, rows))
-        if len(pairs := results.rate_differences[dataset].get(metric.name, {})) > 2:
+        if len(pairs := results.rate_differences[dataset][metric.name]) > 2:
             parts.append(f"<h4>{escape(PAIRS)}</h4>")
-            lines = [pair_cells(pairs, codec) for codec in pairs]
-            parts.append(_html_table(results, pair_heads(pairs, metric), lines))
+            parts.append(_html_table(results, *_pairs(pairs, metric)))
         panels.append(f'<div class="panel">{"".join(parts)}</div>')
     return f'<div class="tabs">{"".join(tabs)}{"".join(panels)}</div>'
 
@@ -337,15 +350,22 @@ def difference_cells(metric: MetricInfo, rate: Difference | str, quality: Differ
     return cells
 
 
-def pair_heads(pairs: Mapping[str, object], metric: MetricInfo) -> list[str]:
-    """Heads of the table of rate differences of every two codecs."""
-    return [f"bits for equal {metric.name}", *(f"against {codec}" for codec in pairs)]
+def _pairs(
+    pairs: Mapping[str, Mapping[str, Difference | str]], metric: MetricInfo
+) -> tuple[list[str], list[list[str]]]:
+    """Heads and lines of the table of rate differences of every two codecs."""
+    anchors = list(dict.fromkeys([*pairs, *(against for of in pairs.values() for against in of)]))
+    lines = [[codec, *(rate_text(of.get(against, "")) for against in anchors)] for codec, of in pairs.items()]
+    return [f"bits for equal {metric.name}", *(f"against {codec}" for codec in anchors)], lines
 
 
-def pair_cells(pairs: Mapping[str, Mapping[str, Difference | str]], codec: str) -> list[str]:
-    """One line of that table."""
-    found = [pairs[codec].get(against) for against in pairs]
-    return [codec, *(percent(one.value) if isinstance(one, Difference) else "none" if one else "" for one in found)]
+def rate_text(rate: Difference | str) -> str:
+    """A rate difference in per cent; "none" where it was refused, empty where there is nothing to compare."""
+    return percent(rate.value) if isinstance(rate, Difference) else "none" if rate else ""
+
+
+def _sources(results: Results, dataset: str, metric: MetricInfo) -> list[str]:
+    return [f"{curve.label}: {curve.source}." for curve in results.published(dataset, metric)]
 
 
 def point_heads(results: Results) -> list[str]:

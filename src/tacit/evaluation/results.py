@@ -16,6 +16,7 @@ from tacit.evaluation.bjontegaard import Curve, Difference, quality_difference, 
 from tacit.evaluation.codecs import Quality
 from tacit.evaluation.cost import Cost
 from tacit.evaluation.pretty import dumps
+from tacit.evaluation.published import PUBLISHED, PublishedCurve
 from tacit.evaluation.runner import Failure, Measured, Row, SetRow
 
 FORMAT = 1
@@ -144,6 +145,11 @@ class Results:
                 found[codec] = [p.bpp for p in having], [p.metrics[metric.name] for p in having]
         return found
 
+    def published(self, dataset: str, metric: MetricInfo) -> list[PublishedCurve]:
+        """Curves from papers that belong beside these: of the whole set and the metric."""
+        whole = not any(note for d in self.datasets if d.name == dataset for note in d.notes)
+        return [c for c in PUBLISHED if (c.dataset, c.metric) == (dataset, metric.name)] if whole else []
+
     @cached_property
     def differences(self) -> Mapping[str, Mapping[str, Mapping[str, tuple[Difference | str, Difference | str]]]]:
         """By set, metric and codec: the Bjoentegaard differences of rate (per cent) and of quality (the metric's unit)
@@ -162,23 +168,23 @@ class Results:
 
     @cached_property
     def rate_differences(self) -> Mapping[str, Mapping[str, Mapping[str, Mapping[str, Difference | str]]]]:
-        """By set, metric, codec and the codec that it is compared with: the Bjoentegaard difference of rate, or why
-        there is none."""
-        return {
-            dataset: {
-                metric.name: {
+        """By set, metric, codec and the codec that it is compared with, or a curve from a paper: the Bjoentegaard
+        difference of rate, or why there is none."""
+        found: dict[str, dict[str, dict[str, dict[str, Difference | str]]]] = {}
+        for dataset in self.curves:
+            of = found.setdefault(dataset, {})
+            for metric in self.metrics:
+                curves = self.curves_of(dataset, metric)
+                anchors = curves | {c.label: (c.rates, c.values) for c in self.published(dataset, metric)}
+                of[metric.name] = {
                     codec: {
                         against: _difference(rate_difference, anchor, curve)
-                        for against, anchor in having.items()
+                        for against, anchor in anchors.items()
                         if against != codec
                     }
-                    for codec, curve in having.items()
+                    for codec, curve in curves.items()
                 }
-                for metric in self.metrics
-                if len(having := self.curves_of(dataset, metric)) > 1
-            }
-            for dataset in self.curves
-        }
+        return found
 
 
 def _difference(of: Callable[[Curve, Curve], Difference], anchor: Curve, test: Curve) -> Difference | str:
