@@ -1,0 +1,227 @@
+"""Speed, memory and cost of `tacit bulk`: `python scripts/bulk_bench.py [--minutes 3] [--images 400]`.
+
+Shards of photographs of scikit-image, cut to 256x256 pixels as image-text data sets often are, and captions: with one
+worker and with two, of one thread each, on a local Ray; then again and again for so many minutes, reading back what was
+written, with the memory of all of Ray's processes beside. Writes results/bulk.json, from which docs/bulk.md has its
+table; timings want the machine for themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import shutil
+import statistics
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the workers, which inherit it
+os.environ.setdefault("RAY_worker_niceness", "0")  # else they yield to everything else on the machine
+
+from machine import describe_machine
+
+from tacit import weights
+from tacit.bulk import Cluster, Interrupted, Job, Summary, run
+from tacit.evaluation.pretty import dumps
+
+ROOT = Path(__file__).resolve().parent.parent
+SIDE = 256
+PER_SHARD = 50
+VCPU_HOUR = 0.04  # dollars; a round figure for one virtual core of a rented machine
+GIGABYTE_MONTH = 0.023  # dollars; a round figure for object storage
+MILLION = 1_000_000
+
+
+def main() -> None:
+    """Measure, write and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=400, help="of the runs with one and two workers")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of the run that is watched")
+    parser.add_argument("--vcpu-hour", type=float, default=VCPU_HOUR, help="dollars")
+    parser.add_argument("--gigabyte-month", type=float, default=GIGABYTE_MONTH, help="dollars")
+    arguments = parser.parse_args()
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_shards(folder / "in", max(2, arguments.images // PER_SHARD))
+        speeds = {str(workers): speed(folder, workers) for workers in (1, 2)}
+        watched = watch(folder, 60 * arguments.minutes)
+    result: dict[str, Any] = {
+        "command": f"python scripts/bulk_bench.py --images {arguments.images} --minutes {arguments.minutes:g}",
+        "weights_hash": weights.describe(weights.locate(weights.DEFAULT)).decode_hash.hex(),
+        **describe_machine(),
+        "load_average": round(load, 2),
+        "side": SIDE,
+        "images_per_shard": PER_SHARD,
+        "workers": speeds,
+        "watched": watched,
+    }
+    result["cost"] = cost(result, arguments.vcpu_hour, arguments.gigabyte_month)
+    (ROOT / "results").mkdir(exist_ok=True)
+    (ROOT / "results" / "bulk.json").write_text(dumps(result))
+    print(document(result))
+
+
+def write_shards(folder: Path, count: int) -> None:
+    """Tar shards of crops, each another one, as JPEG of quality 90 with captions."""
+    from tacit.demo import SAMPLES, photograph
+
+    folder.mkdir(parents=True)
+    photos = [(s.caption, photograph(s.name)) for s in SAMPLES]
+    number = 0
+    for shard in range(count):
+        with tarfile.open(folder / f"{shard:05}.tar", "w") as tar:
+            for _ in range(PER_SHARD):
+                caption, photo = photos[number % len(photos)]
+                left = number * 37 % (photo.width - SIDE + 1)
+                top = number * 23 % (photo.height - SIDE + 1)
+                stream = io.BytesIO()
+                photo.crop((left, top, left + SIDE, top + SIDE)).save(stream, "JPEG", quality=90)
+                for suffix, data in (("jpg", stream.getvalue()), ("txt", caption.encode())):
+                    about = tarfile.TarInfo(f"{number:09}.{suffix}")
+                    about.size = len(data)
+                    tar.addfile(about, io.BytesIO(data))
+                number += 1
+
+
+def speed(folder: Path, workers: int) -> dict[str, Any]:
+    """A whole run. Images a second from when the first shard is done, for until then workers start and load."""
+    out = folder / f"out-{workers}"
+    ended: list[tuple[float, int]] = []
+    outcome = run(
+        Job(str(folder / "in"), str(out)),
+        Cluster(workers=(workers, workers)),
+        progress=lambda name, now: ended.append((time.perf_counter(), now.images)),
+    )
+    rows = [json.loads(line) for line in (out / "_tacit" / "manifest.jsonl").read_text().splitlines()]
+    (first, before), (last, after) = ended[0], ended[-1]
+    now = outcome.now
+    whole = sum(seconds for name, seconds in now.spent.items() if name != "wall")
+    shutil.rmtree(out)
+    return {
+        "images": now.images,
+        "images_per_second": round((after - before) / (last - first), 3),
+        "images_per_second_with_start": round(outcome.speed or 0, 3),
+        "seconds": round(outcome.seconds, 1),
+        "megapixels": round(now.pixels / 1e6, 2),
+        "bytes_in": now.bytes_in,
+        "bytes_out": now.bytes_out,
+        "psnr": round(now.psnr or 0, 2),
+        "worker_memory": now.memory,
+        "entry_bytes": round(statistics.mean(len(json.dumps(row)) for row in rows)),
+        "spent": {name: round(seconds / whole, 4) for name, seconds in sorted(now.spent.items()) if name != "wall"},
+    }
+
+
+def watch(folder: Path, seconds: float) -> dict[str, Any]:
+    """The same shards under more names than can be done; memory of this process and all below it as each one ends."""
+    source = folder / "many"
+    source.mkdir()
+    shards = sorted((folder / "in").glob("*.tar"))
+    for number in range(max(100, round(seconds))):
+        os.link(shards[number % len(shards)], source / f"{number:06}.tar")
+    points: list[tuple[float, int, int]] = []
+    begun = time.perf_counter()
+
+    def look(name: str, now: Summary) -> None:
+        points.append((round(time.perf_counter() - begun, 1), now.images, sum(_resident_below(os.getpid()))))
+        if time.perf_counter() - begun > seconds:
+            raise KeyboardInterrupt
+
+    try:
+        now = run(Job(str(source), str(folder / "watched"), verify=True), Cluster(), progress=look).now
+    except Interrupted as interrupted:
+        now = interrupted.outcome.now
+    third = max(1, len(points) // 3)
+    return {
+        "seconds": points[-1][0],
+        "images": now.images,
+        "verified": now.verified,
+        "verify_per_code": round(now.spent["verify"] / now.spent["code"], 3),
+        "memory_first_third": max(p[2] for p in points[:third]),
+        "memory_last_third": max(p[2] for p in points[-third:]),
+        "points": [list(point) for point in points[:: max(1, len(points) // 40)]],
+    }
+
+
+def _resident_below(pid: int) -> Iterator[int]:
+    """Bytes that a process and its descendants hold; what they share is counted for each."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return
+    yield from (int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
+    for child in children:
+        yield from _resident_below(int(child))
+
+
+def cost(result: dict[str, Any], vcpu_hour: float, gigabyte_month: float) -> dict[str, float]:
+    """For a million such images, step by step."""
+    one = result["workers"]["1"]
+    hours = MILLION / one["images_per_second"] / 3600
+    before, after = (MILLION * one[name] / one["images"] / 1e9 for name in ("bytes_in", "bytes_out"))
+    return {
+        "vcpu_hour": vcpu_hour,
+        "gigabyte_month": gigabyte_month,
+        "core_hours": round(hours, 1),
+        "dollars": round(hours * vcpu_hour, 2),
+        "gigabytes_before": round(before, 2),
+        "gigabytes_after": round(after, 2),
+        "saved_a_month": round((before - after) * gigabyte_month, 3),
+    }
+
+
+def document(result: dict[str, Any]) -> str:
+    """For docs/bulk.md."""
+    one, two = result["workers"]["1"], result["workers"]["2"]
+    watched, money = result["watched"], result["cost"]
+    scaling = two["images_per_second"] / one["images_per_second"]
+    entry = one["entry_bytes"]
+    lines = [
+        f"| {SIDE}x{SIDE} pixels, JPEG of quality 90, with captions; quality 50 | 1 worker | 2 workers |",
+        "|---|---:|---:|",
+        *(
+            f"| {title} | {show(one)} | {show(two)} |"
+            for title, show in (
+                ("images a second, once the workers have started", lambda w: f"{w['images_per_second']:.2f}"),
+                ("and with their start", lambda w: f"{w['images_per_second_with_start']:.2f}"),
+                ("images", lambda w: f"{w['images']:,}"),
+                ("ratio", lambda w: f"{w['bytes_in'] / w['bytes_out']:.2f}"),
+                ("PSNR (dB)", lambda w: f"{w['psnr']:.2f}"),
+                ("most memory of a worker (MB)", lambda w: f"{w['worker_memory'] / 1e6:.0f}"),
+                ("time: code", lambda w: f"{w['spent']['code']:.1%}"),
+                ("time: read and load", lambda w: f"{w['spent']['read'] + w['spent']['load']:.1%}"),
+                ("time: write", lambda w: f"{w['spent']['write']:.1%}"),
+            )
+        ),
+        "",
+        f"Two workers are {scaling:.2f} times as fast as one. For {watched['seconds']:.0f} s one worker did "
+        f"{watched['images']:,} images and verified {watched['verified']:,} of them, which took "
+        f"{watched['verify_per_code']:.2f} of the time of coding them; the memory of all processes, Ray's "
+        f"included, was {watched['memory_first_third'] / 1e6:.0f} MB at most in the first third and "
+        f"{watched['memory_last_third'] / 1e6:.0f} MB in the last. An entry of the manifest has {entry:,} bytes: "
+        f"{entry * 100_000 / 1e6:.0f} MB for 100,000 shards.",
+        "",
+        f"A million such images: 1,000,000 / {one['images_per_second']:.2f} images a second / 3600 = "
+        f"**{money['core_hours']:,.0f} core hours**; at ${money['vcpu_hour']:g} for the hour of a core (an assumption) "
+        f"**${money['dollars']:,.2f}**. They go from {money['gigabytes_before']:,.1f} GB to "
+        f"{money['gigabytes_after']:,.1f} GB, which at ${money['gigabyte_month']:g} for a gigabyte and month (another) "
+        f"saves ${money['saved_a_month']:,.2f} a month. Larger images cost by their pixels: these are "
+        f"{one['megapixels'] / one['images']:.3f} megapixels each.",
+        "",
+        f"{result['machine']['processor']}, {result['machine']['cores']} cores, one thread a worker, torch "
+        f"{result['machine']['torch']}; load of the machine before: {result['load_average']}; weights "
+        f"{result['weights_hash']}; `{result['command']}`; [results/bulk.json](../results/bulk.json).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""A small data set of images and captions, made from scikit-image's photographs: `python scripts/bulk_demo.py FOLDER`.
+
+`make bulk-demo` compresses it, finds that there is nothing left to do, and restores it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tacit.demo import SAMPLES, photograph
+
+WIDTH, HEIGHT = 256, 192
+
+
+def main(folder: Path) -> None:
+    """Six crops of each photograph with its caption beside it, a file that is no image, and one that says so."""
+    for sample in SAMPLES:
+        photo = photograph(sample.name)
+        for number in range(6):
+            left = (photo.width - WIDTH) * number // 5
+            top = (photo.height - HEIGHT) * (number % 3) // 2
+            path = folder / sample.name / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            photo.crop((left, top, left + WIDTH, top + HEIGHT)).save(path, quality=92)
+            path.with_suffix(".txt").write_text(f"{sample.caption}\n")
+    (folder / "broken.jpg").write_text("<html>404 Not Found</html>\n")
+    (folder / "README.md").write_text("Photographs of scikit-image.\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
