@@ -265,6 +265,16 @@ def freezing() -> str:
     )
 
 
+def bulk() -> str:
+    """Speed, memory and cost of bulk runs."""
+    result = _results("bulk")
+    if result is None:
+        return MISSING
+    from bulk_bench import document
+
+    return document(result)
+
+
 def shipped() -> str:
     """The training cards of the package's weights."""
     lines = []
@@ -312,6 +322,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "page": page,
     "freezing": freezing,
+    "bulk": bulk,
     "shipped": shipped,
     **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "small")},
 }
