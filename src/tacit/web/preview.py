@@ -87,7 +87,8 @@ def _json(model: type[M]) -> Any:
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
-            raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
+            found = error.errors(include_url=False, include_context=False)
+            raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from error
 
     return Depends(parse)
 
