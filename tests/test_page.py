@@ -377,6 +377,14 @@ def test_what_cannot_be_used_is_said(visit: Visit, tmp_path: Path) -> None:
     expect(page.locator("#start")).to_be_visible()
 
 
+def test_what_is_shown_stays_when_something_cannot_be_opened(visit: Visit, photo: Path) -> None:
+    page = opened(visit, photo, statuses=(415,))
+    drop(page, "notes.txt", b"no picture at all")
+    expect(page.get_by_role("alert")).to_contain_text("not an image")
+    expect(page.locator("#photo-name")).to_have_text("lake.png")
+    slide(page, "End")
+
+
 def test_a_photograph_is_pasted(visit: Visit, photo: Path) -> None:
     page = visit()
     drop(page, "image.png", photo.read_bytes(), "paste")

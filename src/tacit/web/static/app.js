@@ -39,20 +39,15 @@ const state = {
 // -- the photograph -------------------------------------------------------------------------------------------------
 
 async function open(source, { full = false } = {}) {
-  reset();
-  const mine = state.opening;
-  busy(true);
+  const mine = begin();
   try {
     const query = full ? "" : `?pixels=${COMFORTABLE}`;
     const path = source.sample ? `preview/samples/${source.sample}` : `preview/photos${query}`;
     const photo = await post(path, source.file ? untyped(source.file) : null);
     const original = await createImageBitmap(photo.picture);
     if (mine !== state.opening) return;
+    forget();
     state.photo = { ...photo, source, original, title: source.sample ?? source.file.name ?? "pasted photograph" };
-    state.others = new Map();
-    state.maps = new Map();
-    state.points = null;
-    state.curving = false;
     enter(state.photo.title);
     $("caption").value = photo.caption ?? "";
     $("store").checked = true;
@@ -71,14 +66,22 @@ async function open(source, { full = false } = {}) {
   }
 }
 
-/** Forget what is shown: what is still on its way belongs to another photograph. */
-function reset() {
+/** Something is being opened; what was before it, and has not come yet, shall not come any more. */
+function begin() {
+  hideAlert();
+  busy(true);
   state.opening = Symbol("opening");
+  return state.opening;
+}
+
+/** Let go what is shown, for something else. */
+function forget() {
   encoding.forget();
   rest.stop();
   curve.stop();
-  hideAlert();
-  Object.assign(state, { photo: null, file: null, shown: null });
+  Object.assign(state, { photo: null, file: null, shown: null, points: null, curving: false });
+  state.others.clear();
+  state.maps.clear();
 }
 
 function enter(title) {
@@ -97,7 +100,9 @@ function enter(title) {
 }
 
 function leave() {
-  reset();
+  begin();
+  busy(false);
+  forget();
   viewer.show(null, null);
   $("start").hidden = false;
   $("work").hidden = true;
@@ -577,9 +582,7 @@ async function isTacit(file) {
 }
 
 async function openTacit(file) {
-  reset();
-  const mine = state.opening;
-  busy(true);
+  const mine = begin();
   try {
     const body = untyped(file);
     const info = await post("v1/info", body);
@@ -587,6 +590,7 @@ async function openTacit(file) {
     const data = await post("v1/decode", body, { accept: "image/png" });
     const picture = await createImageBitmap(data);
     if (mine !== state.opening) return;
+    forget();
     state.file = { ...info, data, picture, name: file.name ?? "file.tacit" };
     enter(state.file.name);
     $("file-caption").hidden = !info.caption;

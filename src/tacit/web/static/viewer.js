@@ -17,7 +17,6 @@ export class Viewer {
   #centre = { x: 0.5, y: 0.5 }; // of the stage, in parts of the picture
   #pointers = new Map();
   #drag = null;
-  #frame = 0;
 
   constructor(stage, canvas, divider, level) {
     this.#stage = stage;
@@ -31,7 +30,7 @@ export class Viewer {
     stage.addEventListener("pointerup", (event) => this.#up(event));
     stage.addEventListener("pointercancel", (event) => this.#up(event));
     stage.addEventListener("dblclick", (event) => {
-      if (event.target === canvas) this.toggle(this.#at(event));
+      if (!event.target.closest("button")) this.toggle(this.#at(event));
     });
     stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     stage.addEventListener("keydown", (event) => this.#key(event));
@@ -168,7 +167,7 @@ export class Viewer {
 
   #soon() {
     this.#waiting ??= new Promise((resolve) => {
-      this.#frame = requestAnimationFrame(() => {
+      requestAnimationFrame(() => {
         this.#waiting = null;
         this.#draw();
         resolve(performance.now());
