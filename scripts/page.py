@@ -1,0 +1,174 @@
+"""The page's pictures and its speed: `python scripts/page.py [--pictures] [--time]`, both if neither is named.
+
+--pictures: docs/images/page-*.webp, of the shipped weights. --time: results/page.json, from the slider to the picture
+in the browser, for a photograph of one megapixel (samples of scikit-image, side by side). It wants two quiet cores and
+Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from machine import describe_machine
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tacit import demo, weights
+from tacit.web.app import create_app
+from tacit.web.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+SIDE = 512
+STEPS = 24
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", action="store_true")
+    parser.add_argument("--time", action="store_true")
+    arguments = parser.parse_args()
+    expect.set_options(timeout=180_000)
+    with _service() as address, sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        if arguments.time or not arguments.pictures:
+            measured = _timed(browser.new_page(), address)
+            path = ROOT / "results" / "page.json"
+            path.write_text(json.dumps({**_about(browser.version), **measured}, indent=2) + "\n")
+            print(f"{path.relative_to(ROOT)}: {measured['median_ms']} ms from slider to picture")
+        if arguments.pictures or not arguments.time:
+            for name, options in VIEWS.items():
+                page = browser.new_page(**options)
+                page.goto(address)
+                _arrange(page, name)
+                _save(page, ROOT / "docs" / "images" / f"page-{name}.webp")
+        browser.close()
+    return 0
+
+
+@contextmanager
+def _service() -> Iterator[str]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(Settings(time_limit=600)), log_level="warning"))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            sys.exit("the service has not started")
+        time.sleep(0.05)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _about(browser: str) -> dict[str, Any]:
+    return {
+        "command": "python scripts/page.py --time",
+        "weights": weights.describe(weights.locate(weights.DEFAULT)).decode_hash.hex(),
+        "browser": f"Chromium {browser}",
+        "load_average": round(os.getloadavg()[0], 2),
+        **describe_machine(),
+    }
+
+
+# -- speed ------------------------------------------------------------------------------------------------------------
+
+
+def _timed(page: Page, address: str) -> dict[str, Any]:
+    """Move the slider and let each picture come before the next move, as somebody who looks does."""
+    mosaic = Image.new("RGB", (2 * SIDE, 2 * SIDE))
+    for place, sample in enumerate(demo.SAMPLES):
+        photo = demo.photograph(sample.name)
+        scale = SIDE / min(photo.size)
+        photo = photo.resize((round(photo.width * scale), round(photo.height * scale)))
+        mosaic.paste(photo.crop((0, 0, SIDE, SIDE)), (SIDE * (place % 2), SIDE * (place // 2)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mosaic.png"
+        mosaic.save(path)
+        page.goto(address)
+        page.set_input_files("#pick", path)
+        _settled(page)
+    times = []
+    for step in range(STEPS):
+        quality = 20 + (37 * step) % 71  # up and down, 20 to 90
+        page.locator("#quality-number").fill(str(quality))
+        expect(page.locator("#said")).to_contain_text(f"Quality {quality}:")
+        times.append(float(page.locator("#f-latency").get_attribute("data-ms") or "nan"))
+        _settled(page)  # the times of encoding and decoding are measured then: not while the next is under way
+    return {
+        "pixels": mosaic.width * mosaic.height,
+        "steps_ms": times,
+        "median_ms": round(statistics.median(times)),
+        "longest_ms": round(max(times)),
+    }
+
+
+def _settled(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#f-latency")).to_have_attribute("data-ms", re.compile(r"\d"))
+    expect(page.locator("#f-decode")).to_have_text(re.compile(r"\d"))
+
+
+# -- pictures ---------------------------------------------------------------------------------------------------------
+
+VIEWS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1280, "height": 800}},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "phone": {
+        "viewport": {"width": 390, "height": 780},
+        "device_scale_factor": 2,
+        "is_mobile": True,
+        "has_touch": True,
+    },
+}
+
+
+def _arrange(page: Page, name: str) -> None:
+    """The same page, looked at in three ways."""
+    sample = {"light": "chelsea", "dark": "astronaut", "phone": "coffee"}[name]
+    page.locator(f"[data-sample={sample}]").click()
+    _settled(page)
+    page.locator("#quality-number").fill({"light": "20", "dark": "50", "phone": "15"}[name])
+    expect(page.locator("#said")).to_contain_text("Quality")
+    _settled(page)
+    if name == "light":
+        page.get_by_role("tab", name="JPEG").click()
+        page.get_by_label("compare with tacit").check()
+        expect(page.locator("#remark")).to_contain_text("PSNR")
+    if name != "phone":
+        page.locator("#curve-run").click()
+        expect(page.locator("#curve-run")).to_be_hidden()
+        page.locator(".side").evaluate("side => side.scrollTo(0, 0)")
+    if name == "dark":
+        page.get_by_role("radio", name="With caption").check()
+        expect(page.locator("#legend")).to_be_visible()
+    page.evaluate("() => document.activeElement.blur()")
+    page.mouse.move(0, 0)
+
+
+def _save(page: Page, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(path, quality=88, method=6)
+    print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
