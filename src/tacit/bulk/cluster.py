@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tacit.bulk.engine import Engine
 
 OBJECTS = 256 << 20  # bytes of a local cluster's object store: only descriptions and reports pass through it
+LOST_AT_START = 3  # workers in a row that may be lost before they have their model
 UNITS_AT_ONCE = 4096  # given to Ray Data together: each is a block of its own
 
 
@@ -98,7 +99,7 @@ def run_units(units: Sequence[Unit], job: Job, cluster: Cluster) -> Generator[tu
 
     A unit whose worker is lost is given to another one.
 
-    Raises: TacitError, where no worker can begin.
+    Raises: TacitError, where no worker can begin, or the cluster is lost.
     """
     import ray
     import ray.data
@@ -107,7 +108,8 @@ def run_units(units: Sequence[Unit], job: Job, cluster: Cluster) -> Generator[tu
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.execution_no_progress_timeout_s = -1  # a shard may take as long as it takes
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context.max_consecutive_actor_init_deaths = LOST_AT_START
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it logs as errors is raised, too
     low, high = cluster.workers
     for start in range(0, len(units), UNITS_AT_ONCE):
         some = units[start : start + UNITS_AT_ONCE]
@@ -121,12 +123,15 @@ def run_units(units: Sequence[Unit], job: Job, cluster: Cluster) -> Generator[tu
             num_cpus=cluster.cpus,
             num_gpus=cluster.gpus or None,
         )
-        for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
-            for report in batch["report"]:
-                name, result = pickle.loads(report)
-                if isinstance(result, TacitError):
-                    raise result
-                yield name, result
+        try:
+            for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
+                for report in batch["report"]:
+                    name, result = pickle.loads(report)
+                    if isinstance(result, TacitError):
+                        raise result
+                    yield name, result
+        except ray.exceptions.RayError as error:
+            raise TacitError(f"Ray has given up: {' '.join(str(error).split())[:500]}") from error
 
 
 class _Worker:
@@ -139,8 +144,10 @@ class _Worker:
         self.engine: Engine | TacitError
         try:
             self.engine = engine(job)
-        except TacitError as error:  # told with the first unit: Ray would begin again and again
+        except TacitError as error:  # told with the first unit: Ray would say it in a hundred lines
             self.engine = error
+        except Exception as error:
+            self.engine = TacitError(f"a worker cannot begin: {type(error).__name__}: {error}")
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         from tacit.bulk.convert import attempt
