@@ -31,17 +31,30 @@ class CrossAttention(nn.Module):
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, queries: Tensor, keys: Tensor, bias: Tensor | None = None) -> Tensor:
-        batch, count, width = queries.shape
-        weight, offset = self.in_proj.weight, self.in_proj.bias
-        q = F.linear(queries, weight[:width], offset[:width])
-        k, v = F.linear(keys, weight[width:], offset[width:]).chunk(2, dim=-1)
+        # [3, heads, C / heads, C], [3, heads, C / heads] and [C, heads, C / heads]
+        into, offset = (t.unflatten(0, (3, self.heads, -1)) for t in (self.in_proj.weight, self.in_proj.bias))
+        out_of, mask = self.out_proj.weight.unflatten(1, (self.heads, -1)), None
+        scale = into.shape[2] ** -0.5
+        learned = bias is not None and bias.requires_grad
+        if learned:
+            # torch's fused kernel has no gradient for a mask, and would give way to one that holds all logits. So the
+            # bias becomes one more channel of the keys, where the queries have a one and the values nothing.
+            one = offset.new_tensor([1.0, 0.0, 0.0])[:, None, None].expand(-1, self.heads, -1)
+            into, offset, out_of = F.pad(into, (0, 0, 0, 1)), torch.cat([offset, one], dim=2), F.pad(out_of, (0, 1))
+        elif bias is not None:
+            mask = bias[:, None, None, :].to(queries.dtype)
 
         def split(t: Tensor) -> Tensor:  # [B, n, C] -> [B, heads, n, C / heads]
             return t.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # type: ignore[no-any-return]
 
-        mask = None if bias is None else bias[:, None, None, :].to(q.dtype)
-        out = F.scaled_dot_product_attention(split(q), split(k), split(v), attn_mask=mask)
-        return self.out_proj(out.transpose(1, 2).reshape(batch, count, width))  # type: ignore[no-any-return]
+        q = split(F.linear(queries, into[0].flatten(0, 1), offset[0].flatten()))
+        k, v = map(split, F.linear(keys, into[1:].flatten(0, 2), offset[1:].flatten()).chunk(2, dim=-1))
+        if learned:
+            channel = (bias / scale)[:, None, :, None].to(k.dtype)
+            k = k + F.pad(channel, (k.shape[-1] - 1, 0))
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+        # [B, heads, n, C / heads] -> [B, n, C]
+        return F.linear(out.transpose(1, 2).flatten(2), out_of.flatten(1), self.out_proj.bias)
 
 
 def to_rows(x: Tensor) -> Tensor:

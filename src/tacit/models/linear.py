@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 KNOTS = 9  # per axis, of the learned part of the function
 SHARPNESS = 4.0  # at first a cell's own slot is exp(4) times as likely at its centre as each of its neighbours
-NEVER = -1e4  # as a logarithm: nothing, in any precision, and yet without a NaN where a slot holds no key at all
+NEVER = -1e3  # as a logarithm: nothing, in any precision, and yet without a NaN where a slot holds no key at all
 LEAST = -1e30  # above minus infinity, from which nothing can be subtracted
 
 
@@ -130,10 +130,9 @@ def _own(rank: Tensor, slots: int) -> Tensor:
 def _pooling(shares: Tensor) -> tuple[Tensor, Tensor]:
     """Logarithms of the keys' shares [B, n, k] -> the matrix [B, k, n] that averages the keys, and the logarithm of
     what each slot holds [B, k], as a bias: up to a constant, which attention does not see, so that it is precise in
-    half precision too. Where all is padding both say nothing, as full attention does."""
-    held = shares.logsumexp(dim=1)
-    weights = (shares - held[:, None].clamp_min(LEAST)).exp()
-    return weights.transpose(1, 2), held - held.amax(dim=1, keepdim=True).detach().clamp_min(LEAST)
+    half precision too. Where all is padding, the averages are zeros."""
+    held = shares.logsumexp(dim=1).clamp_min(LEAST)
+    return (shares - held[:, None]).exp().transpose(1, 2), held - held.amax(dim=1, keepdim=True).detach()
 
 
 def _hats(position: Tensor) -> Tensor:
