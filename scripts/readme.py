@@ -275,6 +275,42 @@ def bulk() -> str:
     return document(result)
 
 
+def reading() -> str:
+    """What reading shards takes."""
+    result = _results("reading")
+    if result is None:
+        return MISSING
+    lines = ["| files | bytes per image | in the shard | PSNR |", "|---|---|---|---|"]
+    for row in result["files"]:
+        sizes = f"{row['bytes_per_image']:,.0f} | {row['shard_bytes_per_image']:,.0f}"
+        lines.append(f"| {row['form']} | {sizes} | {row['psnr']:.2f} dB |")
+    lines += ["", "| | workers | images/s | processor time per image |", "|---|---|---|---|"]
+    for row in result["rows"]:
+        speed, time = _figure(row["images_per_second"]), _figure(row["cpu_ms"])
+        lines.append(f"| {row['what']}, {row['format']} | {row['workers']} | {speed} | {time} ms |")
+    machine, loads = result["machine"], [row["load_average"] for row in result["rows"]]
+    lines += [
+        "",
+        f"Random crops of {result['crop']} pixels; {result['photographs']} pixels; {machine['processor']}, "
+        f"{machine['cores']} cores, transforms in {'bf16' if machine['bf16'] else 'fp32'}, weights "
+        f"{result['weights_hash']}. The load average was {min(loads):.0f} to {max(loads):.0f}: where that is more than "
+        f"the workers and one, other programs took part of the machine, and images/s are too low for every format. "
+        f"JPEG's times are those of the smaller files. `{result['command']}`; "
+        f"[results/reading.json](../results/reading.json).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def bulk() -> str:
+    """Speed, memory and cost of bulk runs."""
+    result = _results("bulk")
+    if result is None:
+        return MISSING
+    from bulk_bench import document
+
+    return document(result)
+
+
 def shipped() -> str:
     """The training cards of the package's weights."""
     lines = []
@@ -322,6 +358,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "page": page,
     "freezing": freezing,
+    "reading": reading,
     "bulk": bulk,
     "shipped": shipped,
     **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "small")},

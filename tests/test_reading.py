@@ -6,6 +6,7 @@ import gc
 import io
 import logging
 import pickle
+import re
 import tarfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +79,9 @@ def encoded(codec: Codec, taco_codec: Codec, taco_fixed_codec: Codec) -> dict[st
         "alpha": codec.encode(photo(150, 130, 5, "RGBA"), quality=70),
         "taco": taco_codec.encode(photo(150, 130, 6), quality=60),
         "fixed": taco_fixed_codec.encode(photo(150, 130, 7)),
+        "mapped": codec.encode(
+            photo(150, 130, 9), quality=50, quality_map=np.array([[-40, 0, 30], [0, 9, 0], [0, 0, 50]])
+        ),
         "long": codec.encode(photo(1100, 90, 8), quality=30),
     }
 
@@ -499,6 +503,34 @@ def test_bad_shards(tmp_path: Path, encoded: dict[str, bytes], shards: str) -> N
         list(DataLoader(TacitShards(shards, shuffle=0), 2, collate_fn=Collate()))
     with pytest.raises(PathError, match="none found"):
         TacitShards(f"{tmp_path}/none-*.tar")
+
+
+# -- the page ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("leaves_files_open")
+def test_the_pages_python_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: Codec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).resolve().parent.parent / "docs" / "reading.md"
+    if not page.is_file():
+        pytest.skip("no documents here")
+    from conftest import synthetic
+
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    (tmp_path / "shards").mkdir()
+    for shard in range(2):
+        data = codec.encode(synthetic(240, 230, shard))
+        write_shard(tmp_path / "shards" / f"0{shard}.tar", {"a.tacit": data, "a.txt": b"a boat", "b.tacit": b"bad"})
+    write_shard(tmp_path / "shards" / "00.tar", {"a.tacit": data, "a.txt": b"a boat"})
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    for block in blocks[:2]:  # Ray has a test of its own
+        exec(compile(block, "reading.md", "exec"), namespace)
+    said = capsys.readouterr().out
+    assert "(230, 240, 3) a boat" in said
+    assert said.count("torch.Size([1, 3, 224, 224]) a boat") == 4
 
 
 # -- Ray --------------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def synthesise(
         results[number][rows, columns] = pixels
 
     # A tile with nothing in it, as where regions are lost, is the same for every such tile of its shape. A short forged
-    # file may promise thousands.
+    # file may promise thousands. (Where tiles run together on a GPU, it would be asked for each of them.)
     blank: dict[tuple[object, ...], Tensor] = {}
     for key, members in groups.items():
         model, color = models[members[0][0]], key[1]
@@ -162,7 +162,7 @@ def synthesise(
             part, marks = [], []
             for number, tile in members[start : start + step]:
                 place = tile.row, tile.column, tile.height, tile.width
-                mark = None if tile.latents.any() else (*key, _mark(tile.quality), *place)
+                mark = None if together or tile.latents.any() else (*key, _mark(tile.quality), *place)
                 if mark in blank:
                     paint(number, tile, blank[mark])
                 else:
