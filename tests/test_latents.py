@@ -80,6 +80,32 @@ def test_anchors_are_where_row_and_column_add_up_to_an_odd_number() -> None:
     assert others.tolist() == [0]
 
 
+@pytest.mark.parametrize("height", range(1, 7))
+@pytest.mark.parametrize("width", range(1, 7))
+def test_positions_of_every_size(height: int, width: int) -> None:
+    odd = (torch.arange(height)[:, None] + torch.arange(width)) % 2 == 1
+    anchors, others = checkerboard(height, width)
+    assert torch.equal(anchors, odd.flatten().nonzero().flatten())
+    assert torch.equal(others, (~odd).flatten().nonzero().flatten())
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's, of its own doing
+@pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
+def test_training_is_one_graph(make: Callable[[], Any]) -> None:
+    """What `run.compile=true` compiles has no part whose shape follows from values. The compiler behind the graph needs
+    C++ and a minute; it is torch's."""
+    model = make().train()
+    x, words, seeds = samples(64, 2), TextTokens.empty(2, model.config.text_width), torch.tensor([1, 2])
+
+    def loss(network: Callable[..., Any]) -> Tensor:
+        found = network(x, words, torch.tensor([10.0, 70.0]), seeds)
+        return (found.y_bits + found.z_bits).mean() + found.x_hat.square().mean()  # type: ignore[no-any-return]
+
+    torch.compiler.reset()
+    with torch.no_grad():
+        assert torch.equal(loss(torch.compile(model, backend="eager", fullgraph=True)), loss(model))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_every_value_is_visited_once_and_put_in_its_place(
