@@ -60,6 +60,7 @@ readme: .venv/installed-dev
 results:
 	$(MAKE) kodak
 	$(MAKE) bench
+	$(BIN)/python scripts/reading_bench.py
 	$(MAKE) readme
 
 clean:
