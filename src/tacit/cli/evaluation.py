@@ -25,7 +25,7 @@ Examples:
 \b
 Sets:
   a folder, an image, a .jsonl of {"file": ..., "caption": ...}, or kodak:PATH,
-  clic:PATH, coco:PATH.
+  clic:PATH, coco:PATH; without a path, the folder of that name in $TACIT_DATA.
 \b
 Codecs:
   jpeg, webp, avif, jp2, jxl; a model's name, a weights file, or a folder of
