@@ -551,7 +551,9 @@ def table(folder: Path, encoded: dict[str, bytes]) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
-def test_reading_on_ray(tmp_path: Path, shards: str, encoded: dict[str, bytes]) -> None:
+def test_reading_on_ray(
+    tmp_path: Path, shards: str, encoded: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
     folder = tmp_path / "folder"
@@ -561,6 +563,7 @@ def test_reading_on_ray(tmp_path: Path, shards: str, encoded: dict[str, bytes]) 
     (folder / "b.tacit").write_bytes(b"no file")
     (tmp_path / "table").mkdir()
     codec = Codec(threads=1)
+    monkeypatch.setenv("RAY_worker_niceness", "0")
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, configure_logging=False)
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
