@@ -32,6 +32,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 CLUSTER = Cluster(workers=(1, 1))
+PATIENCE = 400  # seconds after which a test that waits for something gives up
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ class Gate:
             def do_GET(self) -> None:
                 if self.path.endswith(held):
                     gate.asked.set()
-                    gate.open.wait(60)
+                    gate.open.wait(PATIENCE)
                 try:
                     super().do_GET()
                 except (BrokenPipeError, ConnectionResetError):
@@ -137,7 +138,7 @@ def test_a_killed_worker_costs_no_image_and_doubles_none(
     with Gate(tmp_path / "in", "02.tar") as gate:
 
         def kill() -> None:
-            assert gate.asked.wait(120)
+            assert gate.asked.wait(PATIENCE)
             pid = int(marker.read_text().split()[1])
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
@@ -154,6 +155,7 @@ def test_a_killed_worker_costs_no_image_and_doubles_none(
         assert outcome.now.verified == outcome.now.captions == len(keys)
         assert {"read", "load", "code", "write", "verify", "measure", "wall"} <= outcome.now.spent.keys()
         assert outcome.now.memory > 1 << 20
+        assert outcome.now.lost == 1
         # and there is nothing to be done again
         outcome = run(job(gate.url), CLUSTER)
         assert (outcome.now.shards, outcome.all.shards) == (0, 4)
@@ -174,15 +176,15 @@ def test_a_killed_driver_costs_no_image_and_doubles_none(
             stderr=subprocess.PIPE,
         )
         try:
-            assert gate.asked.wait(120)
+            assert gate.asked.wait(PATIENCE)
             worker = int((out / TRIES / "02").read_text().split()[1])
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE
             while len(list((out / "_tacit" / "shards").glob("*.json"))) < 2 and time.monotonic() < deadline:
                 time.sleep(0.02)
         finally:
             driver.send_signal(signal.SIGKILL)
             said = driver.communicate()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while _alive(worker) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not _alive(worker), "the local cluster has outlived its driver"

@@ -47,15 +47,17 @@ def attempt(unit: Unit, job: Job, engine: Engine) -> Entry | str:
             return f"{begun} workers were lost while they were at it"
         store.put(marker, f"{begun + 1} {os.getpid()} {socket.gethostname()}".encode())
         try:
-            return convert(unit, job, engine)
+            return convert(unit, job, engine, lost=begun)
         finally:
             store.remove([marker])
     except Exception as error:  # a shard that cannot be read is not to end the run
         return explained(error)
 
 
-def convert(unit: Unit, job: Job, engine: Engine) -> Entry:
+def convert(unit: Unit, job: Job, engine: Engine, lost: int = 0) -> Entry:
     """Read the unit, code its images, write what it becomes and then its entry in the manifest.
+
+    lost: workers that have been lost at it.
 
     A unit that has been done already, by a worker that was lost right after, is not done again.
 
@@ -68,7 +70,7 @@ def convert(unit: Unit, job: Job, engine: Engine) -> Entry:
     begun = time.perf_counter()
     entry = _copied(unit, source, store) if unit.kind is None else _coded(unit, job, engine, source, store)
     seconds = {**entry.seconds, "wall": time.perf_counter() - begun}
-    entry = replace(entry, seconds=seconds, memory=_peak_memory())
+    entry = replace(entry, seconds=seconds, memory=_peak_memory(), lost=lost)
     write_entry(store, entry)
     return entry
 

@@ -36,7 +36,8 @@ class Entry:
     without an image, unchanged. bytes_in, bytes_out: of the images, before and after; bytes_rest: of everything else.
     psnr: dB, of the images that were measured. verified: images whose latents were read back and compared. seconds: by
     what they went to, "wall" from beginning to end.
-    memory: the most bytes that the worker has ever held. warnings: what of images could not be kept, and how often.
+    memory: the most bytes that the worker has ever held. lost: workers that were lost at the unit before.
+    warnings: what of images could not be kept, and how often.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Entry:
     verified: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
     memory: int = 0
+    lost: int = 0
     warnings: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[Mapping[str, str], ...] = ()
 
@@ -111,7 +113,8 @@ class Manifest:
         self.entries[entry.name] = _without_failures(entry)
 
     def fold(self) -> None:
-        """One file of all entries, one of all failures; the shards' own are removed."""
+        """One file of all entries, one of all failures; the shards' own are removed. When no worker is at work."""
+        self._clear()
         if not self._fresh:
             return
         with self.store.create(FAILURES) as part:
@@ -151,11 +154,14 @@ class Manifest:
         for line in (self.store.read(MANIFEST) or b"").splitlines():
             entry = Entry.from_json(line, f"{self.store.url}/{MANIFEST}")
             self.entries[entry.name] = entry
-        # Left by a run that did not come to its end.
-        self.store.remove([name for name in self._own if name.startswith((f"{PARTS}/", f"{TRIES}/"))])
+        self._clear()
         for name in self._own:
             if name.startswith(f"{SHARDS}/") and (data := self.store.read(name)) is not None:
                 self.add(Entry.from_json(data, f"{self.store.url}/{name}"))
+
+    def _clear(self) -> None:
+        """What workers have left that were lost, or were a lost driver's."""
+        self.store.remove([*self.store.list(PARTS), *self.store.list(TRIES)])
 
     def _earlier_failures(self) -> Iterator[bytes]:
         if FAILURES in self._own:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tacit.bulk.manifest import Entry
 
-COUNTS = ("images", "failed", "captions", "others", "pixels", "bytes_in", "bytes_out", "bytes_rest", "verified")
+COUNTS = ("images", "failed", "captions", "others", "pixels", "bytes_in", "bytes_out", "bytes_rest", "verified", "lost")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Summary:
     bytes_out: int = 0
     bytes_rest: int = 0
     verified: int = 0
+    lost: int = 0
     psnr: float | None = None
     measured: int = 0
     spent: Mapping[str, float] = field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -158,14 +160,15 @@ def bulk(
     said = _Said(destination, quiet or as_json)
     status = 0
     try:
-        outcome = run(
-            job,
-            cluster,
-            captions=mapping,
-            max_failures=max_failures / 100,
-            planned=said.plan,
-            progress=said.progress,
-        )
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # where Ray tells of lost workers
+            outcome = run(
+                job,
+                cluster,
+                captions=mapping,
+                max_failures=max_failures / 100,
+                planned=said.plan,
+                progress=said.progress,
+            )
     except (TooManyFailures, Interrupted) as error:
         outcome, status = error.outcome, EXIT_FAILED
         if isinstance(error, Interrupted):
@@ -237,6 +240,7 @@ def _report(outcome: Outcome, destination: str) -> str:
         whole = sum(spent.values()) or 1.0
         lines.append("time       " + ", ".join(f"{n} {s / whole:.0%}" for n, s in sorted(spent.items(), key=_by_size)))
         lines.append(f"memory     {as_bytes(now.memory)} of a worker, at most")
+        lines += [f"lost       {now.lost:,} workers, whose shards were begun again"] if now.lost else []
         lines += [f"warning    {text} ({count:,} images)" for text, count in now.warnings.items()]
     if total.shards != now.shards:
         lines.append(f"all runs   {_counts(total)}")
