@@ -373,6 +373,9 @@ def test_crops() -> None:
     assert CenterCrop(10)(13, 20, rng) == (1, 5, 11, 15)
     with pytest.raises(InvalidInput, match="9x20 pixels, less than a crop of 10"):
         CenterCrop(10)(9, 20, rng)
+    for make in (Collate, RandomCrop, CenterCrop):
+        with pytest.raises(InvalidInput, match="a crop of 0 pixels"):
+            make(0)
 
 
 def test_pinned_batches(encoded: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:

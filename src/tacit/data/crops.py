@@ -19,6 +19,9 @@ class RandomCrop:
 
     size: int
 
+    def __post_init__(self) -> None:
+        _check_size(self.size)
+
     def __call__(self, width: int, height: int, rng: np.random.Generator) -> Box:
         _check(width, height, self.size)
         left, top = int(rng.integers(width - self.size + 1)), int(rng.integers(height - self.size + 1))
@@ -31,10 +34,18 @@ class CenterCrop:
 
     size: int
 
+    def __post_init__(self) -> None:
+        _check_size(self.size)
+
     def __call__(self, width: int, height: int, rng: np.random.Generator) -> Box:
         _check(width, height, self.size)
         left, top = (width - self.size) // 2, (height - self.size) // 2
         return left, top, left + self.size, top + self.size
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise InvalidInput(f"a crop of {size} pixels: at least 1 is needed")
 
 
 def _check(width: int, height: int, size: int) -> None:
