@@ -185,8 +185,9 @@ DROP = """([name, bytes, type]) => {
 }"""
 
 
-def drop(page: Any, name: str, data: bytes, how: str = "drop") -> None:
-    page.evaluate(DROP, [name, list(data), how])
+def drop(page: Any, name: str, data: bytes | int, how: str = "drop") -> None:
+    """A file of these bytes, or of so many zeros."""
+    page.evaluate(DROP, [name, data if isinstance(data, int) else list(data), how])
 
 
 def test_a_photograph_is_sent_and_the_slider_moves_its_encoding(visit: Visit, photo: Path) -> None:
@@ -368,7 +369,7 @@ def test_what_cannot_be_used_is_said(visit: Visit, tmp_path: Path) -> None:
     expect(alert).to_contain_text("not an image")
     alert.get_by_role("button").click()
     expect(alert).to_be_hidden()
-    drop(page, "huge.png", bytes(1_000_001))
+    drop(page, "huge.png", 1_000_001)
     expect(alert).to_contain_text("more than 1000000 bytes")
     page.keyboard.press("Escape")
     expect(alert).to_be_hidden()
@@ -412,9 +413,8 @@ def test_large_photographs_are_reduced_and_say_so(visit: Visit, tmp_path: Path) 
     page = opened(visit, path)
     note = page.locator("#scaled")
     expect(note).to_contain_text(re.compile("2100.1400 pixels, worked on at 1732.1155"))
-    with page.expect_response(lambda r: r.url.endswith("/preview/photos")):
+    with page.expect_request(lambda r: r.url.endswith("/preview/photos")):  # without ?pixels=
         note.get_by_role("button", name="Use all pixels").click()
-    settled(page)
     expect(note).to_be_hidden()
 
 
