@@ -5,7 +5,8 @@
 #   make test     all tests
 #   make lint     ruff, mypy, import-linter
 #   make bench    speed and memory, as JSON in results/
-#   make results  Kodak, speed and memory, and the documents' figures; the Kodak images in $TACIT_DATA/kodak
+#   make results  all figures: Kodak, speed and memory, and the documents; the Kodak images in $TACIT_DATA/kodak
+#                 CHECKPOINT=FILE, the training checkpoint of the shipped weights: what freezing costs, too
 #   make clean    remove what these made, but not .venv
 #
 # On Linux, PyPI's torch brings CUDA with it (some GB). For the small CPU build:
@@ -17,12 +18,14 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
+KODAK_ARGS ?=
+CHECKPOINT ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 
-.PHONY: demo bulk-demo test lint format bench kodak readme results clean
+.PHONY: demo bulk-demo test lint format bench kodak freezing readme results clean
 
 demo: .venv/installed-demo
 	$(BIN)/tacit demo --output demo
@@ -50,8 +53,12 @@ format: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/python scripts/bench.py --large
 
+# Goes on where it was interrupted, and measures no file twice.
 kodak: .venv/installed-dev
-	$(BIN)/python scripts/kodak.py
+	$(BIN)/python scripts/kodak.py $(KODAK_ARGS)
+
+freezing: .venv/installed-dev
+	$(BIN)/python scripts/freezing.py $(CHECKPOINT) src/tacit/weights/tacit-s.safetensors
 
 readme: .venv/installed-dev
 	$(BIN)/python scripts/readme.py --picture
@@ -61,6 +68,7 @@ results:
 	$(MAKE) kodak
 	$(MAKE) bench
 	$(BIN)/python scripts/reading_bench.py
+	$(if $(CHECKPOINT),$(MAKE) freezing)
 	$(MAKE) readme
 
 clean:

@@ -1,19 +1,19 @@
 """Write what is generated in the documents: `python scripts/readme.py [--check] [--picture]`.
 
 Blocks stand between `<!-- NAME: made by scripts/readme.py -->` and `<!-- end -->` in README.md and docs/*.md: output of
-the command line, which is run for it, and figures from results/*.json. --check changes nothing and names the blocks
-that are not current, in which case the exit status is 1; figures in the command line's output may differ then, since
-they follow the weights. docs/kodak.svg is drawn from results/kodak.json, whose hash is in it. --picture also makes
-docs/demo.webp again.
+the command line, which is run for it, and figures from results/. --check changes nothing and names the blocks that are
+not current, in which case the exit status is 1; figures in the command line's output may differ then, since they follow
+the weights. It also names what in the report of results/kodak, which `make kodak` writes, is not of its results.json.
+--picture also makes docs/demo.webp again.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -21,17 +21,31 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
 
 from tacit import cli, weights
 
+if TYPE_CHECKING:
+    from tacit.evaluation.results import Results
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 BLOCK = re.compile(r"<!-- (?P<name>[\w-]+): made by scripts/readme\.py -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
 MISSING = "Not measured yet: `make results`.\n"
-README_RATES = ("0.15", "0.20", "0.30", "0.50", "0.75", "1.00")
+README_RATES = (0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0)  # bits per pixel
+COMPARED_RATES = tuple(round(0.15 + 0.05 * i, 2) for i in range(18))  # 0.15 to 1.0
+LABELS = {  # of codecs and metrics of `tacit eval`
+    "jpeg": "JPEG",
+    "webp": "WebP",
+    "avif": "AVIF",
+    "jxl": "JPEG XL",
+    "psnr": "PSNR",
+    "ms-ssim": "MS-SSIM",
+    "ssimulacra2": "SSIMULACRA 2",
+    "butteraugli-3norm": "Butteraugli",
+}
 
 
 def main() -> int:
@@ -50,9 +64,6 @@ def main() -> int:
         if new != text:
             path.write_text(new)
             print(f"{path.relative_to(ROOT)} written")
-    if _drawn_from() != _curves_hash():
-        (ROOT / "docs" / "kodak.svg").write_text(plot())
-        print("docs/kodak.svg written")
     if arguments.picture:
         picture().save(ROOT / "docs" / "demo.webp", quality=88, method=6)
     return 0
@@ -64,14 +75,22 @@ def documents() -> list[Path]:
 
 
 def outdated() -> list[str]:
-    """FILE: BLOCK of each block that is not what would be made now, and the plot if it is of other results."""
-    plots = [] if _drawn_from() == _curves_hash() else ["docs/kodak.svg"]
-    return plots + [
+    """FILE: BLOCK of each block that is not what would be made now, and what in a report is of other results."""
+    return outdated_reports() + [
         f"{path.name}: {match['name']}"
         for path in documents()
         for match in BLOCK.finditer(path.read_text())
         if _comparable(match["name"], match[0]) != _comparable(match["name"], _block(match["name"]))
     ]
+
+
+def outdated_reports() -> list[str]:
+    """Files in results/ that `tacit eval` would write otherwise from the results beside them."""
+    from tacit.evaluation import report
+
+    found = kodak_results()
+    folder = RESULTS / "kodak"
+    return [] if found is None else [f"results/kodak/{name}" for name in report.outdated(found, folder)]
 
 
 def _comparable(name: str, block: str) -> str:
@@ -146,72 +165,57 @@ def _results(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
+def kodak_results() -> Results | None:
+    """Of `make kodak`."""
+    from tacit.evaluation.results import load
+
+    path = RESULTS / "kodak" / "results.json"
+    return load(path) if path.is_file() else None
+
+
 def kodak() -> str:
-    """PSNR at some rates, and the rate differences."""
-    result = _results("kodak")
-    if result is None:
+    """PSNR at some rates, and the rate differences by every metric."""
+    found = kodak_results()
+    if found is None:
         return MISSING
     from tacit.evaluation.bjontegaard import quality_at
+    from tacit.evaluation.report import rate_text
 
+    own = weights.DEFAULT
+    (dataset,) = found.datasets
+    by_psnr = next(metric for metric in found.metrics if metric.name == "psnr")
+    curves = found.curves_of(dataset.name, by_psnr)
+    beside = {curve.label: (curve.rates, curve.values) for curve in found.published(dataset.name, by_psnr)}
     lines = [
-        f"| PSNR (dB) at bits per pixel | {' | '.join(README_RATES)} | bits of tacit-s for equal PSNR |",
-        f"|---|{'---|' * (len(README_RATES) + 1)}",
+        f"| PSNR (dB) at bits per pixel | {' | '.join(f'{rate:.2f}' for rate in README_RATES)} |",
+        f"|---|{'---:|' * len(README_RATES)}",
     ]
-    for name, curve in result["curves"].items():
-        points = [p["bpp"] for p in curve], [p["psnr"] for p in curve]
-        cells = [quality_at(points, float(rate)) for rate in README_RATES]
-        compared = result["comparison"].get(f"tacit-s against {name}")
-        last = f"{compared['bd_rate_percent']:+.1f} %" if compared else ""
-        shown = ["not reached" if cell != cell else f"{cell:.2f}" for cell in cells]
-        lines.append(f"| {name} | {' | '.join(shown)} | {last} |")
-    against = result["comparison"]["tacit-s against JPEG"]
-    if against["better_everywhere"]:
-        verdict = f"better than JPEG's everywhere between, by {against['least_psnr_gain']:.2f} dB or more"
-    else:
-        verdict = "not better than JPEG's everywhere between"
-    low, high = result["curves"]["tacit-s"][0], result["curves"]["tacit-s"][-1]
+    for name, curve in (curves | beside).items():
+        cells = [quality_at(curve, rate) for rate in README_RATES]
+        shown = ["" if math.isnan(cell) else f"{cell:.2f}" for cell in cells]
+        lines.append(f"| {LABELS.get(name, name)} | {' | '.join(shown)} |")
+    differences = {metric.name: found.rate_differences[dataset.name][metric.name][own] for metric in found.metrics}
     lines += [
         "",
-        f"From 0.15 to 1.0 bpp the PSNR is {verdict}. Quality 0 to 100 spans {low['bpp']:.2f} to {high['bpp']:.2f} bpp "
-        f"here. Weights {result['weights_hash']}; `{result['command']}`; [results/kodak.json](results/kodak.json).",
+        f"| bits of {own} for equal | {' | '.join(LABELS.get(name, name) for name in differences)} |",
+        f"|---|{'---:|' * len(differences)}",
+    ]
+    for name in [*(name for name in curves if name != own), *beside]:
+        cells = [rate_text(of.get(name, "")) for of in differences.values()]
+        lines.append(f"| against {LABELS.get(name, name)} | {' | '.join(cells)} |")
+    gains = [quality_at(curves[own], rate) - quality_at(curves["jpeg"], rate) for rate in COMPARED_RATES]
+    if min(gains) > 0:
+        verdict = f"better than JPEG's everywhere between, by {min(gains):.2f} dB or more"
+    else:
+        verdict = "not better than JPEG's everywhere between"
+    low, high = found.curves[dataset.name][own][0], found.curves[dataset.name][own][-1]
+    lines += [
+        "",
+        f"From 0.15 to 1.0 bpp the PSNR is {verdict}. Quality {low.quality:g} to {high.quality:g} spans {low.bpp:.2f} "
+        f"to {high.bpp:.2f} bpp here. Weights {found.codecs[own]['weights']['all']['hash']}; `make kodak`; all "
+        "figures, plots and settings: [results/kodak](results/kodak/report.md).",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _curves_hash() -> str | None:
-    """Of what the plot shows."""
-    result = _results("kodak")
-    return result and hashlib.sha256(json.dumps(result["curves"]).encode()).hexdigest()
-
-
-def _drawn_from() -> str | None:
-    path = ROOT / "docs" / "kodak.svg"
-    found = re.search(r"<!-- curves ([0-9a-f]{64}) -->", path.read_text()) if path.is_file() else None
-    return found and found[1]
-
-
-def plot() -> str:
-    """PSNR over rate on Kodak, with ELIC's published curve."""
-    from tacit.evaluation.plots import COLOURS, draw_curves
-    from tacit.evaluation.published import PUBLISHED
-    from tacit.evaluation.results import MetricInfo
-
-    result = _results("kodak")
-    if result is None:
-        raise SystemExit("no results/kodak.json: make results")
-    # Captions change little there, and their curve would hide the other.
-    names = [name for name in result["curves"] if name != "tacit-s with captions"]
-    curves = {name: ([p["bpp"] for p in of], [p["psnr"] for p in of]) for name, of in result["curves"].items()}
-    drawn = draw_curves(
-        {name: curves[name] for name in names},
-        MetricInfo("PSNR", "dB", True, ""),
-        "Kodak",
-        colours={name: 0 if name == "tacit-s" else i % (len(COLOURS) - 1) + 1 for i, name in enumerate(names)},
-        own={"tacit-s"},
-        beside=[curve for curve in PUBLISHED if (curve.dataset, curve.metric) == ("Kodak", "psnr")],
-        log=True,
-    )
-    return f"{drawn.file.rstrip()}\n<!-- curves {_curves_hash()} -->\n"
 
 
 def speed() -> str:
@@ -261,18 +265,8 @@ def freezing() -> str:
         f"On Kodak the integer networks' streams are {min(costs):.2f} to {max(costs):.2f} % larger than what the float "
         f"networks'\nprobabilities would ideally give. Leaving out values of narrow scale changes the bytes by "
         f"{min(skipping):.1f} to {max(skipping):.1f} %, for at\nmost {max(losses):.2f} dB "
-        f"(qualities 0 to 100, `{result['command']}`, `results/freezing.json`).\n"
+        f"(qualities 0 to 100 of weights {result['weights_hash']}, `{result['command']}`,\n`results/freezing.json`).\n"
     )
-
-
-def bulk() -> str:
-    """Speed, memory and cost of bulk runs."""
-    result = _results("bulk")
-    if result is None:
-        return MISSING
-    from bulk_bench import document
-
-    return document(result)
 
 
 def reading() -> str:
@@ -358,8 +352,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "page": page,
     "freezing": freezing,
-    "reading": reading,
     "bulk": bulk,
+    "reading": reading,
     "shipped": shipped,
     **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "small")},
 }

@@ -32,7 +32,7 @@ COLOURS = (
 INK, SOFT, LINE = ("#1c1d20", "#e9e8e4"), ("#63656b", "#a2a4ab"), ("#e2dfd8", "#34363c")
 MARKERS = "osD^vP*X"
 DASHES = ("--", "-.", ":")  # of curves from papers
-SIZE = (7.6, 4.6)  # inches
+SIZE = (8.8, 4.6)  # inches
 
 # matplotlib is given these, and a style sheet's variables take their place.
 _STANDINS: Mapping[str, str] = {
@@ -161,7 +161,8 @@ def _dress(axes: Any, metric: MetricInfo, log: bool, lowest: float, highest: flo
     axes.tick_params(colors="#020202", length=0)
     for side in axes.spines.values():
         side.set_visible(False)
-    axes.legend(frameon=False, labelcolor="#010101", loc="lower right")
+    # Beside the curves: below them there is no room for many.
+    axes.figure.legend(frameon=False, labelcolor="#010101", loc="outside right upper")
 
 
 def _inline(svg: str, label: str) -> str:
