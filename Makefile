@@ -25,7 +25,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 
-.PHONY: demo bulk-demo test lint format bench kodak freezing readme results clean
+.PHONY: demo bulk-demo test lint format bench kodak freezing page readme results clean
 
 demo: .venv/installed-demo
 	$(BIN)/tacit demo --output demo
@@ -60,6 +60,9 @@ kodak: .venv/installed-dev
 freezing: .venv/installed-dev
 	$(BIN)/python scripts/freezing.py $(CHECKPOINT) src/tacit/weights/tacit-s.safetensors
 
+page: .venv/installed-dev
+	$(BIN)/python scripts/page.py
+
 readme: .venv/installed-dev
 	$(BIN)/python scripts/readme.py --picture
 
@@ -69,6 +72,7 @@ results:
 	$(MAKE) bench
 	$(BIN)/python scripts/reading_bench.py
 	$(if $(CHECKPOINT),$(MAKE) freezing)
+	$(MAKE) page
 	$(MAKE) readme
 
 clean:
