@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
 import tacit
-from tacit.web import captioning, preview, problems, v1
+from tacit.web import captioning, document, preview, problems, v1
 from tacit.web.metrics import Metrics
 from tacit.web.middleware import Surroundings
 from tacit.web.service import Service, ServiceDep, authorized
@@ -55,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
+    document.install(app, token=settings.token is not None)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,

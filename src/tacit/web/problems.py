@@ -94,20 +94,7 @@ def of(error: Exception) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem, and say so in its OpenAPI document."""
-    described = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        known = app.openapi_schema is not None
-        document = described()
-        if not known:
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            schemas["Problem"] = Problem.model_json_schema()
-            for unused in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(unused, None)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    """Make every error of the application a problem; faults are the middleware's."""
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
