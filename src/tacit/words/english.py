@@ -90,7 +90,7 @@ def tokens(caption: str) -> list[Token]:
     """The words of a caption, in order."""
     quoted = _quotations(caption)
     found: list[Token] = []
-    last, initial = 0, True
+    last, quotation, initial = 0, 0, True
     for match in _WORD.finditer(caption):
         start, end = match.span()
         gap = caption[last:start]
@@ -100,7 +100,9 @@ def tokens(caption: str) -> list[Token]:
             if not stop and "." in gap:
                 stop = before.key not in TITLES and not (len(before.text) == 1 and before.capital)
             initial = stop
-        inside = any(a < start and end <= b for a, b in quoted)
+        while quotation < len(quoted) and quoted[quotation][1] < end:
+            quotation += 1
+        inside = quotation < len(quoted) and quoted[quotation][0] < start
         found.append(Token(match[0], start, end, key_of(match[0]), initial, bool(found) and not gap.strip(), inside))
         last = end
     return found

@@ -12,6 +12,7 @@ import os
 import re
 import threading
 import warnings
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,11 +115,12 @@ def names(words: Sequence[Token], found: Sequence[Name], table: WordTable) -> di
     """
     telling = capitals_tell(words, table)
     kinds: dict[int, str] = {}
+    starts, ends = [word.start for word in words], [word.end for word in words]
     for name in found:
-        inside = [i for i, w in enumerate(words) if name.start < w.end and w.start < name.end]
-        inside = [i for i in inside if words[i].key not in FUNCTION]
-        if any(_may_be_name(words[i], table, telling) for i in inside):
-            kinds |= dict.fromkeys(inside, name.kind)
+        inside = range(bisect_right(ends, name.start), bisect_left(starts, name.end))
+        content = [i for i in inside if words[i].key not in FUNCTION]
+        if any(_may_be_name(words[i], table, telling) for i in content):
+            kinds |= dict.fromkeys(content, name.kind)
     if telling:
         for run in _runs(words):
             run = run[_ordinary_start(words[run[0]], table) :]

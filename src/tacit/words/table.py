@@ -51,7 +51,7 @@ class WordTable:
         single = self.entries.get(singular(key) or "")
         if found is None or single is None:
             return found or single
-        return Entry(min(found.idf, single.idf), max(found.noun, single.noun), found.name)
+        return Entry(min(found.idf, single.idf), found.noun, found.name)  # a verb, perhaps: jumps
 
     def level(self, entry: Entry | None, count: int = 1) -> float:
         """How much a term says, 0 to 1, by its TF-IDF in a caption that has it `count` times."""

@@ -139,6 +139,8 @@ def _foreign(words: Sequence[Token], table: WordTable) -> bool:
 
 def _ends_phrase(i: int, words: Sequence[Token], table: WordTable) -> bool:
     """Whether an unknown word ends a noun phrase, by its neighbours and by its own ending."""
+    if words[i].key != words[i].text.lower() and words[i].text[-2:] in ("'s", "\u2019s"):
+        return True
     if words[i].key.endswith(NOT_NOUNS):
         return False
     after = words[i + 1] if i + 1 < len(words) and words[i + 1].joined else None
