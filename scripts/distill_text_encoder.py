@@ -12,7 +12,7 @@ mean of the token vectors, top 10):
   nearer to "broccoli" than to "boy";
 - every row scaled to the same length: 40 %. The lengths as they come out tell words that say something from words that
   hold a sentence together ("the" 0.7, "airplane" 1.1), so they stay, and no word frequencies are mixed in: weighting
-  words is a separate step (`text/weighting.py`);
+  words is a separate step (`tacit.words`);
 - whitened: 37 %.
 
 The result is scaled as a whole to unit mean square and stored as int8 with one float16 scale a row. Pieces that are not

@@ -345,8 +345,46 @@ def study(name: str) -> str:
     )
 
 
+def weighing() -> str:
+    """What `tacit weigh` says by rule."""
+    from tacit.words import weigh
+
+    words = weigh("a golden retriever at the Eiffel Tower", names="rules")
+    lines = [f"| {word.text} | {word.weight:.2f} | {word.reason} |" for word in words]
+    return "\n".join(["| | weight | why |", "|---|---|---|", *lines]) + "\n"
+
+
+def words() -> str:
+    """One sentence about the package's table of words."""
+    from tacit.words.table import SHIPPED, read_table
+
+    table = read_table()
+    pairs = sum(" " in term for term in table.entries)
+    size, single = SHIPPED.stat().st_size, len(table.entries) - pairs
+    return (
+        f"The package's table ({size:,} bytes) has {single:,} words and {pairs:,} pairs of words, from\n"
+        f"{table.captions:,} captions: {str(table.card['sources']).removeprefix('captions of ')}.\n"
+    )
+
+
+def names() -> str:
+    """How good the package's pipeline of names is, by its card."""
+    from tacit.words.names import PACKAGE
+
+    card = json.loads((PACKAGE / "meta.json").read_text())
+    lines = ["| test set | sentences | precision | recall | F1 |", "|---|---|---|---|---|"]
+    for name, found in card["performance"].items():
+        values = " | ".join(f"{found[key]:.1f}" for key in "prf")
+        lines.append(f"| {name} | {card['sentences'][name][2]:,} | {values} |")
+    size = sum(path.stat().st_size for path in PACKAGE.rglob("*") if path.is_file())
+    return "\n".join([*lines, "", f"{size:,} bytes; `{card['recipe']}`, {card['made_on']}."]) + "\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "reference": reference,
+    "weighing": weighing,
+    "words": words,
+    "names": names,
     "session": session,
     "kodak": kodak,
     "speed": speed,

@@ -56,7 +56,9 @@ def test_every_command_is_in_the_readme_and_all_its_options_in_the_reference(nam
             assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", section), option
 
 
-@pytest.mark.parametrize("block", ["reference", "bulk", "kodak", "speed", "freezing", "reading"])
+@pytest.mark.parametrize(
+    "block", ["reference", "bulk", "kodak", "speed", "freezing", "reading", "weighing", "words", "names"]
+)
 def test_generated_blocks_are_current(readme: ModuleType, block: str) -> None:
     found = [m for path in readme.documents() for m in readme.BLOCK.finditer(path.read_text()) if m["name"] == block]
     assert found, f"no document has the block {block}"

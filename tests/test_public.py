@@ -70,7 +70,7 @@ def test_the_signatures() -> None:
     assert names(tacit.decode) == "data * box salvage max_pixels"
     assert names(tacit.info) == "source * "
     assert names(tacit.available_models) == " * "
-    assert names(tacit.Codec) == "model * device threads precision text_encoder"
+    assert names(tacit.Codec) == "model * device threads precision text_encoder word_weights"
     assert names(tacit.Codec.encode) == f"self image caption quality * {options}"
     assert names(tacit.Codec.encode_result) == f"{names(tacit.Codec.encode)} reconstruct"
     assert names(tacit.Codec.prepare) == "self image caption * store_caption keep_metadata"
