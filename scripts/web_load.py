@@ -1,0 +1,216 @@
+"""The service under load: `python scripts/web_load.py [--seconds N] [--image PHOTO]`.
+
+Starts `tacit serve` on loopback with its defaults and asks it for encodings of one photograph of 768x512 (as
+scripts/bench.py takes it, as a JPEG), from 1, 4 and 16 clients at a time, each asking again as soon as it is answered;
+then once more from 4 clients while workers are killed. Afterwards, without the service: what encoding several images
+together would bring, and what a photograph of one megapixel takes the page. Writes results/web.json. Run it on a
+machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from bench import ROOT, _photo
+from machine import describe_machine
+from PIL import Image
+
+from tacit.errors import TacitError
+from tacit.evaluation.pretty import dumps
+from tacit.web.client import Client
+from tacit.web.worker import SPINS
+
+CLIENTS = (1, 4, 16)
+KILLS = 3
+BATCHES = (1, 4, 8)
+SIZES = ((256, 256), (768, 512))
+MEGAPIXEL = (1248, 832)
+
+
+def main() -> None:
+    """Measure, write and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--image", type=Path, help="a photograph; it is cut to 768x512 if it is larger")
+    parser.add_argument("--seconds", type=float, default=20, help="of each number of clients")
+    parser.add_argument("--output", type=Path, default=ROOT / "results" / "web.json")
+    arguments = parser.parse_args()
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # as workers have it
+    photo, origin = _photo(arguments.image)
+    upload = as_jpeg(photo)
+    with service() as (url, process):
+        hammer(url, upload, 4, 2)  # both workers are warm
+        memory = [resident(process.pid)]
+        phases = []
+        for clients in CLIENTS:
+            phases.append(hammer(url, upload, clients, arguments.seconds))
+            memory.append(resident(process.pid))
+            print(phases[-1], f"{memory[-1]} MB", flush=True)
+        killed = hammer(url, upload, 4, arguments.seconds, lambda: kill_some(process.pid, arguments.seconds))
+        counted = httpx.get(f"{url}/metrics").text
+        restarts = int(float(re.search(r"^tacit_worker_restarts_total (\S+)", counted, re.MULTILINE)[1]))  # type: ignore[index]
+        print(killed, f"{restarts} restarts", flush=True)
+
+    from tacit import weights
+
+    result = {
+        "command": "python scripts/web_load.py",
+        "photograph": origin,
+        "upload_bytes": len(upload),
+        "seconds": arguments.seconds,
+        "weights_hash": weights.describe(weights.locate(weights.DEFAULT)).decode_hash.hex(),
+        **describe_machine(),
+        "load_average": round(os.getloadavg()[0], 2),
+        "clients": phases,
+        "resident_megabytes": memory,
+        "workers_killed": {**killed, "restarts": restarts},
+        "batches": batches(photo),
+        "megapixel": megapixel(photo),
+    }
+    print(json.dumps({name: result[name] for name in ("batches", "megapixel")}, indent=1))
+    arguments.output.write_text(dumps(result))
+
+
+def as_jpeg(photo: Image.Image) -> bytes:
+    """As a camera's file."""
+    stream = io.BytesIO()
+    photo.save(stream, "JPEG", quality=92)
+    return stream.getvalue()
+
+
+@contextmanager
+def service() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`tacit serve` with its defaults, on a free port."""
+    command = [sys.executable, "-m", "tacit", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip(), process
+        finally:
+            process.terminate()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")  # each thread has its own
+    return [int(child) for found in lists for child in found.read_text().split()]
+
+
+def resident(pid: int) -> int:
+    """Megabytes of the server and its workers together."""
+    found = 0
+    for one in (pid, *children(pid)):
+        status = Path(f"/proc/{one}/status").read_text()
+        found += int(re.search(r"^VmRSS:\s+(\d+)", status, re.MULTILINE)[1])  # type: ignore[index]
+    return round(found / 1024)
+
+
+def kill_some(pid: int, seconds: float) -> None:
+    """Kill a worker, now and then."""
+    for _ in range(KILLS):
+        time.sleep(seconds / (KILLS + 1))
+        workers = [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        os.kill(workers[0], signal.SIGKILL)
+
+
+def hammer(
+    url: str, upload: bytes, clients: int, seconds: float, meanwhile: Callable[[], None] | None = None
+) -> dict[str, Any]:
+    """Requests from so many clients for so many seconds, each of another quality, so that no answer is an old one."""
+    times: list[float] = []
+    lost: list[str] = []
+    begun = time.perf_counter()
+
+    def ask(number: int) -> None:
+        with Client(url, attempts=1000) as client:
+            turn = 0
+            while time.perf_counter() < begun + seconds:
+                quality = 40 + (number * 997 + turn * 31) % 2000 / 100
+                turn += 1
+                start = time.perf_counter()
+                try:
+                    client.encode(upload, "a group of motocross riders on a dirt hill", quality=quality)
+                    times.append(time.perf_counter() - start)
+                except TacitError as error:
+                    lost.append(str(error))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
+    if meanwhile is not None:
+        threads.append(threading.Thread(target=meanwhile))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.perf_counter() - begun
+    parts = statistics.quantiles(times, n=100, method="inclusive") if len(times) > 1 else [times[0]] * 99
+    return {
+        "clients": clients,
+        "requests": len(times),
+        "lost": len(lost),
+        "per_second": float(f"{len(times) / took:.4g}"),
+        **{f"p{part}_ms": round(1000 * parts[part - 1]) for part in (50, 95, 99)},
+    }
+
+
+def batches(photo: Image.Image) -> list[dict[str, Any]]:
+    """Images a second of one thread, which is what a job has while all workers are busy: encoded one after the other,
+    and several together."""
+    from tacit.codec import Codec
+
+    codec = Codec(threads=1)
+    found = []
+    for size in SIZES:
+        image = photo.resize(size, Image.Resampling.LANCZOS)
+        for count in BATCHES:
+
+            def work(image: Image.Image = image, count: int = count) -> object:
+                return codec.encode(image) if count == 1 else codec.encode_batch([image] * count)
+
+            rate = count / median(work)
+            found.append({"width": size[0], "height": size[1], "batch": count, "per_second": float(f"{rate:.4g}")})
+    return found
+
+
+def megapixel(photo: Image.Image) -> dict[str, float]:
+    """Milliseconds of what the page asks of a worker: a photograph seen first, and again at another quality; with the
+    decoded image and its PSNR."""
+    from tacit.codec import Codec
+
+    codec = Codec()
+    upload = as_jpeg(photo.resize(MEGAPIXEL, Image.Resampling.LANCZOS))
+    prepared = codec.prepare(upload)
+    prepared.encode(50)
+    return {
+        "width": MEGAPIXEL[0],
+        "height": MEGAPIXEL[1],
+        "first_ms": round(1000 * median(lambda: codec.prepare(upload).encode(50, reconstruct=True))),
+        "again_ms": round(1000 * median(lambda: prepared.encode(55, reconstruct=True))),
+    }
+
+
+def median(work: Callable[[], object], runs: int = 5) -> float:
+    """Seconds, after one that does not count."""
+    times = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+if __name__ == "__main__":
+    main()
