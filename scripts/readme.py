@@ -288,8 +288,9 @@ def reading() -> str:
     even = [(size - ours) / (alone["tacit"] - alone["jpeg"]) / 1000 for size in theirs]  # kB/ms = MB/s
     lines += [
         "",
-        f"So, on processors alone, a job reads `.tacit` faster only where each core gets less than {even[1]:.2g} MB/s from "
-        f"disk or network, if the alternative is JPEG of quality 95; {even[0]:.2g} MB/s, if it is JPEG of equal PSNR.",
+        f"So, on processors alone, a job reads `.tacit` faster only where each core gets less than {even[1]:.2g} MB/s "
+        f"from disk or network, if the alternative is JPEG of quality 95; {even[0]:.2g} MB/s, if it is JPEG of equal "
+        "PSNR.",
         "",
         f"Random crops of {result['crop']} pixels; {result['photographs']} pixels; {machine['processor']}, "
         f"{machine['cores']} cores, transforms in {'bf16' if machine['bf16'] else 'fp32'}, weights "
