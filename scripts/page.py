@@ -146,8 +146,9 @@ def _arrange(page: Page, name: str) -> None:
     sample = {"light": "chelsea", "dark": "astronaut", "phone": "coffee"}[name]
     page.locator(f"[data-sample={sample}]").click()
     _settled(page)
-    page.locator("#quality-number").fill({"light": "20", "dark": "50", "phone": "15"}[name])
-    expect(page.locator("#said")).to_contain_text("Quality")
+    quality = {"light": "30", "dark": "55", "phone": "40"}[name]
+    page.locator("#quality-number").fill(quality)
+    expect(page.locator("#said")).to_contain_text(f"Quality {quality}:")
     _settled(page)
     if name == "light":
         page.get_by_role("tab", name="JPEG").click()
@@ -160,7 +161,8 @@ def _arrange(page: Page, name: str) -> None:
     if name == "dark":
         page.get_by_role("radio", name="With caption").check()
         expect(page.locator("#legend")).to_be_visible()
-    page.evaluate("() => document.activeElement.blur()")
+    expect(page.locator("#words")).to_be_visible()
+    page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
     page.mouse.move(0, 0)
 
 

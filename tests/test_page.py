@@ -462,8 +462,8 @@ def test_a_caption_is_written_and_weighed_where_the_service_can(visit: Visit, ph
     with page.expect_request(lambda r: r.url.endswith("/encode") and r.post_data_json["caption"] == written):
         page.get_by_role("button", name="Write one").click()
     expect(page.locator("#caption")).to_have_value(written)
-    expect(page.locator("#words li")).to_have_text(["a1.00", "heron1.40", "Camargue1.50"])
-    expect(page.locator("#words li").last).to_have_attribute("title", "name (GPE)")
+    expect(page.locator("#words li")).to_have_text(["a", "heron1.40", "Camargue1.50"])
+    expect(page.locator("#words li").last).to_have_attribute("title", "1.50: name (GPE)")
     page.locator("#caption").fill("")
     expect(page.locator("#words")).to_be_hidden()
 

@@ -438,10 +438,14 @@ function chip({ text, weight, reason }) {
   const item = document.createElement("li");
   const share = Math.min(Math.max((weight - 1) / 0.5, 0), 1);
   item.style.setProperty("--share", share.toFixed(3));
-  const figure = document.createElement("small");
-  figure.textContent = weight.toFixed(2);
-  item.append(text, figure);
-  item.title = reason;
+  item.append(text);
+  if (weight > 1) {
+    const figure = document.createElement("small");
+    figure.textContent = weight.toFixed(2);
+    item.append(figure);
+  }
+  item.classList.toggle("heavy", weight > 1);
+  item.title = `${weight.toFixed(2)}: ${reason}`;
   return item;
 }
 
