@@ -175,7 +175,7 @@ def test_captions_of_every_kind(photos: Path, quiet: Quiet) -> None:
     config = SetConfig(
         str(photos / "list.jsonl"), {"a": "own", "b": "joined", "c": str(photos / "long.jsonl")}, limit=2
     )
-    ((same, dataset),) = sets.find([config, SetConfig("clic:nowhere")], quiet)
+    ((same, dataset),) = sets.find([config, SetConfig("clic:nowhere")], [], quiet)
     assert same is config
     assert "nowhere" in quiet.said[0]
     assert sets.captions(config, dataset, "a") == {"p0.png": "a red boat", "p1.png": "a dog on grass"}
@@ -198,7 +198,7 @@ def test_a_written_map_is_what_the_harness_reads(photos: Path, tmp_path: Path) -
 
 def test_no_set_at_all_is_an_error(quiet: Quiet) -> None:
     with pytest.raises(InvalidInput, match="no set"):
-        sets.find([SetConfig("kodak:/nowhere")], quiet)
+        sets.find([SetConfig("kodak:/nowhere")], [], quiet)
 
 
 @pytest.mark.parametrize("shift", [1, 3, 5])
@@ -510,7 +510,7 @@ def test_a_failing_variant_is_named(ablation_config: Path, tmp_path: Path, capfd
     assert cli.main([*command, "variants=[{name: odd, overrides: [data.kind=tape]}]"]) == 2
     assert "odd-seed0: data.kind 'tape'" in capfd.readouterr().err
     assert cli.main([*command, "variants=[{name: a, captions: sung}]"]) == 2
-    assert "no captions of the kind 'sung'" in capfd.readouterr().err
+    assert "list has no captions of the kind sung" in capfd.readouterr().err
 
 
 def test_variants_train_at_a_time(ablation_config: Path, tmp_path: Path, quiet: Quiet) -> None:

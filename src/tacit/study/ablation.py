@@ -64,11 +64,8 @@ def ablation(config: AblationConfig, out: Path, progress: Progress, *, jobs: int
 
     Raises: InvalidInput, PathError, MissingExtra, as training and measuring do.
     """
-    found = sets.find(config.measure.sets, progress)  # before hours of training
-    for one, dataset in found:
-        for kind in {v.captions for v in config.variants if v.codec}:
-            if sets.captions(one, dataset, kind) is None:
-                raise InvalidInput(f"{dataset.name}: no captions of the kind {kind!r} are given, which variants need")
+    kinds = dict.fromkeys(variant.captions for variant in config.variants if variant.codec)
+    found = sets.find(config.measure.sets, kinds, progress)  # before hours of training
     _check_same(config, out)
     _keep_start(config, out, progress)
     runs = _train_all(config, out, progress, jobs)

@@ -35,7 +35,7 @@ class CaptionStudy:
 
 
 def caption_study(
-    config: CaptionStudyConfig, out: Path, progress: Progress, *, jobs: int | None = None
+    config: CaptionStudyConfig, out: Path, progress: Progress, *, jobs: int = 1
 ) -> tuple[CaptionStudy, ...]:
     """Every set that is here. `out` keeps what is done.
 
@@ -43,23 +43,19 @@ def caption_study(
     """
     return tuple(
         _study(config, one, dataset, out / "measured" / dataset.name, progress, jobs)
-        for one, dataset in sets.find(config.measure.sets, progress)
+        for one, dataset in sets.find(config.measure.sets, config.kinds, progress)
     )
 
 
 def _study(
-    config: CaptionStudyConfig, one: SetConfig, dataset: Dataset, out: Path, progress: Progress, jobs: int | None
+    config: CaptionStudyConfig, one: SetConfig, dataset: Dataset, out: Path, progress: Progress, jobs: int
 ) -> CaptionStudy:
     conditions = [sets.given(dataset, NOTHING, None)]
-    kinds = []
-    for kind in config.kinds:
-        texts = sets.captions(one, dataset, kind)
-        if texts is None:
-            progress.say(f"{dataset.name}: no {kind} captions, which are left out there")
-            continue
+    kinds = config.kinds
+    for kind in kinds:
+        texts = sets.captions(one, dataset, kind) or {}
         if len(set(texts.values())) < 2:
             raise InvalidInput(f"{dataset.name}: two different {kind} captions or more are needed")
-        kinds.append(kind)
         conditions.append(sets.given(dataset, own(kind), texts))
         # spread over the set, so that neighbours, which may be alike, are not all there is
         shifts = [max(1, round((r + 1) * len(texts) / (config.rotations + 1))) for r in range(config.rotations)]

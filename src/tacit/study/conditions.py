@@ -61,7 +61,7 @@ def measure(
     config: MeasureConfig,
     out: Path,
     progress: Progress,
-    jobs: int | None,
+    jobs: int,
 ) -> Told:
     """Every condition, by the evaluation harness; `out` keeps what is done.
 

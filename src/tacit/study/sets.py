@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tacit import files
@@ -17,14 +17,17 @@ from tacit.evaluation.runner import Progress
 from tacit.study.config import SetConfig
 
 
-def find(sets: Sequence[SetConfig], progress: Progress) -> list[tuple[SetConfig, Dataset]]:
-    """Those that are here; others are said. Raises: InvalidInput, where none is."""
+def find(sets: Sequence[SetConfig], kinds: Collection[str], progress: Progress) -> list[tuple[SetConfig, Dataset]]:
+    """Those that are here and have captions of all `kinds`; others are said. Raises: InvalidInput, where none is."""
     found = []
     for one in sets:
         try:
             dataset = load_dataset(one.source, limit=one.limit or None)
         except (PathError, InvalidInput) as error:
             progress.say(f"set left out: {error}")
+            continue
+        if lacking := [kind for kind in kinds if not captions(one, dataset, kind)]:
+            progress.say(f"set left out: {dataset.name} has no captions of the kind {' or '.join(lacking)}")
         else:
             found.append((one, dataset))
     if not found:

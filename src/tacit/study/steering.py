@@ -48,19 +48,18 @@ class Steering:
     by_region: Mapping[Region, tuple[float | None, float | None, float | None]]
 
 
-def steering(config: SteeringConfig, out: Path, progress: Progress, *, jobs: int | None = None) -> Steering:
+def steering(config: SteeringConfig, out: Path, progress: Progress, *, jobs: int = 1) -> Steering:
     """The first set that is here. `out` keeps what is done.
 
     Raises: InvalidInput, PathError, UnknownModel.
     """
-    one, dataset = sets.find(config.measure.sets, progress)[0]
+    in_mosaics = config.pairs + config.quads > 0
+    one, dataset = sets.find(config.measure.sets, [config.captions] if in_mosaics else [], progress)[0]
     told: list[Told] = []
     of_mosaics: Gains | None = None
     by_layout: dict[str, Gains] = {}
-    if config.pairs or config.quads:
-        texts = sets.captions(one, dataset, config.captions)
-        if texts is None:
-            raise InvalidInput(f"{dataset.name}: no captions of the kind {config.captions!r} are given, for mosaics")
+    if in_mosaics:
+        texts = sets.captions(one, dataset, config.captions) or {}
         made = mosaics(
             dataset,
             texts,
@@ -148,7 +147,7 @@ def _curves(told: Told, boxes: Mapping[str, Sequence[Box]]) -> list[tuple[_Curve
 
 
 def _mosaics(
-    config: SteeringConfig, made: Sequence[Mosaic], out: Path, progress: Progress, jobs: int | None
+    config: SteeringConfig, made: Sequence[Mosaic], out: Path, progress: Progress, jobs: int
 ) -> tuple[Told, list[_Side]]:
     most = max(len(m.boxes) for m in made)
     conditions = [Dataset(NOTHING, tuple(m.item for m in made))]
@@ -172,7 +171,7 @@ def _regions(
     items: Mapping[str, Item],
     out: Path,
     progress: Progress,
-    jobs: int | None,
+    jobs: int,
 ) -> tuple[Told, list[_Side]]:
     names = [f"{region.image} {i + 1:02}" for i, region in enumerate(regions)]
     bare = [dataclasses.replace(items[region.image], name=name) for region, name in zip(regions, names, strict=True)]
