@@ -132,7 +132,7 @@ def leaves_files_open() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-@pytest.mark.parametrize("name", ["wide", "grey", "alpha"])
+@pytest.mark.parametrize("name", ["grey", "alpha"])
 def test_the_decoder_gives_what_webdatasets_own_gives_of_a_png(encoded: dict[str, bytes], kind: str, name: str) -> None:
     png = io.BytesIO()
     Codec(threads=1).decode(encoded[name]).save(png, "PNG")
@@ -184,8 +184,16 @@ def test_a_bad_file_in_a_pipeline_is_raised_or_left_out(tmp_path: Path, encoded:
 # -- batches ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("precision", ["fp32", "auto"])
-@pytest.mark.parametrize("box", [None, (0, 0, 40, 30), (37, 21, 101, 85), (86, 59, 150, 90)])
+@pytest.mark.parametrize(
+    ("precision", "box"),
+    [
+        ("fp32", None),
+        ("auto", None),
+        ("auto", (0, 0, 40, 30)),
+        ("fp32", (37, 21, 101, 85)),
+        ("auto", (86, 59, 150, 90)),
+    ],
+)
 def test_batches_are_to_the_bit_what_decode_gives(
     encoded: dict[str, bytes], precision: str, box: tuple[int, int, int, int] | None
 ) -> None:
@@ -248,7 +256,7 @@ def test_crops_of_one_size_run_together(encoded: dict[str, bytes], monkeypatch: 
         assert (difference != 0).float().mean() < 0.001
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.tuples(st.integers(1, 1500), st.integers(1, 300)),
     st.data(),
