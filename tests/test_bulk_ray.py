@@ -176,7 +176,7 @@ def test_a_killed_driver_costs_no_image_and_doubles_none(
             stderr=subprocess.PIPE,
         )
         try:
-            assert gate.asked.wait(PATIENCE)
+            assert gate.asked.wait(PATIENCE), f"the driver's exit status is {driver.poll()}"
             worker = int((out / TRIES / "02").read_text().split()[1])
             deadline = time.monotonic() + PATIENCE
             while len(list((out / "_tacit" / "shards").glob("*.json"))) < 2 and time.monotonic() < deadline:

@@ -71,6 +71,7 @@ class Store:
     def list(self, below: str = "") -> dict[str, Stat]:
         """All files below a folder, by names relative to the store; none where it is not there."""
         with self._told(below):
+            self.fs.invalidate_cache()  # what s3fs remembers of an earlier run in this process may have changed
             try:
                 found = self.fs.find(self.path(below), detail=True)
             except FileNotFoundError:
