@@ -73,6 +73,7 @@ results:
 	$(BIN)/python scripts/reading_bench.py
 	$(if $(CHECKPOINT),$(MAKE) freezing)
 	$(MAKE) page
+	$(BIN)/python scripts/web_load.py
 	$(MAKE) readme
 
 clean:

@@ -252,6 +252,38 @@ def page() -> str:
     )
 
 
+def web() -> str:
+    """The service under load."""
+    result = _results("web")
+    if result is None:
+        return MISSING
+    lines = ["| clients | encodings a second | median | 95 % | 99 % | lost |", "|---|---|---|---|---|---|"]
+    killed = result["workers_killed"]
+    for row in (*result["clients"], killed):
+        what = f"{row['clients']}, and {killed['restarts']} times a worker killed" if row is killed else row["clients"]
+        times = " | ".join(f"{row[f'p{part}_ms']} ms" for part in (50, 95, 99))
+        lines.append(f"| {what} | {_figure(row['per_second'])} | {times} | {row['lost']} |")
+    first, *later = result["resident_megabytes"]
+    rates = {(b["width"], b["height"], b["batch"]): b["per_second"] for b in result["batches"]}
+    gains = [
+        f"{100 * (rates[width, height, 4] / rates[width, height, 1] - 1):+.0f} % for {width}x{height}"
+        for width, height, batch in rates
+        if batch == 1
+    ]
+    machine, large = result["machine"], result["megapixel"]
+    lines += [
+        "",
+        f"A JPEG of 768x512 to a `.tacit` file, each client asking again as soon as it is answered, for "
+        f"{result['seconds']:g} s each. Server and workers hold {first} MB once warm, {later[-1]} MB after the last "
+        f"client. Encoding four together changes the rate by {' and '.join(gains)}, on one thread. "
+        f"A photograph of {large['width']}x{large['height']} is encoded and decoded in {large['first_ms']} ms when it "
+        f"is first seen, and in {large['again_ms']} ms at another quality. {machine['processor']}, {machine['cores']} "
+        f"cores, load average {result['load_average']:g} at the end, weights {result['weights_hash']}; "
+        f"`{result['command']}`; [results/web.json](../results/web.json).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def freezing() -> str:
     """One sentence."""
     result = _results("freezing")
@@ -397,6 +429,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "page": page,
     "freezing": freezing,
+    "web": web,
     "bulk": bulk,
     "reading": reading,
     "shipped": shipped,

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import statistics
 import subprocess
@@ -68,7 +69,7 @@ def main() -> None:
     from tacit import weights
 
     result = {
-        "command": "python scripts/web_load.py",
+        "command": shlex.join(["python", "scripts/web_load.py", *sys.argv[1:]]),
         "photograph": origin,
         "upload_bytes": len(upload),
         "seconds": arguments.seconds,

@@ -67,6 +67,7 @@ class Worker:
 
     def __init__(self, setup: Callable[[], None], number: int) -> None:
         self.number = number
+        self.starts = 0
         self._setup = setup
         self._process: Any = None
         self._connection: Any = None
@@ -85,6 +86,7 @@ class Worker:
     def start(self) -> None:
         """Start the process, again if need be, and wait until it is ready. Raises: TacitError, WorkerLost."""
         self.stop()
+        self.starts += 1
         # spawn: a fork of a process that has threads may stand still for ever
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -150,7 +152,6 @@ class WorkerPool:
         self.workers = [Worker(setup, number) for number in range(workers)]
         self.threads, self.queue, self.time_limit = threads, queue, time_limit
         self.jobs = 0  # running and waiting
-        self.restarts = 0
         self._mean = 0.5  # seconds of a job, lately
         self._idle: deque[Worker] = deque()
         self._waiting: deque[asyncio.Future[Worker]] = deque()
@@ -173,6 +174,11 @@ class WorkerPool:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def restarts(self) -> int:
+        """Workers that were replaced."""
+        return sum(max(0, worker.starts - 1) for worker in self.workers)
 
     @property
     def healthy(self) -> bool:
@@ -294,7 +300,6 @@ class WorkerPool:
             self._give(worker)
 
     async def _restart(self, worker: Worker) -> None:
-        self.restarts += 1
         try:
             await self._in_thread(worker.start)
         except Exception as error:
