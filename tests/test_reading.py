@@ -544,6 +544,15 @@ def test_the_pages_python_runs(
     assert said.count("torch.Size([1, 3, 224, 224]) a boat") == 4
 
 
+def test_captions_in_shards() -> None:
+    from tacit.data.shards import captions_of
+
+    assert captions_of({"json": b'{"captions": ["a", "b"]}', "txt": b"c"}) == ("a", "b")
+    for about in (b'{"url": "x"}', b"[]", b"5", b"{", b'{"captions": 5}', b'{"caption": ""}'):
+        assert captions_of({"json": about, "txt": b" c\n"}) == ("c",)
+        assert captions_of({"json": about}) == ()
+
+
 # -- Ray --------------------------------------------------------------------------------------------------------------
 
 

@@ -142,14 +142,14 @@ def _left(url: str, error: Exception) -> None:
 
 
 def captions_of(row: dict[str, Any]) -> tuple[str, ...]:
-    """The captions in a row of a shard."""
+    """The captions in a row of a shard: in its .json, or else in its .txt."""
     if "json" in row:
         try:
             about = json.loads(row["json"])
-            given = about.get("captions") or about.get("caption") or ()
-            return (given,) if isinstance(given, str) else tuple(map(str, given))
+            if given := about.get("captions") or about.get("caption"):
+                return (given,) if isinstance(given, str) else tuple(map(str, given))
         except (ValueError, AttributeError, TypeError):
-            return ()
+            pass  # no captions
     text = row.get("txt", b"").decode("utf-8", "replace").strip()
     return (text,) if text else ()
 
