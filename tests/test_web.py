@@ -304,7 +304,9 @@ def test_memory_of_results_is_bounded() -> None:
         ({"url": "/v1/encode", "content": b"x" * (BODY_LIMIT + 1)}, 413, f"more than {BODY_LIMIT} bytes"),
         ({"url": "/v1/caption", "content": b"x"}, 501, "no captioner"),
         ({"url": "/nowhere", "method": "GET"}, 404, None),
+        ({"url": "/nowhere"}, 405, None),  # where nothing is, the page's files might be
         ({"url": "/v1/encode", "method": "DELETE"}, 405, None),
+        ({"url": "/v1/encode", "method": "GET"}, 405, None),
         ({"url": "/v1/results/" + "0" * 64, "method": "GET"}, 404, "not kept"),
         ({"url": "/v1/results/x", "method": "GET"}, 422, "digest: String should match pattern"),
     ],
@@ -499,6 +501,13 @@ def test_a_name_that_is_not_its_own_is_refused(bare: Callable[..., TestClient]) 
     for host, status in {"127.0.0.1:8000": 200, "[::1]:8000": 200, "127.0.0.1": 200, "evil.example": 421}.items():
         assert client.get("/v1/models", headers={"Host": host}).status_code == status
     problem(client.get("/v1/models", headers={"Host": "evil.example"}), 421)
+
+
+def test_the_page_is_there(web: Any) -> None:
+    page = web.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert web.get("/index.html").text == page.text
+    assert web.request("PUT", "/v1/models").headers["allow"] == "GET"
 
 
 def test_headers_are_safe(web: Any) -> None:

@@ -82,5 +82,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     if STATIC.is_dir():
-        app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
+        # Not mounted: a mount at / would answer for routes that are asked with a method that they do not have.
+        app.router.default = StaticFiles(directory=STATIC, html=True)
     return app

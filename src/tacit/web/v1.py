@@ -24,6 +24,25 @@ IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image
 router = APIRouter(dependencies=[Depends(authorized)])
 
 
+_ABOUT = {
+    "format_version": 1,
+    "width": 451,
+    "height": 300,
+    "mode": "RGB",
+    "quality": 50.0,
+    "model": "tacit-s",
+    "architecture": "tacit-s",
+    "weights_hash": "1cc62fac343ccd39",
+    "bytes": 4197,
+    "bpp": 0.248,
+    "regions": 1,
+    "caption": None,
+    "alpha_bytes": 0,
+    "icc_bytes": 0,
+    "exif_bytes": 0,
+    "xmp_bytes": 0,
+}
+
 _RESULT_HEADERS: dict[str, Any] = {
     "ETag": {"description": "The SHA-256 of the body.", "schema": {"type": "string"}},
     "Content-Location": {"description": "Where it can be had again for a while.", "schema": {"type": "string"}},
@@ -149,7 +168,7 @@ async def decode(
     summary="What a .tacit file says of itself",
     dependencies=[typed(TACIT)],
     openapi_extra=described("A .tacit file.", TACIT, OCTETS),
-    responses={**problems.WORK},
+    responses={200: {"content": {"application/json": {"example": _ABOUT}}}, **problems.WORK},
 )
 async def info(service: ServiceDep, upload: Body) -> FileInfo:
     """Size, rate, caption, model; no pixel is decoded."""
