@@ -302,7 +302,7 @@ def freezing() -> str:
 
 
 def reading() -> str:
-    """What reading shards takes."""
+    """What reading shards takes: by the clock on the wall only where nothing else ran."""
     result = _results("reading")
     if result is None:
         return MISSING
