@@ -412,3 +412,22 @@ def test_a_damaged_package_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_weigh_is_the_short_way() -> None:
     assert weigh("a dog in Oslo", names="rules") == Weigher("rules")("a dog in Oslo")
+
+
+@needs_spacy
+def test_what_a_pipeline_finds_is_checked(tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    spans = ["older asian", "asian dress", "stone building", "eiffel tower", "tower of pisa"]
+    patterns = [{"label": "PER", "pattern": [{"LOWER": w} for w in span.split()]} for span in spans]
+    nlp.add_pipe("entity_ruler").add_patterns(patterns)
+    nlp.to_disk(tmp_path / "eager")
+    weigher = Weigher(str(tmp_path / "eager"))
+
+    def found(caption: str) -> list[str]:
+        return [w.text for w in weigher(caption) if w.reason.startswith("name")]
+
+    assert found("Older Asian man in an Asian dress") == ["Asian", "Asian"]
+    assert found("Stone building and a stone building") == []
+    assert found("the eiffel tower") == ["eiffel", "tower"]
+    assert found("the Tower of Pisa") == ["Tower", "Pisa"]
+    assert found("THE TOWER OF PISA AND A MAN ON A HORSE") == ["TOWER", "PISA"]

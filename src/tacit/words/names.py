@@ -114,18 +114,21 @@ def names(words: Sequence[Token], found: Sequence[Name], table: WordTable) -> di
     sentence nor unknown to the table is no name by its word alone.
     """
     telling = capitals_tell(words, table)
+    capitals = telling and any(word.capital for word in words if not word.initial and word.key not in FUNCTION)
     kinds: dict[int, str] = {}
     starts, ends = [word.start for word in words], [word.end for word in words]
     for name in found:
         inside = range(bisect_right(ends, name.start), bisect_left(starts, name.end))
-        content = [i for i in inside if words[i].key not in FUNCTION]
+        content = [i for i in inside if words[i].key not in FUNCTION and not _ordinary_start(words[i], table)]
+        if capitals:  # "an Asian dress" is no name of two words
+            content = [i for i in content if words[i].capital or _may_be_name(words[i], table, telling)]
         if any(_may_be_name(words[i], table, telling) for i in content):
             kinds |= dict.fromkeys(content, name.kind)
     if telling:
         for run in _runs(words):
             run = run[_ordinary_start(words[run[0]], table) :]
             if len(run) > 1 or (run and _named(words[run[0]], table, NAME)):
-                kinds = {**dict.fromkeys(run, "capitals"), **kinds}
+                kinds |= {i: "capitals" for i in run if i not in kinds}
     for i, word in enumerate(words):
         # Captions in lower case, and beginnings of sentences.
         known = i not in kinds and table[word.key] is not None
