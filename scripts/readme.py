@@ -312,7 +312,8 @@ def reading() -> str:
         lines.append(f"| {row['form']} | {sizes} | {row['psnr']:.2f} dB |")
     lines += ["", "| | workers | images/s | processor time per image |", "|---|---|---|---|"]
     for row in result["rows"]:
-        speed, time = _figure(row["images_per_second"]), _figure(row["cpu_ms"])
+        undisturbed = row["load_average"] < row["workers"] + 2
+        speed, time = _figure(row["images_per_second"]) if undisturbed else "", _figure(row["cpu_ms"])
         lines.append(f"| {row['what']}, {row['format']} | {row['workers']} | {speed} | {time} ms |")
     machine, loads = result["machine"], [row["load_average"] for row in result["rows"]]
     alone = {row["format"]: row["cpu_ms"] for row in result["rows"] if (row["what"], row["workers"]) == ("reading", 0)}
@@ -326,10 +327,9 @@ def reading() -> str:
         "",
         f"Random crops of {result['crop']} pixels; {result['photographs']} pixels; {machine['processor']}, "
         f"{machine['cores']} cores, transforms in {'bf16' if machine['bf16'] else 'fp32'}, weights "
-        f"{result['weights_hash']}. The load average was {min(loads):.0f} to {max(loads):.0f}: where that is more than "
-        f"the workers and one, other programs took part of the machine, and images/s are too low for every format. "
-        f"JPEG's times are those of the smaller files. `{result['command']}`; "
-        f"[results/reading.json](../results/reading.json).",
+        f"{result['weights_hash']}. The load average was {min(loads):.0f} to {max(loads):.0f}; where images/s are empty, "
+        f"other programs had so much of the machine that they say nothing. JPEG's times are those of the smaller files. "
+        f"`{result['command']}`; [results/reading.json](../results/reading.json).",
     ]
     return "\n".join(lines) + "\n"
 
