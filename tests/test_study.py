@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from conftest import synthetic
+from conftest import TINY, synthetic
 from tacit import cli
 from tacit.codec import Codec
 from tacit.data.pool import build_pool
@@ -34,10 +34,7 @@ from tacit.study.run import run
 from tacit.study.steering import steering
 
 WORDS = ("a red boat", "a dog on grass", "an old door", "two parrots", "a tall lighthouse", "a sail")
-SIZES = (
-    "{latent: 24, groups: [8, 16], width8: 24, width16: 24, analysis8: 1, analysis16: 1, synthesis16: 1, "
-    "synthesis8: 1, hyper: 8, hyper_width: 16, features: 16, context: 12, hidden: [24, 16], knots: 3}"
-)
+SIZES = json.dumps(TINY.as_dict())
 
 
 class Quiet:
@@ -300,7 +297,7 @@ def test_mosaics_have_each_photo_where_they_say(photos: Path, tmp_path: Path) ->
 def test_what_the_caption_does(
     tiny_weights: Path, measured: Callable[..., MeasureConfig], quiet: Quiet, tmp_path: Path
 ) -> None:
-    config = CaptionStudyConfig(str(tiny_weights), ("short", "detailed"), 2, measured("psnr", "fid", "lpips-alex"))
+    config = CaptionStudyConfig(str(tiny_weights), ("short", "detailed"), 1, measured("psnr", "fid", "lpips-alex"))
     result = run(config, tmp_path, quiet, command="tacit study x")
     (found,) = result["sets"].values()
     compared = {(c["told"], c["against"]): c for c in found["comparisons"]}
@@ -317,7 +314,7 @@ def test_what_the_caption_does(
         assert len(comparison["values"]) + len(comparison["left_out"]) == 6
         assert any(value != 0 for value in comparison["values"].values())  # these weights read
     assert set(result["skipped"]) >= {"fid"}
-    assert quiet.begun[-1] == (2 * 3 * 6 * 3, 0)
+    assert quiet.begun[-1] == (2 * 2 * 6 * 3, 0)
     assert json.loads((tmp_path / report.JSON).read_text()) == result
     text = (tmp_path / report.MARKDOWN).read_text()
     assert "another's detailed caption" in text
@@ -325,7 +322,7 @@ def test_what_the_caption_does(
     assert (tmp_path / "plots" / "list.svg").read_text().count("</svg>") == 1
     # again: nothing is encoded twice, and the same is found
     again = run(config, tmp_path, quiet)
-    assert quiet.begun[-1] == (36 * 3, 36 * 3)
+    assert quiet.begun[-1] == (24 * 3, 24 * 3)
     assert again["sets"] == result["sets"]
 
 
@@ -346,19 +343,18 @@ def test_steering(tiny_weights: Path, measured: Callable[..., MeasureConfig], qu
     regions = tmp_path / "regions.jsonl"
     rows = [
         {"image": f"p{i}.png", "phrase": f"{side} part {i}", "box": box}
-        for i in range(6)
-        for side, box in (("left", [0, 0, 48, 80]), ("right", [48, 0, 96, 80]))
+        for i, side, box in (*((i, "left", [0, 0, 48, 80]) for i in range(5)), (0, "right", [48, 0, 96, 80]))
     ]
     regions.write_text("\n".join(map(json.dumps, rows)))
     config = SteeringConfig(
-        str(tiny_weights), pairs=3, quads=2, width=64, height=64, regions=str(regions), measure=measured()
+        str(tiny_weights), pairs=1, quads=1, width=64, height=64, regions=str(regions), measure=measured()
     )
     result = run(config, tmp_path / "out", quiet, command="tacit study steering")
-    for gains, units in ((result["mosaics"], 5), (result["regions"], 6), (result["by_layout"]["quads"], 2)):
+    for gains, units in ((result["mosaics"], 2), (result["regions"], 5), (result["by_layout"]["quads"], 1)):
         assert set(gains) == {"named", "rest", "contrast", "against_other"}
         for found in gains.values():
             assert len(found["values"]) + len(found["left_out"]) == units
-    assert len(result["by_region"]) == 12
+    assert len(result["by_region"]) == 6
     for found in (result["mosaics"], result["regions"]):
         for unit, value in found["contrast"]["values"].items():
             wanted = found["named"]["values"][unit] - found["rest"]["values"][unit]
@@ -571,7 +567,8 @@ def test_the_map_command(tiny_weights: Path, photos: Path, tmp_path: Path, capfd
     target = tmp_path / "map.png"
     command = ["map", str(photos / "p0.png"), "-m", str(tiny_weights), "-o", str(target), "-c", "a red boat"]
     assert cli.main(command) == 0
-    assert Image.open(target).size[0] > 1000
+    with Image.open(target) as picture:
+        assert picture.width > 1000
     assert cli.main(command) == 1
     assert "there already" in capfd.readouterr().err
     assert cli.main([*command, "-f", "-q", "101"]) == 2
