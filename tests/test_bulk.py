@@ -582,6 +582,18 @@ def test_tables_keep_their_columns_types_and_metadata(runner: Runner, tmp_path: 
     assert len(reasons) == 2
 
 
+def test_names_that_a_table_cannot_hold_are_failures(runner: Runner, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    write_tar(tmp_path / "in" / "0.tar", {"caf\udce9.png": photo(0), "1.png": photo(1)})
+    entries, errors = runner(tmp_path / "in", tmp_path / "out", to=Kind.PARQUET)
+    assert (entries["0"].images, entries["0"].failed, errors) == (1, 1, {})
+    assert "cannot be a row of a table" in entries["0"].failures[0]["reason"]
+    # but other shards and folders can
+    entries, errors = runner(tmp_path / "in", tmp_path / "shards")
+    assert (entries["0"].images, entries["0"].failed, errors) == (2, 0, {})
+    assert "caf\udce9.tacit" in read_tar(tmp_path / "shards" / "0.tar")
+
+
 def test_tables_without_images_say_what_there_is(runner: Runner, tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 import socket
 import sys
 import time
@@ -235,7 +234,11 @@ def _verify(unit: Unit, job: Job, engine: Encoder, store: Store, out: Writer, ex
 
 
 def _peak_memory() -> int:
-    """Of this process, in bytes."""
+    """Of this process, in bytes; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak  # bytes there, KiB elsewhere
 

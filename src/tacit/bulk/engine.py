@@ -73,7 +73,7 @@ class Encoder:
         self.job = job
         self.codec = _codec(job)
         # Whatever is wrong with the model, its text encoder or the device is no image's fault, and comes out here.
-        self.codec.encode(np.zeros((1, 1, 3), np.uint8), "a", job.quality)
+        self.codec.encode(np.zeros((1, 1, 3), np.uint8), "a" if job.use_captions else None, job.quality)
 
     def prepare(self, record: Record) -> Prepared:
         """Pixels, and the caption: the sample's own, else what the image's metadata says."""

@@ -114,7 +114,10 @@ class _ParquetWriter:
         self.files: dict[str, Written] = {}
 
     def add(self, record: Record, data: bytes | None, suffix: str) -> None:
-        row = _as_row(record, data) if record.row is None else _replaced(record.row, data, suffix, self._job)
+        try:
+            row = _as_row(record, data) if record.row is None else _replaced(record.row, data, suffix, self._job)
+        except ValueError as error:  # a name or caption that is not UTF-8
+            raise InvalidInput(f"cannot be a row of a table: {error}") from error
         self._waiting.append(row)
         self._size += row.nbytes
         if self._size > GROUP:
