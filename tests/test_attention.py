@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import json
 import math
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,6 +30,7 @@ from tacit.models.model import SmallConfig, SmallModel
 from tacit.models.taco import TacoConfig, TacoModel
 from tacit.text.tokens import TextTokens
 
+ROOT = Path(__file__).resolve().parent.parent
 WIDTH, TEXT, SLOTS = 16, 8, 6
 LONG = " ".join(f"a {colour} boat beside a {colour} house," for colour in ("red", "blue", "green", "white") * 4)
 LINEAR = {"attention": "linear", "linear_length": 8}
@@ -485,3 +489,61 @@ def test_options_that_make_no_model(option: str, overrides: list[str], capsys: p
     assert cli.main(["train", "smoke", f"model.options.{option}", *overrides]) != 0
     (line,) = capsys.readouterr().err.splitlines()
     assert option.split("=")[0] in line
+
+
+# -- what is measured and shown ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    if not (ROOT / "scripts").is_dir():
+        pytest.skip("no scripts here")
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("attention")
+
+
+@pytest.fixture
+def result(script: ModuleType) -> Any:
+    return json.loads(script.RESULT.read_text())
+
+
+def test_the_page_and_its_plots_are_of_the_results(script: ModuleType, result: Any) -> None:
+    page = script.PAGE.read_text()
+    assert script.filled(page, result) == page, "run scripts/attention.py --write"
+    assert all(f"<!-- {name}: made" in page for name in script.BLOCKS)
+    for mode in script.MODES:
+        assert script.digest(result, mode) in script.picture(mode).read_text(), "run scripts/attention.py --write"
+
+
+def test_the_results_show_what_linear_attention_is_for(script: ModuleType, result: Any) -> None:
+    """Linear growth where words and pixels grow together, and less time and memory with many words."""
+    for mode in script.MODES:
+        for measure in ("operations", "seconds", "memory"):
+            together = script.curve(result, "both", "linear", mode, measure)
+            assert script.exponent(together, result["fitted"]) <= 1.1, (mode, measure)
+        for measure in ("seconds", "memory"):
+            linear, *others = (
+                dict(script.curve(result, "words", m, mode, measure)) for m in ("linear", "full", "fused")
+            )
+            for other in others:
+                words = max(linear.keys() & other.keys())
+                assert words > 8 * result["slots"]
+                assert linear[words] < other[words], (mode, measure, words)
+
+
+def test_one_measurement(script: ModuleType) -> None:
+    assert script.measure(64, 70, "linear", "training")["seconds"] > 0
+    assert script.count(64, 70, "full") == script.count(64, 70, "fused") > 0
+
+
+@pytest.mark.parametrize(("ours", "expected"), [([1, 1, 1], 0), ([9, 9, 9], math.inf), ([8, 2, 1], 20)])
+def test_where_curves_cross(script: ModuleType, ours: list[float], expected: float) -> None:
+    sizes, theirs = (10, 40, 160), (4, 4, 4)
+    found = script.crossing(list(zip(sizes, ours, strict=True)), list(zip(sizes, theirs, strict=True)))
+    assert found == pytest.approx(expected)
+
+
+def test_exponents(script: ModuleType) -> None:
+    points = [(1, 100), (2, 1.5 * 2**1.5), (4, 1.5 * 4**1.5), (8, 1.5 * 8**1.5)]
+    assert script.exponent(points, 3) == pytest.approx(1.5)
+    assert script.exponent(points[:1], 3) is None
