@@ -479,6 +479,30 @@ def test_the_reconstruction_is_that_of_the_target(
     assert codec.encode_result(image, **target).image is None
 
 
+def test_several_regions_are_worked_on_at_a_time(
+    tiny_weights: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, int]] = []
+    compress = CodingModel.compress
+
+    def watched(self: CodingModel, y: torch.Tensor, quality: Any) -> tuple[list[bytes], torch.Tensor]:
+        seen.append((threading.current_thread().name, torch.get_num_threads()))
+        return compress(self, y, quality)
+
+    monkeypatch.setattr(CodingModel, "compress", watched)
+    before = torch.get_num_threads()
+    image = picture(*THREE)
+    files = [Codec(tiny_weights, threads=n, precision="fp32").encode(image) for n in (1, 2, 8)]
+    assert [name.partition("_")[0] for name, _ in seen] == ["MainThread"] * 3 + ["tacit-region"] * 6
+    assert [threads for _, threads in seen] == [1] * 3 + [1] * 3 + [2] * 3
+    assert torch.get_num_threads() == before
+    one, *others = (levels(Codec(tiny_weights, precision="fp32").decode(f)) for f in files)
+    for other in others:
+        assert np.abs(one - other).mean() < 0.01
+    with pytest.raises(InvalidInput):
+        Codec(tiny_weights, threads=2).encode(image, quality=101)
+
+
 def test_a_prepared_image_is_analysed_once(codec: Codec, counted: dict[str, int], picture: Picture) -> None:
     image = picture(*WIDE)
     prepared = codec.prepare(image, "a dog", store_caption=True)

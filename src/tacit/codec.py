@@ -15,12 +15,13 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -40,9 +41,12 @@ if TYPE_CHECKING:
     from tacit.text.encoders import TextEncoder
     from tacit.words import Weigher
 
+T = TypeVar("T")
+
 FileSource = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 
 DEFAULT_QUALITY = 50.0
+REGIONS_AT_A_TIME = 4  # on a CPU; each takes some 100 MB
 BATCH_PIXELS = 2 << 20  # regions of one shape are coded together up to this many pixels
 SIZE_TOLERANCE = 0.005  # a size target is met by at most this much less
 PSNR_TOLERANCE = 0.02  # dB above a PSNR target that end the search
@@ -609,24 +613,39 @@ class _Job:
         """y of a region, kept for the search: large images in half precision."""
         if self._y is None:
             kept = torch.float16 if self.pixels > 8 * BATCH_PIXELS else torch.float32
-            self._y = [self.analyse(r).to(kept) for r in self.regions]
+            self._y = self._each(lambda _, region: self.analyse(region).to(kept))
         return self._y[region].float()
+
+    def _each(self, work: Callable[[int, Region], T]) -> list[T]:
+        """`work` for each region. Where there are threads, several regions are worked on at a time, each by fewer of
+        them: two threads on two regions are done sooner than two on one after the other."""
+        threads = torch.get_num_threads()
+        count = min(threads, len(self.regions), REGIONS_AT_A_TIME) if self.codec.device.type == "cpu" else 1
+        if count < 2:
+            return [work(index, region) for index, region in enumerate(self.regions)]
+
+        def one(index: int, region: Region) -> T:
+            with _thread_count(threads // count):
+                return work(index, region)
+
+        with ThreadPoolExecutor(count, thread_name_prefix="tacit-region") as pool:
+            return list(pool.map(one, range(len(self.regions)), self.regions))
 
     def attempt(self, quality: float | None, reconstruct: bool) -> _Found:
         """The file at a quality; with nothing kept, each region is analysed and let go."""
-        streams: list[bytes] = []
-        latents: list[Tensor] = []
-        for index, region in enumerate(self.regions):
+
+        def code(index: int, region: Region) -> tuple[bytes, Tensor | None]:
             y = self.analyse(region) if self._y is None else self.analysed(index)
-            coded, integers = self.model.compress(y, self.quality(quality, region))
-            streams += coded
-            if reconstruct:
-                latents.append(integers[0].cpu())
-        data = self.file(quality, streams)
+            (stream,), integers = self.model.compress(y, self.quality(quality, region))
+            return stream, integers[0].cpu() if reconstruct else None
+
+        coded = self._each(code)
+        data = self.file(quality, [stream for stream, _ in coded])
         if not reconstruct:
             return _Found(quality, data)
         picture = _Picture(container.read(data, max_pixels=None), self.model, None)
-        for region, integers in zip(self.regions, latents, strict=True):
+        for region, (_, integers) in zip(self.regions, coded, strict=True):
+            assert integers is not None
             picture.put(region, integers)
         decoded = picture.photo(self.codec.device)
         return _Found(quality, data, decoded, self.psnr(decoded))
