@@ -1,4 +1,4 @@
-"""Speed, memory and cost of `tacit bulk`: `python scripts/bulk_bench.py [--minutes 3] [--images 400]`.
+"""Speed, memory and cost of `tacit bulk`: `python scripts/bulk_bench.py [--minutes 3] [--images 400] [--watch-only]`.
 
 Shards of photographs of scikit-image, cut to 256x256 pixels as image-text data sets often are, and captions: with one
 worker and with two, of one thread each, on a local Ray; then again and again for so many minutes, reading back what was
@@ -33,6 +33,7 @@ from tacit.evaluation.pretty import dumps
 ROOT = Path(__file__).resolve().parent.parent
 SIDE = 256
 PER_SHARD = 50
+WATCHED_PER_SHARD = 10  # memory is looked at as often as a shard ends
 VCPU_HOUR = 0.04  # dollars; a round figure for one virtual core of a rented machine
 GIGABYTE_MONTH = 0.023  # dollars; a round figure for object storage
 MILLION = 1_000_000
@@ -43,16 +44,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=400, help="of the runs with one and two workers")
     parser.add_argument("--minutes", type=float, default=3.0, help="of the run that is watched")
+    parser.add_argument("--watch-only", action="store_true", help="keep the other figures of results/bulk.json")
     parser.add_argument("--vcpu-hour", type=float, default=VCPU_HOUR, help="dollars")
     parser.add_argument("--gigabyte-month", type=float, default=GIGABYTE_MONTH, help="dollars")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
+    path = ROOT / "results" / "bulk.json"
+    if arguments.watch_only:
+        result = json.loads(path.read_text())
+        with tempfile.TemporaryDirectory() as name:
+            result["watched"] = watch(Path(name), 60 * arguments.minutes)
+        path.write_text(dumps(result))
+        print(document(result))
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_shards(folder / "in", max(2, arguments.images // PER_SHARD))
+        write_shards(folder / "in", max(2, arguments.images // PER_SHARD), PER_SHARD)
         speeds = {str(workers): speed(folder, workers) for workers in (1, 2)}
         watched = watch(folder, 60 * arguments.minutes)
-    result: dict[str, Any] = {
+    result = {
         "command": f"python scripts/bulk_bench.py --images {arguments.images} --minutes {arguments.minutes:g}",
         "weights_hash": weights.describe(weights.locate(weights.DEFAULT)).decode_hash.hex(),
         **describe_machine(),
@@ -63,12 +73,12 @@ def main() -> None:
         "watched": watched,
     }
     result["cost"] = cost(result, arguments.vcpu_hour, arguments.gigabyte_month)
-    (ROOT / "results").mkdir(exist_ok=True)
-    (ROOT / "results" / "bulk.json").write_text(dumps(result))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(dumps(result))
     print(document(result))
 
 
-def write_shards(folder: Path, count: int) -> None:
+def write_shards(folder: Path, count: int, images: int) -> None:
     """Tar shards of crops, each another one, as JPEG of quality 90 with captions."""
     from tacit.demo import SAMPLES, photograph
 
@@ -77,7 +87,7 @@ def write_shards(folder: Path, count: int) -> None:
     number = 0
     for shard in range(count):
         with tarfile.open(folder / f"{shard:05}.tar", "w") as tar:
-            for _ in range(PER_SHARD):
+            for _ in range(images):
                 caption, photo = photos[number % len(photos)]
                 left = number * 37 % (photo.width - SIDE + 1)
                 top = number * 23 % (photo.height - SIDE + 1)
@@ -120,18 +130,22 @@ def speed(folder: Path, workers: int) -> dict[str, Any]:
 
 
 def watch(folder: Path, seconds: float) -> dict[str, Any]:
-    """The same shards under more names than can be done; memory of this process and all below it as each one ends."""
+    """The same shards under more names than can be done; memory of this process and all below it as each one ends,
+    from the end of the first one on."""
+    write_shards(folder / "few", 8, WATCHED_PER_SHARD)
     source = folder / "many"
     source.mkdir()
-    shards = sorted((folder / "in").glob("*.tar"))
-    for number in range(max(100, round(seconds))):
+    shards = sorted((folder / "few").glob("*.tar"))
+    for number in range(max(100, round(seconds * 10))):
         os.link(shards[number % len(shards)], source / f"{number:06}.tar")
     points: list[tuple[float, int, int]] = []
-    begun = time.perf_counter()
+    begun: list[float] = []
 
     def look(name: str, now: Summary) -> None:
-        points.append((round(time.perf_counter() - begun, 1), now.images, sum(_resident_below(os.getpid()))))
-        if time.perf_counter() - begun > seconds:
+        begun.append(time.perf_counter())
+        passed = begun[-1] - begun[0]
+        points.append((round(passed, 1), now.images, sum(_resident_below(os.getpid()))))
+        if passed > seconds:
             raise KeyboardInterrupt
 
     try:
@@ -140,6 +154,8 @@ def watch(folder: Path, seconds: float) -> dict[str, Any]:
         now = interrupted.outcome.now
     third = max(1, len(points) // 3)
     return {
+        "command": f"python scripts/bulk_bench.py --minutes {seconds / 60:g}",
+        "load_average": round(os.getloadavg()[0], 2),
         "seconds": points[-1][0],
         "images": now.images,
         "verified": now.verified,
@@ -217,7 +233,8 @@ def document(result: dict[str, Any]) -> str:
         f"{one['megapixels'] / one['images']:.3f} megapixels each.",
         "",
         f"{result['machine']['processor']}, {result['machine']['cores']} cores, one thread a worker, torch "
-        f"{result['machine']['torch']}; load of the machine before: {result['load_average']}; weights "
+        f"{result['machine']['torch']}; load of the machine before: {result['load_average']}, at "
+        f"the end of watching: {watched['load_average']}; weights "
         f"{result['weights_hash']}; `{result['command']}`; [results/bulk.json](../results/bulk.json).",
     ]
     return "\n".join(lines) + "\n"
