@@ -380,7 +380,7 @@ def study(name: str) -> str:
 
     machine = result["machine"]
     return (
-        f"{markdown(result, '####')}{result['date']}, {machine['processor']}; `{result['command']}`; "
+        f"{markdown(result, '####')}\n{result['date']}, {machine['processor']}; `{result['command']}`; "
         f"[results/study/{name}.json](../results/study/{name}.json).\n"
     )
 
