@@ -74,6 +74,7 @@ def _options(*options: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Ca
     """Several options as one decorator, so that commands share them."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        """The command with these options."""
         for option in reversed(options):
             function = option(function)
         return function
