@@ -435,9 +435,9 @@ def _about(result: Mapping[str, Any]) -> str:
     machine, limits, left = result["machine"], result["limits"], len(result["left_out"])
     return (
         f"\nOf the {result['fitted']} largest sizes measured (operations: of all sizes), k = {result['slots']}. "
-        f"{left} of {left + len(result['rows'])} measurements were left out: they would have taken more than "
-        f"{limits['seconds']:g} s or\n{limits['memory'] / 1e9:g} GB. {machine['processor']}, one thread, torch "
-        f"{machine['torch']}; `{result['command']}`;\n[results/attention.json](../results/attention.json).\n"
+        f"{left} of {left + len(result['rows'])} measurements were left out: they would have\ntaken more than "
+        f"{limits['seconds']:g} s or {limits['memory'] / 1e9:g} GB. {machine['processor']}, one thread, torch "
+        f"{machine['torch']};\n`{result['command']}`; [results/attention.json](../results/attention.json).\n"
     )
 
 
