@@ -73,8 +73,9 @@ def connected(cluster: Cluster) -> Iterator[None]:
     try:
         with _standard_error_to_nowhere():  # where it says that it has understood the level of its log
             ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise TacitError(f"Ray at {cluster.address or 'this machine'}: {error}") from error
+    except Exception as error:  # a plain Exception among them, where it takes too long to start
+        ray.shutdown()
+        raise TacitError(f"Ray at {cluster.address or 'this machine'}: {' '.join(str(error).split())}") from error
     try:
         yield
     finally:
