@@ -80,6 +80,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
+        """Whether the process is there."""
         process = self._process  # which another thread may take away
         return process is not None and process.is_alive()
 
@@ -169,10 +170,12 @@ class WorkerPool:
 
     @property
     def running(self) -> int:
+        """Jobs in workers; a worker that is being replaced counts."""
         return len(self.workers) - len(self._idle)
 
     @property
     def waiting(self) -> int:
+        """Jobs that wait for a worker."""
         return len(self._waiting)
 
     @property

@@ -42,6 +42,7 @@ class Store:
         return stored
 
     def get(self, digest: str) -> Stored | None:
+        """What is kept by this digest, if it still is; for as long again."""
         self._tidy()
         found = self._kept.get(digest)
         return None if found is None else self.put(found.data, found.media_type)
