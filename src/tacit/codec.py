@@ -46,6 +46,7 @@ T = TypeVar("T")
 FileSource = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 
 DEFAULT_QUALITY = 50.0
+STEER = 20.0  # steps of quality between what a caption names and what it does not
 REGIONS_AT_A_TIME = 4  # on a CPU; each takes some 100 MB
 BATCH_PIXELS = 2 << 20  # regions of one shape are coded together up to this many pixels
 SIZE_TOLERANCE = 0.005  # a size target is met by at most this much less
@@ -103,7 +104,8 @@ class Codec:
     "bf16", or "auto": bf16 where the processor has it. text_encoder: instead of the model's own, an encoder or what
     `tacit.text.encoders.load_encoder` takes, such as "clip-published:FOLDER" for imported weights without the hub.
     word_weights: let a caption's names and rare nouns draw more of the encoder's attention (`tacit.words`); a Weigher
-    of yours, or True for the usual one.
+    of yours, or True for the usual one. steer: steps of quality between what a caption names and what it does not (0 to
+    100); with 0 a caption moves no bits from one place to another.
 
     Raises: UnknownModel, MissingWeights, CorruptWeights, InvalidInput, PathError, MissingExtra.
     """
@@ -117,19 +119,24 @@ class Codec:
         precision: str = "auto",
         text_encoder: TextEncoder | str | None = None,
         word_weights: bool | Weigher = False,
+        steer: float = STEER,
     ) -> None:
         try:
             self.device = torch.device(device)
             torch.empty(0, device=self.device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise InvalidInput(f"device {device}: {str(error).splitlines()[0]}") from error
+        if not 0 <= steer <= 100:
+            raise InvalidInput(f"steer {steer}: 0 to 100 are possible")
         if threads is not None and threads < 1:
             raise InvalidInput(f"threads {threads}: at least 1 is needed")
         self.threads = threads
         self.precision = _precision(precision, self.device)
         self.path = weights.locate(model)
         self._text_encoder = text_encoder
+        self.steer = steer
         self._weigher = None if word_weights is False else _weigher(word_weights)
+        self._words: TextEncoder | None = None
         self._models: dict[Path, CodingModel] = {}
         self._lock = threading.Lock()
 
@@ -473,6 +480,17 @@ class Codec:
             )
         return tokens
 
+    def _steering(self, photo: Photo, caption: str) -> np.ndarray | None:
+        """What to add to the quality of each cell; None where it is nothing."""
+        from tacit.grounding import ENCODER, steering
+        from tacit.text.encoders import load_encoder
+
+        with self._lock:
+            if self._words is None:
+                self._words = load_encoder(ENCODER)
+        found = steering(photo.pixels, self._words([caption]), self.steer)
+        return found if found.any() else None
+
 
 class Prepared:
     """An image and its caption, made by `Codec.prepare`; its analysis is kept from the first encoding on."""
@@ -537,7 +555,12 @@ class _Job:
             container.check_caption(caption)
         self.tokens = codec._tokens(model, caption)
         self.about = weights.describe(codec.path)
-        self.quality_map = None if quality_map is None else _offsets(quality_map, photo, model)
+        offsets = quality_map
+        if codec.steer and caption is not None and model.quality_maps:
+            steered = codec._steering(photo, caption)
+            if steered is not None:
+                offsets = steered if offsets is None else np.clip(offsets + steered, -100, 100)
+        self.quality_map = None if offsets is None else _offsets(offsets, photo, model)
         self._y: list[Tensor] | None = None
 
     @property

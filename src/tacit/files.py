@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import os
 import secrets
 import stat
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from tacit.errors import InvalidInput, PathError, TacitError
+from tacit.errors import CorruptWeights, InvalidInput, PathError, TacitError
 
 STDIO = "-"
 """In place of a path: standard input or standard output."""
@@ -203,6 +204,18 @@ def read(source: str) -> bytes:
         return Path(source).read_bytes()
     except OSError as error:
         raise PathError(f"cannot be read: {reason(error)}") from error
+
+
+def verified(path: Path, sha256: str) -> bytes:
+    """The bytes of a file that came with the package. Raises: CorruptWeights, where it is missing or altered."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorruptWeights(f"{path}: {error.strerror}; reinstall tacit") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise CorruptWeights(f"{path}: sha256 {digest[:16]}, expected {sha256[:16]}; reinstall tacit")
+    return content
 
 
 def write(target: str, data: bytes, *, force: bool = False) -> None:

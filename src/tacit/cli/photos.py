@@ -72,6 +72,12 @@ Captions:
 @click.option(
     "--word-weights", is_flag=True, help="Let names and rare nouns of the caption count for more. See `tacit weigh`."
 )
+@click.option(
+    "--steer",
+    metavar="N",
+    type=Number(0, 100),
+    help="Steps of quality between what the caption names and what it does not.  [default: 20]",
+)
 @machine_options
 @report_options
 def encode(
@@ -86,6 +92,7 @@ def encode(
     model: str | None,
     text_encoder: str | None,
     word_weights: bool,
+    steer: float | None,
     jobs: int,
     threads: int | None,
     device: str,
@@ -112,7 +119,7 @@ def encode(
         raise click.UsageError(f"{error}.") from error
     if mapping is not None and caption is None and not any(mapping.find(task.source) for task in tasks):
         click.echo(f"tacit: warning: captions {captions} have none for any of the files", err=True)
-    codec = _codec(tasks, model, device, threads, jobs, text_encoder, word_weights)
+    codec = _codec(tasks, model, device, threads, jobs, text_encoder, word_weights, steer)
 
     def work(task: Task) -> Record:
         piped = task.source == STDIO
@@ -267,13 +274,14 @@ def _codec(
     jobs: int,
     text_encoder: str | None = None,
     word_weights: bool = False,
+    steer: float | None = None,
 ) -> Codec:
     """The codec that all tasks share; wrong options are wrong usage."""
     from tacit.codec import Codec
 
     if threads is None and jobs > 1:
         threads = max(1, cores() // jobs)
-    given = {"model": model, "text_encoder": text_encoder}
+    given = {"model": model, "text_encoder": text_encoder, "steer": steer}
     named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
         return Codec(**named, device=device, threads=threads, word_weights=word_weights)

@@ -6,7 +6,6 @@ extra `clip`. Encoding an image uses these; decoding never does, and no decoder 
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import re
 from collections.abc import Iterator, Sequence
@@ -22,11 +21,13 @@ from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
 from tacit.errors import CorruptWeights, InvalidInput, MissingExtra, MissingWeights, UnknownModel
+from tacit.files import verified
 from tacit.text.tokens import TextTokens
 
 if TYPE_CHECKING:
     from os import PathLike
 
+_HERE = Path(__file__).parent
 TABLE_SHA256 = "b794f04f3746a498edd76657c852cf61c172d586ddf57f4ea035c2e4eb0f393b"
 TOKENIZER_SHA256 = "0021c53aef816452d61c1aa9fc35fdba1684b29eedc38abe3aad6a25185088e3"
 
@@ -121,8 +122,8 @@ class EmbeddedEncoder:
     width = 256
 
     def __init__(self) -> None:
-        tensors = load_safetensors(_verified("embedded.safetensors", TABLE_SHA256))
-        self._tokenizer = Tokenizer.from_str(_verified("embedded-tokenizer.json", TOKENIZER_SHA256).decode())
+        tensors = load_safetensors(verified(_HERE / "embedded.safetensors", TABLE_SHA256))
+        self._tokenizer = Tokenizer.from_str(verified(_HERE / "embedded-tokenizer.json", TOKENIZER_SHA256).decode())
         self._rows = tensors["rows"]  # int8 [V, 256]
         self._scales = tensors["scales"]  # float16 [V, 1]
 
@@ -136,19 +137,6 @@ class EmbeddedEncoder:
     def offsets(self, caption: str | None) -> list[tuple[int, int]]:
         """Start and end character of each token."""
         return list(self._tokenizer.encode(_clean(caption)).offsets)
-
-
-def _verified(name: str, sha256: str) -> bytes:
-    """The bytes of a file beside this module, checked."""
-    path = Path(__file__).with_name(name)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CorruptWeights(f"{path}: {error.strerror}; reinstall tacit") from error
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != sha256:
-        raise CorruptWeights(f"{path}: sha256 {digest[:16]}, expected {sha256[:16]}; reinstall tacit")
-    return content
 
 
 class ClipEncoder:

@@ -1,0 +1,250 @@
+"""Train the network that finds a caption's words in a picture (`tacit.models.grounding`).
+
+    python scripts/train_grounding.py POOL SQUEEZENET OUT.safetensors --minutes 15
+
+POOL: a pool of photos with captions (`tacit.data.pool.build_pool`). SQUEEZENET: the weights that
+`tacit.perceptual.load_feature_distance` takes; nothing of them is in the result.
+
+No boxes are needed. A batch's photos and captions are compared all with all, as if each photo were a part of a mosaic:
+the positions of a photo shall say yes to its own caption and no to the others, and as a whole, by the positions that
+are likest, each photo shall be told its caption from the others' (InfoNCE both ways). Words are left out at random, so
+that a phrase of one or two works as a whole caption does.
+
+First a small head learns that on SqueezeNet's last features, which are made once. Then the network learns to give each
+position the head's vector, and goes on with the photos' own captions.
+
+Every 37th captioned photo is held out; what is printed and stored in the file's card is measured on those.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tacit.data.pool import Pool, open_pool
+from tacit.models.grounding import STRIDE, Grounding
+from tacit.perceptual import FeatureDistance, load_feature_distance
+from tacit.text.encoders import load_encoder
+from tacit.text.tokens import TextTokens
+
+SIDE = 160  # pixels of a crop
+BATCH = 48
+HELD_OUT = 37  # every so many
+SHARPNESS = 8.0  # of the maximum over positions
+
+
+def main() -> None:
+    """Train, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pool", type=Path)
+    parser.add_argument("squeezenet", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=15, help="of the network's own training")
+    parser.add_argument("--head-steps", type=int, default=500)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="weights of the network to go on from")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    photos = Photos(open_pool(arguments.pool, in_memory=True), 0)
+    teacher = load_feature_distance(arguments.squeezenet)
+    network = Grounding()
+    for module in (network, teacher):
+        module.to(memory_format=torch.channels_last)
+    head = Head()
+    teach(head, teacher, photos, arguments.head_steps)
+    if arguments.start:
+        network.load_state_dict(load_file(arguments.start), strict=False)
+    steps = learn(network, head, teacher, photos, arguments.minutes)
+    card = {"steps": steps, "batch": BATCH, "photos": len(photos.captioned), **measure(network, photos)}
+    print(json.dumps(card))
+    tensors = {k: v.half().contiguous() for k, v in network.state_dict().items() if "num_batches" not in k}
+    save_file(tensors, arguments.out, {"card": json.dumps(card)})
+
+
+class Head(Grounding):
+    """The same comparison on SqueezeNet's features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential()
+        self.context = nn.Linear(512, 512)
+        self.image_proj = nn.Sequential(nn.Conv2d(512, 384, 1), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(384, 192, 1))
+
+    def compared(self, features: Tensor) -> Tensor:
+        features = features + self.context(features.mean(dim=(2, 3)))[:, :, None, None]
+        return F.normalize(self.image_proj(features), dim=1)
+
+
+class Photos:
+    """Crops and captions of a pool, drawn at random."""
+
+    def __init__(self, pool: Pool, seed: int) -> None:
+        self.pool = pool
+        self.rng = np.random.default_rng(seed)
+        self.encoder = load_encoder("embedded")
+        captioned = [i for i in range(len(pool)) if pool.captions[i]]
+        self.held_out = captioned[::HELD_OUT]
+        self.captioned = sorted(set(captioned) - set(self.held_out))
+        # a person's sentence says more than "a photo of" a class
+        worth = [1.5 if pool.captions[i][0].startswith("a photo of") else 6.0 for i in self.captioned]
+        self.share = np.array(worth) / sum(worth)
+
+    def draw(self, count: int) -> list[int]:
+        return [int(i) for i in self.rng.choice(self.captioned, count, replace=False, p=self.share)]
+
+    def crops(self, indices: list[int]) -> Tensor:
+        """[B, 3, S, S] in [0, 1], channels last."""
+        batch = torch.stack([self._crop(i) for i in indices]).float() / 255
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def _crop(self, index: int) -> Tensor:
+        photo = self.pool.photo(index)
+        height, width = photo.shape[:2]
+        side = int(min(height, width) * self.rng.uniform(0.6, 1))
+        top, left = self.rng.integers(height - side + 1), self.rng.integers(width - side + 1)
+        x = torch.from_numpy(np.ascontiguousarray(photo[top : top + side, left : left + side])).permute(2, 0, 1)
+        x = F.interpolate(x[None], (SIDE, SIDE), mode="bilinear", antialias=True)[0]
+        return x.flip(2) if self.rng.random() < 0.5 else x
+
+    def words(self, indices: list[int], *, dropping: bool = True) -> TextTokens:
+        """A caption of each, some words left out."""
+        texts = []
+        for index in indices:
+            captions = self.pool.captions[index]
+            text = captions[int(self.rng.integers(len(captions)))]
+            texts.append(text.removeprefix("a photo of a ").removeprefix("a photo of an "))
+        tokens = self.encoder(texts)
+        if not dropping:
+            return tokens
+        kept = torch.from_numpy(self.rng.random(tokens.mask.shape) < self.rng.uniform(0.3, 1.3, (len(indices), 1)))
+        mask = tokens.mask & kept
+        mask = torch.where(mask.any(dim=1, keepdim=True), mask, tokens.mask)
+        return TextTokens(tokens.embeddings, mask, tokens.weights)
+
+
+def likeness(network: Grounding, positions: Tensor, tokens: TextTokens) -> tuple[Tensor, Tensor]:
+    """All photos with all captions: as wholes [photos, captions], and at each position [photos, captions, n]."""
+    vectors, salience = network.words(tokens)
+    query = (vectors * salience[:, :, None]).sum(dim=1)
+    each = torch.einsum("idn,jd->ijn", positions.flatten(2), query)
+    return (each * SHARPNESS).logsumexp(2) / SHARPNESS - math.log(each.shape[2]) / SHARPNESS, each
+
+
+def verdicts(network: Grounding, each: Tensor) -> Tensor:
+    """Positions of a photo say yes to its caption, and no to the others."""
+    own = torch.arange(len(each))
+    logits = network.scale * each + network.shift
+    yes, no = F.softplus(-logits[own, own]).mean(), F.softplus(logits).mean(2)
+    return yes + (no.sum() - no[own, own].sum()) / (len(each) * (len(each) - 1))
+
+
+def contrast(wholes: Tensor, sharpness: Tensor | float) -> Tensor:
+    """Each photo finds its caption, and each caption its photo."""
+    logits, own = wholes * sharpness, torch.arange(len(wholes))
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+
+
+def rate(done: float, steps: int, most: float) -> float:
+    """Of learning: warm-up, then a cosine."""
+    return most * min(1, (steps + 1) / 60) * (0.5 * (1 + math.cos(math.pi * done)) + 0.01)
+
+
+def teach(head: Head, teacher: FeatureDistance, photos: Photos, steps: int) -> None:
+    """The head on features of four crops of each photo."""
+    seen = [
+        torch.cat([seen_by(teacher, photos.crops(photos.captioned[i : i + BATCH])).half() for i in range(0, n, BATCH)])
+        for n in [len(photos.captioned)] * 4
+    ]
+    place = {photo: i for i, photo in enumerate(photos.captioned)}
+    sharpness = nn.Parameter(torch.tensor(math.log(20.0)))
+    optimizer = torch.optim.AdamW([*head.parameters(), sharpness], lr=1e-3, weight_decay=0.05)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step / steps, step, 1e-3)
+        drawn = photos.draw(2 * BATCH)
+        features = seen[int(photos.rng.integers(4))][[place[i] for i in drawn]].float()
+        wholes, each = likeness(head, head.compared(features), photos.words(drawn))
+        loss = contrast(wholes, sharpness.exp().clamp(max=80)) + verdicts(head, each)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if (step + 1) % 50 == 0:
+            print(f"head, step {step + 1}: loss {float(loss.detach()):.3f}", flush=True)
+    head.eval().requires_grad_(False)
+
+
+def learn(network: Grounding, head: Head, teacher: FeatureDistance, photos: Photos, minutes: float) -> int:
+    """The network: the head's words as they are, its vectors at each position. Returns the steps taken."""
+    for part in ("text_proj", "salience"):
+        getattr(network, part).load_state_dict(getattr(head, part).state_dict())
+        getattr(network, part).requires_grad_(False)
+    network.scale.data.copy_(head.scale)
+    network.shift.data.copy_(head.shift)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.02)
+    begun, steps = time.monotonic(), 0
+    while (done := (time.monotonic() - begun) / (60 * minutes)) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = rate(done, steps, 2e-3)
+        drawn = photos.draw(BATCH)
+        x = photos.crops(drawn)
+        with torch.no_grad():
+            wanted = head.compared(seen_by(teacher, x))
+        with torch.autocast("cpu", torch.bfloat16):
+            features = network.features(2 * x - 1)
+        positions = network.compared(features.float())
+        likest = (positions * wanted).sum(dim=1).mean()
+        _, each = likeness(network, positions, photos.words(drawn))
+        loss = 3 * (1 - likest) + verdicts(network, each) + 0.5 * contrast(each.mean(dim=2), 30.0)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        steps += 1
+        if steps % 50 == 0:
+            print(f"step {steps}, {time.monotonic() - begun:.0f} s: {float(likest.detach()):.3f} alike", flush=True)
+    return steps
+
+
+@torch.no_grad()
+def seen_by(teacher: FeatureDistance, x: Tensor) -> Tensor:
+    """The teacher's last features [B, 512, S/16, S/16], smoothed and squashed."""
+    with torch.autocast("cpu", torch.bfloat16):
+        *_, last = teacher.features(teacher._scaled(x).contiguous(memory_format=torch.channels_last))
+    squashed = F.avg_pool2d(last.float().clamp_min(0).log1p(), 3, 1, 1)
+    return F.interpolate(squashed, (SIDE // STRIDE, SIDE // STRIDE), mode="bilinear")
+
+
+@torch.no_grad()
+def measure(network: Grounding, photos: Photos) -> dict[str, float]:
+    """On the photos held out. retrieval: a photo finds its caption first, or among five; told_apart: a position of the
+    named photo is likelier than one of another, which is what steering a mosaic needs."""
+    keep, photos.rng = photos.rng, np.random.default_rng(5)
+    network.eval()
+    x, tokens = photos.crops(photos.held_out), photos.words(photos.held_out, dropping=False)
+    wholes, at_positions = likeness(network, network.positions(x), tokens)
+    network.train()
+    photos.rng = keep
+    labels = torch.arange(len(x))
+    rank = (wholes.argsort(1, descending=True) == labels[:, None]).float().argmax(1)
+    own, other = at_positions[labels, labels], at_positions[labels.roll(1), labels]
+    return {
+        "held_out": len(x),
+        "retrieval_1": round(float((rank == 0).float().mean()), 4),
+        "retrieval_5": round(float((rank < 5).float().mean()), 4),
+        "told_apart": round(float((own[:, :, None] > other[:, None, :]).float().mean()), 4),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Steering: what a caption names gets better, at the cost of what it does not name.
+
+A small network says where in the picture the words are (`tacit.models.grounding`); the quality of the file's cells
+follows it. The decoder reads the qualities from the file and knows nothing of words.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load as load_safetensors
+from torch import Tensor
+
+from tacit.container import cells
+from tacit.files import verified
+from tacit.models.grounding import STRIDE, Grounding
+from tacit.text.tokens import TextTokens
+
+SHA256 = "861ed78209fa1b9716eeba75d30ded159bd2e38c1ffc55fdc6f3efdcc0a88255"
+VIEW = 384  # pixels along the longer side of the copy that is looked at: about the size that was trained with
+SHARPNESS = 4.0  # of differences inside a picture: the network is unsure, and says less than it knows
+ENCODER = "embedded"  # whose words the network knows
+
+
+def relevance(pixels: np.ndarray, tokens: TextTokens) -> np.ndarray:
+    """How much each 64x64 cell of a picture is what the caption names: float32 [ceil(H / 64), ceil(W / 64)] in 0..1, a
+    half being as much as the picture on average.
+
+    pixels: [H, W, 1 or 3] uint8. tokens: of one caption, by the embedded text encoder.
+
+    Raises: CorruptWeights.
+    """
+    height, width = pixels.shape[:2]
+    shrink = VIEW / max(height, width)
+    size = [max(4 * STRIDE, round(side * shrink / STRIDE) * STRIDE) for side in (height, width)]
+    x = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        x = F.interpolate(x.expand(-1, 3, -1, -1), size, mode="bilinear", antialias=True)
+        logits = _network()(x.contiguous(memory_format=torch.channels_last), tokens)
+        seen = (SHARPNESS * (logits - logits.mean())).sigmoid()
+        # a cell is 64 pixels also where the border cuts it
+        rows, columns = cells(width, height)
+        reach = [rows * 64 / height, columns * 64 / width]
+        found: np.ndarray = _onto(seen, (rows, columns), reach)[0].numpy()
+        return found
+
+
+def steering(pixels: np.ndarray, tokens: TextTokens, strength: float) -> np.ndarray:
+    """What to add to the quality of each cell: [ceil(H / 64), ceil(W / 64)], whole numbers that are 0 on average.
+
+    strength: steps of quality between what the caption names and what it does not.
+    """
+    found = relevance(pixels, tokens)
+    offsets: np.ndarray = np.rint(strength * (found - found.mean())).clip(-100, 100)
+    return offsets
+
+
+def _onto(x: Tensor, grid: tuple[int, int], reach: list[float]) -> Tensor:
+    """Averages of x [B, h, w] over a grid whose cells go `reach` times as far as x does, its border repeated."""
+    extra = [round(side * (r - 1)) for side, r in zip(x.shape[1:], reach, strict=True)]
+    padded = F.pad(x[:, None], (0, extra[1], 0, extra[0]), mode="replicate")
+    return F.interpolate(padded, grid, mode="area")[:, 0]
+
+
+@lru_cache(maxsize=1)
+def _network() -> Grounding:
+    content = verified(Path(__file__).parent / "text" / "grounding.safetensors", SHA256)
+    network = Grounding()
+    tensors = {name: values.float() for name, values in load_safetensors(content).items()}
+    network.load_state_dict(tensors, strict=False)  # the norms' counts of batches are not stored
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False)
