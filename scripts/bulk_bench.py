@@ -197,7 +197,7 @@ def cost(result: dict[str, Any], vcpu_hour: float, gigabyte_month: float) -> dic
 def document(result: dict[str, Any]) -> str:
     """For docs/bulk.md."""
     one, two = result["workers"]["1"], result["workers"]["2"]
-    watched, money = result["watched"], result["cost"]
+    money = result["cost"]
     scaling = two["images_per_second"] / one["images_per_second"]
     entry = one["entry_bytes"]
     lines = [
@@ -218,12 +218,8 @@ def document(result: dict[str, Any]) -> str:
             )
         ),
         "",
-        f"Two workers are {scaling:.2f} times as fast as one. For {watched['seconds']:.0f} s one worker did "
-        f"{watched['images']:,} images and verified {watched['verified']:,} of them, which took "
-        f"{watched['verify_per_code']:.2f} of the time of coding them; the memory of all processes, Ray's "
-        f"included, was {watched['memory_first_third'] / 1e6:.0f} MB at most in the first third and "
-        f"{watched['memory_last_third'] / 1e6:.0f} MB in the last. An entry of the manifest has {entry:,} bytes: "
-        f"{entry * 100_000 / 1e6:.0f} MB for 100,000 shards.",
+        f"Two workers are {scaling:.2f} times as fast as one. {_watched(result)}An entry of the manifest has {entry:,} "
+        f"bytes: {entry * 100_000 / 1e6:.0f} MB for 100,000 shards.",
         "",
         f"A million such images: 1,000,000 / {one['images_per_second']:.2f} images a second / 3600 = "
         f"**{money['core_hours']:,.0f} core hours**; at ${money['vcpu_hour']:g} for the hour of a core (an assumption) "
@@ -233,11 +229,23 @@ def document(result: dict[str, Any]) -> str:
         f"{one['megapixels'] / one['images']:.3f} megapixels each.",
         "",
         f"{result['machine']['processor']}, {result['machine']['cores']} cores, one thread a worker, torch "
-        f"{result['machine']['torch']}; load of the machine before: {result['load_average']}, at "
-        f"the end of watching: {watched['load_average']}; weights "
+        f"{result['machine']['torch']}; load of the machine before: {result['load_average']}; weights "
         f"{result['weights_hash']}; `{result['command']}`; [results/bulk.json](../results/bulk.json).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _watched(result: dict[str, Any]) -> str:
+    """Of the long run, where there was one."""
+    if (watched := result.get("watched")) is None:
+        return "Memory over a long run is not measured yet. "
+    return (
+        f"For {watched['seconds']:.0f} s (`{watched['command']}`, load {watched['load_average']}) one worker did "
+        f"{watched['images']:,} images and verified {watched['verified']:,} of them, which took "
+        f"{watched['verify_per_code']:.2f} of the time of coding them; the memory of all processes, Ray's included, was "
+        f"{watched['memory_first_third'] / 1e6:.0f} MB at most in the first third and "
+        f"{watched['memory_last_third'] / 1e6:.0f} MB in the last. "
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tacit.errors import InvalidInput, MissingExtra, TacitError
 if TYPE_CHECKING:
     from tacit.bulk.engine import Engine
 
+STARTS = 3  # of a local cluster: Ray waits 30 seconds for itself, which a busy machine may need more of
 OBJECTS = 256 << 20  # bytes of a local cluster's object store: only descriptions and reports pass through it
 LOST_AT_START = 3  # workers in a row that may be lost before they have their model
 UNITS_AT_ONCE = 4096  # given to Ray Data together: each is a block of its own
@@ -70,12 +71,16 @@ def connected(cluster: Cluster) -> Iterator[None]:
     if cluster.address is None:
         cpus = cluster.workers[1] * cluster.cpus
         options |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECTS}
-    try:
-        with _standard_error_to_nowhere():  # where it says that it has understood the level of its log
-            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # a plain Exception among them, where it takes too long to start
-        ray.shutdown()
-        raise TacitError(f"Ray at {cluster.address or 'this machine'}: {' '.join(str(error).split())}") from error
+    for attempt in range(1, STARTS + 1):
+        try:
+            with _standard_error_to_nowhere():  # where it says that it has understood the level of its log
+                ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+            break
+        except Exception as error:  # a plain Exception among them, where it takes too long to start
+            ray.shutdown()
+            if attempt == STARTS or cluster.address is not None:
+                name = cluster.address or "this machine"
+                raise TacitError(f"Ray at {name}: {' '.join(str(error).split())}") from error
     try:
         yield
     finally:
