@@ -242,8 +242,8 @@ def _watched(result: dict[str, Any]) -> str:
     return (
         f"For {watched['seconds']:.0f} s (`{watched['command']}`, load {watched['load_average']}) one worker did "
         f"{watched['images']:,} images and verified {watched['verified']:,} of them, which took "
-        f"{watched['verify_per_code']:.2f} of the time of coding them; the memory of all processes, Ray's included, was "
-        f"{watched['memory_first_third'] / 1e6:.0f} MB at most in the first third and "
+        f"{watched['verify_per_code']:.2f} of the time of coding them; the memory of all processes, Ray's included, "
+        f"was {watched['memory_first_third'] / 1e6:.0f} MB at most in the first third and "
         f"{watched['memory_last_third'] / 1e6:.0f} MB in the last. "
     )
 
