@@ -318,6 +318,8 @@ def test_what_the_caption_does(
     assert json.loads((tmp_path / report.JSON).read_text()) == result
     text = (tmp_path / report.MARKDOWN).read_text()
     assert "another's detailed caption" in text
+    assert "Left out: " in text
+    assert str(Path.home()) not in json.dumps(result["skipped"])
     assert "tacit study x" in text
     assert (tmp_path / "plots" / "list.svg").read_text().count("</svg>") == 1
     # again: nothing is encoded twice, and the same is found

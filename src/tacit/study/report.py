@@ -34,8 +34,9 @@ def write(result: Values, out: Path) -> None:
 def markdown(result: Values, heading: str = "##") -> str:
     """Tables and what they mean, and what was left out. heading: how titles begin."""
     lines = _TABLES[result["study"]](result)
-    lines += [f"- left out: {text}" for text in result["skipped"].values()]
-    return "\n".join(f"{heading}{line[1:]}" if line.startswith("# ") else line for line in [*lines, ""])
+    if result["skipped"]:
+        lines += [f"Left out: {', '.join(result['skipped'])}.", ""]
+    return "\n".join(f"{heading}{line[1:]}" if line.startswith("# ") else line for line in lines)
 
 
 def provenance(result: Values) -> list[str]:
@@ -44,6 +45,7 @@ def provenance(result: Values) -> list[str]:
     lines = ["## How it was measured", "", f"    {result['command']}", ""]
     lines += [f"- {result['protocol']}"]
     lines += [f"- {m['name']}: {m['protocol']}" for m in result["metrics"]]
+    lines += [f"- left out: {text}" for text in result["skipped"].values()]
     lines += [
         f"- {result['date']}, {result['seconds'] / 60:.1f} minutes, {machine['processor']}, {machine['cores']} cores, "
         + ", ".join(f"{name} {version}" for name, version in libraries.items())

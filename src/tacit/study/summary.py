@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -60,7 +61,7 @@ def of_ablation(found: Ablation, command: str, seconds: float) -> Values:
                 for run in found.runs
             ],
             "metrics": [_about(metric) for metric in _metrics(every)],
-            "skipped": {name: text for results in every for name, text in results.skipped.items()},
+            "skipped": _skipped(every),
             "sets": {name: _ablation_set(found, several) for name, several in found.measured.items()},
         }
     )
@@ -68,6 +69,11 @@ def of_ablation(found: Ablation, command: str, seconds: float) -> Values:
 
 def _metrics(every: Sequence[Results]) -> list[MetricInfo]:
     return list({metric.name: metric for results in every for metric in results.metrics}.values())
+
+
+def _skipped(several: Sequence[Results] | Sequence[Told]) -> Values:
+    """Names, and why, without where somebody's home is."""
+    return {name: text.replace(str(Path.home()), "~") for one in several for name, text in one.skipped.items()}
 
 
 def _about(metric: MetricInfo) -> Values:
@@ -211,7 +217,7 @@ def _told(several: Sequence[Told]) -> Values:
     return {
         "weights": dict(several[0].settings),
         "metrics": [_about(metric) for metric in {m.name: m for told in several for m in told.metrics}.values()],
-        "skipped": {name: text for told in several for name, text in told.skipped.items()},
+        "skipped": _skipped(several),
     }
 
 
