@@ -22,8 +22,8 @@ from tacit import errors
 NAMES = [
     "CaptionerError", "CaptionerUnusable", "Codec", "CorruptFile", "CorruptWeights", "EncodeResult", "FileError",
     "FileInfo", "ImageTooLarge", "InvalidInput", "MissingExtra", "MissingWeights", "NotExact", "PathError",
-    "ServiceError", "TacitError", "TargetNotReached", "UnknownModel", "UnsupportedFile", "WeightsError", "available_models", "decode",
-    "encode", "info",
+    "ServiceError", "TacitError", "TargetNotReached", "UnknownModel", "UnsupportedFile", "WeightsError",
+    "available_models", "decode", "encode", "info",
 ]  # fmt: skip
 """What a release promises. Adding a name is a decision; taking one away breaks somebody's program."""
 
@@ -65,15 +65,15 @@ def test_the_signatures() -> None:
         free = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         return " ".join(free) + " * " + " ".join(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
-    options = "size bpp psnr store_caption keep_metadata"
+    options = "size bpp psnr quality_map store_caption keep_metadata"
     assert names(tacit.encode) == f"image caption quality * model {options}"
     assert names(tacit.decode) == "data * box salvage max_pixels"
     assert names(tacit.info) == "source * "
     assert names(tacit.available_models) == " * "
-    assert names(tacit.Codec) == "model * device threads precision text_encoder word_weights"
+    assert names(tacit.Codec) == "model * device threads precision text_encoder word_weights steer"
     assert names(tacit.Codec.encode) == f"self image caption quality * {options}"
     assert names(tacit.Codec.encode_result) == f"{names(tacit.Codec.encode)} reconstruct"
-    assert names(tacit.Codec.prepare) == "self image caption * store_caption keep_metadata"
+    assert names(tacit.Codec.prepare) == "self image caption * quality_map store_caption keep_metadata"
     assert names(tacit.Codec.decode) == "self data * box salvage max_pixels"
     assert names(tacit.Codec.encode_batch) == "self sources captions quality * store_caption keep_metadata"
     assert names(tacit.Codec.decode_batch) == "self files * max_pixels"

@@ -972,6 +972,7 @@ def encode(
     size: int | None = None,
     bpp: float | None = None,
     psnr: float | None = None,
+    quality_map: np.ndarray | None = None,
     store_caption: bool = False,
     keep_metadata: bool = True,
 ) -> bytes:
@@ -983,6 +984,7 @@ def encode(
         size=size,
         bpp=bpp,
         psnr=psnr,
+        quality_map=quality_map,
         store_caption=store_caption,
         keep_metadata=keep_metadata,
     )

@@ -140,6 +140,7 @@ class Progress:
         self._bar: Any = None
 
     def begin(self, total: int, known: int) -> None:
+        """So many files in all, of which so many are known already."""
         self.close()  # of the run before
         if not self._quiet:
             from tqdm import tqdm
@@ -148,11 +149,13 @@ class Progress:
             self._bar = tqdm(total=total, initial=known, unit="file", mininterval=interval, dynamic_ncols=True)
 
     def done(self, text: str) -> None:
+        """One more file; `text` says which."""
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update()
 
     def say(self, text: str) -> None:
+        """A line, beside the bar."""
         text = f"tacit: {text}".encode("utf-8", "backslashreplace").decode()
         if self._bar is None:
             click.echo(text, err=True)
@@ -161,6 +164,7 @@ class Progress:
                 click.echo(text, err=True)
 
     def close(self) -> None:
+        """The bar goes."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

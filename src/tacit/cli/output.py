@@ -18,6 +18,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def stdout_lost(error: OSError) -> str:
+    """What is said where standard output cannot be written."""
     return f"cannot write standard output: {files.reason(error)}"
 
 
@@ -31,11 +32,13 @@ def give_up(stream: TextIO) -> None:
 
 
 def debug(error: BaseException) -> None:
+    """The whole traceback, where TACIT_DEBUG asks for it."""
     if os.environ.get("TACIT_DEBUG"):
         traceback.print_exception(error)
 
 
 def as_line(values: Mapping[str, object]) -> str:
+    """One JSON object on a line."""
     # ASCII only: a path that is not UTF-8 is escaped (\\udcXX) rather than unprintable. No NaN: it is not JSON.
     finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
     return json.dumps(finite, allow_nan=False)
