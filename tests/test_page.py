@@ -27,6 +27,7 @@ axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright", re
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra web")
 
 from tacit.web.app import create_app  # noqa: E402
+from tacit.web.pool import Overloaded  # noqa: E402
 from tacit.web.settings import Settings  # noqa: E402
 
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
@@ -405,6 +406,23 @@ def test_a_photograph_that_the_service_has_let_go_is_sent_again(visit: Visit, ph
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
+def test_a_busy_service_is_asked_again(visit: Visit, photo: Path, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = opened(visit, photo, statuses=(429,))
+    pool, refused = app.state.service.pool, []
+    check = pool.check
+
+    def busy_once() -> None:
+        if not refused:
+            refused.append(True)
+            raise Overloaded("16 jobs are waiting already")
+        check()
+
+    monkeypatch.setattr(pool, "check", busy_once)
+    slide(page, "End")
+    assert refused
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
 def test_large_photographs_are_reduced_and_say_so(visit: Visit, tmp_path: Path) -> None:
     from conftest import synthetic
 
@@ -473,6 +491,13 @@ def test_without_a_captioner_none_is_offered(visit: Visit, photo: Path) -> None:
     assert page.get_by_role("button", name="Write one").is_hidden()
 
 
+def test_what_a_caption_does_depends_on_the_weights(visit: Visit) -> None:
+    expect(visit().locator("#caption-note")).to_contain_text("at a higher quality")
+    other = visit(answers={"/preview": {"samples": [], "captioner": None, "kept": 600, "steers": False}})
+    expect(other.locator("#kept")).to_contain_text("memory")
+    expect(other.locator("#caption-note")).to_have_text("It guides the encoder. Decoding never needs it.")
+
+
 def test_the_token_is_asked_for_once(visit: Visit, photo: Path) -> None:
     page = visit(statuses=(401,), token="secret")
     dialog = page.get_by_role("dialog", name="This service asks for a token")
@@ -494,6 +519,10 @@ def test_a_phone(visit: Visit, photo: Path) -> None:
     for control in page.locator("button:visible, input[type=range]:visible, [role=tab]:visible").all():
         assert control.bounding_box()["height"] >= 24  # WCAG 2.2, 2.5.8
     slide(page, "End")
+    page.get_by_role("radio", name="With caption").check()
+    legend, zoom = page.locator("#legend"), page.locator(".zoom")
+    expect(legend).to_be_visible()
+    assert legend.bounding_box()["y"] + legend.bounding_box()["height"] <= zoom.bounding_box()["y"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -17,7 +17,7 @@ import pytest
 
 import pool_work as work
 from tacit.errors import InvalidInput
-from tacit.web.pool import Closing, Overloaded, TimeLimit, WorkerLost, WorkerPool
+from tacit.web.pool import Closing, Overloaded, TimeLimit, Worker, WorkerLost, WorkerPool
 from tacit.web.worker import codec
 
 
@@ -200,6 +200,25 @@ def test_a_pool_whose_workers_cannot_start_says_why() -> None:
         assert not any(worker.alive for worker in found.workers)
 
     run(test)
+
+
+def test_a_worker_is_killed_whether_its_process_has_started_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(work.nothing, 0)
+
+    def fails(process: object) -> None:
+        raise OSError("no more processes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("multiprocessing.context.SpawnProcess.start", fails)
+        with pytest.raises(OSError, match="no more processes"):
+            worker.start()
+    assert not worker.alive
+    assert worker.pid is None
+    worker.stop()
+    worker.kill()
+    with pytest.raises(WorkerLost, match="ended"):  # for good
+        worker.start()
+    assert not worker.alive
 
 
 ORPHANS = """

@@ -20,6 +20,7 @@ import logging
 import math
 import multiprocessing
 import pickle
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -71,6 +72,8 @@ class Worker:
         self._setup = setup
         self._process: Any = None
         self._connection: Any = None
+        self._starting = threading.Lock()  # there is no process to kill before it is open again
+        self._killed = False
 
     @property
     def pid(self) -> int | None:
@@ -90,12 +93,21 @@ class Worker:
         self.starts += 1
         # spawn: a fork of a process that has threads may stand still for ever
         context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
+        ours, theirs = context.Pipe()
+        process = context.Process(
             target=main, args=(theirs, self._setup), name=f"tacit-worker-{self.number}", daemon=True
         )
-        self._process.start()
-        theirs.close()
+        try:
+            with self._starting:
+                if self._killed:
+                    raise WorkerLost("the worker was ended")
+                process.start()
+                self._process, self._connection = process, ours
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         reply = self._exchange(None, START_LIMIT)
         if reply.error is not None:
             raise reply.error
@@ -120,8 +132,10 @@ class Worker:
         raise TimeLimit(f"not done within {limit:g} seconds")
 
     def kill(self) -> None:
-        """End the process while another thread waits for it, which then gets a WorkerLost."""
-        process = self._process
+        """End the process, for good, while another thread may wait for it, which then gets a WorkerLost."""
+        with self._starting:
+            self._killed = True
+            process = self._process
         if process is not None:
             process.kill()
 
@@ -306,7 +320,8 @@ class WorkerPool:
         try:
             await self._in_thread(worker.start)
         except Exception as error:
-            logger.error("worker %d cannot start: %s", worker.number, error)
+            if not self._ended:
+                logger.error("worker %d cannot start: %s", worker.number, error)
         self._give(worker)  # one that has not started tries again at its next job
 
     def _give(self, worker: Worker) -> None:

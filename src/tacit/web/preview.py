@@ -20,7 +20,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from tacit import demo
+from tacit import demo, weights
 from tacit.evaluation.baselines import BASELINES, search_within
 from tacit.web import jobs, preview_jobs
 from tacit.web.bodies import Body, typed
@@ -30,6 +30,7 @@ from tacit.web.service import Service, ServiceDep, authorized
 SIZE_TOLERANCE = 0.01  # of the bytes that a codec may take
 TRIED_PHOTOS = 256
 CAPTION = 4096  # characters
+STEERED = ("tacit-s",)  # architectures whose quality may vary over a picture
 
 router = APIRouter(prefix="/preview", include_in_schema=False, dependencies=[Depends(authorized)])
 
@@ -151,6 +152,7 @@ def about(service: ServiceDep) -> dict[str, Any]:
         "captioner": None if settings.caption_url is None else settings.caption_model,
         "kept": settings.cache_time,
         "body_limit": settings.body_limit,
+        "steers": weights.describe(weights.locate(settings.model)).architecture in STEERED,
     }
 
 

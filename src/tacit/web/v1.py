@@ -32,11 +32,12 @@ _ABOUT = {
     "quality": 50.0,
     "model": "tacit-s",
     "architecture": "tacit-s",
-    "weights_hash": "1cc62fac343ccd39",
+    "weights_hash": "4819d9852a0b31a6",
     "bytes": 4197,
     "bpp": 0.248,
     "regions": 1,
     "caption": None,
+    "quality_map_bytes": 0,
     "alpha_bytes": 0,
     "icc_bytes": 0,
     "exif_bytes": 0,
@@ -77,7 +78,10 @@ class EncodeQuery(BaseModel):
     bpp: float | None = Field(None, gt=0, le=1000, description="Instead: at most so many bits per pixel.")
     psnr: float | None = Field(None, gt=0, le=1000, description="Instead: a PSNR of at least this, in dB.")
     caption: str | None = Field(
-        None, max_length=4096, description="What the picture shows.", examples=["a red boat on a lake"]
+        None,
+        max_length=4096,
+        description="What the picture shows. What it names is encoded at a higher quality, the rest at a lower one.",
+        examples=["a red boat on a lake"],
     )
     store_caption: bool = Field(False, description="Keep the caption in the file.")
     metadata: bool = Field(True, description="Keep ICC profile, EXIF and XMP.")
@@ -202,7 +206,7 @@ class Model(BaseModel):
 
     name: str = Field(examples=["tacit-s"])
     architecture: str = Field(examples=["tacit-s"])
-    weights_hash: str = Field(description="In every file that they made.", examples=["1cc62fac343ccd39"])
+    weights_hash: str = Field(description="In every file that they made.", examples=["4819d9852a0b31a6"])
     variable_rate: bool = Field(description="Whether a quality means anything.")
     default: bool = Field(description="Whether /v1/encode uses them.")
 

@@ -11,6 +11,25 @@ export class Problem extends Error {
 
 let asking = null;
 
+const TRIES = 20; // while the service is busy
+
+/** Wait for as long as a busy service asks for; ended by `signal`. */
+function busy(response, signal) {
+  const seconds = Math.min(60, Math.max(0.2, Number(response.headers.get("retry-after")) || 1));
+  return new Promise((resolve, reject) => {
+    const ended = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", ended);
+      resolve();
+    }, 1000 * seconds);
+    if (signal?.aborted) ended();
+    else signal?.addEventListener("abort", ended, { once: true });
+  });
+}
+
 /** Ask for the operator's token, once for all requests that lack it. */
 function askForToken() {
   asking ??= new Promise((resolve) => {
@@ -26,7 +45,7 @@ function askForToken() {
 }
 
 async function request(path, options) {
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     const headers = new Headers(options.headers);
     const token = sessionStorage.getItem(TOKEN);
     if (token) headers.set("authorization", `Bearer ${token}`);
@@ -40,6 +59,10 @@ async function request(path, options) {
     if (response.ok) return response;
     if (response.status === 401) {
       await askForToken();
+      continue;
+    }
+    if (response.status === 429 && tries < TRIES) {
+      await busy(response, options.signal);
       continue;
     }
     throw new Problem(response.status, await detail(response));

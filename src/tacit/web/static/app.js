@@ -623,7 +623,7 @@ function header(info) {
     "Regions": info.regions,
     "Format version": info.format_version,
   };
-  for (const [name, key] of [["Alpha", "alpha_bytes"], ["ICC profile", "icc_bytes"], ["EXIF", "exif_bytes"], ["XMP", "xmp_bytes"]]) {
+  for (const [name, key] of [["Quality map", "quality_map_bytes"], ["Alpha", "alpha_bytes"], ["ICC profile", "icc_bytes"], ["EXIF", "exif_bytes"], ["XMP", "xmp_bytes"]]) {
     if (info[key]) rows[name] = `${info[key].toLocaleString("en")} bytes`;
   }
   return Object.entries(rows).flatMap(([name, value]) => {
@@ -734,6 +734,10 @@ async function start() {
   const about = await get("preview");
   $("generate").hidden = about.captioner === null;
   $("generate").title = `By ${about.captioner}`;
+  if (about.steers) {
+    $("caption-note").textContent = "What it names is encoded at a higher quality, the rest at a lower one; “Change”, below, shows where. "
+      + "That costs PSNR over the whole picture. Decoding never needs the caption.";
+  }
   const minutes = Math.max(1, Math.round(about.kept / 60));
   $("kept").textContent = `Photographs stay in this service's memory for ${minutes === 1 ? "a minute" : `${minutes} minutes`}, without their metadata.`;
   $("samples").hidden = !about.samples.length;
