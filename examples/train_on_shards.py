@@ -1,6 +1,6 @@
 """Train a small image encoder on `.tacit` shards, so that pictures and their captions come to lie together.
 
-    tacit bulk photos/ shards/                                     # once
+    tacit bulk photos/ shards/ --to tar                            # once
     python examples/train_on_shards.py "shards/*.tar" --workers 2
     python examples/train_on_shards.py "shards/*.tar" --workers 8 --device cuda
 

@@ -582,6 +582,23 @@ def test_tables_keep_their_columns_types_and_metadata(runner: Runner, tmp_path: 
     assert len(reasons) == 2
 
 
+def test_tables_whose_image_column_is_named_verify(runner: Runner, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "in").mkdir()
+    table = pyarrow.table({"png": [photo(1)], "jpg": [photo(0)], "alt": ["waves"]})
+    parquet.write_table(table, tmp_path / "in" / "t.parquet")
+    entries, errors = runner(tmp_path / "in", tmp_path / "out", image_column="png", verify=True)
+    assert (entries["t"].verified, errors) == (1, {})
+    assert parquet.read_schema(tmp_path / "out" / "t.parquet").names == ["tacit", "jpg", "alt"]
+    # another caption would be another file
+    with pytest.raises(InvalidInput, match="caption column"):
+        runner(tmp_path / "in", tmp_path / "out", image_column="png", caption_column="alt", verify=True)
+    # on the way back, the .tacit column is the one
+    entries, errors = runner(tmp_path / "out", tmp_path / "back", decode=True)
+    assert (entries["t"].images, errors) == (1, {})
+
+
 def test_names_that_a_table_cannot_hold_are_failures(runner: Runner, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     write_tar(tmp_path / "in" / "0.tar", {"caf\udce9.png": photo(0), "1.png": photo(1)})
@@ -778,7 +795,7 @@ def test_ahead_is_bounded_in_order_and_tells_errors() -> None:
     assert threading.active_count() == before
 
 
-def test_windows_are_bounded_by_images_and_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_are_bounded_by_images_pixels_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     from tacit.bulk.clock import Clock
 
     class Sized:
@@ -796,6 +813,10 @@ def test_windows_are_bounded_by_images_and_pixels(monkeypatch: pytest.MonkeyPatc
     records = [Record(str(n), image=b"") for n in sizes]
     found = [[int(r.key) for r, _ in window] for window in _windows(records, Sized(), Clock(), 1)]
     assert found == [[1, 1, 1], [1, 5], [5], [50], [9], [2]]
+    monkeypatch.setattr("tacit.bulk.convert.WINDOW_BYTES", 4)
+    records = [Record("1", image=b"..", rest={"mp4": b"." * n}) for n in (1, 2, 9, 0)]
+    held = [[len(r.rest["mp4"]) for r, _ in window] for window in _windows(records, Sized(), Clock(), 1)]
+    assert held == [[1], [2], [9], [0]]
 
 
 def test_reading_a_shard_keeps_no_list_of_it(tmp_path: Path) -> None:
@@ -850,6 +871,8 @@ def test_clusters_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
         (["in", "out", "-m", "unknown"], "unknown"),
         (["in", "in/below"], "in each other"),
         (["in/../in", "in"], "in each other"),
+        (["in/1.png", "in"], "in each other"),
+        (["*/*.png", "out"], "in each other"),
         (["shards", "out", "--captions", "map.csv"], "map of captions is for images in files"),
         (["in"], "DEST"),
     ],
@@ -895,6 +918,18 @@ def test_a_run_and_the_runs_after_it(runner: Runner, tmp_path: Path, monkeypatch
     monkeypatch.setattr("tacit.bulk.driver.connected", None)
     outcome = run(job, max_failures=0.2)
     assert (outcome.now.shards, outcome.all.shards, outcome.all.images, outcome.speed) == (0, 4, 6, None)
+
+
+@pytest.mark.usefixtures("without_ray")
+@pytest.mark.parametrize("named", ["0.tar", "*.tar", "{0..0}.tar"])
+def test_a_destination_beside_files_that_were_named(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tar(Path("0.tar"), sample("0", 0))
+    for done in (1, 0):
+        outcome = run(runner.job(Path(named), Path("small")))
+        assert (outcome.now.images, outcome.all.images) == (done, 1)
 
 
 @pytest.mark.usefixtures("without_ray")

@@ -21,6 +21,7 @@ import pytest
 from tacit.bulk import Cluster, Job, Outcome, run
 from tacit.bulk.manifest import MANIFEST, TRIES
 from tacit.bulk.store import PARTS
+from tacit.errors import InvalidInput
 from test_bulk import sample, write_tar
 
 ray = pytest.importorskip("ray")
@@ -196,6 +197,22 @@ def test_a_killed_driver_costs_no_image_and_doubles_none(
     assert (outcome.now.shards, outcome.all.shards) == (1, 3)
     assert all((out / name).stat().st_mtime_ns == changed for name, changed in done.items())
     check_whole(out, keys, outcome)
+
+
+def test_a_machine_without_gpus_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tacit.bulk.cluster import connected
+
+    ended: list[bool] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **options: None)
+    monkeypatch.setattr(ray, "shutdown", lambda: ended.append(True))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    with pytest.raises(InvalidInput, match=r"0\.25 GPUs for a worker: Ray finds 0"):
+        with connected(Cluster(gpus=0.25)):
+            raise AssertionError("it would wait")
+    assert ended
+    with connected(Cluster()):
+        pass
 
 
 def _alive(pid: int) -> bool:

@@ -52,7 +52,8 @@ class Cluster:
 def connected(cluster: Cluster) -> Iterator[None]:
     """Ray, as long as the block runs; one that this process is connected to already is used and left as it is.
 
-    Raises: MissingExtra; TacitError, where there is no cluster at the address.
+    Raises: MissingExtra; InvalidInput, where this machine has too few GPUs; TacitError, where there is no cluster at
+    the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault(
@@ -82,6 +83,10 @@ def connected(cluster: Cluster) -> Iterator[None]:
                 name = cluster.address or "this machine"
                 raise TacitError(f"Ray at {name}: {' '.join(str(error).split())}") from error
     try:
+        resources: Any = ray.cluster_resources  # has no types
+        there = float(resources().get("GPU", 0))
+        if cluster.address is None and there < cluster.gpus:  # else it would wait for one without end
+            raise InvalidInput(f"{cluster.gpus:g} GPUs for a worker: Ray finds {there:g} on this machine")
         yield
     finally:
         ray.shutdown()

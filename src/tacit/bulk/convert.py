@@ -18,10 +18,10 @@ from PIL import Image
 from tacit.bulk.ahead import ahead
 from tacit.bulk.clock import Clock
 from tacit.bulk.engine import Coded, Encoder, Engine, Prepared, Unusable, explained
-from tacit.bulk.job import Job
+from tacit.bulk.job import Job, Kind
 from tacit.bulk.manifest import TRIES, Entry, read_entry, write_entry
 from tacit.bulk.readers import read
-from tacit.bulk.record import Record, named
+from tacit.bulk.record import PHOTOS, Record, named
 from tacit.bulk.store import Store, copy
 from tacit.bulk.unit import Unit
 from tacit.bulk.writers import Writer, writer
@@ -29,7 +29,8 @@ from tacit.errors import CorruptFile, InvalidInput
 from tacit.image import ConversionWarning
 
 WINDOW = 64  # images that are coded together at most, so that some of them have equal shapes,
-WINDOW_PIXELS = 16 << 20  # and their pixels, but for one image that has more
+WINDOW_PIXELS = 16 << 20  # their pixels, but for one image that has more,
+WINDOW_BYTES = 64 << 20  # and what is read of them and of the files beside them, but for one sample that has more
 TRIES_OF_UNIT = 3  # that may cost a worker; then it is left
 
 
@@ -134,14 +135,16 @@ Window = Sequence[tuple[Record, Prepared | Unusable | None]]
 def _windows(records: Iterable[Record], engine: Engine, clock: Clock, threads: int) -> Iterator[Window]:
     """Records, their images decoded, as many together as may be in memory."""
     window: list[tuple[Record, Prepared | Unusable | None]] = []
-    pixels = 0
+    pixels = held = 0
     for record, prepared in _prepared(records, engine, clock, threads):
         more = prepared.pixels if isinstance(prepared, Prepared) else 0
-        if window and (len(window) == WINDOW or pixels + more > WINDOW_PIXELS):
+        size = len(record.image or b"") + sum(map(len, record.rest.values()))
+        full = len(window) == WINDOW or pixels + more > WINDOW_PIXELS or held + size > WINDOW_BYTES
+        if window and full:
             yield window
-            window, pixels = [], 0
+            window, pixels, held = [], 0, 0
         window.append((record, prepared))
-        pixels += more
+        pixels, held = pixels + more, held + size
     if window:
         yield window
 
@@ -219,8 +222,12 @@ def _verify(unit: Unit, job: Job, engine: Encoder, store: Store, out: Writer, ex
     expected: by the hash of an image's bytes, the hash of the latents that were coded. Raises: CorruptFile.
     """
     written = Unit(unit.name, job.to, dict.fromkeys(out.files, ""))
+    column = job.image_column if unit.kind == Kind.PARQUET else None
+    if column is not None and column.lower() in PHOTOS:
+        column = engine.suffix  # as the writer calls it
+    reading = replace(job, verify=False, decode=True, image_column=column, caption_column=None)
     found = 0
-    for record in read(written, store, replace(job, verify=False, decode=True)):
+    for record in read(written, store, reading):
         if record.image is None:
             continue
         name = named(record.key, record.suffix)

@@ -58,7 +58,7 @@ def run(
     source = open_source(job.source, job.kind, job.decode)
     job = replace(job, source=source.store.url, kind=source.kind, to=job.to or source.kind)
     store = Store(job.destination)
-    _check_apart(source.store, store)
+    _check_apart(source, store)
     if captions is not None and job.kind != Kind.FOLDER:
         raise InvalidInput(f"a map of captions is for images in files; these are in {job.kind} shards, with captions")
     manifest = Manifest(store, {"source": source.store.absolute, **job.settings()})
@@ -127,8 +127,9 @@ class _Course:
         return Outcome(self.now.summary(), self.all.summary(), dict(self.errors), self.left, seconds)
 
 
-def _check_apart(source: Store, destination: Store) -> None:
-    """A destination inside the source would be taken for a part of it next time."""
-    inner, outer = f"{destination.absolute.rstrip('/')}/", f"{source.absolute.rstrip('/')}/"
-    if inner.startswith(outer) or outer.startswith(inner):
-        raise InvalidInput(f"{destination.url} and {source.url} are in each other: name another destination")
+def _check_apart(source: Source, destination: Store) -> None:
+    """A destination inside the source would be taken for a part of it next time; beside files that were named, not."""
+    inner, outer = f"{destination.absolute.rstrip('/')}/", f"{source.store.absolute.rstrip('/')}/"
+    below = inner.startswith(outer) and (source.whole or any(f"{outer}{n}".startswith(inner) for n in source.files))
+    if below or outer.startswith(inner):
+        raise InvalidInput(f"{destination.url} and {source.store.url} are in each other: name another destination")

@@ -67,5 +67,5 @@ class Job:
         return {
             **{name: about[name] for name in kept},
             **({} if self.decode else {"weights": weights_hash}),
-            **({"image_column": self.image_column} if self.kind == Kind.PARQUET else {}),
+            **({n: about[n] for n in ("image_column", "caption_column")} if self.kind == Kind.PARQUET else {}),
         }

@@ -164,7 +164,8 @@ def find_columns(schema: pyarrow.Schema, job: Job) -> Columns:
     for wanted in (job.image_column, job.caption_column):
         if wanted is not None and wanted not in schema.names:
             raise InvalidInput(f"no column {wanted!r}; there are {', '.join(schema.names)}")
-    image = job.image_column or next((n for n in usual(IMAGE_COLUMNS) if is_image(schema.field(n).type)), None)
+    likely = ("tacit", *IMAGE_COLUMNS) if job.decode else IMAGE_COLUMNS  # a second image of a row is as it was
+    image = job.image_column or next((n for n in usual(likely) if is_image(schema.field(n).type)), None)
     if image is None or not is_image(schema.field(image).type):
         there = ", ".join(f"{f.name} ({f.type})" for f in schema)
         raise InvalidInput(f"no column of images, as bytes; name one with --image-column. There are {there}")

@@ -26,11 +26,13 @@ COPIES = 1000  # files of a unit that are copied as they are
 
 @dataclass(frozen=True)
 class Source:
-    """The files of a data set, and how they are stored."""
+    """The files of a data set, and how they are stored. whole: whether all that is below the folder belongs to it, so
+    that what is put there would, too; not where files were named."""
 
     store: Store
     kind: Kind
     files: Mapping[str, Stat]
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def open_source(url: str, kind: Kind | None, decode: bool) -> Source:
 
     Raises: PathError, where nothing is found; InvalidInput, where it is not clear what is meant; MissingExtra.
     """
-    store, listed = _list(url)
+    store, listed, whole = _list(url)
     files = {n: s for n, s in listed.items() if not any(p.startswith(".") for p in n.split("/")) and not _is_own(n)}
     if not files:
         raise PathError(f"{url}: nothing there")
@@ -66,18 +68,18 @@ def open_source(url: str, kind: Kind | None, decode: bool) -> Source:
     if not {Kind.TAR: shards, Kind.FOLDER: images, Kind.PARQUET: tables}[kind]:
         wanted = {Kind.TAR: "tar shard", Kind.FOLDER: ".tacit file" if decode else "image", Kind.PARQUET: ".parquet"}
         raise PathError(f"{url}: no {wanted[kind]} there")
-    return Source(store, kind, files)
+    return Source(store, kind, files, whole)
 
 
-def _list(url: str) -> tuple[Store, dict[str, Stat]]:
+def _list(url: str) -> tuple[Store, dict[str, Stat], bool]:
     store = Store(url)
     if any(c in url for c in "*?[{") and not _there(store):
         return _expanded(url)
     if found := store.list():
-        return store, found
+        return store, found, True
     folder, name = posixpath.split(url.rstrip("/"))
     parent = Store(folder or ".")
-    return parent, {name: parent.stat(name)}
+    return parent, {name: parent.stat(name)}, False
 
 
 def _there(store: Store) -> bool:
@@ -88,7 +90,7 @@ def _there(store: Store) -> bool:
     return True
 
 
-def _expanded(pattern: str) -> tuple[Store, dict[str, Stat]]:
+def _expanded(pattern: str) -> tuple[Store, dict[str, Stat], bool]:
     try:
         from braceexpand import braceexpand
     except ImportError as error:
@@ -98,6 +100,7 @@ def _expanded(pattern: str) -> tuple[Store, dict[str, Stat]]:
         base = posixpath.dirname(base)
     store = Store(base or ".")
     found: dict[str, Stat] = {}
+    whole = False
     try:
         urls = list(braceexpand(pattern))
     except ValueError as error:
@@ -108,9 +111,10 @@ def _expanded(pattern: str) -> tuple[Store, dict[str, Stat]]:
         if not any(c in name for c in "*?["):
             found[name] = store.stat(name)
             continue
+        whole |= any(c in posixpath.dirname(name) for c in "*?[") or "**" in name
         matches = [str(path)[len(store.root.rstrip("/")) + 1 :] for path in store.fs.glob(store.path(name))]
         found.update({match: store.stat(match) for match in sorted(matches)})
-    return store, found
+    return store, found, whole
 
 
 def _is_own(name: str) -> bool:
