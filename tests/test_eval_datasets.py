@@ -65,6 +65,21 @@ def test_an_empty_set_is_refused_and_says_so(tmp_path: Path) -> None:
         load_dataset(str(tmp_path / "gone.jsonl"))
 
 
+def test_a_name_with_a_zero_byte_is_said(tmp_path: Path) -> None:
+    _image(tmp_path / "a.png")
+    (tmp_path / "set.jsonl").write_text('{"file": "a\\u0000.png"}\n{"file": "a.png"}\n')
+    found = load_dataset(str(tmp_path / "set.jsonl"))
+    assert [item.name for item in found.items] == ["a.png"]
+    assert found.problems == {"a\0.png": "cannot be read: embedded null byte"}
+
+
+def test_a_folder_is_called_by_its_whole_name(tmp_path: Path) -> None:
+    for name in ("v1.0", "v1.1"):
+        _image(tmp_path / name / "a.png")
+        assert load_dataset(str(tmp_path / name)).name == name
+    assert load_dataset(str(tmp_path / "v1.0" / "a.png")).name == "a"
+
+
 def test_two_rows_of_one_image_are_refused(tmp_path: Path) -> None:
     _image(tmp_path / "a.png")
     (tmp_path / "set.jsonl").write_text('{"file": "a.png"}\n{"file": "a.png"}\n')

@@ -15,6 +15,13 @@ from tacit import files
 from tacit.captions import CaptionMap
 from tacit.errors import InvalidInput, PathError
 
+KODAK = tuple(f"kodim{i:02}.png" for i in range(1, 25))
+"""Names of the Kodak images."""
+
+
+class EmptySet(InvalidInput):
+    """A set that has no image."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -46,7 +53,7 @@ def load_dataset(source: str, *, captions: str | os.PathLike[str] | None = None,
     one, the set's own captions are used: those in the JSON lines, those of FOLDER.jsonl beside FOLDER, COCO's
     annotations, else `photo.txt` beside `photo.jpg`. limit: the first so many images.
 
-    Raises: PathError; InvalidInput, where there is no image in it.
+    Raises: PathError; EmptySet, where there is no image in it; InvalidInput.
     """
     kind, _, rest = source.partition(":")
     if kind.lower() in NAMED and (rest or not Path(source).exists()):
@@ -62,7 +69,7 @@ def load_dataset(source: str, *, captions: str | os.PathLike[str] | None = None,
         items = items[:limit]
     if not items:
         why = "".join(f"; {name}: {problem}" for name, problem in dataset.problems.items())
-        raise InvalidInput(f"{source}: no images in it{why}")
+        raise EmptySet(f"{source}: no images in it{why}")
     if captions is not None:
         mapping = CaptionMap.load(captions)
         items = tuple(Item(i.name, i.path, i.sha256, mapping.find(i.path)) for i in items)
@@ -78,6 +85,8 @@ def _made(name: str, found: Sequence[tuple[str, Path, str | None]], notes: Seque
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             problems[label] = f"cannot be read: {files.reason(error)}"
+        except ValueError as error:  # a zero byte
+            problems[label] = f"cannot be read: {error}"
         else:
             items.append(Item(label, path, digest, caption or None))
     names = [item.name for item in items]
@@ -91,7 +100,7 @@ def _folder(path: Path, name: str | None = None, notes: Sequence[str] = ()) -> D
     tasks = files.find([str(path)], files.IMAGE_SUFFIXES)
     problems = [task for task in tasks if task.problem is not None]
     if problems and len(problems) == len(tasks):
-        raise InvalidInput(f"{problems[0].source}: {problems[0].problem}")
+        raise (EmptySet if path.is_dir() else InvalidInput)(f"{problems[0].source}: {problems[0].problem}")
     if not path.exists():
         raise PathError(f"{path}: no such file or folder")
     beside = path.with_name(path.name + ".jsonl")
@@ -102,7 +111,8 @@ def _folder(path: Path, name: str | None = None, notes: Sequence[str] = ()) -> D
             file = Path(task.source)
             label = file.relative_to(path).as_posix() if path.is_dir() else file.name
             found.append((label, file, (mapping.find(file) if mapping else None) or _sidecar(file)))
-    return _made(name or path.resolve().stem, found, notes)
+    whole = path.resolve()
+    return _made(name or (whole.name if path.is_dir() else whole.stem), found, notes)
 
 
 def _sidecar(file: Path) -> str | None:
@@ -159,9 +169,8 @@ def _kept(name: str) -> Path:
 def _kodak(path: Path) -> Dataset:
     """24 photographs of 768x512 pixels, kodim01.png to kodim24.png."""
     whole = _folder(path, "Kodak")
-    wanted = [f"kodim{i:02}.png" for i in range(1, 25)]
-    items = tuple(item for item in whole.items if PurePath(item.name).name in wanted)
-    missing = sorted(set(wanted) - {PurePath(item.name).name for item in items})
+    items = tuple(item for item in whole.items if PurePath(item.name).name in KODAK)
+    missing = sorted(set(KODAK) - {PurePath(item.name).name for item in items})
     notes = [f"{len(missing)} of Kodak's 24 images are missing: {', '.join(missing)}"] if missing else []
     return Dataset("Kodak", items, tuple(notes), whole.problems)
 

@@ -13,12 +13,12 @@ from tacit.errors import InvalidInput, MissingExtra, MissingWeights, PathError
 from tacit.evaluation import report, results
 from tacit.evaluation.authors import AUTHORS, load_authors_metric
 from tacit.evaluation.codecs import EvalCodec, Quality, find_codec, load_commands
-from tacit.evaluation.datasets import Dataset, load_dataset
+from tacit.evaluation.datasets import Dataset, EmptySet, load_dataset
 from tacit.evaluation.exhibit import exhibits
 from tacit.evaluation.machine import describe_libraries, describe_machine
 from tacit.evaluation.metrics import Metric, load_metric
 from tacit.evaluation.results import DatasetInfo, ImageInfo, MetricInfo, Results
-from tacit.evaluation.runner import Progress, run
+from tacit.evaluation.runner import Progress, run, without_value
 
 RESULTS = "results.json"
 
@@ -56,18 +56,19 @@ class EvalOptions:
 def evaluate(options: EvalOptions, progress: Progress) -> Results:
     """Measure, and write `results.json`, `report.md` and `report.html` into the folder.
 
-    Codecs and metrics that lack a library or weights are said and skipped.
+    Sets without images are said and skipped, and so are codecs and metrics that lack a library or weights.
 
     Raises: InvalidInput, where nothing is left to measure; UnknownModel; PathError.
     """
     begun = time.monotonic()
-    datasets = [load_dataset(s, captions=options.captions, limit=options.limit) for s in options.datasets]
+    datasets, empty = _datasets(options)
     if twice := _twice([dataset.name for dataset in datasets]):
         raise InvalidInput(f"two sets are called {twice}")
     for dataset in datasets:
         for note in dataset.notes:
             progress.say(f"{dataset.name}: {note}")
-    codecs, metrics, skipped = _found(options)
+    codecs, metrics, lacking = _found(options)
+    skipped = empty | lacking
     for text in skipped.values():
         progress.say(f"skipped: {text}")
     if not codecs or not metrics:
@@ -96,12 +97,29 @@ def evaluate(options: EvalOptions, progress: Progress) -> Results:
         anchor,
         measured,
     )
+    for dataset in datasets:
+        for text in without_value([row for row in measured.rows if row.dataset == dataset.name]):
+            progress.say(f"{dataset.name} {text}")
     if not measured.rows:
         raise InvalidInput("nothing could be measured")
     results.save(found, options.out / RESULTS)
     shown = [e for d in datasets for e in exhibits(d, codecs, measured.rows, options.out, options.crops, progress)]
     report.write(found, shown, options.out, log=options.log)
     return found
+
+
+def _datasets(options: EvalOptions) -> tuple[list[Dataset], dict[str, str]]:
+    """Sets, and by name why others are skipped. Raises: EmptySet, where that leaves none."""
+    datasets: list[Dataset] = []
+    skipped: dict[str, str] = {}
+    for source in options.datasets:
+        try:
+            datasets.append(load_dataset(source, captions=options.captions, limit=options.limit))
+        except EmptySet as error:
+            skipped[source] = str(error)
+    if not datasets:
+        raise EmptySet("; ".join(skipped.values()))
+    return datasets, skipped
 
 
 def _found(options: EvalOptions) -> tuple[list[EvalCodec], list[Metric], dict[str, str]]:
@@ -137,7 +155,8 @@ def _qualities(codecs: Sequence[EvalCodec], options: EvalOptions) -> dict[str, l
         own = list(codec.qualities)
         n = min(options.points or len(own), len(own))
         spread = [own[round(i * (len(own) - 1) / max(1, n - 1))] for i in range(n)]
-        found[codec.name] = [codec.check(q) for q in options.qualities.get(codec.name, spread)]
+        checked = (codec.check(q) for q in options.qualities.get(codec.name, spread))
+        found[codec.name] = list(dict.fromkeys(checked))  # twice the same is once
     return found
 
 

@@ -12,6 +12,8 @@ def dumps(value: Any) -> str:
 
 
 def _dump(value: Any, depth: int) -> str:
+    if isinstance(value, tuple):
+        value = list(value)
     flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
     if not isinstance(value, dict | list) or len(flat) + depth <= 110 or (depth > 1 and _is_row(value)):
         return flat
@@ -26,5 +28,5 @@ def _is_row(value: dict[str, Any] | list[Any]) -> bool:
     """An object of plain values and of objects of such."""
     if isinstance(value, list):
         return False
-    inner = [v for v in value.values() if isinstance(v, dict | list)]
+    inner = [v for v in value.values() if isinstance(v, dict | list | tuple)]
     return all(isinstance(v, dict) and not any(isinstance(w, dict | list) for w in v.values()) for v in inner)

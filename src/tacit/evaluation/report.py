@@ -22,7 +22,7 @@ from tacit.evaluation.codecs import Quality
 from tacit.evaluation.exhibit import Exhibit, Shown
 from tacit.evaluation.plots import Plot
 from tacit.evaluation.results import PROTOCOL, MetricInfo, Point, Results
-from tacit.evaluation.runner import Failure, Row
+from tacit.evaluation.runner import Failure, Row, without_value
 
 MARKDOWN = "report.md"
 HTML = "report.html"
@@ -390,10 +390,7 @@ def remarks(results: Results, dataset: str) -> list[str]:
     failures = [f for f in results.measured.failures if f.dataset == dataset]
     said += [_failure(f) for f in failures[:20]]
     said += [f"and {len(failures) - 20} failures more, in results.json"] if len(failures) > 20 else []
-    notes = {
-        (name, text) for row in results.measured.rows if row.dataset == dataset for name, text in row.notes.items()
-    }
-    return said + [f"{name}: {text}" for name, text in sorted(notes)[:10]]
+    return said + without_value([row for row in results.measured.rows if row.dataset == dataset])
 
 
 def _failure(failure: Failure) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from tacit import files
@@ -15,6 +15,7 @@ from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.bjontegaard import Curve, Difference, quality_difference, rate_difference
 from tacit.evaluation.codecs import Quality
 from tacit.evaluation.cost import Cost
+from tacit.evaluation.datasets import KODAK
 from tacit.evaluation.pretty import dumps
 from tacit.evaluation.published import PUBLISHED, PublishedCurve
 from tacit.evaluation.runner import Failure, Measured, Row, SetRow
@@ -74,8 +75,8 @@ class Point:
 class Results:
     """An evaluation.
 
-    command, date, tacit's version in `libraries`, machine: where it is from. codecs: settings by name. skipped: codecs
-    and metrics that could not be used, and why. anchor: the codec that others are compared with.
+    command, date, tacit's version in `libraries`, machine: where it is from. codecs: settings by name. skipped: sets,
+    codecs and metrics that could not be used, and why. anchor: the codec that others are compared with.
     """
 
     command: str
@@ -146,8 +147,8 @@ class Results:
         return found
 
     def published(self, dataset: str, metric: MetricInfo) -> list[PublishedCurve]:
-        """Curves from papers that belong beside these: of the whole set and the metric."""
-        whole = not any(note for d in self.datasets if d.name == dataset for note in d.notes)
+        """Curves from papers that belong beside these: of the metric, where the curves are over the whole of Kodak."""
+        whole = sorted(PurePath(name).name for name in self.images[dataset]) == list(KODAK)
         return [c for c in PUBLISHED if (c.dataset, c.metric) == (dataset, metric.name)] if whole else []
 
     @cached_property

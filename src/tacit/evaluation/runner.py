@@ -184,6 +184,19 @@ def run(
     return Measured(tuple(rows), tuple(sets), tuple(failures))
 
 
+def without_value(rows: Sequence[Row]) -> list[str]:
+    """Which metrics have no value for some of the rows, which are of one set, why, and for which images."""
+    images: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        for name, text in row.notes.items():
+            images.setdefault((name, text), {})[row.image] = None
+    said = []
+    for (name, text), own in sorted(images.items(), key=lambda one: one[0][0]):
+        named = ", ".join(list(own)[:5]) + (", ..." if len(own) > 5 else "")
+        said.append(f"{named}: {text if text.startswith(name) else f'{name}: {text}'}")
+    return said if len(said) <= 10 else [*said[:10], f"and {len(said) - 10} more of this kind, in results.json"]
+
+
 # -- planning ---------------------------------------------------------------------------------------------------------
 
 
@@ -523,8 +536,11 @@ def _sets(
             if key not in journal.entries:
                 try:
                     value = _set_value(metric, members)
-                except TacitError as error:
-                    failures.append(Failure(dataset, "", codec, quality, f"{metric.name}: {error}"))
+                except Exception as error:  # a codec's library may raise whatever it likes
+                    _check_space(error)
+                    kind = "" if isinstance(error, TacitError) else f"{type(error).__name__}: "
+                    reason = f"{metric.name}: {kind}{' '.join(str(error).split())[:300]}"
+                    failures.append(Failure(dataset, "", codec, quality, reason))
                     progress.say(_text(failures[-1]))
                     continue
                 journal.append({"key": key, "metric": metric.name, "codec": codec, "quality": quality, "value": value})
