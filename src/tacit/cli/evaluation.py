@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ What is done is kept in FOLDER: the same command goes on where it was interrupte
 """,
 )
 @click.argument("datasets", metavar="DATASET ...", nargs=-1)
-@click.option("-o", "--output", metavar="FOLDER", help="Where results, files and the report go.")
+@click.option("-o", "--output", "--out", metavar="FOLDER", help="Where results, files and the report go.")
 @click.option(
     "--codecs", metavar="NAME,...", default="tacit-s,jpeg,webp,avif", show_default=True, help="What is measured."
 )
@@ -90,7 +91,7 @@ def evaluate(
                 _names(codecs),
                 _names(metrics),
                 Path(output),
-                qualities=dict(map(_qualities, qualities)),
+                qualities=_merged(map(_qualities, qualities)),
                 commands=codec_file,
                 command=click.get_current_context().obj,
                 **options,
@@ -116,6 +117,14 @@ def evaluate(
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _merged(given: Iterable[tuple[str, list[float | str]]]) -> dict[str, list[float | str]]:
+    """An option that is given again adds to what it said before."""
+    found: dict[str, list[float | str]] = {}
+    for codec, values in given:
+        found.setdefault(codec, []).extend(values)
+    return found
 
 
 def _qualities(text: str) -> tuple[str, list[float | str]]:
