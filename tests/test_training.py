@@ -480,12 +480,15 @@ def test_every_key_can_be_overridden(key: str) -> None:
         "data.kind": "folder",
         "schedule.kind": "multistep",
         "run.strategy": "ddp",
+        "optimizer.kind": "muon",
     }
     choices |= {"loss.perceptual_net": "vgg", "loss.perceptual_scale": "taco"}
     if isinstance(value, str):
         other = choices.get(key, "else")
     if key == "validation.metrics":
         other = ["psnr"]
+    if key == "optimizer.fixed":
+        other = ["synthesis"]
     if key == "schedule.milestones":
         other = [3, 4]
     more = ["run.steps=0"] if key in ("run.epochs", "run.minutes") else []

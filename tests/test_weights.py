@@ -514,3 +514,8 @@ def test_models_lists_damage_and_goes_on(
     names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
     assert names == ["tacit-s", "good"]
     assert tacit.available_models() == ("tacit-s", "bad", "good")
+
+
+def test_taco_without_a_file_says_where_one_comes_from() -> None:
+    with pytest.raises(MissingWeights, match="import-taco"):
+        weights.locate("taco")

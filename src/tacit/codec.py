@@ -270,7 +270,7 @@ class Codec:
                 y = model.analyse(tiles, tokens.to(self.device))
                 y = torch.stack([y[i][:, rows, columns] for i, (rows, columns) in enumerate(inner)])
                 coded, integers = model.compress(
-                    y, qualities([jobs[j].quality(chosen, jobs[j].regions[r]) for j, r in batch])
+                    y, qualities([jobs[j].quality(chosen, jobs[j].regions[r]) for j, r in batch], *y.shape[2:])
                 )
                 for (j, r), stream, part in zip(batch, coded, integers, strict=True):
                     streams[j][r] = stream
@@ -410,7 +410,7 @@ class Codec:
                 streams = [p.file.regions[i] or b"" for p, i in part]
                 of_each = [_quality_of(p.header, p.regions[i], height, width) for p, i in part]
                 try:
-                    found = model.decompress(streams, height, width, qualities(of_each)).cpu()
+                    found = model.decompress(streams, height, width, qualities(of_each, height, width)).cpu()
                 except CorruptFile:
                     found = None  # one of them; find out which
                 for n, (picture, index) in enumerate(part):

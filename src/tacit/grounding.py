@@ -69,7 +69,8 @@ def _onto(x: Tensor, grid: tuple[int, int], reach: list[float]) -> Tensor:
 @lru_cache(maxsize=1)
 def _network() -> Grounding:
     content = verified(Path(__file__).parent / "text" / "grounding.safetensors", SHA256)
-    network = Grounding()
+    with torch.device("cpu"):
+        network = Grounding().float()  # whatever the caller's defaults are
     tensors = {name: values.float() for name, values in load_safetensors(content).items()}
     network.load_state_dict(tensors, strict=False)  # the norms' counts of batches are not stored
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

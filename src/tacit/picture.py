@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -115,11 +116,12 @@ def quality_at(header: Header, row: int, column: int, height: int, width: int) -
     if header.quality_map is None or header.quality is None:
         return header.quality
     down, across = cells(header.width, header.height)
-    offsets = torch.frombuffer(bytearray(header.quality_map), dtype=torch.int8).reshape(down, across).int()
+    # a caller's default device must not decide where this is
+    offsets = torch.from_numpy(np.frombuffer(header.quality_map, np.int8).reshape(down, across).astype(np.int32))
     hundredths = (round(header.quality * 100) + 100 * offsets).clamp(0, 10_000)
     per_cell = CELL // LATENT_STEP
-    rows = (torch.arange(row, row + height) // per_cell).clamp(max=down - 1)
-    columns = (torch.arange(column, column + width) // per_cell).clamp(max=across - 1)
+    rows = (torch.arange(row, row + height, device="cpu") // per_cell).clamp(max=down - 1)
+    columns = (torch.arange(column, column + width, device="cpu") // per_cell).clamp(max=across - 1)
     return (hundredths[rows[:, None], columns].float() / 100)[None]
 
 
@@ -144,7 +146,7 @@ def synthesise(
         shape = bottom - top, right - left, 3 if header.color else 1
         results.append(torch.empty(shape, dtype=torch.uint8, device=out))
         for tile in picture.tiles(model.synthesis_reach, even=together > 0):
-            alike = id(model), header.color, type(tile.quality), tile.latents.shape
+            alike = id(model), header.color, header.quality is None, tile.latents.shape
             groups.setdefault(alike, []).append((number, tile))
 
     def paint(number: int, tile: Tile, pixels: Tensor) -> None:
@@ -171,7 +173,7 @@ def synthesise(
             if not part:
                 continue
             latents = torch.stack([tile.latents for _, tile in part]).to(device)
-            x = model.synthesise(latents, qualities([tile.quality for _, tile in part]))
+            x = model.synthesise(latents, qualities([tile.quality for _, tile in part], height, width))
             if not color:
                 x = x.mean(dim=1, keepdim=True)
             levels = x.mul(255).round_().to(torch.uint8).permute(0, 2, 3, 1)
@@ -183,12 +185,12 @@ def synthesise(
     return results
 
 
-def qualities(of_each: Sequence[Quality]) -> Quality:
-    """Of a batch: one for all, [B], or maps [B, h, w]."""
-    maps = [q for q in of_each if isinstance(q, Tensor)]
-    if maps:
-        return torch.cat(maps)
-    return of_each[0] if len(set(of_each)) == 1 else torch.tensor(of_each, dtype=torch.float32)
+def qualities(of_each: Sequence[Quality], height: int, width: int) -> Quality:
+    """Of a batch of height x width latents: one for all, [B], or where one has a map, maps [B, height, width]."""
+    if any(isinstance(q, Tensor) for q in of_each):
+        even = torch.ones(1, height, width, dtype=torch.float32, device="cpu")
+        return torch.cat([q if isinstance(q, Tensor) else even * (q or 0) for q in of_each])
+    return of_each[0] if len(set(of_each)) == 1 else torch.tensor(of_each, dtype=torch.float32, device="cpu")
 
 
 def _mark(quality: Quality) -> object:

@@ -101,7 +101,7 @@ def locate(model: str | os.PathLike[str]) -> Path:
 
     Raises:
         UnknownModel: neither a known name nor a file.
-        MissingWeights: weights that come with the package are not in it.
+        MissingWeights: weights that come with the package are not in it; taco, which has none in the package.
     """
     for name, path in _paths():
         if name == model:
@@ -120,6 +120,11 @@ def locate(model: str | os.PathLike[str]) -> Path:
         return path
     if path.suffix == ".safetensors":
         raise PathError(f"{path}: no such weights file")
+    if str(model) == "taco":
+        raise MissingWeights(
+            "taco has no weights in the package: `tacit import-taco CHECKPOINT taco.safetensors` makes them of a "
+            "published checkpoint, `tacit train taco-published` of photographs; then name the file"
+        )
     raise UnknownModel(f"model {str(model)!r} is not known; there are: {', '.join(available_models()) or 'none'}")
 
 

@@ -281,10 +281,10 @@ def _codec(
 
     if threads is None and jobs > 1:
         threads = max(1, cores() // jobs)
-    given = {"model": model, "text_encoder": text_encoder, "steer": steer}
+    given = {"model": model, "text_encoder": text_encoder, "steer": steer, "word_weights": word_weights or None}
     named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
-        return Codec(**named, device=device, threads=threads, word_weights=word_weights)
+        return Codec(**named, device=device, threads=threads)
     except (UnknownModel, InvalidInput) as error:
         raise click.UsageError(str(error)) from error
 

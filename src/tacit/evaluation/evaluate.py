@@ -130,7 +130,7 @@ def _found(options: EvalOptions) -> tuple[list[EvalCodec], list[Metric], dict[st
     for spec in dict.fromkeys(options.codecs):
         try:
             codecs.append(find_codec(spec, commands, device=options.device, precision=options.precision))
-        except MissingExtra as error:
+        except (MissingExtra, MissingWeights) as error:
             skipped[spec] = str(error)
     if twice := _twice([codec.name for codec in codecs]):
         raise InvalidInput(f"two codecs are called {twice}; rename one's file")

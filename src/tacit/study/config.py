@@ -19,6 +19,8 @@ from tacit.training import settings
 FOLDER = resources.files("tacit.study") / "configs"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
+VARIABLES = ("TACIT_DATA", "TACIT_POOL", "TACIT_WEIGHTS")  # what the configurations in the package ask for
+
 
 @dataclass(frozen=True)
 class SetConfig:
@@ -154,8 +156,20 @@ def read(source: str, overrides: Sequence[str] = ()) -> StudyConfig:
 
 
 def plain(config: StudyConfig) -> dict[str, Any]:
-    """Plain values, as `read` takes them."""
-    return settings.plain(dataclasses.asdict(config))  # type: ignore[no-any-return]
+    """Plain values, as `read` takes them: with the variables' names again, since results go to other machines."""
+    return _contracted(settings.plain(dataclasses.asdict(config)))  # type: ignore[no-any-return]
+
+
+def _contracted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _contracted(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_contracted(v) for v in value]
+    if isinstance(value, str):
+        for name in VARIABLES:
+            if os.environ.get(name):
+                value = value.replace(os.environ[name], f"${{{name}}}")
+    return value
 
 
 def _expanded(value: Any) -> Any:
