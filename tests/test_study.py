@@ -541,7 +541,7 @@ def test_the_command_refuses_what_it_cannot_do(
         assert cli.main(["study", *arguments]) in (1, 2)
         assert said in capfd.readouterr().err
     assert cli.main(["study", "captions", "--print-config"]) == 0
-    assert f"kodak:{tmp_path}/kodak" in capfd.readouterr().out
+    assert "kodak:${TACIT_DATA}/kodak" in capfd.readouterr().out
 
 
 # -- maps -------------------------------------------------------------------------------------------------------------

@@ -75,8 +75,9 @@ class Grounding(nn.Module):
 
     def words(self, tokens: TextTokens) -> tuple[Tensor, Tensor]:
         """Unit vectors [B, T, shared] of the words, and how much each says [B, T], which adds up to 1."""
-        vectors = F.normalize(self.text_proj(tokens.embeddings), dim=2)
-        salience = self.salience(tokens.embeddings)[:, :, 0] + tokens.weights.log()
+        embeddings = tokens.embeddings.float()
+        vectors = F.normalize(self.text_proj(embeddings), dim=2)
+        salience = self.salience(embeddings)[:, :, 0] + tokens.weights.float().log()
         salience = salience.masked_fill(~tokens.mask, float("-inf")).softmax(dim=1)
         return vectors, salience.masked_fill(~tokens.mask, 0.0)
 
