@@ -26,8 +26,9 @@ class GatedBlock(nn.Module):
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.mix_out(self.depthwise(F.leaky_relu(self.mix_in(x), 0.1)))
-        value, gate = self.gate_in(x).chunk(2, dim=1)
+        own = self.mix_in.weight.dtype  # sums are in that of x: in bf16 a picture would be half a level off
+        x = x + self.mix_out(self.depthwise(F.leaky_relu(self.mix_in(x.to(own)), 0.1)))
+        value, gate = self.gate_in(x.to(own)).chunk(2, dim=1)
         return x + self.gate_out(value * torch.sigmoid(gate))  # type: ignore[no-any-return]
 
 

@@ -85,9 +85,10 @@ class Synthesis(nn.Module):
     def forward(self, y: Tensor, quality: Tensor) -> Tensor:
         x = self.affine16(y, quality)
         for block in self.blocks16:
-            x = block(x)
-        x = F.pixel_shuffle(self.project(x), 2).contiguous(memory_format=torch.channels_last)
+            x = block(x.float())
+        x = self.project(x.to(self.project.weight.dtype))
+        x = F.pixel_shuffle(x, 2).contiguous(memory_format=torch.channels_last)
         x = self.affine8(x, quality)
         for block in self.blocks8:
-            x = block(x)
+            x = block(x.float())
         return (F.pixel_shuffle(x, 8).float() + 1) / 2
