@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import synthetic
+from tacit.codec import Codec
 from tacit.errors import InvalidInput, MissingExtra, PathError, UnknownModel
 from tacit.evaluation.codecs import FIELDS, PILLOW, CommandCodec, EvalCodec, TacitCodec, find_codec, load_commands
 
@@ -150,6 +151,23 @@ def test_a_model_is_found_with_and_without_captions(tiny_weights: Path, tmp_path
     assert settings["precision"] == "fp32"
     with pytest.raises(InvalidInput, match="0 to 100"):
         plain.check(101)
+
+
+def test_how_far_captions_steer_is_part_of_a_codec(tiny_weights: Path, tmp_path: Path) -> None:
+    """Also of its settings: results with another strength are others."""
+    ends = ("", "+captions", "+captions+steer0", "+steer40", "+swapped+weighted+steer12.5")
+    codecs = [find_codec(f"{tiny_weights}{end}", precision="fp32") for end in ends]
+    assert [c.name for c in codecs] == [f"tiny{end}" for end in ends]
+    assert [c.captions for c in codecs] == ["none", "own", "own", "own", "swapped"]
+    assert [c.settings().get("steer") for c in codecs] == [None, Codec().steer, None, 40, 12.5]
+    assert len({str(c.settings()) for c in codecs}) == 5
+    pixels = synthetic(160, 130)
+    for steer, codec in ((0, codecs[2]), (40, codecs[3])):
+        codec.encode(pixels, "a red boat on a lake", 60.0, tmp_path / "x.tacit", 1)
+        wanted = Codec(tiny_weights, precision="fp32", steer=steer).encode(pixels, "a red boat on a lake", 60.0)
+        assert (tmp_path / "x.tacit").read_bytes() == wanted
+    with pytest.raises(InvalidInput, match="0 to 100"):
+        find_codec(f"{tiny_weights}+steer101")
 
 
 def test_the_unclamped_picture_is_the_decoded_one_before_rounding(tiny_weights: Path, tmp_path: Path) -> None:

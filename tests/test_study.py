@@ -297,7 +297,9 @@ def test_mosaics_have_each_photo_where_they_say(photos: Path, tmp_path: Path) ->
 def test_what_the_caption_does(
     tiny_weights: Path, measured: Callable[..., MeasureConfig], quiet: Quiet, tmp_path: Path
 ) -> None:
-    config = CaptionStudyConfig(str(tiny_weights), ("short", "detailed"), 1, measured("psnr", "fid", "lpips-alex"))
+    config = CaptionStudyConfig(
+        str(tiny_weights), ("short", "detailed"), (0,), 1, measured("psnr", "fid", "lpips-alex")
+    )
     result = run(config, tmp_path, quiet, command="tacit study x")
     (found,) = result["sets"].values()
     compared = {(c["told"], c["against"]): c for c in found["comparisons"]}
@@ -314,7 +316,7 @@ def test_what_the_caption_does(
         assert len(comparison["values"]) + len(comparison["left_out"]) == 6
         assert any(value != 0 for value in comparison["values"].values())  # these weights read
     assert set(result["skipped"]) >= {"fid"}
-    assert quiet.begun[-1] == (2 * 2 * 6 * 3, 0)
+    assert quiet.begun == [(6 * 3, 0), (4 * 6 * 3, 0)]
     assert json.loads((tmp_path / report.JSON).read_text()) == result
     text = (tmp_path / report.MARKDOWN).read_text()
     assert "another's detailed caption" in text
@@ -324,21 +326,31 @@ def test_what_the_caption_does(
     assert (tmp_path / "plots" / "list.svg").read_text().count("</svg>") == 1
     # again: nothing is encoded twice, and the same is found
     again = run(config, tmp_path, quiet)
-    assert quiet.begun[-1] == (24 * 3, 24 * 3)
+    assert quiet.begun[2:] == [(6 * 3, 6 * 3), (4 * 6 * 3, 4 * 6 * 3)]
     assert again["sets"] == result["sets"]
 
 
 def test_the_encoder_is_told_what_the_condition_says(
-    codec: Codec, tiny_weights: Path, measured: Callable[..., MeasureConfig], quiet: Quiet, tmp_path: Path, photos: Path
+    tiny_weights: Path, measured: Callable[..., MeasureConfig], quiet: Quiet, tmp_path: Path, photos: Path
 ) -> None:
-    config = CaptionStudyConfig(str(tiny_weights), ("short",), 1, measured())
+    config = CaptionStudyConfig(str(tiny_weights), ("short",), (0, 60), 1, measured())
     (study,) = caption_study(config, tmp_path, quiet)
     assert isinstance(study, CaptionStudy)
-    told = {NOTHING: None, "short caption": WORDS[0], "another's short caption, 3 on": WORDS[3]}
+    told = {
+        NOTHING: (None, 0),
+        "short caption": (WORDS[0], 0),
+        "another's short caption, 3 on": (WORDS[3], 0),
+        "short caption, steering 60": (WORDS[0], 60),
+        "another's short caption, steering 60, 3 on": (WORDS[3], 60),
+    }
+    pairs = [(c.told, c.against) for c in study.comparisons]
+    assert ("short caption, steering 60", "another's short caption, steering 60") in pairs
+    assert all(len(c.rate_percent.values) + len(c.rate_percent.left_out) == 6 for c in study.comparisons)
     rows = {row.dataset: row for row in study.told.rows if row.image == "p0.png" and row.quality == 80}
     assert set(rows) == set(told)
-    for condition, caption in told.items():
-        assert (study.told.folder / rows[condition].file).read_bytes() == codec.encode(photos / "p0.png", caption, 80)
+    for condition, (caption, steer) in told.items():
+        wanted = Codec(tiny_weights, precision="fp32", steer=steer).encode(photos / "p0.png", caption, 80)
+        assert (study.told.folder / rows[condition].file).read_bytes() == wanted
 
 
 def test_steering(tiny_weights: Path, measured: Callable[..., MeasureConfig], quiet: Quiet, tmp_path: Path) -> None:
@@ -536,6 +548,8 @@ def test_the_command_refuses_what_it_cannot_do(
         (["nowhere.yaml", "-o", "x"], "in the package: captions, small, steering"),
         (["captions"], "-o/--output"),
         (["captions", "-o", "x", "rotations=0"], "rotations 0"),
+        (["captions", "-o", "x", "steer=[0, 101]"], "0 to 100"),
+        (["steering", "-o", "x", "steer=-1"], "0 to 100"),
         (["captions", "-o", str(tmp_path / "x")], "no set of images"),
     ):
         assert cli.main(["study", *arguments]) in (1, 2)

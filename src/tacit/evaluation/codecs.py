@@ -259,8 +259,10 @@ PILLOW: Mapping[str, PillowCodec] = MappingProxyType(
 
 TACIT_QUALITIES: tuple[Quality, ...] = (0, 14, 28, 42, 57, 71, 86, 100)
 FIXED = "fixed"
-OPTIONS = {"captions": "own", "swapped": "swapped"}
-WEIGHTED = "weighted"
+SPEC = re.compile(
+    r"(?P<base>.+?)(?:\+(?P<told>captions|swapped))?(?P<weighted>\+weighted)?(?:\+steer(?P<steer>\d+(?:\.\d+)?))?",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -268,7 +270,8 @@ class TacitCodec:
     """A model of tacit, or several of fixed rate that make one curve.
 
     models: weights files by quality; one for all qualities (under the key "") where the rate is variable. precision:
-    "fp32" or "bf16". weighted: the captions' words have weights (`tacit.words`).
+    "fp32" or "bf16". weighted: the captions' words have weights (`tacit.words`). steer: steps of quality between what a
+    caption names and what it does not.
     """
 
     name: str
@@ -279,6 +282,7 @@ class TacitCodec:
     suffix: str = "tacit"
     step: float = 0.5
     weighted: bool = False
+    steer: float = 0.0
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
@@ -288,6 +292,8 @@ class TacitCodec:
         return None
 
     def settings(self) -> Mapping[str, Any]:
+        from tacit.grounding import SHA256
+
         about = {key: weights.describe(path) for key, path in self.models.items()}
         return {
             "architecture": next(iter(about.values())).architecture,
@@ -297,6 +303,7 @@ class TacitCodec:
             },
             "captions": self.captions,
             **({"word_weights": dict(shared_weigher().settings)} if self.weighted else {}),
+            **({"steer": self.steer, "grounding": SHA256} if self.steer else {}),
             "precision": self.precision,
             "device": self.device,
             "tacit": importlib.metadata.version("tacit"),
@@ -332,15 +339,15 @@ class TacitCodec:
     def codec(self, quality: Quality, threads: int) -> Codec:
         """Loaded and warm."""
         path = self.models[""] if "" in self.models else self.models[str(quality)]
-        return _loaded(path, self.device, self.precision, threads, self.weighted)
+        return _loaded(path, self.device, self.precision, threads, self.weighted, self.steer)
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, device: str, precision: str, threads: int, weighted: bool) -> Codec:
+def _loaded(path: Path, device: str, precision: str, threads: int, weighted: bool, steer: float) -> Codec:
     """With one small image through it, so that times are those of work and not of loading."""
     from tacit.codec import Codec
 
-    codec = Codec(path, device=device, precision=precision, threads=threads, word_weights=weighted)
+    codec = Codec(path, device=device, precision=precision, threads=threads, word_weights=weighted, steer=steer)
     codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8), "a grey square"))
     return codec
 
@@ -352,14 +359,13 @@ def _sha256(path: Path) -> str:
 
 
 def _tacit(spec: str, device: str, precision: str) -> TacitCodec:
-    """NAME, a weights file, or a folder of weights files of fixed rate; with +captions or +swapped behind it, and
-    +weighted behind that."""
-    unweighted = spec.removesuffix(f"+{WEIGHTED}")
-    weighted = unweighted != spec
-    base, captions = unweighted, "own" if weighted else "none"
-    for option, kind in OPTIONS.items():
-        if unweighted.endswith(f"+{option}"):
-            base, captions = unweighted.removesuffix(f"+{option}"), kind
+    """NAME, a weights file, or a folder of weights files of fixed rate; with +captions or +swapped behind it, +weighted
+    behind that, and +steerN behind that."""
+    parts = SPEC.fullmatch(spec)
+    if parts is None:
+        raise InvalidInput("a codec's name is needed")
+    base, weighted, steer = parts["base"], bool(parts["weighted"]), parts["steer"]
+    captions = {"captions": "own", "swapped": "swapped", None: "own" if weighted or steer else "none"}[parts["told"]]
     folder = Path(base)
     if folder.is_dir():
         paths = sorted(folder.glob("*.safetensors"))
@@ -378,9 +384,16 @@ def _tacit(spec: str, device: str, precision: str) -> TacitCodec:
     name += spec.removeprefix(base)
     from tacit.codec import Codec
 
-    resolved = Codec(next(iter(models.values())), device=device, precision=precision).precision
+    strength: dict[str, Any] = {} if steer is None else {"steer": float(steer)}
+    one = Codec(next(iter(models.values())), device=device, precision=precision, **strength)
     return TacitCodec(
-        name, models, captions, device, "bf16" if "bfloat16" in str(resolved) else "fp32", weighted=weighted
+        name,
+        models,
+        captions,
+        device,
+        "bf16" if "bfloat16" in str(one.precision) else "fp32",
+        weighted=weighted,
+        steer=0.0 if captions == "none" else one.steer,
     )
 
 
@@ -644,7 +657,8 @@ def find_codec(
 ) -> EvalCodec:
     """The codec that `spec` means: one of `PILLOW`, one of `commands`, or a model of tacit: its name, a weights file,
     or a folder of weights of fixed rate, which make one curve. `+captions` behind a model gives it each image's
-    caption, `+swapped` that of the next image; without, it gets none. `+weighted` behind these weighs its words.
+    caption, `+swapped` that of the next image; without, it gets none. `+weighted` behind these weighs its words, and
+    `+steerN` behind that steers by them with N steps of quality instead of the usual ones.
 
     Raises: MissingExtra, where its library or program is not installed; UnknownModel, PathError, InvalidInput.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ from tacit.errors import InvalidInput
 from tacit.evaluation.datasets import Dataset
 from tacit.evaluation.runner import Progress
 from tacit.study import sets
-from tacit.study.conditions import NOTHING, Told, measure
+from tacit.study.conditions import NOTHING, Told, measure, telling
 from tacit.study.config import CaptionStudyConfig, SetConfig
 from tacit.study.paired import Paired, rates
 
@@ -50,44 +51,50 @@ def caption_study(
 def _study(
     config: CaptionStudyConfig, one: SetConfig, dataset: Dataset, out: Path, progress: Progress, jobs: int
 ) -> CaptionStudy:
-    conditions = [sets.given(dataset, NOTHING, None)]
-    kinds = config.kinds
-    for kind in kinds:
-        texts = sets.captions(one, dataset, kind) or {}
-        if len(set(texts.values())) < 2:
-            raise InvalidInput(f"{dataset.name}: two different {kind} captions or more are needed")
-        conditions.append(sets.given(dataset, own(kind), texts))
-        # spread over the set, so that neighbours, which may be alike, are not all there is
-        shifts = [max(1, round((r + 1) * len(texts) / (config.rotations + 1))) for r in range(config.rotations)]
-        conditions += [
-            sets.given(dataset, f"{another(kind)}, {shift} on", sets.rotated(texts, shift))
-            for shift in dict.fromkeys(shifts)
-        ]
-    told = measure(config.weights, conditions, config.measure, out, progress, jobs)
-    pairs = [(own(kind), NOTHING) for kind in kinds]
-    pairs += [(another(kind), NOTHING) for kind in kinds]
-    pairs += [(own(kind), another(kind)) for kind in kinds]
-    pairs += [(own(b), own(a)) for a, b in pairwise(kinds)]
-    names = [c.name for c in conditions]
-    found = [_compare(told, names, *pair, metric.name) for metric in told.metrics for pair in pairs]
-    return CaptionStudy(dataset, told, tuple(found))
+    conditions = {"": [sets.given(dataset, NOTHING, None)]}
+    pairs = []
+    for steer in config.steer:
+        told = conditions.setdefault(telling(steer), [])
+        for kind in config.kinds:
+            texts = sets.captions(one, dataset, kind) or {}
+            if len(set(texts.values())) < 2:
+                raise InvalidInput(f"{dataset.name}: two different {kind} captions or more are needed")
+            told.append(sets.given(dataset, own(kind, steer), texts))
+            # spread over the set, so that neighbours, which may be alike, are not all there is
+            shifts = [max(1, round((r + 1) * len(texts) / (config.rotations + 1))) for r in range(config.rotations)]
+            told += [
+                sets.given(dataset, f"{another(kind, steer)}, {shift} on", sets.rotated(texts, shift))
+                for shift in dict.fromkeys(shifts)
+            ]
+        pairs += [(own(kind, steer), NOTHING) for kind in config.kinds]
+        pairs += [(another(kind, steer), NOTHING) for kind in config.kinds]
+        pairs += [(own(kind, steer), another(kind, steer)) for kind in config.kinds]
+        pairs += [(own(b, steer), own(a, steer)) for a, b in pairwise(config.kinds)]
+    found = measure(config.weights, conditions, config.measure, out, progress, jobs)
+    names = [c.name for several in conditions.values() for c in several]
+    compared = [_compare(found, names, *pair, metric.name) for metric in found.metrics for pair in pairs]
+    return CaptionStudy(dataset, found, tuple(compared))
 
 
-def own(kind: str) -> str:
+def own(kind: str, steer: float) -> str:
     """The condition of each image's own caption."""
-    return f"{kind} caption"
+    return f"{kind} caption{_steered(steer)}"
 
 
-def another(kind: str) -> str:
+def another(kind: str, steer: float) -> str:
     """The conditions of other images' captions begin so."""
-    return f"another's {kind} caption"
+    return f"another's {kind} caption{_steered(steer)}"
+
+
+def _steered(steer: float) -> str:
+    return f", steering {steer:g}" if steer else ""
 
 
 def _compare(told: Told, conditions: list[str], test: str, anchor: str, metric: str) -> Comparison:
     """Each condition may be several, as another's captions are: then every pair counts, and an image's mean."""
     curves = told.curves(metric)
     images = dict.fromkeys(image for _, image in curves)
-    sides = [[c for c in conditions if c == name or c.startswith(f"{name}, ")] for name in (anchor, test)]
+    sides = [[c for c in conditions if re.fullmatch(rf"{re.escape(name)}(, \d+ on)?", c)] for name in (anchor, test)]
     pairs = {}
     for image in images:
         found = [

@@ -55,9 +55,14 @@ def _key(row: Row) -> tuple[str, str, Quality]:
     return row.dataset, row.image, row.quality
 
 
+def telling(steer: float) -> str:
+    """What stands behind the weights for the encoder to be told captions, and to steer by so many steps."""
+    return f"+captions+steer{steer:g}"
+
+
 def measure(
     weights: str,
-    conditions: Sequence[Dataset],
+    conditions: Mapping[str, Sequence[Dataset]],
     config: MeasureConfig,
     out: Path,
     progress: Progress,
@@ -65,27 +70,25 @@ def measure(
 ) -> Told:
     """Every condition, by the evaluation harness; `out` keeps what is done.
 
-    conditions: sets whose captions are what the encoder is told; the one that is called NOTHING is told nothing.
+    conditions: sets whose captions are what the encoder is told, by what stands behind the weights in `tacit eval`,
+    which is nothing for the set that is told nothing.
 
     Raises: as `tacit.evaluation.runner.run`; InvalidInput, where no metric is left.
     """
     plain = find_codec(weights, precision=config.precision)
-    telling = find_codec(f"{weights}+captions", precision=config.precision)
     metrics, skipped = _metrics(config.metrics, progress)
     qualities: list[Quality] = [plain.check(q) for q in config.qualities]
     rows: list[Row] = []
     failures: list[Failure] = []
-    for codec, own in (
-        (plain, [c for c in conditions if c.name == NOTHING]),
-        (telling, [c for c in conditions if c.name != NOTHING]),
-    ):
+    for options, own in conditions.items():
+        codec = find_codec(f"{weights}{options}", precision=config.precision)
         found = run(own, [codec], metrics, {codec.name: qualities}, out, progress, jobs=jobs)
         rows += found.rows
         failures += found.failures
     if not rows:
         raise InvalidInput("nothing could be measured")
     about = tuple(MetricInfo(m.name, m.unit, m.higher_is_better, m.protocol) for m in metrics)
-    paths = {item.name: item.path for condition in conditions for item in condition.items}
+    paths = {item.name: item.path for own in conditions.values() for condition in own for item in condition.items}
     return Told(tuple(rows), tuple(failures), paths, plain, out, plain.settings(), about, skipped)
 
 

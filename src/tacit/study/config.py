@@ -85,17 +85,21 @@ class AblationConfig:
 class CaptionStudyConfig:
     """The same weights with no caption, with each kind of caption, and with other images' captions of that kind.
 
-    rotations: how many other images' captions each image gets, one after the other.
+    steer: by how many steps of quality captions steer; each of them is measured, and 0 is what the caption does inside
+    the network alone. rotations: how many other images' captions each image gets, one after the other.
     """
 
     weights: str = "tacit-s"
     kinds: tuple[str, ...] = ("short", "detailed")
-    rotations: int = 3
+    steer: tuple[float, ...] = (0, 20)
+    rotations: int = 2
     measure: MeasureConfig = MeasureConfig()
     kind: str = "captions"
 
     def __post_init__(self) -> None:
         _distinct("kinds", self.kinds, 1)
+        _distinct("steer", self.steer, 1)
+        _check_steer(*self.steer)
         if self.rotations < 1:
             raise InvalidInput(f"rotations {self.rotations}: 1 or more are possible")
 
@@ -104,14 +108,15 @@ class CaptionStudyConfig:
 class SteeringConfig:
     """Whether a caption's words bring bits to what they name, in mosaics of photos and in single photos.
 
-    captions: the kind that mosaics use. pairs, quads: mosaics of two and of four photos of the first set, drawn by
-    `seed`; none if both are 0. width, height: of a photo in a mosaic, in pixels. regions: a JSONL file of phrases and
-    boxes in images of that set, {"image": ..., "phrase": ..., "box": [left, top, right, bottom]}; empty for the one in
-    the package, which is of Kodak, and "none" for none.
+    captions: the kind that mosaics use. steer: steps of quality between what is named and what is not. pairs, quads:
+    mosaics of two and of four photos of the first set, drawn by `seed`; none if both are 0. width, height: of a photo
+    in a mosaic, in pixels. regions: a JSONL file of phrases and boxes in images of that set, {"image": ..., "phrase":
+    ..., "box": [left, top, right, bottom]}; empty for the one in the package, which is of Kodak, and "none" for none.
     """
 
     weights: str = "tacit-s"
     captions: str = "short"
+    steer: float = 20
     pairs: int = 12
     quads: int = 6
     seed: int = 0
@@ -122,6 +127,7 @@ class SteeringConfig:
     kind: str = "steering"
 
     def __post_init__(self) -> None:
+        _check_steer(self.steer)
         if min(self.width, self.height) < 64:
             raise InvalidInput(f"parts of {self.width}x{self.height} pixels: 64 or more a side are possible")
         if min(self.pairs, self.quads) < 0:
@@ -186,6 +192,11 @@ def _variable(match: re.Match[str]) -> str:
     if not found:
         raise InvalidInput(f"{match[0]} is in the configuration, and the environment's variable {match[1]} is not set")
     return found
+
+
+def _check_steer(*steer: float) -> None:
+    if not all(0 <= steps <= 100 for steps in steer):
+        raise InvalidInput(f"steer {', '.join(f'{steps:g}' for steps in steer)}: 0 to 100 are possible")
 
 
 def _distinct(name: str, values: Sequence[object], least: int) -> None:

@@ -14,7 +14,7 @@ from tacit.evaluation.codecs import Quality
 from tacit.evaluation.datasets import Dataset, Item
 from tacit.evaluation.runner import Progress, load_pixels
 from tacit.study import sets
-from tacit.study.conditions import NOTHING, Told, measure
+from tacit.study.conditions import NOTHING, Told, measure, telling
 from tacit.study.config import SteeringConfig
 from tacit.study.mosaics import Mosaic, mosaics
 from tacit.study.paired import Paired, qualities
@@ -150,11 +150,12 @@ def _mosaics(
     config: SteeringConfig, made: Sequence[Mosaic], out: Path, progress: Progress, jobs: int
 ) -> tuple[Told, list[_Side]]:
     most = max(len(m.boxes) for m in made)
-    conditions = [Dataset(NOTHING, tuple(m.item for m in made))]
-    conditions += [
+    nothing = [Dataset(NOTHING, tuple(m.item for m in made))]
+    named = [
         Dataset(f"part {n + 1}", tuple(_telling(m.item, m.captions[n]) for m in made if n < len(m.boxes)))
         for n in range(most)
     ]
+    conditions = {"": nothing, telling(config.steer): named}
     told = measure(config.weights, conditions, config.measure, out, progress, jobs)
     parts = _curves(told, {m.item.name: m.boxes for m in made})
     sides = [
@@ -175,9 +176,10 @@ def _regions(
 ) -> tuple[Told, list[_Side]]:
     names = [f"{region.image} {i + 1:02}" for i, region in enumerate(regions)]
     bare = [dataclasses.replace(items[region.image], name=name) for region, name in zip(regions, names, strict=True)]
-    telling = [_telling(item, region.phrase) for item, region in zip(bare, regions, strict=True)]
+    right = [_telling(item, region.phrase) for item, region in zip(bare, regions, strict=True)]
     wrong = [_telling(item, phrase) for item, phrase in zip(bare, others(regions), strict=True)]
-    conditions = [Dataset(n, tuple(i)) for n, i in ((NOTHING, bare), (PHRASE, telling), (OTHER, wrong))]
+    phrases = [Dataset(PHRASE, tuple(right)), Dataset(OTHER, tuple(wrong))]
+    conditions = {"": [Dataset(NOTHING, tuple(bare))], telling(config.steer): phrases}
     told = measure(config.weights, conditions, config.measure, out, progress, jobs)
     (parts,) = _curves(told, {name: [region.box] for name, region in zip(names, regions, strict=True)})
     return told, [_side(region.image, name, PHRASE, OTHER, parts) for name, region in zip(names, regions, strict=True)]
