@@ -7,6 +7,7 @@
 #   make bench    speed and memory, as JSON in results/
 #   make results  all figures: Kodak, speed and memory, and the documents; the Kodak images in $TACIT_DATA/kodak
 #                 CHECKPOINT=FILE, the training checkpoint of the shipped weights: what freezing costs, too
+#   make studies  what captions do, as JSON in results/study, of each of MODELS (tacit-s); Kodak as above
 #   make clean    remove what these made, but not .venv
 #
 # On Linux, PyPI's torch brings CUDA with it (some GB). For the small CPU build:
@@ -20,12 +21,13 @@ TORCH_INDEX ?=
 PYTEST_ARGS ?=
 KODAK_ARGS ?=
 CHECKPOINT ?=
+MODELS ?= tacit-s
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 
-.PHONY: demo bulk-demo test lint format bench kodak freezing page readme results clean
+.PHONY: demo bulk-demo test lint format bench kodak freezing page readme results studies clean
 
 demo: .venv/installed-demo
 	$(BIN)/tacit demo --output demo
@@ -75,6 +77,17 @@ results:
 	$(MAKE) page
 	$(BIN)/python scripts/web_load.py
 	$(MAKE) readme
+
+# Goes on where it was interrupted. Results of other models than the default have its name behind theirs.
+studies: .venv/installed-dev
+	mkdir -p results/study
+	$(BIN)/python scripts/text_path.py
+	set -e; for model in $(MODELS); do for study in captions steering; do \
+	  name=$$study; test $$model = tacit-s || name=$$study-$$model; \
+	  $(BIN)/tacit study $$study -j 2 -o runs/study/$$name weights=$$model; \
+	  cp runs/study/$$name/study.json results/study/$$name.json; \
+	done; done
+	$(BIN)/python scripts/readme.py
 
 clean:
 	rm -rf build bulk-demo demo dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -4,7 +4,7 @@ Blocks stand between `<!-- NAME: made by scripts/readme.py -->` and `<!-- end --
 the command line, which is run for it, and figures from results/. --check changes nothing and names the blocks that are
 not current, in which case the exit status is 1; figures in the command line's output may differ then, since they follow
 the weights. It also names what in the report of results/kodak, which `make kodak` writes, is not of its results.json.
---picture also makes docs/demo.webp again.
+--picture also makes docs/demo.webp and docs/images/map-*.webp again.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def main() -> int:
             print(f"{path.relative_to(ROOT)} written")
     if arguments.picture:
         picture().save(ROOT / "docs" / "demo.webp", quality=88, method=6)
+        for name, drawn in maps():
+            drawn.save(ROOT / "docs" / "images" / f"map-{name}.webp", quality=88, method=6)
     return 0
 
 
@@ -209,13 +211,20 @@ def kodak() -> str:
     else:
         verdict = "not better than JPEG's everywhere between"
     low, high = found.curves[dataset.name][own][0], found.curves[dataset.name][own][-1]
+    run = [f"{LABELS.get(n, n)} {_options(of['options'])}" for n, of in found.codecs.items() if "options" in of]
     lines += [
         "",
         f"From 0.15 to 1.0 bpp the PSNR is {verdict}. Quality {low.quality:g} to {high.quality:g} spans {low.bpp:.2f} "
-        f"to {high.bpp:.2f} bpp here. Weights {found.codecs[own]['weights']['all']['hash']}; `make kodak`; all "
-        "figures, plots and settings: [results/kodak](results/kodak/report.md).",
+        f"to {high.bpp:.2f} bpp here. {'; '.join(run)}. Weights "
+        f"{found.codecs[own]['weights']['all']['hash']}; `make kodak`; all figures, "
+        "plots and settings: [results/kodak](results/kodak/report.md).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _options(options: dict[str, Any]) -> str:
+    """`optimize, progressive`, or `speed 4`; what is switched off is not said."""
+    return ", ".join(k if v is True else f"{k} {v}" for k, v in options.items() if v is not False)
 
 
 def speed() -> str:
@@ -372,17 +381,181 @@ def _figure(value: float) -> str:
 
 
 def study(name: str) -> str:
-    """The tables of a study, as its report has them, and how they were made."""
+    """The tables of a study, as its report has them, and how they were made; of each of the package's models that it
+    was run with, whose results are called NAME and NAME-MODEL."""
+    found = [result for path in (name, *(f"{name}-{model}" for model in weights.SHIPPED)) if (result := _study(path))]
+    return "\n".join(found) or f"Not measured yet: `tacit study {name}`.\n"
+
+
+def _study(name: str) -> str:
     result = _results(f"study/{name}")
     if result is None:
-        return f"Not measured yet: `tacit study {name}`.\n"
+        return ""
     from tacit.study.report import markdown
 
     machine = result["machine"]
+    used = f" Weights {_model(result)}." if "weights" in result else ""
     return (
         f"{markdown(result, '####')}\n{result['date']}, {machine['processor']}; `{result['command']}`; "
-        f"[results/study/{name}.json](../results/study/{name}.json).\n"
+        f"[results/study/{name}.json](../results/study/{name}.json).{used}\n"
     )
+
+
+def _model(result: dict[str, Any]) -> str:
+    of = result["weights"]["weights"]["all"]
+    return f"{of['file'].removesuffix('.safetensors')} {of['hash']}"
+
+
+def text_path() -> str:
+    """Why captions do what they do inside the network."""
+    result = _results("study/text")
+    if result is None:
+        return "Not measured yet: `python scripts/text_path.py`.\n"
+    inside, parts, loss = result["gates"], result["gradients"]["parts"], result["loss"]["qualities"]
+    own, other = (inside["latents"][key] for key in ("own_instead_of_none", "another_instead_of_own"))
+    analysis = parts["other analysis"]
+    lines = [
+        "| what is added to the picture's features | at 1/8 | at 1/16 |",
+        "|---|---:|---:|",
+        *(
+            f"| {title} | {inside[key]['inject8']:.2g} | {inside[key]['inject16']:.2g} |"
+            for title, key in (
+                ("gates (gamma), root mean square; 0 when training began", "gamma"),
+                ("what is added, as a share of the features", "added"),
+            )
+        ),
+        "",
+        f"A caption moves the latents by {own['steps']:.2g} steps of quantisation at quality 50 (root mean square), "
+        f"and {100 * own['other_integers']:.2g} % of them round to another integer; another image's caption instead "
+        f"of the own one changes {100 * other['other_integers']:.2g} %.",
+        "",
+        "| gradients of the training loss | parameters | each, against the other analysis | two batches agree "
+        "| on what captions change |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {part} | {of['parameters']:,} | {of['each'] / analysis['each']:.2g} | {of['agreement']:+.3f} | "
+            f"{of['agreement_swapped']:+.3f} |"
+            for part, of in parts.items()
+        ),
+        "",
+        "Agreement is the mean cosine of the gradients of two batches; in the last column, of the differences that "
+        f"swapping the captions makes. {result['gradients']['batches']} batches of four.",
+        "",
+        "| quality | bits | own caption against none: loss, bits | own against another's: loss, bits | a short caption "
+        "is | a detailed one |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    short, detailed = (result["words"][name] for name in ("short caption", "detailed caption"))
+    for quality, of in loss.items():
+        pairs = [
+            f"{pair['loss_percent']['mean']:+.4f} % {_between(pair['loss_percent'], '.4f')}, "
+            f"{pair['bits']['mean']:+.1f} {_between(pair['bits'], '.0f')}"
+            for pair in (of["against_no_caption"]["short caption"], of["own_against_another"])
+        ]
+        shares = [f"{each['percent_of_bits'][quality]:.2g} % of the bits" for each in (short, detailed)]
+        lines.append(f"| {quality} | {of['bits']:,.0f} | {' | '.join(pairs + shares)} |")
+    side = result["loss"]["side"]
+    lines += [
+        "",
+        f"The middle {side}x{side} pixels of {result['images']} Kodak images, by the float model; in brackets 95 % "
+        f"intervals over images. A short caption has {short['words']:.0f} words, which are {short['bits']:.0f} bits at "
+        f"the frequencies of words in captions, a detailed one {detailed['words']:.0f} words and "
+        f"{detailed['bits']:,.0f} bits. Weights {result['weights']['name']} {result['weights']['hash']}; "
+        f"`{result['command']}`; [results/study/text.json](../results/study/text.json).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _between(found: dict[str, Any], form: str) -> str:
+    return "" if found["interval"] is None else "[{:+{f}} to {:+{f}}]".format(*found["interval"], f=form)
+
+
+def claims() -> str:
+    """What has been published of the method, and what was found here."""
+    captions, small, linear = (_results(name) for name in ("study/captions", "study/small", "attention"))
+    nothing = "not measured yet"
+    lines = ["| published | here | measured by |", "|---|---|---|"]
+
+    def row(claim: str, found: list[str], *sources: str) -> None:
+        links = ", ".join(f"[{name}](../results/{name}.json)" for name in sources)
+        lines.append(f"| {claim} | {'<br>'.join(found) or nothing} | {links if found else ''} |")
+
+    row(
+        "Captions raise perceptual quality at equal bytes and keep PSNR (TACO; with LPIPS and CLIP in the loss)",
+        _told(captions, ("short caption", "no caption"), ("short caption", "another's short caption")),
+        "study/captions",
+    )
+    row(
+        "Richer captions raise PSNR and lower LPIPS",
+        [*_told(captions, ("detailed caption", "short caption")), *_variant(small, "richer")],
+        *(["study/captions"] if captions else []),
+        *(["study/small"] if small else []),
+    )
+    row("Attention of linear cost is as good", _variant(small, "linear"), "study/small")
+    row("... at lower cost", _cheaper(linear), "attention")
+    row("Weighted words raise quality", _variant(small, "weighted"), "study/small")
+    row("All three together raise quality", _variant(small, "all"), "study/small")
+    row("FID is held", _skipped(small, "fid"), "study/small")
+    return "\n".join(lines) + "\n"
+
+
+def _told(result: dict[str, Any] | None, *pairs: tuple[str, str]) -> list[str]:
+    """Of the caption study, first set: `told` against `against`, in every metric."""
+    if result is None:
+        return []
+    name, found = next(iter(result["sets"].items()))
+    return [
+        f"{name}, {told} against {against}: bits "
+        + "; ".join(
+            f"{c['mean']:+.3f} % {_t(c)} at equal {c['metric']}"
+            for c in found["comparisons"]
+            if (c["told"], c["against"]) == (told, against) and c["mean"] is not None
+        )
+        for told, against in pairs
+    ]
+
+
+def _t(found: dict[str, Any]) -> str:
+    return "" if found["t"] is None else "[{:+.3f} to {:+.3f}]".format(*found["t"])
+
+
+def _variant(result: dict[str, Any] | None, variant: str) -> list[str]:
+    """Of the ablation, each set: a variant against the baseline, and what two seeds of the baseline differ by."""
+    if result is None or all(variant not in of for s in result["sets"].values() for of in s["rate_percent"].values()):
+        return []
+    lines = []
+    for name, found in result["sets"].items():
+        cells = []
+        for metric, of in found["rate_percent"].items():
+            values = [v for v in of.get(variant, []) if v is not None]
+            chance = [abs(v) for v in found["between_seeds"][metric] if v is not None]
+            if values:
+                beside = f" (seeds differ by {max(chance):.2f})" if chance else ""
+                cells.append(f"{sum(values) / len(values):+.2f} %{beside} at equal {metric}")
+        lines.append(f"{name}, after {result['config']['steps']} steps: bits {'; '.join(cells)}")
+    return lines
+
+
+def _cheaper(result: dict[str, Any] | None) -> list[str]:
+    """Of the attention benchmark: times at the most words that all of them were measured with."""
+    if result is None:
+        return []
+    times: dict[int, dict[str, float]] = {}
+    for row in result["rows"]:
+        if (row["series"], row["mode"]) == ("words", "forward"):
+            times.setdefault(row["words"], {})[row["method"]] = row["seconds"]
+    both = {words: of for words, of in times.items() if {"fused", "linear"} <= set(of)}
+    return [
+        f"{words:,} words: {1000 * of['fused']:.0f} ms with full attention, {1000 * of['linear']:.0f} ms with linear"
+        for words, of in (min(both.items()), max(both.items()))
+    ]
+
+
+def _skipped(result: dict[str, Any] | None, metric: str) -> list[str]:
+    if result is None:
+        return []
+    why = result["skipped"].get(metric)
+    return [f"not measured: {why.split(':')[0]}"] if why else []
 
 
 def weighing() -> str:
@@ -435,6 +608,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "reading": reading,
     "shipped": shipped,
     **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "small")},
+    "study-text": text_path,
+    "study-claims": claims,
 }
 
 
@@ -477,6 +652,20 @@ def picture() -> Any:
                 draw.text((left + 2, top + HIGH + 2), title, fill="#b3481c" if title == "tacit" else "#222", font=bold)
                 draw.text((left + 2, top + HIGH + 20), words, fill="#555", font=plain)
     return canvas
+
+
+MAPPED = (("suit", "astronaut", "the orange suit"), ("cup", "coffee", "a cup of coffee"))
+MAP_QUALITY = 40
+
+
+def maps() -> list[tuple[str, Any]]:
+    """Where the bits of photographs go, without a caption and with it, as `tacit map` draws it."""
+    from tacit import demo
+    from tacit.codec import Codec
+    from tacit.study.bitmap import bit_maps, draw
+
+    codec = Codec()
+    return [(name, draw(bit_maps(codec, demo.photograph(photo), text, MAP_QUALITY))) for name, photo, text in MAPPED]
 
 
 if __name__ == "__main__":

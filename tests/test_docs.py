@@ -57,7 +57,11 @@ def test_every_command_is_in_the_readme_and_all_its_options_in_the_reference(nam
 
 
 @pytest.mark.parametrize(
-    "block", ["reference", "bulk", "kodak", "speed", "freezing", "reading", "weighing", "words", "names", "web"]
+    "block",
+    [
+        *("reference", "bulk", "kodak", "speed", "freezing", "reading", "weighing", "words", "names", "web"),
+        *("study-captions", "study-steering", "study-small", "study-text", "study-claims"),
+    ],
 )
 def test_generated_blocks_are_current(readme: ModuleType, block: str) -> None:
     found = [m for path in readme.documents() for m in readme.BLOCK.finditer(path.read_text()) if m["name"] == block]

@@ -256,6 +256,7 @@ def test_metrics_whose_weights_are_missing_say_which() -> None:
 def test_the_distance_by_squeezenet() -> None:
     metric = image_metric("squeezenet-distance", weights=squeezenet())
     assert (metric.name, metric.smallest) == ("squeezenet-distance", 17)
+    assert "sha256 17ade4a842f9fd2c" in metric.protocol
     image = photo()
     values = [metric(image, jpeg(image, quality)) for quality in (5, 20, 50, 90)]
     assert values == sorted(values, reverse=True)
@@ -273,6 +274,7 @@ def test_lpips_says_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (ours.name, theirs.name) == ("lpips-alex", "lpips-alex-taco")
     assert "[-1, 1]" in ours.protocol
     assert "[0, 1]" in theirs.protocol
+    assert "alexnet-owt-7be5be79.pth (sha256 7be5be791159472b), lpips-v0.1-alex.pth (sha256 df73285e" in ours.protocol
     black = np.zeros((40, 40, 3), np.uint8)
     assert ours(black, black + 255) == pytest.approx(2)
     assert theirs(black, black + 51) == pytest.approx(0.2)
@@ -407,6 +409,7 @@ def test_fid_of_equal_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     metric = cast(SetMetric, load_metric("fid", weights="made up"))
     assert (metric.name, metric.level, metric.smallest, metric.higher_is_better) == ("fid", "set", 256, False)
     assert "patches of 256" in metric.protocol
+    assert "pt_inception-2015-12-05-6726825d.pth (sha256 6726825d0af5f729)" in metric.protocol
     metric.update(photo(256, 512), photo(256, 512))
     assert metric.compute() == pytest.approx(0, abs=1e-6)
     metric.update(photo(256, 256), 255 - photo(256, 256))

@@ -36,6 +36,11 @@ class Pretrained:
     sha256: str
     carriers: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def label(self) -> str:
+        """Which file it is, for whoever compares numbers that were made with it."""
+        return f"{self.file} (sha256 {self.sha256[:16]})"
+
 
 def folder() -> Path:
     """Where these files may be put: beside the models' own weights, not among them."""

@@ -27,13 +27,16 @@ class LpipsMetric(Described):
     def __init__(
         self, network: Network, scale: Scale = "published", *, backbone: Path = None, heads: Path = None
     ) -> None:
-        from tacit.perceptual import SMALLEST, load_lpips
+        from tacit.perceptual import BACKBONES, HEADS, SMALLEST, load_lpips
 
         self.name = f"lpips-{network}" + ("" if scale == "published" else f"-{scale}")
         self.smallest = SMALLEST[network]
         given = "[-1, 1]" if scale == "published" else "[0, 1], as the authors of TACO gave it"
-        self.protocol = f"LPIPS 0.1 of torchvision's {_TITLES[network]}, given {given}; float32"
         self._distance: Lpips = load_lpips(network, scale=scale, backbone=backbone, heads=heads)
+        self.protocol = (
+            f"LPIPS 0.1 of torchvision's {_TITLES[network]}, given {given}; float32; "
+            f"{BACKBONES[network].label}, {HEADS[network].label}"
+        )
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
         """0 is equality."""
@@ -46,11 +49,14 @@ class SqueezenetDistance(Described):
 
     level: ClassVar[Literal["image"]] = "image"
     name = "squeezenet-distance"
-    protocol = "mean squared distance of unit features over seven stages of Keras's SqueezeNet 1.1; float32"
 
     def __init__(self, *, weights: Path = None) -> None:
-        from tacit.perceptual import SMALLEST, load_feature_distance
+        from tacit.perceptual import SMALLEST, SQUEEZENET, load_feature_distance
 
+        self.protocol = (
+            "mean squared distance of unit features over seven stages of Keras's SqueezeNet 1.1; float32; "
+            f"{SQUEEZENET.label}"
+        )
         self.smallest = SMALLEST["squeeze"]
         self._distance: FeatureDistance = load_feature_distance(weights)
 

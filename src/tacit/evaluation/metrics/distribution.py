@@ -27,6 +27,7 @@ Statistic = Callable[[np.ndarray, np.ndarray], float]
 Path = str | os.PathLike[str] | None
 
 _BATCH = 16  # patches through the network at once
+_UNBIASED = "unbiased, over all pairs of patches"
 _KEPT = 2048  # such batches whose features are kept: 256 MiB of Inception's at most
 
 
@@ -66,26 +67,38 @@ class Distribution(Described):
 
 def fid(*, patch: int = 256, weights: Path = None) -> Distribution:
     """Fréchet's distance of Inception's features; weights: their path."""
-    protocol = "Inception v3 of 2015-12-05, TensorFlow's resize to 299"
-    return Distribution("fid", protocol, _inception(_text(weights)), frechet, patch)
+    network = _inception(_text(weights))
+    return Distribution("fid", _inception_protocol(), network, frechet, patch)
 
 
 def kid(*, patch: int = 256, weights: Path = None) -> Distribution:
     """The squared kernel distance (MMD) of Inception's features; weights: their path."""
-    protocol = "Inception v3 of 2015-12-05, TensorFlow's resize to 299; unbiased, over all pairs of patches"
-    return Distribution("kid", protocol, _inception(_text(weights)), kernel, patch)
+    network = _inception(_text(weights))
+    return Distribution("kid", f"{_inception_protocol()}; {_UNBIASED}", network, kernel, patch)
 
 
 def squeezenet_frechet(*, patch: int = 128, weights: Path = None) -> Distribution:
     """Fréchet's distance of SqueezeNet's features: not FID."""
-    protocol = "last features of Keras's SqueezeNet 1.1, averaged over each patch"
-    return Distribution("squeezenet-frechet", protocol, _squeezenet(_text(weights)), frechet, patch)
+    network = _squeezenet(_text(weights))
+    return Distribution("squeezenet-frechet", _squeezenet_protocol(), network, frechet, patch)
 
 
 def squeezenet_kernel(*, patch: int = 128, weights: Path = None) -> Distribution:
     """The squared kernel distance (MMD) of SqueezeNet's features: not KID."""
-    protocol = "last features of Keras's SqueezeNet 1.1, averaged over each patch; unbiased, over all pairs of patches"
-    return Distribution("squeezenet-kernel", protocol, _squeezenet(_text(weights)), kernel, patch)
+    network = _squeezenet(_text(weights))
+    return Distribution("squeezenet-kernel", f"{_squeezenet_protocol()}; {_UNBIASED}", network, kernel, patch)
+
+
+def _inception_protocol() -> str:
+    from tacit.evaluation.metrics.inception import INCEPTION
+
+    return f"Inception v3 of 2015-12-05, TensorFlow's resize to 299; {INCEPTION.label}"
+
+
+def _squeezenet_protocol() -> str:
+    from tacit.perceptual import SQUEEZENET
+
+    return f"last features of Keras's SqueezeNet 1.1, averaged over each patch; {SQUEEZENET.label}"
 
 
 def cut(image: np.ndarray, patch: int) -> Iterator[np.ndarray]:
