@@ -1,8 +1,14 @@
 """The page's pictures and its speed: `python scripts/page.py [--pictures] [--time]`, both if neither is named.
 
---pictures: docs/images/page-*.webp, of the shipped weights. --time: results/page.json, from the slider to the picture
-in the browser, for a photograph of one megapixel (samples of scikit-image, side by side). It wants two quiet cores and
-Chromium.
+--pictures: docs/images/page-*.webp, of the shipped weights. --time: results/page.json, in the browser, for a photograph
+of one megapixel (samples of scikit-image, side by side): from the quality's slider to the picture, from the size's, and
+from the photograph's choice to its first picture; and what that time is made of:
+
+    wait    until a request is sent             encode  the codec, in the worker: the file, and what it decodes to
+    pack    that picture as a file              send    all else until the page has it: HTTP, queue, processes
+    read    that file as the browser's picture  draw    until it is on the canvas
+
+It wants two quiet cores and Chromium.
 """
 
 from __future__ import annotations
@@ -30,28 +36,32 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tacit import demo, weights
+from tacit.evaluation.pretty import dumps
 from tacit.web.app import create_app
+from tacit.web.server import configured
 from tacit.web.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 SIDE = 512
-STEPS = 24
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", action="store_true")
     parser.add_argument("--time", action="store_true")
+    parser.add_argument("--steps", type=int, default=24, help="of a slider; a third as many photographs are opened")
+    parser.add_argument("--output", type=Path, default=ROOT / "results" / "page.json", help="of --time")
     arguments = parser.parse_args()
     expect.set_options(timeout=180_000)
     with _service() as address, sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         if arguments.time or not arguments.pictures:
-            measured = _timed(browser.new_page(), address)
-            path = ROOT / "results" / "page.json"
-            path.write_text(json.dumps({**_about(browser.version), **measured}, indent=2) + "\n")
-            print(f"{path.relative_to(ROOT)}: {measured['median_ms']} ms from slider to picture")
+            page = browser.new_page()
+            measured = _timed(page, address, arguments.steps)
+            arguments.output.write_text(dumps({**_about(browser.version), **measured}))
+            for name in ("quality", "size", "first"):
+                print(name, {key: value for key, value in measured[name].items() if key != "each_ms"})
         if arguments.pictures or not arguments.time:
             for name, options in VIEWS.items():
                 page = browser.new_page(**options)
@@ -65,7 +75,7 @@ def main() -> int:
 @contextmanager
 def _service() -> Iterator[str]:
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(Settings(time_limit=600)), log_level="warning"))
+    server = uvicorn.Server(configured(create_app(Settings(time_limit=600))))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     while not server.started:
@@ -92,7 +102,7 @@ def _about(browser: str) -> dict[str, Any]:
 # -- speed ------------------------------------------------------------------------------------------------------------
 
 
-def _timed(page: Page, address: str) -> dict[str, Any]:
+def _timed(page: Page, address: str, steps: int) -> dict[str, Any]:
     """Move the slider and let each picture come before the next move, as somebody who looks does."""
     mosaic = Image.new("RGB", (2 * SIDE, 2 * SIDE))
     for place, sample in enumerate(demo.SAMPLES):
@@ -101,23 +111,57 @@ def _timed(page: Page, address: str) -> dict[str, Any]:
         photo = photo.resize((round(photo.width * scale), round(photo.height * scale)))
         mosaic.paste(photo.crop((0, 0, SIDE, SIDE)), (SIDE * (place % 2), SIDE * (place // 2)))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mosaic.png"
-        mosaic.save(path)
-        page.goto(address)
-        page.set_input_files("#pick", path)
-        _settled(page)
-    times = []
-    for step in range(STEPS):
+        first = []
+        for number in range(1 + max(1, steps // 3)):  # the first does not count: the browser is new
+            path = Path(folder) / f"mosaic-{number}.jpg"
+            mosaic.save(path, quality=92, comment=str(number))
+            page.goto(address)
+            page.set_input_files("#pick", path)
+            _settled(page)
+            first.append(float(page.locator("#f-latency").get_attribute("data-first") or "nan"))
+    qualities = []
+    for step in range(steps):
         quality = 20 + (37 * step) % 71  # up and down, 20 to 90
         page.locator("#quality-number").fill(str(quality))
         expect(page.locator("#said")).to_contain_text(f"Quality {quality}:")
-        times.append(float(page.locator("#f-latency").get_attribute("data-ms") or "nan"))
+        qualities.append(_latency(page))
         _settled(page)  # the times of encoding and decoding are measured then: not while the next is under way
+    sizes = []
+    page.get_by_role("radio", name="Size").check()
+    _settled(page)
+    for step in range(steps):
+        size = 20 + (37 * step) % 71  # kB
+        before = page.locator("#said").inner_text()
+        page.locator("#size-number").fill(str(size))
+        page.locator("#size-number").press("Enter")
+        expect(page.locator("#said")).not_to_have_text(before)
+        sizes.append(_latency(page))
+        _settled(page)
     return {
         "pixels": mosaic.width * mosaic.height,
-        "steps_ms": times,
-        "median_ms": round(statistics.median(times)),
-        "longest_ms": round(max(times)),
+        "quality": _summary(qualities),
+        "size": _summary(sizes),
+        "first": _summary([{"all": time} for time in first[1:]]),
+    }
+
+
+def _latency(page: Page) -> dict[str, float]:
+    """Milliseconds from the slider to the picture, in all and step by step."""
+    found = page.locator("#f-latency")
+    return {
+        "all": float(found.get_attribute("data-ms") or "nan"),
+        **json.loads(found.get_attribute("data-steps") or "{}"),
+    }
+
+
+def _summary(times: list[dict[str, float]]) -> dict[str, Any]:
+    return {
+        "median_ms": round(statistics.median(time["all"] for time in times)),
+        "longest_ms": round(max(time["all"] for time in times)),
+        "medians_ms": {
+            name: round(statistics.median(time[name] for time in times), 1) for name in times[0] if name != "all"
+        },
+        "each_ms": [round(time["all"]) for time in times],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -42,6 +43,11 @@ def sleep(seconds: float, done: Path | None = None) -> int:
     if done is not None:
         done.touch()
     return os.getpid()
+
+
+def priority() -> tuple[int, int]:
+    """The process, and the niceness of what runs in it."""
+    return os.getpid(), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 def unsendable() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tacit.codec import Codec
+from tacit.codec import STEER, Codec
 from tacit.container import SIGNATURE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'tacit[dev]'")
@@ -439,7 +439,7 @@ def test_large_photographs_are_reduced_and_say_so(visit: Visit, tmp_path: Path) 
     page = opened(visit, path)
     note = page.locator("#scaled")
     expect(note).to_contain_text(re.compile("2100.1400 pixels, worked on at 1732.1155"))
-    with page.expect_request(lambda r: r.url.endswith("/preview/photos")):  # without ?pixels=
+    with page.expect_request(lambda r: "/preview/photos?" in r.url and "pixels=" not in r.url):
         note.get_by_role("button", name="Use all pixels").click()
     expect(note).to_be_hidden()
 
@@ -468,7 +468,8 @@ def test_samples(visit: Visit) -> None:
     expect(page.locator("#caption")).to_have_value("a close-up of a tabby cat with green eyes")
 
 
-ABOUT = {"samples": [], "captioner": "gpt-4o", "kept": 60, "body_limit": 1000}
+TINY = {"name": "tiny", "variable_rate": True, "steers": True}
+ABOUT = {"samples": [], "captioner": "gpt-4o", "kept": 60, "body_limit": 1000, "models": [TINY]}
 
 
 def test_a_caption_is_written_and_weighed_where_the_service_can(visit: Visit, photo: Path) -> None:
@@ -481,7 +482,7 @@ def test_a_caption_is_written_and_weighed_where_the_service_can(visit: Visit, ph
         answers={
             "/preview": ABOUT,
             "/v1/caption": {"caption": written, "model": "gpt-4o"},
-            "/preview/words": {"words": words},
+            "/preview/words": {"words": words, "names": "rules"},
         },
     )
     assert page.locator("#samples").is_hidden()
@@ -499,11 +500,52 @@ def test_without_a_captioner_none_is_offered(visit: Visit, photo: Path) -> None:
     assert page.get_by_role("button", name="Write one").is_hidden()
 
 
-def test_what_a_caption_does_depends_on_the_weights(visit: Visit) -> None:
-    expect(visit().locator("#caption-note")).to_contain_text("at a higher quality")
-    other = visit(answers={"/preview": {"samples": [], "captioner": None, "kept": 600, "steers": False}})
-    expect(other.locator("#kept")).to_contain_text("memory")
-    expect(other.locator("#caption-note")).to_have_text("It guides the encoder. Decoding never needs it.")
+def test_a_model_is_chosen_and_what_it_can_be_asked_is_shown(
+    visit: Visit, photo: Path, app: Any, tiny_taco_fixed_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TACIT_WEIGHTS", str(tiny_taco_fixed_weights.parent))
+    page = opened(visit, photo)
+    note, model = page.locator("#caption-note"), page.get_by_label("Model")
+    names = [about.name for about in app.state.service.models().values()]
+    assert model.locator("option").all_inner_texts() == names
+    assert names[:2] == ["tiny", "tacit-s"]
+    expect(note).to_contain_text("at a higher quality")
+    tiny = size(page)
+    model.select_option("tacit-s")
+    expect(page.locator("#f-bytes")).not_to_have_attribute("title", f"{tiny:,} bytes")
+    settled(page)
+    model.select_option("tiny-taco-fixed")
+    expect(page.locator("#said")).to_contain_text("tiny-taco-fixed: ")
+    settled(page)
+    expect(note).to_have_text("It guides the encoder. Decoding never needs it.")
+    for control in ("#rate", "#steer-part", "#named"):
+        expect(page.locator(control)).to_be_hidden()
+    page.locator("#curve-run").click()
+    expect(page.locator("#curve tbody tr")).to_have_count(19)
+    expect(page.locator("#curve tbody tr").first).to_contain_text("fixed")
+
+
+def test_a_caption_steers_and_what_it_names_is_shown(visit: Visit, photo: Path) -> None:
+    page = opened(visit, photo)
+    assert float(page.locator("#steer").input_value()) == float(page.locator("#steer-number").input_value()) == STEER
+    page.get_by_role("radio", name="Named").check()
+    expect(page.locator("#legend-low")).to_have_text(re.compile(f"quality {MINUS}\\d"))
+    usual = int(page.locator("#legend-high").inner_text())
+    page.locator("#steer-number").fill("90")
+    expect(page.locator("#legend-high")).not_to_have_text(f"+{usual}")
+    assert int(page.locator("#legend-high").inner_text()) > usual
+    page.locator("#steer-number").fill("0")
+    expect(page.locator("#legend")).to_be_hidden()
+    expect(page.locator("#bits-note")).to_contain_text("no caption that would steer")
+
+
+def test_words_may_count_by_what_they_weigh(visit: Visit, photo: Path) -> None:
+    page = opened(visit, photo)
+    expect(page.locator("#words-note")).to_contain_text("Names are found by ")
+    with page.expect_request(lambda r: r.url.endswith("/encode") and r.post_data_json["word_weights"]):
+        page.get_by_label("Encode by these weights").check()
+    settled(page)
+    expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_the_token_is_asked_for_once(visit: Visit, photo: Path) -> None:
@@ -627,6 +669,8 @@ def test_requests_that_cannot_be_answered(address: str, path: str, body: object,
         ("other", {"codec": "GIF", "bytes": 1000}),
         ("other", {"codec": "JPEG", "bytes": 0}),
         ("point", {"codec": "JPEG"}),
+        ("encode", {"model": "nothing"}),
+        ("encode", {"steer": 101}),
     ],
 )
 def test_requests_that_make_no_sense(address: str, photo: Path, path: str, body: object) -> None:
@@ -650,7 +694,10 @@ def test_a_photograph_is_shown_upright_in_srgb_and_without_metadata(address: str
     path = tmp_path / "p.jpg"
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image.save(path, exif=exif, icc_profile=lab, quality=95)
-    found = preview_jobs.opened(path.read_bytes(), 400, 10_000)
+    raw = preview_jobs.opened(path.read_bytes(), 400, True, 10_000)
+    found = preview_jobs.opened(path.read_bytes(), 400, False, 10_000)
+    assert (raw.media_type, found.media_type) == ("image/bmp", "image/webp")
+    assert np.array_equal(Image.open(io.BytesIO(raw.data)), Image.open(io.BytesIO(found.data)))
     assert (found.own_width, found.own_height) == (20, 40)
     assert found.width * found.height == pytest.approx(400, rel=0.06)
     path.write_bytes(found.data)

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -31,7 +32,7 @@ from PIL import Image
 import conftest
 import tacit
 from chat_server import Server as ChatServer
-from tacit import cli
+from tacit import cli, container
 from tacit.codec import Codec
 from tacit.errors import (
     CorruptFile,
@@ -41,12 +42,14 @@ from tacit.errors import (
     PathError,
     ServiceError,
     TargetNotReached,
+    UnknownModel,
     UnsupportedFile,
 )
 from tacit.web import jobs
 from tacit.web.app import create_app
 from tacit.web.client import Client
 from tacit.web.negotiation import preferred
+from tacit.web.server import configured
 from tacit.web.service import Service
 from tacit.web.settings import Settings
 from tacit.web.store import Store
@@ -59,7 +62,7 @@ def served(settings: Settings) -> Iterator[tuple[str, Service]]:
     """A service on a free port of loopback, and what it is made of."""
     app = create_app(settings)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = uvicorn.Server(configured(app))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     deadline = time.monotonic() + 120
@@ -167,6 +170,33 @@ def test_targets_are_reached(client: Client, photo: bytes, target: dict[str, Any
     assert found.quality == pytest.approx(target.get("quality", found.quality if target else 50))
 
 
+def test_a_caption_steers_as_far_as_is_asked(client: Client, tiny_weights: Path) -> None:
+    photo = png(Image.fromarray(conftest.synthetic(200, 150)))
+    usual, far, nowhere = (client.encode(photo, "a dog", steer=steer).data for steer in (None, 60, 0))
+    maps = [container.read(data).header.quality_map for data in (usual, far, nowhere)]
+    reference = container.read(Codec(tiny_weights).encode(photo, "a dog")).header.quality_map
+    assert maps[0] == reference
+    assert maps[1] not in (None, reference)
+    assert maps[2] is None
+    assert client.encode(photo, "a dog").data == usual  # nobody else's steering is left over
+
+
+def test_words_may_count_by_their_weights(client: Client, photo: bytes) -> None:
+    plain, weighed = (client.encode(photo, "a retriever", word_weights=weigh) for weigh in (False, True))
+    assert plain.data != weighed.data
+    assert tacit.info(plain.data).weights_hash == tacit.info(weighed.data).weights_hash
+
+
+def test_a_request_may_name_another_model(client: Client, photo: bytes, tiny_weights: Path) -> None:
+    own, *others = client.models()
+    assert others
+    for model in (own, *others):
+        assert tacit.info(client.encode(photo, model=model.name).data).weights_hash == model.weights_hash
+    for name in ("nothing", str(tiny_weights)):  # a path is nobody's business
+        with pytest.raises(UnknownModel, match="there are: tiny, tacit-s"):
+            client.encode(photo, model=name)
+
+
 def test_metadata_is_kept_or_not_and_losses_are_told(client: Client) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Maker"
@@ -210,6 +240,14 @@ def test_the_models(client: Client, web: Any) -> None:
     assert not any(model.default for model in others)
     about = web.get("/v1/models").json()
     assert (about["body_limit"], about["pixel_limit"], about["captioner"]) == (BODY_LIMIT, PIXEL_LIMIT, None)
+
+
+def test_a_broken_weights_file_is_no_model(
+    bare: Callable[..., TestClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path))
+    assert "broken" not in [model["name"] for model in bare().get("/v1/models").json()["models"]]
 
 
 def test_bodies_may_come_in_pieces(web: Any, photo: bytes) -> None:
@@ -389,6 +427,38 @@ def test_slow_bodies_are_not_waited_for(bare: Callable[..., TestClient]) -> None
     start, body, *_ = asyncio.run(ask())
     assert start["status"] == 408
     assert json.loads(body["body"])["detail"] == "the body did not arrive within 0.05 seconds"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01" + 99 * b"\0" + b"\r\n\r\n"]
+)
+def test_what_is_no_http_is_answered_with_a_problem_too(url: str, sent: bytes) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(sent)
+        raw.settimeout(30)
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    assert status == "HTTP/1.1 400 Bad Request"
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert json.loads(body) == {
+        "type": "about:blank",
+        "title": "Bad Request",
+        "status": 400,
+        "detail": "Invalid HTTP request received.",
+    }
+
+
+def test_a_body_that_is_no_http_after_the_answer_has_begun_does_no_harm(url: str, web: Any) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(b"POST /v1/encode HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n")
+        raw.settimeout(30)
+        assert b"400 Bad Request" in b"".join(iter(lambda: raw.recv(4096), b""))
+    assert web.get("/healthz").status_code == 200
 
 
 def test_clients_that_leave_do_no_harm(url: str, service: tuple[str, Service], web: Any, photo: bytes) -> None:
@@ -576,15 +646,16 @@ def test_captions_come_from_the_endpoint_that_was_named(
 def test_a_worker_keeps_what_it_has_analysed(codec: Codec, monkeypatch: pytest.MonkeyPatch, photo: bytes) -> None:
     monkeypatch.setattr("tacit.web.worker._codec", codec)
     kept = jobs.Kept(pixels=40_000)
-    first = kept.prepared(photo, "a", None, PIXEL_LIMIT)
-    assert kept.prepared(photo, "a", None, PIXEL_LIMIT) is first
-    other = kept.prepared(b"not read", "a", "a dog", PIXEL_LIMIT)  # the photograph is known
+    plain, named = jobs.Encoding(), jobs.Encoding("a dog")
+    first = kept.prepared(photo, "a", plain, PIXEL_LIMIT)
+    assert kept.prepared(photo, "a", jobs.Encoding(quality=7), PIXEL_LIMIT) is first
+    other = kept.prepared(b"not read", "a", named, PIXEL_LIMIT)  # the photograph is known
     assert other.photo is first.photo
     with pytest.raises(UnsupportedFile):
-        kept.prepared(b"not read", "b", None, PIXEL_LIMIT)
-    kept.prepared(photo, "c", None, PIXEL_LIMIT)  # 45,000 pixels: the oldest goes
-    assert kept.prepared(photo, "a", "a dog", PIXEL_LIMIT) is other
-    assert kept.prepared(photo, "a", None, PIXEL_LIMIT) is not first
+        kept.prepared(b"not read", "b", plain, PIXEL_LIMIT)
+    kept.prepared(photo, "c", plain, PIXEL_LIMIT)  # 45,000 pixels: the oldest goes
+    assert kept.prepared(photo, "a", named, PIXEL_LIMIT) is other
+    assert kept.prepared(photo, "a", plain, PIXEL_LIMIT) is not first
 
 
 # The command
@@ -592,7 +663,19 @@ def test_a_worker_keeps_what_it_has_analysed(codec: Codec, monkeypatch: pytest.M
 
 def test_the_command_serves_until_it_is_told_to_end(tiny_weights: Path, tmp_path: Path, photo: bytes) -> None:
     command = [sys.executable, "-m", "tacit", "serve", "--port", "0", "--workers", "1", "-m", str(tiny_weights)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+
+    def write_no_file() -> None:
+        """Whatever it writes must be in memory or a pipe."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        preexec_fn=write_no_file,
+    ) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url), process.communicate()

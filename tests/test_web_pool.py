@@ -18,7 +18,7 @@ import pytest
 import pool_work as work
 from tacit.errors import InvalidInput
 from tacit.web.pool import Closing, Overloaded, TimeLimit, Worker, WorkerLost, WorkerPool
-from tacit.web.worker import codec
+from tacit.web.worker import Job, codec
 
 
 @asynccontextmanager
@@ -155,6 +155,42 @@ def test_an_image_goes_to_the_worker_that_knows_it() -> None:
             await asyncio.sleep(0.05)
             assert await found.run_near("a", work.sleep, 0) == other
             assert await job == first
+
+    run(test)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
+def test_what_is_done_aside_leaves_the_others_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tacit.web.pool.cores", lambda: 4)
+    threads: list[int] = []
+    call = Worker.call
+
+    def noted(worker: Worker, job: Job, limit: float) -> Any:
+        threads.append(job.threads)
+        return call(worker, job, limit)
+
+    monkeypatch.setattr(Worker, "call", noted)
+
+    async def test() -> None:
+        async with pool(workers=2) as found:
+            first, usual = await found.run_near("a", work.priority)
+            other, low = await found.run_aside("a", work.priority)
+            assert other != first  # where its image is not at hand, and nobody waits for it
+            assert low > usual
+            assert await found.run_near("a", work.priority) == (first, usual)
+            threads.clear()
+            slow = asyncio.create_task(found.run_aside("a", work.sleep, 0.3))
+            await asyncio.sleep(0.05)
+            assert await found.run_near("a", work.sleep, 0) == first
+            assert await slow == other
+            assert threads == [4, 4]
+            with pytest.raises(KeyError, match="oops"):
+                await found.run_aside(None, work.faulty)
+            threads.clear()
+            await asyncio.gather(*(found.run(work.sleep, 0.2) for _ in range(2)))
+            assert threads == [4, 2]
+            with pytest.raises(WorkerLost):
+                await found.run_aside(None, work.die)
 
     run(test)
 

@@ -33,6 +33,7 @@ SIGTERM or Ctrl-C once: no new work, what was taken is finished. Twice: at once.
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for any that is free.")
 @click.option("-m", "--model", metavar="NAME", help="To encode with: a model's name, or a weights file.")
+@click.option("--text-encoder", metavar="NAME", help="Instead of the model's own, as of `tacit encode`.")
 @click.option(
     "--workers",
     metavar="N",
@@ -102,6 +103,7 @@ def serve(
         import uvicorn
 
         from tacit.web.app import create_app
+        from tacit.web.server import configured
         from tacit.web.settings import Settings
     except ImportError as error:
         raise MissingExtra(f"the service needs {error.name}: pip install 'tacit[web]'") from error
@@ -133,16 +135,7 @@ def serve(
 
     if not local and settings.token is None:
         click.echo("tacit: warning: whoever can reach this machine can use the service; --token asks for one", err=True)
-    server = Server(
-        uvicorn.Config(
-            app,
-            log_level="info" if access_log else "warning",
-            access_log=access_log,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=math.ceil(settings.shutdown_time),
-        )
-    )
+    server = Server(configured(app, access_log=access_log))
     # uvicorn ends in good order and then sends itself the signal again; by then there is nothing left to end.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

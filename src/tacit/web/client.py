@@ -107,16 +107,19 @@ class Client:
         size: int | None = None,
         bpp: float | None = None,
         psnr: float | None = None,
+        steer: float | None = None,
+        word_weights: bool = False,
         store_caption: bool = False,
         keep_metadata: bool = True,
+        model: str | None = None,
     ) -> Encoded:
-        """As `tacit.encode`.
+        """As `tacit.encode`; steer and word_weights as of `tacit.Codec`. model: a name of `models`.
 
-        Raises: InvalidInput (TargetNotReached, ImageTooLarge), UnsupportedFile, PathError, ServiceError.
+        Raises: InvalidInput (TargetNotReached, ImageTooLarge), UnsupportedFile, UnknownModel, PathError, ServiceError.
         """
-        asked = {"caption": caption, "quality": quality, "size": size, "bpp": bpp, "psnr": psnr}
-        flags = {"store_caption": store_caption or None, "metadata": None if keep_metadata else False}
-        answer = self._post("/v1/encode", image, {**asked, **flags})
+        asked = {"caption": caption, "quality": quality, "size": size, "bpp": bpp, "psnr": psnr, "steer": steer}
+        flags = {"word_weights": word_weights or None, "store_caption": store_caption or None, "model": model}
+        answer = self._post("/v1/encode", image, {**asked, **flags, "metadata": None if keep_metadata else False})
         found = {name: answer.headers.get(f"tacit-{name}") for name in ("quality", "bpp", "psnr")}
         numbers: dict[str, Any] = {name: None if text is None else float(text) for name, text in found.items()}
         return Encoded(**_result(answer), **numbers)

@@ -20,7 +20,7 @@ from tacit.image import Photo
 from tacit.web import worker
 
 if TYPE_CHECKING:
-    from tacit.codec import Prepared
+    from tacit.codec import Codec, Prepared
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 """Pillow's names of what may be uploaded. Not all that it reads: some of that runs other programs, as EPS does."""
@@ -30,7 +30,8 @@ KEPT_PIXELS = 16 << 20  # of the images that a worker keeps analysed; about 10 b
 
 @dataclass(frozen=True)
 class Encoding:
-    """What is asked of an encoding: as the arguments of `tacit.encode`."""
+    """What is asked of an encoding: as the arguments of `tacit.encode` and `tacit.Codec`. model: the path of a weights
+    file; None for the service's own."""
 
     caption: str | None = None
     quality: float | None = None
@@ -39,6 +40,13 @@ class Encoding:
     psnr: float | None = None
     store_caption: bool = False
     keep_metadata: bool = True
+    steer: float | None = None
+    word_weights: bool = False
+    model: str | None = None
+
+    def codec(self) -> Codec:
+        """The worker's, for this."""
+        return worker.codec(self.model, word_weights=self.word_weights, steer=self.steer)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Decoded:
 def encode(upload: bytes, asked: Encoding, pixel_limit: int) -> Encoded:
     """A photograph's bytes -> a `.tacit` file's. Raises: UnsupportedFile, InvalidInput, ImageTooLarge."""
     with told() as said:
-        result = worker.codec().encode_result(
+        result = asked.codec().encode_result(
             photo(upload, pixel_limit),
             asked.caption,
             asked.quality,
@@ -130,18 +138,20 @@ class Kept:
 
     def __init__(self, pixels: int = KEPT_PIXELS) -> None:
         self._limit = pixels
-        self._prepared: OrderedDict[tuple[str, str | None, bool], Prepared] = OrderedDict()
+        self._prepared: OrderedDict[tuple[str, Encoding], Prepared] = OrderedDict()
 
-    def prepared(
-        self, upload: bytes, digest: str, caption: str | None, pixel_limit: int, *, store_caption: bool = False
-    ) -> Prepared:
-        """An upload and its caption, ready to be encoded at any quality. digest: of the upload. Raises: as `photo`."""
-        key = digest, caption, store_caption
+    def prepared(self, upload: bytes, digest: str, asked: Encoding, pixel_limit: int) -> Prepared:
+        """An upload and its caption, ready to be encoded at any quality; that of `asked` says nothing here. digest: of
+        the upload. Raises: as `photo`."""
+        asked = replace(asked, quality=None, size=None, bpp=None, psnr=None)
+        key = digest, asked
         found = self._prepared.pop(key, None)
         if found is None:
             known = (other.photo for (of, *_), other in self._prepared.items() if of == digest)
             source = next(known, None) or photo(upload, pixel_limit)
-            found = worker.codec().prepare(source, caption, store_caption=store_caption)
+            found = asked.codec().prepare(
+                source, asked.caption, store_caption=asked.store_caption, keep_metadata=asked.keep_metadata
+            )
         self._prepared[key] = found
         while sum(one.photo.width * one.photo.height for one in self._prepared.values()) > self._limit:
             self._prepared.popitem(last=False)

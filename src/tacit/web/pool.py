@@ -167,6 +167,7 @@ class WorkerPool:
         self.workers = [Worker(setup, number) for number in range(workers)]
         self.threads, self.queue, self.time_limit = threads, queue, time_limit
         self.jobs = 0  # running and waiting
+        self._asides = 0  # running
         self._mean = 0.5  # seconds of a job, lately
         self._idle: deque[Worker] = deque()
         self._waiting: deque[asyncio.Future[Worker]] = deque()
@@ -249,44 +250,54 @@ class WorkerPool:
 
     async def run_near(self, key: str | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `run`, if it is idle in the worker that did the last job of this key, where its image may be at hand."""
+        return await self._run(key, False, function, *args, **kwargs)
+
+    async def run_aside(self, key: str | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, for what somebody is in no hurry to see: at low priority, away from the worker that `run_near`
+        would take for this key, and without a share in the threads of the others."""
+        return await self._run(key, True, function, *args, **kwargs)
+
+    async def _run(
+        self, key: str | None, aside: bool, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         self.check()
         self.jobs += 1
         self._all_done.clear()
         try:
             bound = functools.partial(function, **kwargs) if kwargs else function
             try:
-                return await self._attempt(key, bound, args)
+                return await self._attempt(key, aside, bound, args)
             except WorkerLost:
                 if self._ended:
                     raise
                 logger.warning("a worker died at %s; once more", getattr(function, "__name__", function))
-                return await self._attempt(key, bound, args)
+                return await self._attempt(key, aside, bound, args)
         finally:
             self.jobs -= 1
             if not self.jobs:
                 self._all_done.set()
 
-    async def _attempt(self, key: str | None, function: Callable[..., T], args: tuple[Any, ...]) -> T:
-        worker = await self._take(key)
-        threads = self.threads or max(1, cores() // max(1, self.running))
-        job = Job(function, args, threads)
+    async def _attempt(self, key: str | None, aside: bool, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        worker = await self._take(key, aside)
+        sharing = self.running - (0 if aside else self._asides)
+        job = Job(function, args, self.threads or max(1, cores() // max(1, sharing)), aside)
+        self._asides += aside
         work = self._threads.submit(worker.call, job, self.time_limit)
         loop = asyncio.get_running_loop()
         # Whoever asked may have gone by then; the worker is free when it is done, not before.
-        work.add_done_callback(lambda done: loop.call_soon_threadsafe(self._done, worker, done))
+        work.add_done_callback(lambda done: loop.call_soon_threadsafe(self._done, worker, aside, done))
         reply = await asyncio.shield(asyncio.wrap_future(work))
         if reply.error is not None:
             raise reply.error
         value: T = reply.value
         return value
 
-    async def _take(self, key: str | None) -> Worker:
+    async def _take(self, key: str | None, aside: bool) -> Worker:
         if self._idle:
-            worker = self._last.get(key) if key is not None else None
-            if worker is not None and worker in self._idle:
-                self._idle.remove(worker)
-            else:
-                worker = self._idle.popleft()
+            last = self._last.get(key) if key is not None else None
+            wanted = [worker for worker in self._idle if (worker is last) != aside]
+            worker = wanted[0] if wanted else self._idle[0]
+            self._idle.remove(worker)
         else:
             place: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
             self._waiting.append(place)
@@ -298,14 +309,15 @@ class WorkerPool:
                 else:
                     self._waiting.remove(place)
                 raise
-        if key is not None:
+        if key is not None and not aside:
             self._last[key] = worker
             self._last.move_to_end(key)
             if len(self._last) > REMEMBERED:
                 self._last.popitem(last=False)
         return worker
 
-    def _done(self, worker: Worker, work: Future[Reply]) -> None:
+    def _done(self, worker: Worker, aside: bool, work: Future[Reply]) -> None:
+        self._asides -= aside
         if work.cancelled() or work.exception() is not None:
             if self._ended:
                 return

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import secrets
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.exceptions import HTTPException
 
-from tacit import demo, weights
+from tacit import demo
 from tacit.evaluation.baselines import BASELINES, search_within
 from tacit.web import jobs, preview_jobs
 from tacit.web.bodies import Body, typed
@@ -30,6 +29,7 @@ from tacit.web.service import Service, ServiceDep, authorized
 SIZE_TOLERANCE = 0.01  # of the bytes that a codec may take
 TRIED_PHOTOS = 256
 CAPTION = 4096  # characters
+PARTS = "application/x-tacit-parts"
 STEERED = ("tacit-s",)  # architectures whose quality may vary over a picture
 
 router = APIRouter(prefix="/preview", include_in_schema=False, dependencies=[Depends(authorized)])
@@ -41,21 +41,44 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Encode(_Asked):
-    """An encoding with tacit."""
+class Wanted(_Asked):
+    """An encoding with tacit; the names are those of /v1/encode."""
 
     quality: float | None = Field(None, ge=0, le=100)
     size: int | None = Field(None, ge=1, le=1 << 40)
     caption: str | None = Field(None, max_length=CAPTION)
+    steer: float | None = Field(None, ge=0, le=100)
+    word_weights: bool = False
     store_caption: bool = False
+    model: str | None = Field(None, max_length=255)
 
-    def asked(self) -> jobs.Encoding:
+    @model_validator(mode="after")
+    def _of_one_target(self) -> Self:
+        if self.quality is not None and self.size is not None:
+            raise ValueError("one of quality and size can be asked for")
+        return self
+
+    def asked(self, service: Service) -> jobs.Encoding:
         """As workers take it; an empty caption is none."""
-        caption = (self.caption or "").strip() or None
-        return jobs.Encoding(caption, self.quality, self.size, store_caption=self.store_caption)
+        return jobs.Encoding(
+            (self.caption or "").strip() or None,
+            self.quality,
+            self.size,
+            store_caption=self.store_caption,
+            steer=self.steer,
+            word_weights=self.word_weights,
+            model=service.model(self.model),
+        )
 
 
-class Measure(Encode):
+class Encode(Wanted):
+    """once, raw: as `preview_jobs.encoded` takes them."""
+
+    once: bool = False
+    raw: bool = False
+
+
+class Measure(Wanted):
     """The times of an encoding. file: its digest."""
 
     file: str
@@ -68,11 +91,10 @@ class Other(_Asked):
     bytes: int = Field(ge=1)
 
 
-class Point(Encode):
+class Point(Wanted):
     """A point of a curve."""
 
     codec: Literal["tacit", "JPEG", "WebP", "AVIF"]
-    quality: float = Field(ge=0, le=100)
 
 
 class Words(_Asked):
@@ -152,14 +174,20 @@ def about(service: ServiceDep) -> dict[str, Any]:
         "captioner": None if settings.caption_url is None else settings.caption_model,
         "kept": settings.cache_time,
         "body_limit": settings.body_limit,
-        "steers": weights.describe(weights.locate(settings.model)).architecture in STEERED,
+        "models": [
+            {"name": about.name, "variable_rate": about.variable_rate, "steers": about.architecture in STEERED}
+            for about in service.models().values()
+        ],
     }
 
 
 @router.post("/photos", dependencies=[typed("image/")])
-async def add(service: ServiceDep, upload: Body, pixels: Annotated[int | None, Query(ge=1)] = None) -> Response:
-    """A photograph, sent once. pixels: reduce it to so many if it has more."""
-    return _kept(service, await service.pool.run(preview_jobs.opened, upload, pixels, service.settings.pixel_limit))
+async def add(
+    service: ServiceDep, upload: Body, pixels: Annotated[int | None, Query(ge=1)] = None, raw: bool = False
+) -> Response:
+    """A photograph, sent once. pixels: reduce it to so many if it has more. raw: as `Encode` has it."""
+    limit = service.settings.pixel_limit
+    return _kept(service, await service.pool.run(preview_jobs.opened, upload, pixels, raw, limit))
 
 
 def _sample(name: str) -> str:
@@ -179,15 +207,15 @@ async def thumbnail(service: ServiceDep, name: SampleName) -> Response:
 
 
 @router.post("/samples/{name}")
-async def add_sample(service: ServiceDep, name: SampleName) -> Response:
+async def add_sample(service: ServiceDep, name: SampleName, raw: bool = False) -> Response:
     """A sample, as if it had been sent."""
-    return _kept(service, await service.pool.run(preview_jobs.sample, name))
+    return _kept(service, await service.pool.run(preview_jobs.sample, name, raw))
 
 
 def _kept(service: Service, opened: Opened) -> Response:
     fields = {key: value for key, value in vars(opened).items() if key not in ("data", "media_type")}
     stored = service.uploads.put(opened.data, opened.media_type)
-    return _form({"photo": stored.digest, **fields}, picture=(opened.data, opened.media_type))
+    return _parts({"photo": stored.digest, **fields}, picture=(opened.data, opened.media_type))
 
 
 # -- tacit -----------------------------------------------------------------------------------------------------------
@@ -196,17 +224,20 @@ def _kept(service: Service, opened: Opened) -> Response:
 @router.post("/photos/{digest}/encode")
 async def encode(service: ServiceDep, photo: PhotoDep, body: Annotated[Encode, _json(Encode)]) -> Response:
     """The file, and the picture that it decodes to."""
-    limit = service.settings.pixel_limit
-    shown = await service.pool.run_near(photo.digest, preview_jobs.encoded, photo, body.asked(), limit)
+    limit, asked = service.settings.pixel_limit, body.asked(service)
+    shown = await service.pool.run_near(photo.digest, preview_jobs.encoded, photo, asked, body.once, body.raw, limit)
     stored = service.results.put(shown.file, "image/x-tacit")
     figures = {
         "quality": shown.quality,
         "bytes": len(shown.file),
         "bpp": shown.bpp,
         "psnr": shown.psnr,
+        "exact": shown.exact,
+        "steps": None if shown.steps is None else vars(shown.steps),
+        "made": shown.times,
         "digest": stored.digest,
     }
-    return _form(figures, picture=(shown.picture, shown.media_type), file=(shown.file, "image/x-tacit"))
+    return _parts(figures, picture=(shown.picture, shown.media_type), file=(shown.file, "image/x-tacit"))
 
 
 @router.post("/photos/{digest}/times")
@@ -215,23 +246,21 @@ async def times(service: ServiceDep, photo: PhotoDep, body: Annotated[Measure, _
     stored = service.results.get(body.file)
     if stored is None:
         raise HTTPException(404, "this file is not kept any more")
-    limit = service.settings.pixel_limit
-    found = await service.pool.run_near(photo.digest, preview_jobs.times, photo, stored.data, body.asked(), limit)
-    return asdict(found)
+    limit, asked = service.settings.pixel_limit, body.asked(service)
+    return asdict(await service.pool.run_aside(photo.digest, preview_jobs.times, photo, stored.data, asked, limit))
 
 
 @router.post("/photos/{digest}/bits")
-async def bits(service: ServiceDep, photo: PhotoDep, body: Annotated[Encode, _json(Encode)]) -> dict[str, Any]:
+async def bits(service: ServiceDep, photo: PhotoDep, body: Annotated[Wanted, _json(Wanted)]) -> dict[str, Any]:
     """Where the bits went."""
-    limit = service.settings.pixel_limit
-    found = await service.pool.run_near(photo.digest, preview_jobs.bit_map, photo, body.asked(), limit)
-    return vars(found)
+    limit, asked = service.settings.pixel_limit, body.asked(service)
+    return vars(await service.pool.run_aside(photo.digest, preview_jobs.bit_map, photo, asked, limit))
 
 
 @router.post("/words")
 async def words(service: ServiceDep, body: Annotated[Words, _json(Words)]) -> dict[str, Any]:
     """What the words of a caption weigh."""
-    return {"words": await service.pool.run(preview_jobs.weighed, body.caption)}
+    return vars(await service.pool.run_aside(None, preview_jobs.weighed, body.caption))
 
 
 # -- beside others ---------------------------------------------------------------------------------------------------
@@ -268,7 +297,7 @@ async def other(
         "over": trial.bytes > body.bytes,
         **vars(trial),
     }
-    return _form(figures, picture=(stored.data, stored.media_type))
+    return _parts(figures, picture=(stored.data, stored.media_type))
 
 
 @router.post("/photos/{digest}/point")
@@ -277,8 +306,10 @@ async def point(
 ) -> dict[str, Any]:
     """One point of the curve of rate and distortion."""
     if body.codec == "tacit":
-        limit = service.settings.pixel_limit
-        size, psnr = await service.pool.run_near(photo.digest, preview_jobs.fidelity, photo, body.asked(), limit)
+        limit, asked = service.settings.pixel_limit, body.asked(service)
+        size, psnr = await service.pool.run_aside(photo.digest, preview_jobs.fidelity, photo, asked, limit)
+    elif body.quality is None:
+        raise HTTPException(422, "quality: is needed")
     else:
         trial = await _trial(service, photo, trials, body.codec, body.quality)
         size, psnr = trial.bytes, trial.psnr
@@ -289,7 +320,7 @@ async def _trial(service: Service, photo: Stored, trials: Trials, name: str, qua
     known = trials.of(photo.digest)
     if (name, quality) not in known:
         limit = service.settings.pixel_limit
-        tried = await service.pool.run(preview_jobs.tried, photo, name, quality, limit)
+        tried = await service.pool.run_aside(photo.digest, preview_jobs.tried, photo, name, quality, limit)
         stored = service.results.put(tried.data, f"image/{name.lower()}")
         known[name, quality] = Trial(len(tried.data), stored.digest, tried.psnr, tried.encode_time, tried.decode_time)
     return known[name, quality]
@@ -298,15 +329,10 @@ async def _trial(service: Service, photo: Stored, trials: Trials, name: str, qua
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
-def _form(about: dict[str, Any], **files: tuple[bytes, str]) -> Response:
-    """`about` as JSON and files, each bytes and a media type, in one answer that browsers can take apart: they are
-    one encoding's, and shall not come from two."""
-    boundary = secrets.token_hex(16)
-    parts = {"about": (json.dumps(about).encode(), "application/json"), **files}
-    body = bytearray()
-    for name, (data, media_type) in parts.items():
-        file = "" if name == "about" else f'; filename="{name}"'
-        body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n'.encode()
-        body += f"Content-Type: {media_type}\r\n\r\n".encode() + data + b"\r\n"
-    body += f"--{boundary}--\r\n".encode()
-    return Response(bytes(body), media_type=f"multipart/form-data; boundary={boundary}")
+def _parts(about: dict[str, Any], **files: tuple[bytes, str]) -> Response:
+    """`about` and files, each bytes and a media type, in one answer: they are one encoding's, and shall not come from
+    two. Four bytes, big-endian, tell the length of the JSON that follows; its `files` tell the lengths of the rest.
+    Browsers take this apart without reading it, which they cannot do with a form."""
+    head = json.dumps(about | {"files": [[name, len(data), kind] for name, (data, kind) in files.items()]}).encode()
+    body = b"".join((len(head).to_bytes(4), head, *(data for data, _ in files.values())))
+    return Response(body, media_type=PARTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from functools import partial
 from typing import Annotated, cast
@@ -10,6 +11,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
+from tacit import weights
+from tacit.errors import PathError, UnknownModel, WeightsError
 from tacit.web import worker
 from tacit.web.pool import WorkerPool
 from tacit.web.settings import Settings
@@ -22,7 +25,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pool = WorkerPool(
-            partial(worker.load, settings.model),
+            partial(worker.load, settings.model, settings.text_encoder),
             workers=settings.workers,
             threads=settings.threads,
             queue=settings.queue,
@@ -32,6 +35,25 @@ class Service:
         self.uploads = Store(settings.cache, settings.cache_time)
         self.bodies = 0  # in memory
         self.captions = 0  # being written
+
+    def models(self) -> dict[str, weights.WeightsInfo]:
+        """The weights on this machine by name, those that encode where nothing is said first. A broken file is none."""
+        chosen = weights.locate(self.settings.model)
+        found: dict[str, weights.WeightsInfo] = {}
+        for model in (str(chosen), *weights.available_models()):
+            with contextlib.suppress(WeightsError, PathError):
+                about = weights.describe(weights.locate(model))
+                found.setdefault(about.name, about)
+        return found
+
+    def model(self, name: str | None) -> str | None:
+        """What a request may name, as workers take it: never a path. Raises: UnknownModel."""
+        if name is None:
+            return None
+        known = self.models()
+        if name not in known:
+            raise UnknownModel(f"model {name!r} is not known here; there are: {', '.join(known)}")
+        return None if name == next(iter(known)) else str(known[name].path)
 
 
 def service(request: Request) -> Service:

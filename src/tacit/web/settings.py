@@ -15,8 +15,9 @@ from tacit.evaluation.cost import cores
 class Settings:
     """How the service runs.
 
-    model: a name or a weights file, for encoding; decoding takes whatever weights a file names. workers: processes,
-    each with a codec. threads: of one job; None shares the cores among the jobs that are running. queue: jobs that may
+    model: a name or a weights file, for encoding where a request names no other; decoding takes whatever weights a file
+    names. text_encoder: of that model, instead of its own; as `tacit.Codec` takes it. workers: processes, each with a
+    codec. threads: of one job; None shares the cores among the jobs that are running. queue: jobs that may
     wait for a worker; one more is answered 429. time_limit: seconds of one job in a worker. body_limit: bytes of a
     request. body_time: seconds in which a request's body has to arrive. pixel_limit: width x height of an image or a
     file. cache: bytes of results, and of uploads, that are kept in memory. cache_time: seconds they are kept.
@@ -29,6 +30,7 @@ class Settings:
     """
 
     model: str = weights.DEFAULT
+    text_encoder: str | None = None
     workers: int = field(default_factory=cores)
     threads: int | None = None
     queue: int = 16

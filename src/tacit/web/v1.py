@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from tacit import weights
 from tacit.fileinfo import FileInfo
 from tacit.web import jobs, problems, results
 from tacit.web.bodies import BINARY, Body, described, typed
@@ -83,8 +82,20 @@ class EncodeQuery(BaseModel):
         description="What the picture shows. What it names is encoded at a higher quality, the rest at a lower one.",
         examples=["a red boat on a lake"],
     )
+    steer: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Steps of quality between what the caption names and what it does not; 20 if it is not said, 0 for "
+        "the same quality everywhere.",
+        examples=[40],
+    )
+    word_weights: bool = Field(False, description="Let names and rare nouns of the caption count for more.")
     store_caption: bool = Field(False, description="Keep the caption in the file.")
-    metadata: bool = Field(True, description="Keep ICC profile, EXIF and XMP.")
+    metadata: bool = Field(True, description="Keep ICC profile, EXIF and XMP, and captions in them.")
+    model: str | None = Field(
+        None, max_length=255, description="One of /v1/models, instead of its default.", examples=["tacit-s"]
+    )
 
 
 @router.post(
@@ -120,6 +131,9 @@ async def encode(
         query.psnr,
         query.store_caption,
         query.metadata,
+        query.steer,
+        query.word_weights,
+        service.model(query.model),
     )
     done = await service.pool.run(jobs.encode, upload, asked, service.settings.pixel_limit)
     numbers = {"width": done.width, "height": done.height, "quality": done.quality, "bpp": done.bpp, "psnr": done.psnr}
@@ -208,7 +222,7 @@ class Model(BaseModel):
     architecture: str = Field(examples=["tacit-s"])
     weights_hash: str = Field(description="In every file that they made.", examples=["4819d9852a0b31a6"])
     variable_rate: bool = Field(description="Whether a quality means anything.")
-    default: bool = Field(description="Whether /v1/encode uses them.")
+    default: bool = Field(description="Whether /v1/encode uses them where nothing is said.")
 
 
 class Models(BaseModel):
@@ -222,19 +236,17 @@ class Models(BaseModel):
 
 @router.get("/v1/models", summary="The models on this machine, and the limits", responses=problems.documented(500))
 def models(service: ServiceDep) -> Models:
-    """Any of the models decodes its files; one of them encodes."""
+    """Any of the models decodes its files; the default encodes, where a request names no other."""
     settings = service.settings
-    chosen = weights.locate(settings.model)
-    paths = dict.fromkeys([chosen, *map(weights.locate, weights.available_models())])
     found = [
         Model(
             name=about.name,
             architecture=about.architecture,
             weights_hash=about.decode_hash.hex(),
             variable_rate=about.variable_rate,
-            default=about.path == chosen,
+            default=not place,
         )
-        for about in map(weights.describe, paths)
+        for place, about in enumerate(service.models().values())
     ]
     captioner = None if settings.caption_url is None else settings.caption_model
     return Models(models=found, body_limit=settings.body_limit, pixel_limit=settings.pixel_limit, captioner=captioner)

@@ -1,4 +1,4 @@
-// What the page asks of the service. Every answer is JSON, or multipart/form-data with a part `about` of JSON.
+// What the page asks of the service. Every answer is JSON, a file, or JSON with files behind it.
 
 const TOKEN = "tacit-token";
 
@@ -88,7 +88,19 @@ export async function getBlob(path, signal) {
   return (await request(path, { signal })).blob();
 }
 
-/** Send `body` (a Blob, or what becomes JSON) and take JSON, a form or a blob, as the service answers. */
+/** JSON and files of one answer. They stay where the browser has put them: a Blob's slices are not read. */
+async function parts(blob) {
+  const length = new DataView(await blob.slice(0, 4).arrayBuffer()).getUint32(0);
+  let at = 4 + length;
+  const { files, ...about } = JSON.parse(await blob.slice(4, at).text());
+  for (const [name, size, type] of files) {
+    about[name] = blob.slice(at, at + size, type);
+    at += size;
+  }
+  return about;
+}
+
+/** Send `body` (a Blob, or what becomes JSON) and take JSON, JSON with files, or a blob, as the service answers. */
 export async function post(path, body, { signal, accept } = {}) {
   const headers = {};
   if (!(body instanceof Blob)) {
@@ -101,7 +113,6 @@ export async function post(path, body, { signal, accept } = {}) {
   const response = await request(path, { method: "POST", body, headers, signal });
   const type = response.headers.get("content-type") ?? "";
   if (type.startsWith("application/json")) return response.json();
-  if (!type.startsWith("multipart/form-data")) return response.blob();
-  const form = await response.formData();
-  return { ...JSON.parse(form.get("about")), picture: form.get("picture"), file: form.get("file") };
+  const blob = await response.blob();
+  return type === "application/x-tacit-parts" ? parts(blob) : blob;
 }

@@ -3,7 +3,7 @@
 import { Problem, get, getBlob, post } from "./api.js";
 import { draw } from "./chart.js";
 import { bytes, decibels, milliseconds, plain } from "./format.js";
-import { change, heat, total } from "./heat.js";
+import { change, heat, named, total } from "./heat.js";
 import { Idle, Latest } from "./tasks.js";
 import { Viewer } from "./viewer.js";
 
@@ -18,12 +18,16 @@ const CURVE = {
   AVIF: [15, 30, 45, 60, 72, 82],
 };
 const SIZES = [0.02, 3]; // bits per pixel at the ends of the size slider
+// To a browser on the service's own machine bytes cost nothing, and packing them costs time.
+const RAW = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+const PHOTOS = `preview/photos?raw=${RAW}`;
 
 const viewer = new Viewer($("stage"), $("picture"), $("divider"), $("zoom-level"));
 
 /** What is on the page: the photograph (`photo`), the last encoding (`shown`), what other codecs made of as many bytes
- * (`others`), its bit maps (`maps`), and the points of the curve. `key` names the encoding that is asked for. */
+ * (`others`), its bit maps (`maps`), and the points of the curve. `models`: what it may be encoded with, the first where nothing is chosen. */
 const state = {
+  models: [],
   photo: null,
   file: null,
   shown: null,
@@ -40,9 +44,10 @@ const state = {
 
 async function open(source, { full = false } = {}) {
   const mine = begin();
+  const since = performance.now();
   try {
-    const query = full ? "" : `?pixels=${COMFORTABLE}`;
-    const path = source.sample ? `preview/samples/${source.sample}` : `preview/photos${query}`;
+    await started;
+    const path = source.sample ? `preview/samples/${source.sample}?raw=${RAW}` : `${PHOTOS}${full ? "" : `&pixels=${COMFORTABLE}`}`;
     const photo = await post(path, source.file ? untyped(source.file) : null);
     const original = await createImageBitmap(photo.picture);
     if (mine !== state.opening) return;
@@ -58,6 +63,7 @@ async function open(source, { full = false } = {}) {
     $("scaled").hidden = !reduced && !photo.warnings.length;
     await viewer.show(original, original);
     setSizeRange();
+    state.chosen = since;
     ask();
   } catch (error) {
     if (mine === state.opening) complain(error);
@@ -91,8 +97,10 @@ function enter(title) {
   $("another").hidden = false;
   $("photo-name").textContent = title;
   document.body.classList.add("working");
-  for (const id of ["tabs", "rate", "caption-part", "curve-part", "bits-part"]) $(id).hidden = file;
+  for (const id of ["tabs", "caption-part", "curve-part", "bits-part"]) $(id).hidden = file;
+  $("model-part").hidden = file || state.models.length < 2;
   $("header-part").hidden = !file;
+  suit();
   select("tacit");
   showBits("off");
   figures();
@@ -114,12 +122,43 @@ function leave() {
 
 // -- encoding -------------------------------------------------------------------------------------------------------
 
-function wanted() {
+function model() {
+  return state.models.find(({ name }) => name === $("model").value) ?? state.models[0];
+}
+
+/** Show what the model can be asked. */
+function suit() {
+  const { variable_rate: variable, steers } = model();
+  $("rate").hidden = state.file !== null || !variable;
+  $("steer-part").hidden = $("named").hidden = !steers;
+  $("caption-note").textContent = steers
+    ? "What it names is encoded at a higher quality, the rest at a lower one; “Named” and “Change”, below, show where. "
+      + "That costs PSNR over the whole picture. Decoding never needs the caption."
+    : "It guides the encoder. Decoding never needs it.";
+  if (!steers && state.bits === "named") showBits("off");
+}
+
+function rate() {
+  if (!model().variable_rate) return {};
   const size = document.querySelector("[name=ask]:checked").value === "size";
-  const rate = size
+  return size
     ? { size: Math.max(1, Math.round(1000 * Number($("size-number").value))) }
     : { quality: Math.min(100, Math.max(0, Number($("quality-number").value))) };
-  return { ...rate, caption: $("caption").value.trim(), store_caption: $("store").checked };
+}
+
+/** What is asked of the encoder besides the rate. */
+function guidance() {
+  const steer = Math.min(100, Math.max(0, Number($("steer-number").value)));
+  return {
+    caption: $("caption").value.trim(),
+    steer: model().steers ? steer : undefined,
+    word_weights: $("by-weight").checked,
+    model: model().name,
+  };
+}
+
+function wanted() {
+  return { ...rate(), ...guidance(), store_caption: $("store").checked };
 }
 
 function ask() {
@@ -129,24 +168,38 @@ function ask() {
   encoding.ask({ photo: state.photo, asked: wanted(), since: performance.now() });
 }
 
-const encoding = new Latest(async ({ photo, asked, since }) => {
+/** Of a size, first what one encoding finds, and then, with `exact`, the best that fits: nobody shall wait for a search
+ * while the slider moves. */
+const encoding = new Latest(async ({ photo, asked, since, exact = false }) => {
   busy(true);
   try {
-    const answer = await again(photo, () => post(`preview/photos/${photo.photo}/encode`, asked));
+    const sent = performance.now();
+    const answer = await again(photo, () => post(`preview/photos/${photo.photo}/encode`, { ...asked, once: !exact, raw: RAW }));
+    const came = performance.now();
     const picture = await createImageBitmap(answer.picture);
     if (photo !== state.photo) return;
+    const read = performance.now();
     const shown = { ...answer, asked, picture, since, photo };
     state.shown = shown;
+    if (state.bits === "named") state.overlay = await namedOverlay(shown);
     const key = rateKey(shown);
     if (state.rate !== key) {
       state.rate = key;
       state.others.clear();
       state.maps.clear();
     }
-    shown.latency = (await present()) - since;
+    const drawn = await present();
+    if (!exact) {
+      state.latency = drawn - since;
+      photo.first ??= drawn - state.chosen;
+      const { encode, picture: packed } = shown.made;
+      state.steps = { wait: sent - since, encode, pack: packed, send: came - sent - encode - packed, read: read - came, draw: drawn - read };
+    }
+    shown.latency = state.latency;
     figures();
     note("");
-    $("download").disabled = false;
+    still(shown.exact ? "" : "Nearly. Looking for the best that fits…");
+    $("download").disabled = !shown.exact;
     $("download").dataset.bytes = shown.bytes;
     if (asked.size !== undefined) follow($("quality"), $("quality-number"), shown.quality);
     drawCurve();
@@ -166,13 +219,15 @@ async function again(photo, work) {
     return await work();
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 404 || !photo.picture) throw error;
-    await post("preview/photos", photo.picture);
+    await post(PHOTOS, photo.picture);
     return work();
   }
 }
 
+/** What maps and other codecs' files are of. */
 function rateKey({ bytes, asked }) {
-  return `${bytes} ${asked.caption}`;
+  const { caption, steer, word_weights: weighed, model: name } = asked;
+  return JSON.stringify([bytes, caption, steer, weighed, name]);
 }
 
 /** Put the pictures on the canvas that the tab asks for. */
@@ -199,13 +254,18 @@ const rest = new Idle(async (signal) => {
   const { photo, shown } = state;
   if (!photo || !shown) return;
   curve.stop();
+  if (!shown.exact) {
+    encoding.ask({ photo, asked: shown.asked, since: shown.since, exact: true });
+    return;
+  }
   announce();
   try {
     if (state.codec !== "tacit") await compare(photo, shown, signal);
+    else if (state.bits === "named") await showNamed(shown);
     else if (state.bits !== "off") await mapBits(photo, shown, signal);
     await time(photo, shown, signal);
     await weigh(photo, shown.asked.caption, signal);
-    if (state.curving || (state.points && state.points.caption !== shown.asked.caption)) {
+    if (state.curving || (state.points && state.points.guidance !== JSON.stringify(guidance()))) {
       state.curving = true;
       curve.later(0);
     }
@@ -259,6 +319,10 @@ function figures() {
   const latency = (file ?? shown)?.latency;
   set("f-latency", latency !== undefined ? milliseconds(latency) : undefined);
   $("f-latency").dataset.ms = latency?.toFixed(1) ?? "";
+  const steps = latency === undefined || file ? {} : state.steps;
+  $("f-latency").dataset.first = state.photo?.first?.toFixed(1) ?? "";
+  $("f-latency").dataset.steps = JSON.stringify(steps);
+  $("f-latency").title = Object.entries(steps).map(([name, time]) => `${name} ${milliseconds(time)}`).join(", ");
   $("f-latency").previousElementSibling.textContent = file ? "File to picture" : "Slider to picture";
   for (const id of ["f-psnr", "f-encode", "f-decode"]) $(id).parentElement.hidden = file !== null;
   $("download").textContent = own ? `Download ${state.file ? "as PNG" : `.tacit, ${bytes(shown.bytes)}`}` : "Download";
@@ -278,7 +342,8 @@ function remark(shown, other) {
 function announce() {
   const { shown } = state;
   const psnr = shown.psnr === null ? "lossless" : `${shown.psnr.toFixed(1)} decibels`;
-  $("said").textContent = `Quality ${plain(shown.quality)}: ${bytes(shown.bytes)}, ${shown.bpp.toFixed(2)} bits per pixel, ${psnr}.`;
+  const name = shown.quality === null ? shown.asked.model : `Quality ${plain(shown.quality)}`;
+  $("said").textContent = `${name}: ${bytes(shown.bytes)}, ${shown.bpp.toFixed(2)} bits per pixel, ${psnr}.`;
 }
 
 function note(text) {
@@ -409,6 +474,21 @@ $("caption").addEventListener("input", () => {
   typing = setTimeout(ask, 400);
 });
 $("store").addEventListener("change", () => ask());
+$("by-weight").addEventListener("change", () => ask());
+$("model").addEventListener("change", () => {
+  suit();
+  ask();
+});
+$("steer").addEventListener("input", () => {
+  follow($("steer"), $("steer-number"), Number($("steer").value));
+  ask();
+});
+$("steer-number").addEventListener("input", () => {
+  if ($("steer-number").value === "" || !$("steer-number").checkValidity()) return;
+  $("steer").value = $("steer-number").value;
+  fill($("steer"));
+  ask();
+});
 $("generate").addEventListener("click", async () => {
   const { photo } = state;
   $("generate").disabled = true;
@@ -428,8 +508,9 @@ $("generate").addEventListener("click", async () => {
 
 async function weigh(photo, caption, signal) {
   if (photo.weighed === caption) return;
-  const { words } = caption ? await post("preview/words", { caption }, { signal }) : { words: [] };
+  const { words, names } = caption ? await post("preview/words", { caption }, { signal }) : { words: [] };
   photo.weighed = caption;
+  $("words-note").textContent = `As “tacit weigh” has them: names and rare nouns the most. Names are found by ${names}.`;
   $("words").hidden = !words.length;
   $("words").querySelector("ul").replaceChildren(...words.map(chip));
 }
@@ -456,7 +537,7 @@ function showBits(kind) {
   for (const choice of document.querySelectorAll("[name=bits]")) choice.checked = choice.value === kind;
   if (kind === "off") {
     state.overlay = null;
-    $("bits-note").textContent = "Bits for each 16×16 pixels, under the divider.";
+    $("bits-note").textContent = "Bits for each 16×16 pixels, on the right picture.";
     showOverlay();
   } else if (state.codec !== "tacit") select("tacit");
   else if (state.shown) rest.later(0);
@@ -483,7 +564,7 @@ async function mapBits(photo, shown, signal) {
   const fetchMap = async (caption) => {
     if (!state.maps.has(caption)) {
       still("Counting bits…");
-      const asked = { quality: shown.quality, caption };
+      const asked = { ...shown.asked, size: undefined, quality: shown.quality, caption };
       state.maps.set(caption, await again(photo, () => post(`preview/photos/${photo.photo}/bits`, asked, { signal })));
     }
     return state.maps.get(caption);
@@ -503,6 +584,19 @@ async function mapBits(photo, shown, signal) {
   }
 }
 
+/** None where the caption moves nothing. */
+function namedOverlay(shown) {
+  return shown.steps ? named(shown.steps) : null;
+}
+
+async function showNamed(shown) {
+  state.overlay = await namedOverlay(shown);
+  $("bits-note").textContent = state.overlay
+    ? "What the caption adds to the quality of each 64×64 pixels, and takes from it."
+    : "There is no caption that would steer: every place has the same quality.";
+  await showOverlay();
+}
+
 function bitsNote(kind, caption, own, without) {
   if (!caption && kind !== "without") return "There is no caption: with and without are the same.";
   const parts = [];
@@ -516,16 +610,17 @@ function bitsNote(kind, caption, own, without) {
 const curve = new Idle(async (signal) => {
   const { photo, points } = state;
   if (!photo || !points) return;
-  const caption = $("caption").value.trim();
-  if (points.caption !== caption) Object.assign(points, { caption, tacit: [] });
+  const guided = guidance();
+  const key = JSON.stringify(guided);
+  if (points.guidance !== key) Object.assign(points, { guidance: key, tacit: [] });
   // Spread over all codecs, so that every curve is there early and becomes finer.
   const missing = Object.entries(CURVE).flatMap(([codec, qualities]) =>
-    order(qualities).map((quality, rank) => ({ codec, quality, rank })).filter(({ quality }) => !points[codec].some((p) => p.quality === quality)));
+    order(codec === "tacit" && !model().variable_rate ? [null] : qualities).map((quality, rank) => ({ codec, quality, rank })).filter(({ quality }) => !points[codec].some((p) => p.quality === quality)));
   missing.sort((a, b) => a.rank - b.rank);
   try {
     for (const [done, { codec, quality }] of missing.entries()) {
       curveNote(missing.length - done);
-      const asked = codec === "tacit" ? { codec, quality, caption } : { codec, quality };
+      const asked = codec === "tacit" ? { codec, quality, ...guided } : { codec, quality };
       const point = await again(photo, () => post(`preview/photos/${photo.photo}/point`, asked, { signal }));
       signal.throwIfAborted();
       points[codec].push({ ...point, bpp: (8 * point.bytes) / (photo.width * photo.height) });
@@ -555,7 +650,7 @@ function curveNote(left) {
 $("curve-run").addEventListener("click", () => {
   state.curving = !state.curving;
   if (state.curving) {
-    state.points ??= { tacit: [], JPEG: [], WebP: [], AVIF: [], caption: null };
+    state.points ??= { tacit: [], JPEG: [], WebP: [], AVIF: [], guidance: null };
     curve.later(0);
   } else {
     curve.stop();
@@ -571,7 +666,7 @@ function drawCurve() {
     $("curve-note").textContent = "Encodes it some 25 times, when nothing else is to do.";
     return;
   }
-  const { caption, ...series } = state.points;
+  const { guidance: _, ...series } = state.points;
   draw($("curve"), series, state.shown?.psnr ? state.shown : null);
 }
 
@@ -588,6 +683,7 @@ async function isTacit(file) {
 async function openTacit(file) {
   const mine = begin();
   try {
+    await started;
     const body = untyped(file);
     const info = await post("v1/info", body);
     const since = performance.now();
@@ -734,10 +830,8 @@ async function start() {
   const about = await get("preview");
   $("generate").hidden = about.captioner === null;
   $("generate").title = `By ${about.captioner}`;
-  if (about.steers) {
-    $("caption-note").textContent = "What it names is encoded at a higher quality, the rest at a lower one; “Change”, below, shows where. "
-      + "That costs PSNR over the whole picture. Decoding never needs the caption.";
-  }
+  state.models = about.models;
+  $("model").replaceChildren(...about.models.map(({ name }) => new Option(name)));
   const minutes = Math.max(1, Math.round(about.kept / 60));
   $("kept").textContent = `Photographs stay in this service's memory for ${minutes === 1 ? "a minute" : `${minutes} minutes`}, without their metadata.`;
   $("samples").hidden = !about.samples.length;
@@ -763,4 +857,6 @@ function sample({ name, caption }) {
 }
 
 fill($("quality"));
-start().catch(complain);
+fill($("steer"));
+const started = start();
+started.catch(complain);

@@ -71,7 +71,7 @@ export function draw(place, points, here) {
     for (const point of all) {
       const [name, attributes] = SHAPES[codec](x(point.bpp), y(point.psnr));
       const mark = element(name, attributes);
-      mark.append(element("title", {}, `${codec}, quality ${point.quality}: ${point.bpp.toFixed(3)} bpp, ${point.psnr.toFixed(2)} dB`));
+      mark.append(element("title", {}, `${codec}, quality ${point.quality ?? "fixed"}: ${point.bpp.toFixed(3)} bpp, ${point.psnr.toFixed(2)} dB`));
       group.append(mark);
     }
     plot.append(group);
@@ -109,7 +109,7 @@ function table(points) {
   for (const [codec, own] of Object.entries(points)) {
     for (const point of [...own].sort((a, b) => a.quality - b.quality)) {
       const row = body.insertRow();
-      for (const text of [codec, point.quality, point.bpp.toFixed(3), point.psnr === null ? "lossless" : point.psnr.toFixed(2)]) {
+      for (const text of [codec, point.quality ?? "fixed", point.bpp.toFixed(3), point.psnr === null ? "lossless" : point.psnr.toFixed(2)]) {
         row.insertCell().textContent = text;
       }
     }

@@ -1,4 +1,4 @@
-// Where the bits went, as a picture of one pixel for each 16x16 of the photograph.
+// Grids of values over the photograph, as pictures of one pixel for each square: where the bits went, what changed.
 
 const WARM = [[28, 12, 60], [92, 22, 108], [168, 46, 92], [228, 92, 48], [250, 168, 40], [252, 246, 176]];
 const LESS = [70, 150, 235];
@@ -24,26 +24,36 @@ async function paint({ width, height }, colour) {
 
 /** Bits of one encoding; `other` decides the scale too, so that the two can be compared. */
 export async function heat(map, other) {
-  const top = Math.max(quantile(map.bits, 0.995), other ? quantile(other.bits, 0.995) : 0, 1);
+  const top = Math.max(quantile(map.values, 0.995), other ? quantile(other.values, 0.995) : 0, 1);
   const picture = await paint(map, (i) => {
-    const t = Math.sqrt(map.bits[i] / top);
+    const t = Math.sqrt(map.values[i] / top);
     return [...warm(t), 60 + 175 * Math.min(t, 1)];
   });
-  return { picture, low: "0", high: `${Math.round(top)} bits`, kind: "heat" };
+  return { picture, side: map.side, low: "0", high: `${Math.round(top)} bits`, kind: "heat" };
+}
+
+function signed(grid, top) {
+  return paint(grid, (i) => {
+    const t = Math.min(Math.max(grid.values[i] / top, -1), 1);
+    return [...(t < 0 ? LESS : MORE), 235 * Math.sqrt(Math.abs(t))];
+  });
 }
 
 /** What the caption changed: blue where it took bits away, orange where it brought some. */
 export async function change(before, after) {
-  const differences = after.bits.map((v, i) => v - before.bits[i]);
-  const top = Math.max(quantile(differences.map(Math.abs), 0.995), 0.5);
-  const picture = await paint(after, (i) => {
-    const t = Math.min(Math.max(differences[i] / top, -1), 1);
-    return [...(t < 0 ? LESS : MORE), 235 * Math.sqrt(Math.abs(t))];
-  });
+  const differences = { ...after, values: after.values.map((v, i) => v - before.values[i]) };
+  const top = Math.max(quantile(differences.values.map(Math.abs), 0.995), 0.5);
+  const picture = await signed(differences, top);
   const shown = top < 10 ? top.toFixed(1) : Math.round(top);
-  return { picture, low: `−${shown} bits`, high: `+${shown} bits`, kind: "change" };
+  return { picture, side: after.side, low: `−${shown} bits`, high: `+${shown} bits`, kind: "change" };
+}
+
+/** What a caption adds to the quality of each square: orange where it names something, blue elsewhere. */
+export async function named(steps) {
+  const top = Math.max(...steps.values.map(Math.abs), 1);
+  return { picture: await signed(steps, top), side: steps.side, low: `quality −${top}`, high: `+${top}`, kind: "change" };
 }
 
 export function total(map) {
-  return map.bits.reduce((sum, v) => sum + v, 0) / 8;
+  return map.values.reduce((sum, v) => sum + v, 0) / 8;
 }

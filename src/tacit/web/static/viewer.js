@@ -50,7 +50,7 @@ export class Viewer {
     return this.#soon();
   }
 
-  /** Lay a map over the right picture (`picture`: one pixel for 16x16), or none. */
+  /** Lay a map over the right picture (`picture`: one pixel for each square of `side` pixels), or none. */
   lay(overlay) {
     this.#overlay = overlay;
     return this.#soon();
@@ -221,13 +221,13 @@ export class Viewer {
 
   #drawOverlay(box) {
     const context = this.#context;
-    const { picture, kind } = this.#overlay;
+    const { picture, side, kind } = this.#overlay;
     context.beginPath();
     context.rect(box.x, box.y, box.width, box.height);
     context.clip();
     context.fillStyle = kind === "heat" ? "rgb(0 0 0 / 62%)" : "rgb(20 20 22 / 78%)";
     context.fill();
-    const size = 16 * this.#scale();
+    const size = side * this.#scale();
     context.imageSmoothingEnabled = true;
     context.drawImage(picture, box.x, box.y, picture.width * size, picture.height * size);
   }
