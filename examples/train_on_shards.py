@@ -52,7 +52,7 @@ def train(shards: list[str], epochs: int, batch: int, crop: int, workers: int, d
     )
     synthesise = Synthesiser(device) if on_gpu else lambda images: images
     read_text = load_encoder("embedded")
-    model = encoder().to(device).to(memory_format=torch.channels_last)
+    model = encoder().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     lines = []
     for epoch in range(epochs):

@@ -215,7 +215,7 @@ def measure(form: str, workers: int, work: str, shards: dict[str, list[str]], co
 
 
 def _step() -> Callable[[Tensor], int]:
-    model = encoder().to(memory_format=torch.channels_last)
+    model = encoder()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     words = torch.randn(BATCH, 256)
 

@@ -6,7 +6,11 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import pickle
+import signal
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -582,6 +586,109 @@ def test_tables_keep_their_columns_types_and_metadata(runner: Runner, tmp_path: 
     assert len(reasons) == 2
 
 
+# What img2dataset writes of three addresses, of which one could not be fetched: the samples, and beside each shard the
+# table of all that it asked for, and its statistics.
+ROWS = [
+    {
+        "url": f"https://example.org/{n}.jpg",
+        "caption": caption,
+        "key": f"{n:09}",
+        "status": "success" if n != 1 else "failed_to_download",
+        "error_message": None if n != 1 else "HTTP Error 404: Not Found",
+        "width": 48 if n != 1 else None,
+        "height": 40 if n != 1 else None,
+        "original_width": 96 if n != 1 else None,
+        "original_height": 80 if n != 1 else None,
+        "exif": "{}" if n != 1 else None,
+        "sha256": f"{n:064x}" if n != 1 else None,
+    }
+    for n, caption in enumerate(["waves", "a lost picture", None])
+]
+STATS = {"count": 3, "successes": 2, "failed_to_download": 1, "failed_to_resize": 0, "duration": 1.5}
+
+
+def write_img2dataset(folder: Path, form: str) -> dict[str, bytes]:
+    """As its output_format of that name; returns what is no image."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    samples: dict[str, bytes] = {}
+    for n, row in enumerate(ROWS):
+        if row["status"] == "success":
+            about = json.dumps(row, indent=4).encode()
+            caption = str(row["caption"] or "").encode()
+            samples |= {f"{n:09}.jpg": photo(n, format="JPEG"), f"{n:09}.json": about, f"{n:09}.txt": caption}
+    columns = {name: pyarrow.int32() if "width" in name or "height" in name else pyarrow.string() for name in ROWS[0]}
+    rows: list[dict[str, Any]] = [dict(row) for row in ROWS]
+    if form == "parquet":
+        columns["jpg"] = pyarrow.binary()
+        rows = [{**row, "jpg": samples.get(f"{row['key']}.jpg")} for row in rows]
+    rest = {"00000_stats.json": json.dumps(STATS, indent=4).encode()}
+    write_files(folder, rest)
+    parquet.write_table(
+        pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(list(columns.items()))), folder / "00000.parquet"
+    )
+    if form == "webdataset":
+        write_tar(folder / "00000.tar", samples)
+    elif form == "files":
+        write_files(folder / "00000", samples)
+        rest |= {f"00000/{name}": data for name, data in samples.items() if not name.endswith(".jpg")}
+    if form != "parquet":
+        rest["00000.parquet"] = (folder / "00000.parquet").read_bytes()
+    return rest
+
+
+@pytest.mark.parametrize("form", ["webdataset", "files", "parquet"])
+def test_what_img2dataset_writes(runner: Runner, tmp_path: Path, form: str) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rest = write_img2dataset(tmp_path / "in", form)
+    entries, errors = runner(tmp_path / "in", tmp_path / "out", store_caption=True, verify=True)
+    assert not errors
+    total = Total(entries.values()).summary()
+    assert (total.images, total.captions, total.verified, total.failed) == (2, 1, 2, 0), (
+        "what was not fetched is not bad"
+    )
+    out = read_files(tmp_path / "out")
+    assert {name: out[name] for name in rest} == rest
+    if form == "webdataset":
+        inside = read_tar(tmp_path / "out" / "00000.tar")
+        assert list(inside) == [f"00000000{n}.{s}" for n in (0, 2) for s in ("tacit", "json", "txt")]
+        assert json.loads(inside["000000002.json"]) == ROWS[2]
+        first = inside["000000000.tacit"]
+    elif form == "files":
+        assert set(out) == {*rest, "00000/000000000.tacit", "00000/000000002.tacit"}
+        first = out["00000/000000000.tacit"]
+    else:
+        before, made = (parquet.read_table(tmp_path / name / "00000.parquet") for name in ("in", "out"))
+        assert made.schema.names == [*ROWS[0], "tacit"]
+        assert made.drop_columns("tacit").equals(before.drop_columns("jpg"))
+        files = made["tacit"].to_pylist()
+        assert files[1] is None
+        first = files[0]
+    assert tacit.info(first).caption == "waves"
+    # as shards, there is nothing to put a row without an image into; and back
+    entries, errors = runner(tmp_path / "in", tmp_path / "shards", to=Kind.TAR)
+    assert not errors
+    keys = {
+        Path(n).name.split(".")[0] for p in (tmp_path / "shards").glob("*.tar") for n in read_tar(p) if "00000000" in n
+    }
+    assert keys == {"000000000", "000000002"}
+    entries, errors = runner(tmp_path / "out", tmp_path / "back", decode=True, format="jpeg")
+    assert not errors
+    assert Total(entries.values()).summary().images == 2
+    if form == "parquet":
+        assert parquet.read_table(tmp_path / "back" / "00000.parquet")["jpeg"][1].as_py() is None
+
+
+def test_samples_without_an_image_go_through_tables(runner: Runner, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    members = {**sample("0", 0), "1.txt": b"no image", "LICENSE": b"!"}
+    write_tar(tmp_path / "in" / "0.tar", members)
+    assert not runner(tmp_path / "in", tmp_path / "tables", to=Kind.PARQUET)[1]
+    entries, errors = runner(tmp_path / "tables", tmp_path / "back", decode=True, to=Kind.TAR)
+    assert (entries["0"].images, entries["0"].others, entries["0"].failed, errors) == (1, 2, 0, {})
+    assert {**read_tar(tmp_path / "back" / "0.tar"), "0.png": b""} == {**members, "0.png": b""}
+
+
 def test_tables_whose_image_column_is_named_verify(runner: Runner, tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -733,6 +840,53 @@ def test_failures_of_a_shard_that_is_done_again_are_not_listed_twice(runner: Run
     assert [(row["name"], row["images"], row["failed"]) for row in rows] == [("0", 1, 1), ("1", 0, 1)]
 
 
+def test_what_a_bad_image_was_before_is_removed(runner: Runner, tmp_path: Path) -> None:
+    write_files(tmp_path / "in", {**sample("0", 0), **sample("1", 1), "notes.md": b"!"})
+    runner(tmp_path / "in", tmp_path / "out")
+    assert "0.tacit" in read_files(tmp_path / "out")
+    write_files(tmp_path / "in", {"0.png": b"bad"})
+    entries, errors = runner(tmp_path / "in", tmp_path / "out")
+    assert (entries["files-000000"].failed, errors) == (1, {})
+    assert set(read_files(tmp_path / "out")) == {"1.tacit", "1.txt", "1.json", "notes.md"}
+    # by the next run, where the driver was lost before it could do it
+    job, todo, _ = runner.plan(runner.job(tmp_path / "in", tmp_path / "out"))
+    write_files(tmp_path / "in", {"1.png": b"bad, too"})
+    job, todo, _ = runner.plan(runner.job(tmp_path / "in", tmp_path / "out"))
+    convert(todo.units[0], job, runner.engines(job))
+    assert "1.tacit" in read_files(tmp_path / "out")
+    assert runner(tmp_path / "in", tmp_path / "out") == ({}, {})
+    assert set(read_files(tmp_path / "out")) == {"notes.md"}
+
+
+def test_another_caption_is_as_another_image(runner: Runner, tmp_path: Path) -> None:
+    def mapping(**captions: str) -> CaptionMap:
+        (tmp_path / "map.json").write_text(json.dumps({f"{name}.png": text for name, text in captions.items()}))
+        return CaptionMap.load(tmp_path / "map.json")
+
+    write_files(tmp_path / "in", {f"{name}.png": photo(n) for n, name in enumerate("abc")})
+
+    def done(captions: CaptionMap | None) -> list[str]:
+        return list(runner(tmp_path / "in", tmp_path / "out", captions, shard_size=1, store_caption=True)[0])
+
+    assert done(mapping(a="one", b="two")) == ["files-000000", "files-000001", "files-000002"]
+    assert done(mapping(a="one", b="two", x="other")) == []
+    assert done(mapping(a="one", b="2")) == ["files-000001"]
+    assert tacit.info(tmp_path / "out" / "b.tacit").caption == "2"
+    assert done(mapping(a="one", b="2", c="three")) == ["files-000002"]
+    assert done(mapping(a="one", c="three")) == ["files-000001"]
+    assert tacit.info(tmp_path / "out" / "b.tacit").caption is None
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_run_without_its_map_of_captions_is_refused(runner: Runner, tmp_path: Path) -> None:
+    write_files(tmp_path / "in", {"a.png": photo(0)})
+    write_files(tmp_path, {"map.json": b'{"a.png": "one"}'})
+    job = runner.job(tmp_path / "in", tmp_path / "out")
+    run(job, captions=CaptionMap.load(tmp_path / "map.json"))
+    with pytest.raises(InvalidInput, match=r"other settings \(captions of a map, now None\)"):
+        run(job)
+
+
 def test_other_settings_and_foreign_folders_are_refused(runner: Runner, tmp_path: Path) -> None:
     write_tar(tmp_path / "in" / "0.tar", sample("0", 0))
     runner(tmp_path / "in", tmp_path / "out")
@@ -763,6 +917,99 @@ def test_to_another_file_system_and_back(runner: Runner, tmp_path: Path) -> None
         assert set(read_files(tmp_path / "back")) == {f"files-000000/0.{s}" for s in ("webp", "txt", "json")}
     finally:
         fsspec.filesystem("memory").store.clear()
+
+
+def test_a_process_that_is_killed_leaves_nothing_in_the_temporary_folder(tmp_path: Path) -> None:
+    code = """
+import os, signal
+from tacit.bulk.store import Store
+with Store("memory://a").create("b") as part:
+    part.stream.write(b"x" * 100_000)
+    part.stream.flush()
+    print(os.fstat(part.stream.fileno()).st_size, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (-signal.SIGKILL, "100000", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty bucket of an S3 service on this machine, as its URL."""
+    server = pytest.importorskip("moto.server")
+    boto3 = pytest.importorskip("boto3")
+    s3fs = pytest.importorskip("s3fs")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    service = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    service.start()
+    host, port = service.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    for name, value in {
+        "ACCESS_KEY_ID": "tacit",
+        "SECRET_ACCESS_KEY": "tacit",
+        "DEFAULT_REGION": "us-east-1",
+        "EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    boto3.client("s3").create_bucket(Bucket="photos")
+    yield "s3://photos"
+    s3fs.S3FileSystem.clear_instance_cache()
+    service.stop()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of moto and botocore
+def test_to_s3_and_back(runner: Runner, tmp_path: Path, bucket: str) -> None:
+    pytest.importorskip("webdataset")
+    from tacit.data import TacitShards
+
+    fs, _ = fsspec.core.url_to_fs(bucket)
+    for n in range(3):
+        write_tar(tmp_path / "in" / f"{n}.tar", sample(str(n), n))
+        fs.put_file(str(tmp_path / "in" / f"{n}.tar"), f"{bucket}/in/train/{n}.tar")
+    fs.pipe_file(f"{bucket}/in/train/0_stats.json", b"{}")
+    entries, errors = runner(f"{bucket}/in/train/{{0..1}}.tar", f"{bucket}/some", verify=True)
+    assert (sorted(entries), errors) == (["0", "1"], {})
+    entries, errors = runner(f"{bucket}/in", f"{bucket}/out", verify=True)
+    assert (sorted(entries), errors) == (["copied-000000", "train/0", "train/1", "train/2"], {})
+    assert set(Store(f"{bucket}/out").list()) == {
+        "_tacit/failures.jsonl",
+        "_tacit/manifest.jsonl",
+        "_tacit/run.json",
+        "train/0.tar",
+        "train/1.tar",
+        "train/2.tar",
+        "train/0_stats.json",
+    }
+    about = entries["train/1"].files["train/1.tar"]
+    data = fs.cat_file(f"{bucket}/out/train/1.tar")
+    assert about == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    # there is nothing to do, until a shard changes or is lost
+    assert runner(f"{bucket}/in", f"{bucket}/out") == ({}, {})
+    write_tar(tmp_path / "in" / "2.tar", sample("5", 5))
+    fs.put_file(str(tmp_path / "in" / "2.tar"), f"{bucket}/in/train/2.tar")
+    fs.rm_file(f"{bucket}/out/train/0.tar")
+    assert sorted(runner(f"{bucket}/in", f"{bucket}/out")[0]) == ["train/0", "train/2"]
+    # a training job reads it where it is
+    shards = TacitShards(f"{bucket}/out/train/*.tar", shuffle=0)
+    assert [(s.name, s.captions) for s in shards] == [
+        (f"{n}.tar/{k}", ("waves in json",)) for n, k in ((0, 0), (1, 1), (2, 5))
+    ]
+    # and back, to files on this machine and to others there
+    _, errors = runner(f"{bucket}/out", tmp_path / "back", decode=True, to=Kind.FOLDER)
+    assert not errors
+    assert "train/2/5.png" in read_files(tmp_path / "back")
+    _, errors = runner(tmp_path / "back", f"{bucket}/again", store_caption=True)
+    assert not errors
+    assert tacit.info(fs.cat_file(f"{bucket}/again/train/0/0.tacit")).caption == "waves"
+    # what is not there is told in a line
+    with pytest.raises(PathError, match=r"s3://nothing"):
+        runner("s3://nothing/in", f"{bucket}/more")
 
 
 # -- bounds -----------------------------------------------------------------------------------------------------------
@@ -978,7 +1225,7 @@ def test_the_command_says_what_came_of_it(runner: Runner, tmp_path: Path) -> Non
     assert done.return_value == 1
     assert "tacit: 1: not a whole tar file" in done.stderr
     assert "2 files (tar)" in done.stderr
-    assert "1 shards, 2 images (2 with captions)" in done.stdout
+    assert "1 shard, 2 images (2 with captions)" in done.stdout
     write_tar(tmp_path / "in" / "1.tar", {"3.png": b"bad"})
     done = CliRunner().invoke(cli.command, [*command, "--max-failures", "40", "--json"], standalone_mode=False)
     assert done.return_value == 0
@@ -986,9 +1233,20 @@ def test_the_command_says_what_came_of_it(runner: Runner, tmp_path: Path) -> Non
     assert (about["now"]["failed"], about["all"]["images"], about["left"]) == (1, 2, 0)
     done = CliRunner().invoke(cli.command, command, standalone_mode=False)
     assert done.return_value == 1, "a rate above the limit is told by each run"
-    assert "stopped: 1 of 3 images cannot be used" in done.stderr
-    assert "1 shards are done already" not in done.stderr
-    assert "2 shards are done already, nothing to do" in done.stderr
+    assert "tacit: 1 of 3 images cannot be used (33.33%); --max-failures allows 5%" in done.stderr
+    assert "stopped" not in done.stderr
+    assert "2 shards done already, nothing to do" in done.stderr
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_the_command_says_when_it_stopped(runner: Runner, tmp_path: Path) -> None:
+    for name in "012":
+        write_tar(tmp_path / "in" / f"{name}.tar", {f"{n}.png": b"bad" for n in range(100)})
+    command = ["bulk", str(tmp_path / "in"), str(tmp_path / "out"), "-m", str(runner.weights)]
+    done = CliRunner().invoke(cli.command, command, standalone_mode=False)
+    assert done.return_value == 1
+    assert "tacit: stopped, 2 shards left: 100 of 100 images cannot be used (100.00%)" in done.stderr
+    assert "failed     100 images (100.00%), see " in done.stdout
 
 
 def test_a_worker_that_cannot_begin_says_why(runner: Runner, tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ import http.server
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +23,7 @@ import pytest
 from tacit.bulk import Cluster, Job, Outcome, run
 from tacit.bulk.manifest import MANIFEST, TRIES
 from tacit.bulk.store import PARTS
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, TacitError
 from test_bulk import sample, write_tar
 
 ray = pytest.importorskip("ray")
@@ -38,14 +40,43 @@ PATIENCE = 400  # seconds after which a test that waits for something gives up
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """Ray on this machine, which runs use because they find it; with one worker, to be gentle."""
+    """A cluster that is there already, on this machine, and is joined by its address; runs use it because they find
+    this process connected. With one processor, to be gentle."""
     from tacit.bulk.cluster import connected
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_worker_niceness", "0")
+    port, of_clients = _free_port(), _free_port()
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
+    command += [f"--ray-client-server-port={of_clients}", "--num-cpus=1", "--object-store-memory=268435456"]
+    command += ["--include-dashboard=false", "--disable-usage-stats"]
+    # the name of a socket may have 107 characters
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:
+        for name, value in {
+            "worker_niceness": "0",
+            "AUTH_MODE": "disabled",
+            "GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+        }.items():
+            patch.setenv(f"RAY_{name}", value)
         patch.setenv("OMP_NUM_THREADS", "1")
-        with connected(CLUSTER):
-            yield
+        with (Path(folder) / "said").open("w+") as said:
+            head = subprocess.Popen([*command, f"--temp-dir={folder}"], stdout=said, stderr=said)
+            try:
+                deadline = time.monotonic() + PATIENCE
+                while "Ray runtime started" not in Path(said.name).read_text():
+                    assert head.poll() is None, Path(said.name).read_text()
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+                with connected(Cluster(f"127.0.0.1:{port}")):
+                    yield
+                assert head.poll() is None, "a cluster that was joined goes on"
+            finally:
+                head.terminate()
+                head.wait(PATIENCE)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 @pytest.fixture
@@ -197,6 +228,20 @@ def test_a_killed_driver_costs_no_image_and_doubles_none(
     assert (outcome.now.shards, outcome.all.shards) == (1, 3)
     assert all((out / name).stat().st_mtime_ns == changed for name, changed in done.items())
     check_whole(out, keys, outcome)
+
+
+def test_a_cluster_that_cannot_be_joined_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tacit.bulk.cluster import connected
+
+    def init(**options: Any) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster\nat 192.0.2.1:6379")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with pytest.raises(TacitError, match=r"cluster at 192\.0\.2\.1:6379; .* set RAY_AUTH_MODE=token$"):
+        with connected(Cluster("192.0.2.1:6379")):
+            raise AssertionError("there is none")
 
 
 def test_a_machine_without_gpus_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

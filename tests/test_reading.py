@@ -442,6 +442,7 @@ def test_files(tmp_path: Path, encoded: dict[str, bytes]) -> None:
         TacitFiles()
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 @pytest.mark.parametrize(("workers", "context"), [(1, "spawn"), (2, "fork")])
 def test_workers_change_nothing_but_the_order(shards: str, workers: int, context: str) -> None:
     data = TacitShards(shards, seed=1)
@@ -472,6 +473,7 @@ class _Threads:
         return torch.get_num_threads(), id(local_codec())
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 def test_workers_have_one_thread_and_one_codec(shards: str) -> None:
     data = TacitShards(shards)
     found = list(DataLoader(data, 2, num_workers=2, collate_fn=_Threads(), multiprocessing_context="fork"))

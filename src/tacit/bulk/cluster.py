@@ -80,8 +80,10 @@ def connected(cluster: Cluster) -> Iterator[None]:
         except Exception as error:  # a plain Exception among them, where it takes too long to start
             ray.shutdown()
             if attempt == STARTS or cluster.address is not None:
-                name = cluster.address or "this machine"
-                raise TacitError(f"Ray at {name}: {' '.join(str(error).split())}") from error
+                name, hint = "this machine", ""
+                if cluster.address is not None:
+                    name, hint = cluster.address, "; where the cluster asks for a token, set RAY_AUTH_MODE=token"
+                raise TacitError(f"Ray at {name}: {' '.join(str(error).split())}{hint}") from error
     try:
         resources: Any = ray.cluster_resources  # has no types
         there = float(resources().get("GPU", 0))

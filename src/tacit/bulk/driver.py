@@ -61,7 +61,8 @@ def run(
     _check_apart(source, store)
     if captions is not None and job.kind != Kind.FOLDER:
         raise InvalidInput(f"a map of captions is for images in files; these are in {job.kind} shards, with captions")
-    manifest = Manifest(store, {"source": source.store.absolute, **job.settings()})
+    settings = {"source": source.store.absolute, "captions": "of a map" if captions is not None else None}
+    manifest = Manifest(store, settings | job.settings())
     todo = plan(source, job, manifest.entries, store.list(), captions)
     planned(source, todo)
     before = [manifest.entries[name] for name in todo.done]
@@ -117,7 +118,8 @@ class _Course:
             seen = bad + good
             if bad > self.max_failures * seen and (at_the_end or seen >= enough):
                 raise TooManyFailures(
-                    f"{bad} of {seen} {what} cannot be used, and {self.max_failures:.3g} is the share that is allowed",
+                    f"{bad:,} of {seen:,} {what} cannot be used ({bad / seen:.2%}); "
+                    f"--max-failures allows {100 * self.max_failures:g}%",
                     self.outcome(),
                 )
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO, cast
 
+from tacit.bulk.counts import Counts
 from tacit.bulk.store import OWN, PARTS, Store
 from tacit.errors import InvalidInput
 
@@ -28,40 +29,27 @@ FAILURES = f"{OWN}/failures.jsonl"
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Counts):
     """What came of one unit.
 
-    inputs: the source's files, with what changes when they do. files: what was written, with bytes and sha256. images:
-    coded; failed: left out, each with key and reason in `failures`; captions: of the images; others: samples and files
-    without an image, unchanged. bytes_in, bytes_out: of the images, before and after; bytes_rest: of everything else.
-    psnr: dB, of the images that were measured. verified: images whose latents were read back and compared. seconds: by
-    what they went to, "wall" from beginning to end.
-    memory: the most bytes that the worker has ever held. lost: workers that were lost at the unit before.
-    warnings: what of images could not be kept, and how often.
+    inputs: the source's files, with what changes when they do. files: what was written, with bytes and sha256. psnr:
+    dB, of the images that were measured. seconds: by what they went to, "wall" from beginning to end. memory: the most
+    bytes that the worker has ever held. warnings: what of images could not be kept, and how often. failures: key and
+    reason of each image that was left out.
     """
 
     name: str
     inputs: Mapping[str, str]
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    images: int = 0
-    failed: int = 0
-    captions: int = 0
-    others: int = 0
-    pixels: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    bytes_rest: int = 0
     psnr: tuple[float, ...] = ()
-    verified: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
     memory: int = 0
-    lost: int = 0
     warnings: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[Mapping[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self)
+        return {"name": self.name, **asdict(self)}
 
     @staticmethod
     def from_json(data: bytes | str, where: str) -> Entry:
@@ -105,7 +93,10 @@ class Manifest:
         self._load()
 
     def add(self, entry: Entry) -> None:
-        """Take what a worker has done."""
+        """Take what a worker has done. What the unit had written before and has not written again is removed: an image
+        that was there is now a bad one. Raises: PathError."""
+        if (before := self.entries.get(entry.name)) is not None:
+            self.store.remove(sorted(before.files.keys() - entry.files.keys()))
         for failure in entry.failures:
             self._failures = self._failures or cast(BinaryIO, tempfile.TemporaryFile())
             self._failures.write(json.dumps({"shard": entry.name, **failure}).encode() + b"\n")

@@ -196,8 +196,10 @@ def _row(row: pyarrow.RecordBatch, columns: Columns, number: int, files: bool) -
         key = str(value)
         stem, suffix = split_file(key)
         key = stem if suffix.lower() in PHOTOS | TACIT else key
-    if image is None:
-        return Record(key, row=row, problem=f"no bytes in the column {columns.image}" + (f" ({path})" if path else ""))
+    if image is None and path:
+        return Record(key, row=row, problem=f"no bytes in the column {columns.image} ({path})")
+    if image is None:  # such as img2dataset's rows of what could not be fetched; only tables have a place for them
+        return Record(key, row=row, rest=_beside(row, columns, None) if files and columns.rest else {})
     caption = None
     if columns.caption is not None:
         given = row.column(columns.caption)[0].as_py()

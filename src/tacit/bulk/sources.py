@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 from collections.abc import Mapping
@@ -208,10 +209,14 @@ class _Planner:
 
     def _unit(self, name: str, kind: Kind | None, groups: Mapping[str, list[str]], keys: list[str]) -> Unit:
         inputs = {n: self.source.files[n].stamp for key in keys for n in groups[key]}
-        return Unit(name, kind, inputs, {} if self.captions is None else self._captions(groups, keys))
+        captions = {} if self.captions is None else self._captions(groups, keys)
+        for image, caption in captions.items():  # another caption is as another image
+            inputs[image] += f"-{hashlib.sha256(caption.encode()).hexdigest()[:8]}"
+        return Unit(name, kind, inputs, {split_file(image)[0]: caption for image, caption in captions.items()})
 
     def _captions(self, groups: Mapping[str, list[str]], keys: list[str]) -> dict[str, str]:
-        """From the map: by the file's path, or where the source is not on this machine, as if it were at the map."""
+        """By image, from the map: by the file's path, or where the source is not on this machine, as if it were at the
+        map."""
         assert self.captions is not None
         found: dict[str, str] = {}
         for key in keys:
@@ -219,7 +224,7 @@ class _Planner:
             if image is not None:
                 folder = self.source.store.root if self.source.store.local else str(self.captions.folder)
                 if text := self.captions.find(os.path.join(folder, image)):
-                    found[key] = text
+                    found[image] = text
         return found
 
     def _settle(self, unit: Unit) -> None:

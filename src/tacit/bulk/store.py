@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedRandom
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -107,17 +107,15 @@ class Store:
     @contextmanager
     def create(self, name: str) -> Iterator[Part]:
         """A file that is there when the block ends, whole, or not at all; one of that name is replaced."""
-        path = self._temporary()
-        try:
-            with path.open("wb") as stream:
-                part = Part(stream)
-                yield part
-            with path.open("rb") as stream:
-                part.written = Written(os.fstat(stream.fileno()).st_size, _sha256(stream))
+        with self._beside() if self.local else _nameless() as (stream, path):
+            part = Part(stream)
+            yield part
+            stream.flush()
+            stream.seek(0)
+            part.written = Written(os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest())
+            stream.seek(0)  # where file descriptors are opened by their names, their position is shared on some systems
             with self._told(name):
                 self._move(path, name)
-        finally:
-            path.unlink(missing_ok=True)
 
     def put(self, name: str, data: bytes) -> Written:
         """A small file, whole or not at all."""
@@ -132,15 +130,18 @@ class Store:
             with self._told(names[start]), suppress(FileNotFoundError):
                 self.fs.rm(paths)
 
-    def _temporary(self) -> Path:
-        if not self.local:
-            descriptor, path = tempfile.mkstemp(prefix="tacit-")
-            os.close(descriptor)
-            return Path(path)
+    @contextmanager
+    def _beside(self) -> Iterator[tuple[BufferedRandom, Path]]:
+        """A file on the destination's own disk, to be renamed."""
         folder = Path(self.path(PARTS))
         with self._told(PARTS):
             folder.mkdir(parents=True, exist_ok=True)
-        return folder / secrets.token_hex(8)
+        path = folder / secrets.token_hex(8)
+        try:
+            with path.open("w+b") as stream:
+                yield stream, path
+        finally:
+            path.unlink(missing_ok=True)
 
     def _move(self, path: Path, name: str) -> None:
         target = self.path(name)
@@ -208,5 +209,8 @@ def _stat(about: Mapping[str, Any]) -> Stat:
     return Stat(size, hashlib.sha256(f"{size} {changed}".encode()).hexdigest()[:16])
 
 
-def _sha256(stream: BufferedReader) -> str:
-    return hashlib.file_digest(stream, "sha256").hexdigest()
+@contextmanager
+def _nameless() -> Iterator[tuple[BufferedRandom, Path]]:
+    """A file on this machine's disk, to be uploaded, that is gone with the process, however that ends."""
+    with tempfile.TemporaryFile() as stream:
+        yield stream, Path(f"/dev/fd/{stream.fileno()}")

@@ -8,29 +8,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tacit.bulk.counts import COUNTS, Counts
 from tacit.bulk.manifest import Entry
-
-COUNTS = ("images", "failed", "captions", "others", "pixels", "bytes_in", "bytes_out", "bytes_rest", "verified", "lost")
 
 
 @dataclass(frozen=True)
-class Summary:
-    """Counts are those of `Entry`, added up over `shards`. psnr: the mean over `measured` images, in dB, None where
+class Summary(Counts):
+    """Counts are those of entries, added up over `shards`. psnr: the mean over `measured` images, in dB, None where
     none was. spent: seconds of all workers, by what they went to.
     memory: the most that a worker held, in bytes. warnings: what of images could not be kept, how often.
     """
 
     shards: int = 0
-    images: int = 0
-    failed: int = 0
-    captions: int = 0
-    others: int = 0
-    pixels: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    bytes_rest: int = 0
-    verified: int = 0
-    lost: int = 0
     psnr: float | None = None
     measured: int = 0
     spent: Mapping[str, float] = field(default_factory=dict)
@@ -50,7 +39,7 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {**asdict(self), "ratio": self.ratio}
+        return {"shards": self.shards, **asdict(self), "ratio": self.ratio}
 
 
 class Total:

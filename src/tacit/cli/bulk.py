@@ -173,9 +173,10 @@ def bulk(
         outcome, status = error.outcome, EXIT_FAILED
         if isinstance(error, Interrupted):
             status = EXIT_INTERRUPTED
-            said.problem(f"interrupted: {outcome.left} shards are left; the same command goes on")
+            said.problem(f"interrupted, {_shards(outcome.left)} left; the same command goes on")
         else:
-            said.problem(f"stopped: {error}")
+            begun_not = outcome.left - len(outcome.errors)
+            said.problem(f"stopped, {_shards(begun_not)} left: {error}" if begun_not else str(error))
     except (UnknownModel, InvalidInput) as error:
         raise click.UsageError(f"{error}.") from error
     finally:
@@ -183,7 +184,7 @@ def bulk(
     for name, reason in list(outcome.errors.items())[:SHOWN_ERRORS]:
         said.problem(f"{name}: {reason}")
     if (more := len(outcome.errors) - SHOWN_ERRORS) > 0:
-        said.problem(f"{more} other shards could not be done either")
+        said.problem(f"{_shards(more, 'other ')} could not be done either")
     if as_json:
         click.echo(as_line(outcome.to_json()))
     elif not quiet:
@@ -203,8 +204,9 @@ class _Said:
             return
         units = len(plan.units)
         size = sum(stat.size for stat in source.files.values())
-        there = f"{source.store.url}: {len(source.files):,} files ({source.kind}), {as_bytes(size)}"
-        done = f"{len(plan.done):,} shards are done already, " if plan.done else ""
+        files = f"{len(source.files):,} file{'s' if len(source.files) != 1 else ''}"
+        there = f"{source.store.url}: {files} ({source.kind}), {as_bytes(size)}"
+        done = f"{_shards(len(plan.done))} done already, " if plan.done else ""
         again = f", {plan.redone} of them again" if plan.redone else ""
         click.echo(f"{there}\n{done}{units:,} to do{again}" if units else f"{there}\n{done}nothing to do", err=True)
         if units > 1 and sys.stderr.isatty():
@@ -251,16 +253,21 @@ def _report(outcome: Outcome, destination: str) -> str:
     return "\n".join(lines)
 
 
+def _shards(count: int, other: str = "") -> str:
+    return f"{count:,} {other}shard{'s' if count != 1 else ''}"
+
+
 def _by_size(item: tuple[str, float]) -> float:
     return -item[1]
 
 
 def _counts(summary: Summary) -> str:
-    said = [f"{summary.shards:,} shards", f"{summary.images:,} images ({summary.captions:,} with captions)"]
+    said = [_shards(summary.shards), f"{summary.images:,} images ({summary.captions:,} with captions)"]
     if summary.ratio is not None:
         before, after = as_bytes(summary.bytes_in), as_bytes(summary.bytes_out)
         said.append(f"{before} -> {after} ({summary.ratio:.2f}:1)")
     said += [f"{as_bytes(summary.bytes_rest)} beside them"] if summary.bytes_rest else []
+    said += [f"{summary.others:,} others without an image"] if summary.others else []
     said += [] if summary.psnr is None else [f"PSNR {summary.psnr:.2f} dB ({summary.measured:,} measured)"]
     said += [f"{summary.verified:,} verified"] if summary.verified else []
     return ", ".join(said)

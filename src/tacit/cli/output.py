@@ -46,7 +46,10 @@ def as_line(values: Mapping[str, object]) -> str:
 
 def as_bytes(size: Any) -> str:
     """A size as people read it; kB is 1000 bytes, as in --size."""
-    return f"{size} B" if size < 1000 else f"{size / 1000:.1f} kB" if size < 1e6 else f"{size / 1e6:.2f} MB"
+    for unit, one, digits in (("B", 1, 0), ("kB", 1e3, 1), ("MB", 1e6, 2), ("GB", 1e9, 2)):
+        if size < 1000 * one:
+            return f"{size / one:.{digits}f} {unit}"
+    return f"{size / 1e12:.2f} TB"
 
 
 def as_fields(values: Mapping[str, object]) -> str:
