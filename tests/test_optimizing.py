@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from conftest import TINY
 from tacit.errors import InvalidInput
-from tacit.models.model import Forward, SmallConfig, SmallModel
+from tacit.models.model import Forward, SmallModel
 from tacit.models.noise import mixed
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
@@ -16,23 +17,6 @@ from tacit.training.loss import Loss, rate_weight
 from tacit.training.module import fix
 from tacit.training.muon import Muon, matrices, orthogonalised
 from tacit.training.quality import vary
-
-TINY = SmallConfig(
-    latent=16,
-    groups=(8, 8),
-    analysis8=1,
-    analysis16=1,
-    synthesis16=1,
-    synthesis8=1,
-    hyper=8,
-    hyper_width=16,
-    features=16,
-    context=8,
-    hidden=(16, 16),
-    knots=3,
-    text_width=256,
-    heads=8,
-)
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,7 @@ def evaluate(
     from tacit.evaluation.evaluate import EvalOptions
     from tacit.evaluation.evaluate import evaluate as run_evaluation
 
-    progress = Progress(quiet)
-    try:
+    with running(output, quiet) as progress:
         found = run_evaluation(
             EvalOptions(
                 datasets,
@@ -98,13 +98,6 @@ def evaluate(
             ),
             progress,
         )
-    except (UnknownModel, InvalidInput) as error:
-        raise click.UsageError(str(error)) from error
-    except KeyboardInterrupt:
-        progress.say(f"what is done is kept in {output}, and the same command goes on from there")
-        raise
-    finally:
-        progress.close()
     failed = len(found.measured.failures)
     if not quiet or failed:
         click.echo(
@@ -139,6 +132,21 @@ def _qualities(text: str) -> tuple[str, list[float | str]]:
         except ValueError:
             found.append(value)
     return codec, found
+
+
+@contextmanager
+def running(output: str, quiet: bool) -> Iterator[Progress]:
+    """The progress of a run that keeps in the folder `output` what is done, and what is said where it ends early."""
+    progress = Progress(quiet)
+    try:
+        yield progress
+    except (UnknownModel, InvalidInput) as error:
+        raise click.UsageError(str(error)) from error
+    except KeyboardInterrupt:
+        progress.say(f"what is done is kept in {output}, and the same command goes on from there")
+        raise
+    finally:
+        progress.close()
 
 
 class Progress:

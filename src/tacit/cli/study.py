@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from tacit import files
-from tacit.cli.evaluation import Progress
+from tacit.cli.evaluation import running
 from tacit.cli.group import command
 from tacit.cli.options import Number
-from tacit.errors import InvalidInput, MissingExtra, PathError, UnknownModel
+from tacit.errors import InvalidInput, MissingExtra, PathError
 
 
 @command.command(
@@ -65,16 +65,8 @@ def study(
     from tacit.study.report import MARKDOWN
     from tacit.study.run import run
 
-    progress = Progress(quiet)
-    try:
+    with running(output, quiet) as progress:
         run(settings, Path(output), progress, jobs=jobs, command=click.get_current_context().obj)
-    except (UnknownModel, InvalidInput) as error:
-        raise click.UsageError(str(error)) from error
-    except KeyboardInterrupt:
-        progress.say(f"what is done is kept in {output}, and the same command goes on from there")
-        raise
-    finally:
-        progress.close()
     if not quiet:
         click.echo(Path(output, MARKDOWN))
 
