@@ -1,22 +1,26 @@
-"""What moves the weights: Muon, parts that are fixed, qualities that vary over a crop, bits of rounded latents."""
+"""What moves the weights: Muon, parts that are fixed, qualities that vary over a crop, bits of rounded latents, and
+structure."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from conftest import TINY
 from tacit.errors import InvalidInput
+from tacit.evaluation.metrics.similarity import MsSsim
 from tacit.models.model import Forward, SmallModel
 from tacit.models.noise import mixed
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
 from tacit.training.config import LossConfig
 from tacit.training.loss import Loss, rate_weight
-from tacit.training.module import fix
+from tacit.training.module import TrainingModule, fix
 from tacit.training.muon import Muon, matrices, orthogonalised
 from tacit.training.quality import vary
+from tacit.training.structure import SMALLEST, structure
 
 
 @pytest.fixture
@@ -58,6 +62,19 @@ def test_muon_takes_the_matrices_and_adam_the_rest(model: SmallModel) -> None:
     for old, new in zip(before, turned, strict=True):  # each step as large as Adam's: 0.2 of the learning rate
         moved = float((new.detach() - old).square().mean().sqrt())
         assert 0.05e-3 < moved < 3 * 0.3e-3
+
+
+@pytest.mark.parametrize("kind", ["adam", "muon"])
+def test_gains_have_a_learning_rate_of_their_own(model: SmallModel, kind: str) -> None:
+    config = configurations.read("smoke", [f"optimizer.kind={kind}", "optimizer.gains=6"])
+    module = TrainingModule(config, model, Loss(config.loss))
+    groups = module.configure_optimizers().param_groups
+    named = {id(p): name for name, p in model.named_parameters()}
+    (gains,) = [g for g in groups if g.get("times")]
+    assert {named[id(p)] for p in gains["params"]} == {"gain.log_gain", "inverse_gain.log_gain"}
+    assert gains["times"] == 6
+    every = [id(p) for g in groups for p in g["params"]]
+    assert len(every) == len(set(every)) == len(named) - 1  # the prior's quantiles do not learn
 
 
 def test_muon_follows_the_gradient_downhill() -> None:
@@ -166,3 +183,61 @@ def test_values_that_mean_nothing(override: str) -> None:
 def test_maps_are_for_models_that_take_them() -> None:
     with pytest.raises(InvalidInput, match="tacit-s alone"):
         configurations.read("taco-variable", ["data.quality_maps=0.2"])
+
+
+# -- structure --------------------------------------------------------------------------------------------------------
+
+
+def photos(size: int, noise: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch of two, and the same with noise, as 8-bit values over 255."""
+    torch.manual_seed(3)
+    x = nn.functional.interpolate(torch.rand(2, 3, size // 8, size // 8), scale_factor=8, mode="bilinear")
+    return (x * 255).round() / 255, ((x + noise * torch.randn_like(x)).clamp(0, 1) * 255).round() / 255
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.04])
+def test_structure_is_what_ms_ssim_lacks_to_first_order(noise: float) -> None:
+    x, y = photos(256, noise)
+    lacking = structure(y, x).mean(dim=(1, 2))
+    for i in range(2):
+        a, b = ((t[i].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8) for t in (x, y))
+        assert float(lacking[i]) == pytest.approx(1 - MsSsim()(a, b), rel=0.05)
+    assert float(structure(x, x).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("size", [192, 256])
+def test_structure_is_where_the_difference_is_and_has_a_gradient(size: int) -> None:
+    x, noisy = photos(size, 0.05)
+    y = torch.where(torch.arange(size) < size // 2, noisy, x).requires_grad_()
+    unlike = structure(y, x)
+    assert unlike.shape == (2, size // 8, size // 8)
+    assert unlike[:, :, : size // 32].mean() > 20 * unlike[:, :, -size // 32 :].mean()
+    unlike.mean().backward()
+    assert y.grad is not None
+    assert bool(y.grad.isfinite().all())
+    with torch.no_grad():  # downhill it is less
+        assert structure(y - 0.3 * y.grad * y.numel() ** 0.5 / y.grad.norm() * 0.05, x).mean() < unlike.mean()
+
+
+def test_structure_weighs_by_the_quality_of_its_place() -> None:
+    x, noisy = photos(256, 0.05)
+    left = torch.arange(256) < 128
+    config = LossConfig(rate=0, mse=0, structure=1000, balance=0)
+
+    def at(quality: torch.Tensor, left_noisy: bool) -> float:
+        y = torch.where(left == left_noisy, noisy, x)
+        out = Forward(y, torch.zeros(2), torch.zeros(2))
+        return float(Loss(config)(out, x, quality, [None, None], lambda t: t).loss)
+
+    flat = torch.tensor([50.0, 50.0])
+    unlike = float(structure(torch.where(left, noisy, x), x).mean())
+    assert at(flat, True) == pytest.approx(1000 * float(rate_weight(flat)[0]) * unlike, rel=1e-4)
+    assert at(flat[:, None, None].expand(2, 16, 16), True) == pytest.approx(at(flat, True), rel=1e-4)
+    varied = torch.where(torch.arange(16) < 8, 80.0, 20.0).expand(2, 16, 16)
+    assert at(varied, True) > 5 * at(varied, False)
+
+
+def test_structure_needs_crops_of_five_scales() -> None:
+    assert SMALLEST == 161
+    with pytest.raises(InvalidInput, match="192"):
+        configurations.read("smoke", ["loss.structure=1", "data.crop=128"])

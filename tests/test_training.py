@@ -492,6 +492,8 @@ def test_every_key_can_be_overridden(key: str) -> None:
     if key == "schedule.milestones":
         other = [3, 4]
     more = ["run.steps=0"] if key in ("run.epochs", "run.minutes") else []
+    if key == "loss.structure":
+        more = ["data.crop=192"]
     if key == "loss.lambda_low":
         other = 0.001
     after = configurations.read("smoke", [f"{key}={json.dumps(other)}", *more])
@@ -968,6 +970,7 @@ def test_every_term_has_its_weight(clip_folder: Path) -> None:
     assert at(**{**plain, "rate": 1.0}) == pytest.approx((1 + 3) / 2)
     assert at(**{**plain, "mse": 1.0}) == pytest.approx(255**2 * 0.01 * (0.001 + 0.1) / 2, rel=1e-4)
     assert at(**{**plain, "perceptual": 3.5}) == pytest.approx(3.5 * 3)
+    assert at(**{**plain, "perceptual": 3.5, "perceptual_growth": 1.0}) == pytest.approx(3.5 * (2 / 10 + 4 * 10) / 2)
     assert at(**{**plain, "joint": 0.5}) == pytest.approx(0.5 * float(joint(out.x_hat, x, captions, alone)), rel=1e-5)
     # lambda is a tenth and ten times that of the middle
     assert at(**{**plain, "rate": 1.0, "balance": 0.4}) == pytest.approx((10**0.4 + 3 * 10**-0.4) / 2, rel=1e-5)

@@ -12,6 +12,7 @@ import yaml
 
 from tacit.errors import InvalidInput
 from tacit.training import settings
+from tacit.training.structure import SMALLEST
 
 FOLDER = resources.files("tacit.training") / "configs"
 
@@ -65,10 +66,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """bpp + lambda * 255^2 * MSE + perceptual * distance + joint * joint loss. Each weight can be 0.
+    """bpp + lambda * (255^2 * MSE + structure * dissimilarity) + perceptual * distance + joint * joint loss. Each
+    weight can be 0.
 
     lambda_low, lambda_high: lambda at quality 0 and 100, log-linear between; equal for a fixed rate.
     rounded: share of the bits that is estimated for rounded latents, as files have them; the rest takes noise instead.
+    structure: weight of 1 - MS-SSIM (`tacit.training.structure`); some 1,000 is as much as the MSE, at any rate.
+    perceptual_growth: that term times (lambda / middle)^growth; 1 keeps its share of the loss over all rates.
     balance: a sample's loss is divided by (lambda / middle)^balance, so that low rates count as much as high ones.
     perceptual_net: alex, vgg or squeeze for LPIPS; features for the distance of SqueezeNet's features.
     perceptual_backbone, perceptual_heads: files of its weights; where they usually are if empty. perceptual_scale: what
@@ -83,7 +87,9 @@ class LossConfig:
     lambda_high: float = 0.07
     rounded: float = 0.0
     balance: float = 0.4
+    structure: float = 0.0
     perceptual: float = 0.0
+    perceptual_growth: float = 0.0
     perceptual_net: str = "alex"
     perceptual_backbone: str = ""
     perceptual_heads: str = ""
@@ -98,7 +104,9 @@ class LossConfig:
 class OptimizerConfig:
     """kind: adam, or muon: that for matrices, Adam for the rest. clip: largest norm of the gradient, 0 for any.
     quantile_rate: learning rate of the factorised prior's quantiles, by a loss of their own; 0 leaves them (tacit-s
-    rounds about zero). fixed: parts of the model that do not learn, by the beginnings of their parameters' names.
+    rounds about zero). gains: learning rate of the channels' gains, times that of the rest; a channel's step is to move
+    by tens of percent, which takes thousands of steps at the rate of all other weights. fixed: parts of the model that
+    do not learn, by the beginnings of their parameters' names.
     """
 
     kind: str = "adam"
@@ -106,6 +114,7 @@ class OptimizerConfig:
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0
     quantile_rate: float = 0.0
+    gains: float = 1.0
     fixed: tuple[str, ...] = ()
     ema: float = 0.999
 
@@ -188,6 +197,10 @@ class Config:
             raise InvalidInput("one of run.steps, run.epochs and run.minutes is needed")
         if self.data.crop < 64 or self.data.crop % 64:
             raise InvalidInput(f"data.crop {self.data.crop}: a multiple of 64 is needed")
+        if self.loss.structure and self.data.crop < SMALLEST:
+            raise InvalidInput(
+                f"data.crop {self.data.crop}: loss.structure compares five scales, and needs 192 or more"
+            )
         if not 0 < self.loss.lambda_low <= self.loss.lambda_high:
             raise InvalidInput(f"loss.lambda_low {self.loss.lambda_low}: above 0 and at most lambda_high is needed")
         if not 0 <= self.data.quality_maps <= 1:

@@ -1,4 +1,4 @@
-"""The loss: bpp + lambda * 255^2 * MSE, and, where they are asked for, a perceptual and a joint image-text term."""
+"""The loss: bpp + lambda * 255^2 * MSE, and, where they are asked for, structural, perceptual and image-text terms."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tacit.models.model import Forward
 from tacit.models.prior import FactorizedPrior
 from tacit.training.config import LossConfig
 from tacit.training.joint import Gather, JointLoss
+from tacit.training.structure import structure
 
 WEIGHT_LOW, WEIGHT_HIGH = 0.0004, 0.07  # lambda at quality 0 and 100 of tacit-s
 TAIL = 1e-9  # of the factorised prior, beyond each of its outer quantiles
@@ -50,20 +51,27 @@ class Loss:
         error = (out.x_hat - x).square().mean(dim=1)
         mse = error.mean(dim=(1, 2))
         weight = rate_weight(quality, c.lambda_low, c.lambda_high)
-        if weight.ndim == 3:
-            error = F.avg_pool2d(error, 16)
-            each = c.rate * bpp + c.mse * 255**2 * (weight * error).mean(dim=(1, 2))
-            weight = weight.log().mean(dim=(1, 2)).exp()
-        else:
-            each = c.rate * bpp + c.mse * weight * 255**2 * mse
         psnr = -10 * mse.detach().clamp_min(1e-9).log10()
         values = {"bpp": bpp.detach().mean(), "psnr": psnr.mean()}
+        distortion = c.mse * 255**2 * F.avg_pool2d(error, 16) if weight.ndim == 3 else c.mse * 255**2 * mse
+        if c.structure:
+            unlike = structure(out.x_hat, x)
+            values["structure"] = unlike.detach().mean()
+            like_error = F.avg_pool2d(unlike, 2) if weight.ndim == 3 else unlike.mean(dim=(1, 2))
+            distortion = distortion + c.structure * like_error
+        each = c.rate * bpp
+        if weight.ndim == 3:
+            each = each + (weight * distortion).mean(dim=(1, 2))
+            weight = weight.log().mean(dim=(1, 2)).exp()
+        else:
+            each = each + weight * distortion
+        middle = math.sqrt(c.lambda_low * c.lambda_high)
         if self.distance is not None:
             distance = self.distance(out.x_hat, x)
-            each = each + c.perceptual * distance
+            each = each + c.perceptual * (weight / middle) ** c.perceptual_growth * distance
             values["perceptual"] = distance.detach().mean()
         # the loss grows about as lambda^0.5: weighed down, low rates count as much as high ones
-        loss = (each * (weight / math.sqrt(c.lambda_low * c.lambda_high)) ** -c.balance).mean()
+        loss = (each * (weight / middle) ** -c.balance).mean()
         if self.joint is not None:
             joint = self.joint(out.x_hat, x, captions, gather)
             loss = loss + c.joint * joint

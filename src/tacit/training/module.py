@@ -100,9 +100,13 @@ class TrainingModule(L.LightningModule):
         quantiles = self.model.prior.quantiles
         turned = matrices(self.model) if c.kind == "muon" else []
         apart = {id(p) for p in (*turned, quantiles)}
+        gains = [p for name, p in self.model.named_parameters() if name.endswith("log_gain")] if c.gains != 1 else []
+        apart |= {id(p) for p in gains}
         groups: list[dict[str, Any]] = [{"params": [p for p in self.model.parameters() if id(p) not in apart]}]
         if turned:
             groups.append({"params": turned, "orthogonal": True})
+        if gains:
+            groups.append({"params": gains, "times": c.gains})
         self.scheduled = len(groups)
         if c.quantile_rate:
             groups.append({"params": [quantiles], "lr": c.quantile_rate})
@@ -134,7 +138,7 @@ class TrainingModule(L.LightningModule):
         c = self.config
         rate = c.optimizer.learning_rate * factor(c.schedule, self.steps, self.done, self.epochs)
         for group in self.optimizers().param_groups[: self.scheduled]:  # type: ignore[union-attr]
-            group["lr"] = rate
+            group["lr"] = rate * group.get("times", 1.0)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
