@@ -98,6 +98,44 @@ def test_each_layer_is_integer_arithmetic(
     assert torch.equal(chain(x).long(), expected)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from([spec for spec in KINDS if spec.kind in ("depthwise", "dense")]),
+    st.integers(1, 6),
+    st.integers(1, 7),
+    st.integers(1, 7),
+    st.integers(0, 2**32 - 1),
+)
+def test_taps_that_meet_the_boards_zeros_are_left_out(
+    spec: LayerSpec, channels: int, height: int, width: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    mix = random_layer(LayerSpec("point"), channels, channels, rng)
+    mix.bias.zero_()
+    chain = FrozenChain(
+        [LayerSpec("point"), spec], [mix, random_layer(spec, channels, channels, rng)], Units.uniform(channels, 1, 1)
+    )
+    x = torch.from_numpy(rng.integers(-(2**20), 2**20 + 1, (2, channels, height, width))).double()
+    even = (torch.arange(height)[:, None] + torch.arange(width)) % 2 == 0
+    x[:, :, even] = 0
+    expected = chain(x)[:, :, even]
+    assert chain.may_alternate()
+    chain.alternate = True
+    assert torch.equal(chain(x)[:, :, even], expected)
+
+
+def test_a_network_that_makes_something_of_zeros_takes_every_tap() -> None:
+    rng = np.random.default_rng(0)
+    around = random_layer(LayerSpec("depthwise", 3, 1), 2, 2, rng)
+    mix = random_layer(LayerSpec("point"), 2, 2, rng)
+    for specs, layers in [
+        ([LayerSpec("point"), around.spec], [mix, around]),  # a bias
+        ([around.spec, around.spec], [around, around]),  # neighbours' neighbours are on the same colour
+        ([LayerSpec("point")], [mix]),
+    ]:
+        assert not FrozenChain(specs, layers, Units.uniform(2, 1, 1)).may_alternate()
+
+
 def test_halves_round_to_even() -> None:
     shift = torch.tensor([1, 1, 1, 2, 2, 0])
     layer = FrozenLayer(

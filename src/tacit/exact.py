@@ -146,38 +146,47 @@ class FrozenLayer(nn.Module):
             "high": self.high.to(torch.int32),
         }
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [B, h, w, I] (or [B, P, I] for a point layer), integers in float64."""
+    def forward(self, x: Tensor, alternate: bool = False) -> Tensor:
+        """x: [B, h, w, I] (or [B, P, I] for a point layer), integers in float64. alternate: as in `FrozenChain`."""
         kind = self.spec.kind
         total: Tensor
         if kind == "point":
             total = torch.addmm(self.bias, x.reshape(-1, x.shape[-1]), self.weight).unflatten(0, x.shape[:-1])
         elif kind == "depthwise":
-            total = self._depthwise(x)
+            total = self._depthwise(x, alternate)
         elif kind == "dense":
-            total = self._dense(x)
+            total = self._dense(x, alternate)
         else:
             total = self._transposed(x)
         total.round_()
         return total.clamp_(*self._range) if self._range is not None else total.clamp_(self.low, self.high)
 
-    def _depthwise(self, x: Tensor) -> Tensor:
-        batch, height, width, channels = x.shape
-        k, p = self.spec.kernel, self.spec.padding
-        padded = F.pad(x, (0, 0, p, p, p, p))
-        total = self.bias.expand(batch, height, width, channels).clone()
+    def _taps(self, alternate: bool) -> Iterator[tuple[int, int, int]]:
+        """Index, row and column of each tap in the kernel; alternate: of those at an odd distance from its middle."""
+        k = self.spec.kernel
         for tap in range(k * k):
             row, column = divmod(tap, k)
-            total.addcmul_(padded[:, row : row + height, column : column + width], self.weight[tap])
+            if not alternate or (row + column) % 2:
+                yield tap, row, column
+
+    def _depthwise(self, x: Tensor, alternate: bool) -> Tensor:
+        height, width = x.shape[1:3]
+        p = self.spec.padding
+        total = self.bias.expand_as(x).clone()
+        for tap, row, column in self._taps(alternate):
+            down, right = row - p, column - p  # from where a sum is to what this tap adds to it
+            if abs(down) < height and abs(right) < width:
+                sums = total[:, max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
+                seen = x[:, max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
+                sums.addcmul_(seen, self.weight[tap])
         return total
 
-    def _dense(self, x: Tensor) -> Tensor:
+    def _dense(self, x: Tensor, alternate: bool) -> Tensor:
         batch, height, width, channels = x.shape
-        k, p = self.spec.kernel, self.spec.padding
+        p = self.spec.padding
         padded = F.pad(x, (0, 0, p, p, p, p))
         total = self.bias.expand(batch * height * width, -1).clone()
-        for tap in range(k * k):
-            row, column = divmod(tap, k)
+        for tap, row, column in self._taps(alternate):
             shifted = padded[:, row : row + height, column : column + width].reshape(-1, channels)
             total.addmm_(shifted, self.weight[tap])
         return total.unflatten(0, (batch, height, width))  # type: ignore[no-any-return]
@@ -205,13 +214,27 @@ def _shuffle(x: Tensor) -> Tensor:
 
 class FrozenChain(nn.Module):
     """A frozen sequence of layers. Takes and returns what the float sequence does: planes [B, C, h, w] or rows
-    [B, P, C], but integers in float64. `units` says what the outputs stand for."""
+    [B, P, C], but integers in float64. `units` says what the outputs stand for.
+
+    alternate: what is given is zero where row + column is even, and what comes out is used there alone; see
+    `may_alternate`. Elsewhere it is then not what the network gives.
+    """
 
     def __init__(self, specs: Sequence[LayerSpec], layers: Sequence[FrozenLayer], units: Units) -> None:
         super().__init__()
         self.specs = tuple(specs)
         self.layers = nn.ModuleList(layers)
         self.units = units
+        self.alternate = False
+
+    def may_alternate(self) -> bool:
+        """Whether half of the taps would meet nothing but zeros: one layer sees neighbours, and those before it make
+        zeros of zeros."""
+        around = [i for i, spec in enumerate(self.specs) if spec.kind != "point"]
+        if len(around) != 1 or self.specs[around[0]].kind not in ("depthwise", "dense"):
+            return False
+        before: Any = self.layers[: around[0]]
+        return all(not torch.clamp(b.bias.round(), b.low, b.high).any() for b in before)
 
     def forward(self, x: Tensor) -> Tensor:
         planes = x.ndim == 4
@@ -219,7 +242,7 @@ class FrozenChain(nn.Module):
             x = x.permute(0, 2, 3, 1)
         layers = iter(self.layers)
         for spec in self.specs:
-            x = _shuffle(x) if spec.kind == "shuffle" else next(layers)(x)
+            x = _shuffle(x) if spec.kind == "shuffle" else next(layers)(x, self.alternate)
         return x.permute(0, 3, 1, 2) if planes else x
 
     def channels(self, inputs: int) -> int:

@@ -88,6 +88,9 @@ class FrozenEntropy(nn.Module):
         self.local_context = nn.ModuleList([chains[f"local_context.{i}"] for i in range(count)])
         self.parameters_anchor = nn.ModuleList([chains[f"parameters_anchor.{i}"] for i in range(count)])
         self.parameters_other = nn.ModuleList([chains[f"parameters_other.{i}"] for i in range(count)])
+        for i in range(count):  # the first step's values on a board of zeros go in, and the second step's come out
+            local = chains[f"local_context.{i}"]
+            local.alternate = local.may_alternate()
         self.chains = chains
         self.y_models = Models(y_tables)
         self.z_models = Models(z_tables)

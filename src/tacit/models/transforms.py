@@ -91,4 +91,4 @@ class Synthesis(nn.Module):
         x = self.affine8(x, quality)
         for block in self.blocks8:
             x = block(x.float())
-        return (F.pixel_shuffle(x, 8).float() + 1) / 2
+        return F.pixel_shuffle(x, 8).float().add_(1).div_(2)
