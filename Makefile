@@ -73,6 +73,7 @@ results:
 	$(MAKE) kodak
 	$(MAKE) bench
 	$(BIN)/python scripts/reading_bench.py
+	$(BIN)/python scripts/bulk_bench.py
 	$(if $(CHECKPOINT),$(MAKE) freezing)
 	$(MAKE) page
 	$(BIN)/python scripts/web_load.py

@@ -2,8 +2,9 @@
 
 Shards of photographs of scikit-image, cut to 256x256 pixels as image-text data sets often are, and captions: with one
 worker and with two, of one thread each, on a local Ray; then again and again for so many minutes, reading back what was
-written, with the memory of all of Ray's processes beside. Writes results/bulk.json, from which docs/bulk.md has its
-table; timings want the machine for themselves.
+written, while the memory of the driver, of the worker and of Ray's own processes is looked at each second. Writes
+results/bulk.json, from which docs/bulk.md has its table. It takes about two minutes and those of the last run, and
+wants the machine for itself.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import shutil
 import statistics
 import tarfile
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the workers, which inherit it
 os.environ.setdefault("RAY_worker_niceness", "0")  # else they yield to everything else on the machine
 
+import numpy as np
 from machine import describe_machine
 
 from tacit import weights
@@ -33,7 +36,8 @@ from tacit.evaluation.pretty import dumps
 ROOT = Path(__file__).resolve().parent.parent
 SIDE = 256
 PER_SHARD = 50
-WATCHED_PER_SHARD = 10  # memory is looked at as often as a shard ends
+WATCHED_PER_SHARD = 10  # small ones, so that the driver has many entries to hold
+WATCHED = ("driver", "worker", "ray")  # whose memory
 VCPU_HOUR = 0.04  # dollars; a round figure for one virtual core of a rented machine
 GIGABYTE_MONTH = 0.023  # dollars; a round figure for object storage
 MILLION = 1_000_000
@@ -44,12 +48,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=400, help="of the runs with one and two workers")
     parser.add_argument("--minutes", type=float, default=3.0, help="of the run that is watched")
-    parser.add_argument("--watch-only", action="store_true", help="keep the other figures of results/bulk.json")
+    parser.add_argument("--watch-only", action="store_true", help="keep the file's other figures")
     parser.add_argument("--vcpu-hour", type=float, default=VCPU_HOUR, help="dollars")
     parser.add_argument("--gigabyte-month", type=float, default=GIGABYTE_MONTH, help="dollars")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "bulk.json")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
-    path = ROOT / "results" / "bulk.json"
+    path: Path = arguments.out
     if arguments.watch_only:
         result = json.loads(path.read_text())
         with tempfile.TemporaryDirectory() as name:
@@ -130,52 +135,95 @@ def speed(folder: Path, workers: int) -> dict[str, Any]:
 
 
 def watch(folder: Path, seconds: float) -> dict[str, Any]:
-    """The same shards under more names than can be done; memory of this process and all below it as each one ends,
-    from the end of the first one on."""
+    """The same shards under more names than can be done, and who holds how much memory meanwhile: each second, from
+    when the first shard is done."""
     write_shards(folder / "few", 8, WATCHED_PER_SHARD)
     source = folder / "many"
     source.mkdir()
     shards = sorted((folder / "few").glob("*.tar"))
     for number in range(max(100, round(seconds * 10))):
         os.link(shards[number % len(shards)], source / f"{number:06}.tar")
-    points: list[tuple[float, int, int]] = []
-    begun: list[float] = []
+    ended: list[Summary] = []
+    points: list[tuple[float, int, tuple[int, int, int]]] = []
+    over = threading.Event()
 
-    def look(name: str, now: Summary) -> None:
-        begun.append(time.perf_counter())
-        passed = begun[-1] - begun[0]
-        points.append((round(passed, 1), now.images, sum(_resident_below(os.getpid()))))
-        if passed > seconds:
+    def look() -> None:
+        while not ended and not over.wait(0.1):
+            pass
+        begun = time.perf_counter()
+        while not over.is_set():
+            points.append((round(time.perf_counter() - begun, 1), ended[-1].images, resident()))
+            over.wait(1)
+
+    def stop_in_time(name: str, now: Summary) -> None:
+        ended.append(now)
+        if points and points[-1][0] > seconds:
+            over.set()  # what ends now is not looked at
             raise KeyboardInterrupt
 
+    looking = threading.Thread(target=look)
+    looking.start()
     try:
-        now = run(Job(str(source), str(folder / "watched"), verify=True), Cluster(), progress=look).now
+        now = run(Job(str(source), str(folder / "watched"), verify=True), Cluster(), progress=stop_in_time).now
     except Interrupted as interrupted:
         now = interrupted.outcome.now
-    third = max(1, len(points) // 3)
+    finally:
+        over.set()
+        looking.join()
     return {
         "command": f"python scripts/bulk_bench.py --minutes {seconds / 60:g}",
         "load_average": round(os.getloadavg()[0], 2),
         "seconds": points[-1][0],
         "images": now.images,
+        "shards": now.shards,
         "verified": now.verified,
         "verify_per_code": round(now.spent["verify"] / now.spent["code"], 3),
-        "memory_first_third": max(p[2] for p in points[:third]),
-        "memory_last_third": max(p[2] for p in points[-third:]),
-        "points": [list(point) for point in points[:: max(1, len(points) // 40)]],
+        "memory": {who: trend([p[0] for p in points], [p[2][i] for p in points]) for i, who in enumerate(WATCHED)},
+        "points": [[passed, images, *held] for passed, images, held in points[:: max(1, len(points) // 60)]],
     }
 
 
-def _resident_below(pid: int) -> Iterator[int]:
-    """Bytes that a process and its descendants hold; what they share is counted for each."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return
-    yield from (int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
-    for child in children:
-        yield from _resident_below(int(child))
+def resident() -> tuple[int, int, int]:
+    """Bytes that this process holds, the workers below it, and Ray's own processes, as in WATCHED; what they share is
+    counted for each."""
+    held = dict.fromkeys(WATCHED, 0)
+    for pid in _with_descendants(os.getpid()):
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        who = "driver" if pid == os.getpid() else "worker" if b"_Worker" in title else "ray"
+        held[who] += sum(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:"))
+    return held["driver"], held["worker"], held["ray"]
+
+
+def _with_descendants(pid: int) -> Iterator[int]:
+    yield pid
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = listed.read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            yield from _with_descendants(int(child))
+
+
+def trend(seconds: Sequence[float], held: Sequence[int]) -> dict[str, float]:
+    """Of bytes: the most in the first and in the last third, and the slope of a straight line through the last two,
+    with its standard error, in bytes a minute."""
+    third = max(1, len(held) // 3)
+    minutes, some = np.array(seconds[third:]) / 60, np.array(held[third:], dtype=float)
+    minutes -= minutes.mean()
+    slope = float(minutes @ some / (minutes @ minutes))
+    left = some - some.mean() - slope * minutes
+    error = float(np.sqrt(left @ left / (len(some) - 2) / (minutes @ minutes)))
+    return {
+        "first_third": max(held[:third]),
+        "last_third": max(held[-third:]),
+        "slope": round(slope),
+        "slope_error": round(error),
+    }
 
 
 def cost(result: dict[str, Any], vcpu_hour: float, gigabyte_month: float) -> dict[str, float]:
@@ -218,9 +266,10 @@ def document(result: dict[str, Any]) -> str:
             )
         ),
         "",
-        f"Two workers are {scaling:.2f} times as fast as one. {_watched(result)}An entry of the manifest has {entry:,} "
-        f"bytes: {entry * 100_000 / 1e6:.0f} MB for 100,000 shards.",
+        f"Two workers are {scaling:.2f} times as fast as one. An entry of the manifest has {entry:,} bytes: "
+        f"{entry * 100_000 / 1e6:.0f} MB for 100,000 shards.",
         "",
+        _watched(result),
         f"A million such images: 1,000,000 / {one['images_per_second']:.2f} images a second / 3600 = "
         f"**{money['core_hours']:,.0f} core hours**; at ${money['vcpu_hour']:g} for the hour of a core (an assumption) "
         f"**${money['dollars']:,.2f}**. They go from {money['gigabytes_before']:,.1f} GB to "
@@ -238,14 +287,23 @@ def document(result: dict[str, Any]) -> str:
 def _watched(result: dict[str, Any]) -> str:
     """Of the long run, where there was one."""
     if (watched := result.get("watched")) is None:
-        return "Memory over a long run is not measured yet. "
-    return (
+        return "Memory over a long run is not measured yet.\n"
+    titles = dict(zip(WATCHED, ("driver", "worker", "Ray's own processes"), strict=True))
+    lines = [
         f"For {watched['seconds']:.0f} s (`{watched['command']}`, load {watched['load_average']}) one worker did "
-        f"{watched['images']:,} images and verified {watched['verified']:,} of them, which took "
-        f"{watched['verify_per_code']:.2f} of the time of coding them; the memory of all processes, Ray's included, "
-        f"was {watched['memory_first_third'] / 1e6:.0f} MB at most in the first third and "
-        f"{watched['memory_last_third'] / 1e6:.0f} MB in the last. "
-    )
+        f"{watched['images']:,} images in {watched['shards']:,} shards and verified them, which took "
+        f"{watched['verify_per_code']:.2f} of the time of coding them. Resident memory, looked at each second:",
+        "",
+        "| | most in the first third | most in the last third | slope of the last two thirds, MB a minute |",
+        "|---|---:|---:|---:|",
+    ]
+    for who, title in titles.items():
+        held = watched["memory"][who]
+        lines.append(
+            f"| {title} | {held['first_third'] / 1e6:.0f} MB | {held['last_third'] / 1e6:.0f} MB | "
+            f"{held['slope'] / 1e6:+.2f} ± {held['slope_error'] / 1e6:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

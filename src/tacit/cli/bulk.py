@@ -240,7 +240,8 @@ def _report(outcome: Outcome, destination: str) -> str:
             lines.append(f"speed      {outcome.speed:.2f} images/s, {pixels:.2f} megapixels/s, {outcome.seconds:.1f} s")
         spent = {name: seconds for name, seconds in now.spent.items() if name != "wall"}
         whole = sum(spent.values()) or 1.0
-        lines.append("time       " + ", ".join(f"{n} {s / whole:.0%}" for n, s in sorted(spent.items(), key=_by_size)))
+        shares = ", ".join(f"{name} {seconds / whole:.0%}" for name, seconds in sorted(spent.items(), key=_by_size))
+        lines.append(f"time       {now.spent['wall']:.1f} s at work: {shares}")
         lines.append(f"memory     {as_bytes(now.memory)} of a worker, at most")
         lines += [f"lost       {now.lost:,} workers, whose shards were begun again"] if now.lost else []
         lines += [f"warning    {text} ({count:,} images)" for text, count in now.warnings.items()]
