@@ -252,12 +252,14 @@ def page() -> str:
     result = _results("page")
     if result is None:
         return MISSING
-    machine = result["machine"]
+    machine, quality, size, first = (result[name] for name in ("machine", "quality", "size", "first"))
     return (
-        f"From the slider to the picture {result['median_ms']} ms (median; the longest {result['longest_ms']} ms), "
-        f"for a photograph of {result['pixels'] / 1e6:.2g} megapixels, in {result['browser'].split('.')[0]} on "
-        f"{machine['cores']} cores ({machine['processor']}) that also run the service; `{result['command']}`; "
-        "[results/page.json](results/page.json).\n"
+        f"From the quality's slider to the picture {quality['median_ms']} ms (median; the longest "
+        f"{quality['longest_ms']} ms), of which the codec takes {quality['medians_ms']['encode']:.0f} ms; from the "
+        f"size's slider {size['median_ms']} ms; from the choice of a photograph to its first picture "
+        f"{first['median_ms']} ms. Measured in {result['browser'].split('.')[0]}, for a photograph of "
+        f"{result['pixels'] / 1e6:.2g} megapixels, on {machine['cores']} cores ({machine['processor']}) that also run "
+        f"the service; `{result['command']}`; [results/page.json](results/page.json).\n"
     )
 
 
@@ -280,11 +282,17 @@ def web() -> str:
         if batch == 1
     ]
     machine, large = result["machine"], result["megapixel"]
+    memory = ""
+    if long := result.get("long_run"):
+        memory = (
+            f"While 4 clients ask for {long['seconds']:g} s, {long['requests']} requests, memory but for the results "
+            f"that are kept changes by {long['slope']:+g} MB a minute (standard error {long['slope_error']:g}). "
+        )
     lines += [
         "",
         f"A JPEG of 768x512 to a `.tacit` file, each client asking again as soon as it is answered, for "
         f"{result['seconds']:g} s each. Server and workers hold {first} MB once warm, {later[-1]} MB after the last "
-        f"client. Encoding four together changes the rate by {' and '.join(gains)}, on one thread. "
+        f"client. {memory}Encoding four together changes the rate by {' and '.join(gains)}, on one thread. "
         f"A photograph of {large['width']}x{large['height']} is encoded and decoded in {large['first_ms']} ms when it "
         f"is first seen, and in {large['again_ms']} ms at another quality. {machine['processor']}, {machine['cores']} "
         f"cores, load average {result['load_average']:g} at the end, weights {result['weights_hash']}; "

@@ -1,7 +1,8 @@
-"""The service under load: `python scripts/web_load.py [--seconds N] [--image PHOTO]`.
+"""The service under load: `python scripts/web_load.py [--seconds N] [--image PHOTO]`; four minutes as it is.
 
 Starts `tacit serve` on loopback with its defaults and asks it for encodings of one photograph of 768x512 (as
 scripts/bench.py takes it, as a JPEG), from 1, 4 and 16 clients at a time, each asking again as soon as it is answered;
+then from 4 clients for six times as long, while memory is looked at each second and a line fitted through what is seen;
 then once more from 4 clients while workers are killed. Afterwards, without the service: what encoding several images
 together would bring, and what a photograph of one megapixel takes the page. Writes results/web.json. Run it on a
 machine that does nothing else.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import os
 import re
 import shlex
@@ -37,6 +39,7 @@ from tacit.web.client import Client
 from tacit.web.worker import SPINS
 
 CLIENTS = (1, 4, 16)
+LONG = 6  # times the seconds of the others
 KILLS = 3
 BATCHES = (1, 4, 8)
 SIZES = ((256, 256), (768, 512))
@@ -60,10 +63,11 @@ def main() -> None:
         for clients in CLIENTS:
             phases.append(hammer(url, upload, clients, arguments.seconds))
             memory.append(resident(process.pid))
-            print(phases[-1], f"{memory[-1]} MB", flush=True)
+            print(phases[-1], f"{memory[-1]:.0f} MB", flush=True)
+        long_run = watched(url, process.pid, upload, LONG * arguments.seconds)
+        print(long_run, flush=True)
         killed = hammer(url, upload, 4, arguments.seconds, lambda: kill_some(process.pid, arguments.seconds))
-        counted = httpx.get(f"{url}/metrics").text
-        restarts = int(float(re.search(r"^tacit_worker_restarts_total (\S+)", counted, re.MULTILINE)[1]))  # type: ignore[index]
+        restarts = int(counted(url, "tacit_worker_restarts_total"))
         print(killed, f"{restarts} restarts", flush=True)
 
     from tacit import weights
@@ -77,7 +81,8 @@ def main() -> None:
         **describe_machine(),
         "load_average": round(os.getloadavg()[0], 2),
         "clients": phases,
-        "resident_megabytes": memory,
+        "resident_megabytes": [round(size) for size in memory],
+        "long_run": long_run,
         "workers_killed": {**killed, "restarts": restarts},
         "batches": batches(photo),
         "megapixel": megapixel(photo),
@@ -111,13 +116,55 @@ def children(pid: int) -> list[int]:
     return [int(child) for found in lists for child in found.read_text().split()]
 
 
-def resident(pid: int) -> int:
+def counted(url: str, name: str) -> float:
+    """One of the service's metrics."""
+    found = re.search(rf"^{name} (\S+)", httpx.get(f"{url}/metrics", timeout=60).text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+def resident(pid: int) -> float:
     """Megabytes of the server and its workers together."""
     found = 0
     for one in (pid, *children(pid)):
         status = Path(f"/proc/{one}/status").read_text()
         found += int(re.search(r"^VmRSS:\s+(\d+)", status, re.MULTILINE)[1])  # type: ignore[index]
-    return round(found / 1024)
+    return found / 1024
+
+
+def watched(url: str, pid: int, upload: bytes, seconds: float) -> dict[str, Any]:
+    """Four clients, and what becomes of memory meanwhile. The results that the service keeps for a while, as many as
+    `--cache` allows, are taken off: they are to grow. slope: of the line through the rest, by least squares, in
+    megabytes a minute, with its standard error."""
+    times: list[float] = []
+    sizes: list[float] = []
+    begun = time.perf_counter()
+
+    def look() -> None:
+        while time.perf_counter() < begun + seconds:
+            times.append((time.perf_counter() - begun) / 60)
+            sizes.append(resident(pid) - counted(url, "tacit_results_bytes") / 2**20)
+            time.sleep(1)
+
+    phase = hammer(url, upload, 4, seconds, look)
+    slope, error = line(times, sizes)
+    return {
+        **phase,
+        "seconds": seconds,
+        "samples": len(sizes),
+        "first_megabytes": round(sizes[0]),
+        "last_megabytes": round(sizes[-1]),
+        "slope": float(f"{slope:.3g}"),
+        "slope_error": float(f"{error:.2g}"),
+    }
+
+
+def line(x: list[float], y: list[float]) -> tuple[float, float]:
+    """The slope of the line through points, by least squares, and its standard error."""
+    slope, start = statistics.linear_regression(x, y)
+    rest = sum((b - start - slope * a) ** 2 for a, b in zip(x, y, strict=True))
+    middle = statistics.fmean(x)
+    return slope, math.sqrt(rest / max(1, len(x) - 2) / sum((a - middle) ** 2 for a in x))
 
 
 def kill_some(pid: int, seconds: float) -> None:

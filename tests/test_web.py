@@ -340,7 +340,7 @@ def test_memory_of_results_is_bounded() -> None:
         ({"url": "/v1/decode", "content": b"x", "headers": {"Content-Type": "image/png"}}, 415, "image/x-tacit"),
         ({"url": "/v1/info", "content": b"nothing"}, 415, "not a .tacit file"),
         ({"url": "/v1/encode", "content": b"x" * (BODY_LIMIT + 1)}, 413, f"more than {BODY_LIMIT} bytes"),
-        ({"url": "/v1/caption", "content": b"x"}, 501, "no captioner"),
+        ({"url": "/v1/caption", "content": b"x"}, 404, "no captioner"),
         ({"url": "/nowhere", "method": "GET"}, 404, None),
         ({"url": "/nowhere"}, 405, None),  # where nothing is, the page's files might be
         ({"url": "/v1/encode", "method": "DELETE"}, 405, None),
@@ -372,9 +372,9 @@ def test_the_client_raises_what_the_codec_raises(client: Client, photo: bytes, f
         assert type(caught.value) is kind
     with pytest.raises(InvalidInput, match="less than or equal to 100"):
         client.encode(photo, quality=101)
-    with pytest.raises(ServiceError, match="501 no captioner") as refused:
+    with pytest.raises(ServiceError, match="404 no captioner") as refused:
         client.caption(photo)
-    assert refused.value.status == 501
+    assert refused.value.status == 404
     with Client("http://127.0.0.1:9") as nobody, pytest.raises(ServiceError, match=r"127\.0\.0\.1:9"):
         nobody.models()
     with pytest.raises(InvalidInput, match="url 'localhost'"):
@@ -577,7 +577,8 @@ def test_the_page_is_there(web: Any) -> None:
     page = web.get("/")
     assert page.headers["content-type"].startswith("text/html")
     assert web.get("/index.html").text == page.text
-    assert web.request("PUT", "/v1/models").headers["allow"] == "GET"
+    for path, allowed in {"/v1/models": "GET", "/v1/encode": "POST", f"/v1/results/{64 * '0'}": "GET, HEAD"}.items():
+        assert web.request("PUT", path).headers["allow"] == allowed
 
 
 def test_headers_are_safe(web: Any) -> None:

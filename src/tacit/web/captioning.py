@@ -31,7 +31,7 @@ class Caption(BaseModel):
 
 def _configured(service: ServiceDep) -> None:
     if service.settings.caption_url is None:
-        raise HTTPException(501, "no captioner: the operator names one with --caption-url")
+        raise HTTPException(404, "no captioner: the operator names one with --caption-url")
 
 
 @router.post(
@@ -39,10 +39,10 @@ def _configured(service: ServiceDep) -> None:
     summary="What a photograph shows, in the words of the operator's captioner",
     dependencies=[Depends(_configured), typed("image/")],
     openapi_extra=described("The photograph.", "image/*", "application/octet-stream"),
-    responses={**problems.WORK, **problems.documented(501, 502)},
+    responses={**problems.WORK, **problems.documented(404, 502)},
 )
 async def caption(service: ServiceDep, upload: Body) -> Caption:
-    """Off, and answered 501, unless the operator has named an endpoint."""
+    """Off, and answered 404, unless the operator has named an endpoint."""
     settings = service.settings
     picture = await service.pool.run(jobs.reduced, upload, SIDE, settings.pixel_limit)
     if service.captions >= AT_A_TIME:

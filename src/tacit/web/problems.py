@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from tacit import errors
 from tacit.web import pool
@@ -93,6 +94,13 @@ def of(error: Exception) -> JSONResponse:
     return response(500)
 
 
+def _allowed(request: Request) -> list[str]:
+    """The methods that some route has for a request's path."""
+    routes = request.app.router.routes
+    scopes = {method: {**request.scope, "method": method} for method in ("GET", "HEAD", "POST")}
+    return [m for m, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem; faults are the middleware's."""
 
@@ -100,7 +108,10 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         phrase = http.HTTPStatus(error.status_code).phrase
         detail = None if error.detail == phrase else error.detail
-        return response(error.status_code, detail, headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (allowed := _allowed(request)):
+            headers["allow"] = ", ".join(allowed)  # of one route of several that have this path, until here
+        return response(error.status_code, detail, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

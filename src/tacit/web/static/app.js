@@ -410,16 +410,22 @@ function fill(slider) {
   slider.style.setProperty("--share", share.toFixed(4));
 }
 
-$("quality").addEventListener("input", () => {
-  follow($("quality"), $("quality-number"), Number($("quality").value));
-  ask();
-});
-$("quality-number").addEventListener("input", () => {
-  if ($("quality-number").value === "" || !$("quality-number").checkValidity()) return;
-  $("quality").value = $("quality-number").value;
-  fill($("quality"));
-  ask();
-});
+/** A slider and a number that say the same. */
+function couple(slider, number) {
+  slider.addEventListener("input", () => {
+    follow(slider, number, Number(slider.value));
+    ask();
+  });
+  number.addEventListener("input", () => {
+    if (number.value === "" || !number.checkValidity()) return;
+    slider.value = number.value;
+    fill(slider);
+    ask();
+  });
+}
+
+couple($("quality"), $("quality-number"));
+couple($("steer"), $("steer-number"));
 
 /** The size slider is logarithmic, from what a bad picture takes to what a very good one does. */
 function setSizeRange() {
@@ -477,16 +483,6 @@ $("store").addEventListener("change", () => ask());
 $("by-weight").addEventListener("change", () => ask());
 $("model").addEventListener("change", () => {
   suit();
-  ask();
-});
-$("steer").addEventListener("input", () => {
-  follow($("steer"), $("steer-number"), Number($("steer").value));
-  ask();
-});
-$("steer-number").addEventListener("input", () => {
-  if ($("steer-number").value === "" || !$("steer-number").checkValidity()) return;
-  $("steer").value = $("steer-number").value;
-  fill($("steer"));
   ask();
 });
 $("generate").addEventListener("click", async () => {
