@@ -11,7 +11,7 @@ are likest, each photo shall be told its caption from the others' (InfoNCE both 
 that a phrase of one or two works as a whole caption does.
 
 First a small head learns that on SqueezeNet's last features, which are made once. Then the network learns to give each
-position the head's vector, and goes on with the photos' own captions.
+position the head's vector, and goes on with the photos' own captions. With --head and --start a later run goes on.
 
 Every 37th captioned photo is held out; what is printed and stored in the file's card is measured on those.
 """
@@ -22,6 +22,7 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15, help="of the network's own training")
     parser.add_argument("--head-steps", type=int, default=500)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--start", type=Path, help="weights of the network to go on from")
+    parser.add_argument("--head", type=Path, help="the head's weights: taken if they are there, else kept there")
+    parser.add_argument("--start", type=Path, help="weights of the network to go on from, which learnt from that head")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
@@ -61,11 +63,23 @@ def main() -> None:
     for module in (network, teacher):
         module.to(memory_format=torch.channels_last)
     head = Head()
-    teach(head, teacher, photos, arguments.head_steps)
+    if arguments.head and arguments.head.is_file():
+        head.load_state_dict(load_file(arguments.head))
+    else:
+        teach(head, teacher, photos, arguments.head_steps)
+        if arguments.head:
+            save_file(head.state_dict(), arguments.head)
+    head.eval().requires_grad_(False)
     if arguments.start:
         network.load_state_dict(load_file(arguments.start), strict=False)
     steps = learn(network, head, teacher, photos, arguments.minutes)
-    card = {"steps": steps, "batch": BATCH, "photos": len(photos.captioned), **measure(network, photos)}
+    card = {
+        "steps": steps,
+        "batch": BATCH,
+        "photos": len(photos.captioned),
+        **measure(network, network.positions, photos),
+        "head": measure(head, lambda x: head.compared(seen_by(teacher, x)), photos),
+    }
     print(json.dumps(card))
     tensors = {k: v.half().contiguous() for k, v in network.state_dict().items() if "num_batches" not in k}
     save_file(tensors, arguments.out, {"card": json.dumps(card)})
@@ -180,7 +194,6 @@ def teach(head: Head, teacher: FeatureDistance, photos: Photos, steps: int) -> N
         optimizer.step()
         if (step + 1) % 50 == 0:
             print(f"head, step {step + 1}: loss {float(loss.detach()):.3f}", flush=True)
-    head.eval().requires_grad_(False)
 
 
 def learn(network: Grounding, head: Head, teacher: FeatureDistance, photos: Photos, minutes: float) -> int:
@@ -226,14 +239,14 @@ def seen_by(teacher: FeatureDistance, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def measure(network: Grounding, photos: Photos) -> dict[str, float]:
-    """On the photos held out. retrieval: a photo finds its caption first, or among five; told_apart: a position of the
-    named photo is likelier than one of another, which is what steering a mosaic needs."""
+def measure(network: Grounding, see: Callable[[Tensor], Tensor], photos: Photos) -> dict[str, float]:
+    """On the photos held out. see: crops to unit vectors at their positions. retrieval: a photo finds its caption first,
+    or among five; told_apart: a position of the named photo is likelier than one of another, which is what steering a
+    mosaic needs."""
     keep, photos.rng = photos.rng, np.random.default_rng(5)
     network.eval()
     x, tokens = photos.crops(photos.held_out), photos.words(photos.held_out, dropping=False)
-    wholes, at_positions = likeness(network, network.positions(x), tokens)
-    network.train()
+    wholes, at_positions = likeness(network, see(x), tokens)
     photos.rng = keep
     labels = torch.arange(len(x))
     rank = (wholes.argsort(1, descending=True) == labels[:, None]).float().argmax(1)
