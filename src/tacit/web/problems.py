@@ -108,7 +108,7 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         phrase = http.HTTPStatus(error.status_code).phrase
         detail = None if error.detail == phrase else error.detail
-        headers = dict(error.headers or {})
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
         if error.status_code == 405 and (allowed := _allowed(request)):
             headers["allow"] = ", ".join(allowed)  # of one route of several that have this path, until here
         return response(error.status_code, detail, headers=headers)

@@ -49,22 +49,24 @@ async function open(source, { full = false } = {}) {
     await started;
     const path = source.sample ? `preview/samples/${source.sample}?raw=${RAW}` : `${PHOTOS}${full ? "" : `&pixels=${COMFORTABLE}`}`;
     const photo = await post(path, source.file ? untyped(source.file) : null);
-    const original = await createImageBitmap(photo.picture);
     if (mine !== state.opening) return;
     forget();
-    state.photo = { ...photo, source, original, title: source.sample ?? source.file.name ?? "pasted photograph" };
+    const reading = createImageBitmap(photo.picture); // while the encoder is at work
+    state.photo = { ...photo, source, reading, original: null, title: source.sample ?? source.file.name ?? "pasted photograph" };
     enter(state.photo.title);
     $("caption").value = photo.caption ?? "";
     $("store").checked = true;
     $("words").hidden = true;
     const reduced = photo.own_width * photo.own_height > photo.width * photo.height;
     const scaled = `${photo.own_width}×${photo.own_height} pixels, worked on at ${photo.width}×${photo.height} so that it follows the slider. `;
-    $("scaled").replaceChildren(...(reduced ? [scaled, button("Use all pixels", () => open(source, { full: true }))] : photo.warnings));
-    $("scaled").hidden = !reduced && !photo.warnings.length;
-    await viewer.show(original, original);
+    const remarks = reduced ? [scaled, button("Use all pixels", () => open(source, { full: true })), ...photo.warnings] : photo.warnings;
+    $("scaled").replaceChildren(...remarks.flatMap((remark) => [remark, " "]));
+    $("scaled").hidden = !remarks.length;
     setSizeRange();
     state.chosen = since;
     ask();
+    state.photo.original = await reading;
+    if (mine === state.opening) await present();
   } catch (error) {
     if (mine === state.opening) complain(error);
   } finally {
@@ -177,6 +179,7 @@ const encoding = new Latest(async ({ photo, asked, since, exact = false }) => {
     const answer = await again(photo, () => post(`preview/photos/${photo.photo}/encode`, { ...asked, once: !exact, raw: RAW }));
     const came = performance.now();
     const picture = await createImageBitmap(answer.picture);
+    await photo.reading;
     if (photo !== state.photo) return;
     const read = performance.now();
     const shown = { ...answer, asked, picture, since, photo };
