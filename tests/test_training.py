@@ -29,7 +29,7 @@ from conftest import TINY, TINY_TACO, TINY_TACO_FIXED, samples, synthetic, tiny_
 from tacit import cli, weights
 from tacit.codec import Codec
 from tacit.data.captions import CaptionCache, draw, texts
-from tacit.data.photos import decode, read_coco, read_folder, read_jsonl
+from tacit.data.photos import BadImage, decode, read_coco, read_folder, read_jsonl
 from tacit.data.pieces import read_pieces, write_pieces
 from tacit.data.pool import Pool, build_pool, cut, open_pool
 from tacit.data.samples import Collate, Numbers, Recipe, Samples
@@ -669,6 +669,27 @@ def test_photos_lie_as_their_cameras_say(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.fromarray(synthetic(80, 64)).save(tmp_path / "a.jpg", exif=exif)
     assert decode(tmp_path / "a.jpg").shape == (80, 64, 3)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("kind", ["avif", "gif", "jpeg", "png", "tiff", "webp"])
+def test_damaged_images_of_every_kind_are_bad_images(kind: str) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(synthetic(40, 50)).save(stream, kind)
+    whole = stream.getvalue()
+    rng = np.random.default_rng(0)
+    bad = 0
+    for number in range(60):
+        data = bytearray(whole)
+        if number % 2:
+            data = data[: int(rng.integers(len(data)))]
+        else:
+            data[int(rng.integers(min(len(data), 300)))] ^= int(rng.integers(1, 256))
+        try:
+            decode(io.BytesIO(data))
+        except BadImage:
+            bad += 1
+    assert bad > 10
 
 
 def test_nothing_but_bad_images_ends_a_run(tmp_path: Path, settings_of: Callable[..., Config]) -> None:

@@ -44,7 +44,9 @@ def decode(source: str | os.PathLike[str] | BinaryIO) -> np.ndarray:
     try:
         with Image.open(source) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, Image.DecompressionBombError) as error:
+    except (Warning, MemoryError):
+        raise
+    except Exception as error:  # Pillow's readers have no base of their errors; a damaged AVIF is a RuntimeError
         raise BadImage(str(error) or type(error).__name__) from error
 
 
