@@ -16,7 +16,7 @@ from tacit.models.noise import mixed
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
 from tacit.training.config import LossConfig
-from tacit.training.loss import Loss, rate_weight
+from tacit.training.loss import Loss, rate_weight, squared_error
 from tacit.training.module import TrainingModule, fix
 from tacit.training.muon import Muon, matrices, orthogonalised
 from tacit.training.quality import vary
@@ -183,6 +183,24 @@ def test_values_that_mean_nothing(override: str) -> None:
 def test_maps_are_for_models_that_take_them() -> None:
     with pytest.raises(InvalidInput, match="tacit-s alone"):
         configurations.read("taco-variable", ["data.quality_maps=0.2"])
+
+
+# -- coarse errors ----------------------------------------------------------------------------------------------------
+
+
+def test_errors_count_at_the_scales_and_places_where_they_are() -> None:
+    x = torch.zeros(1, 3, 64, 128)
+    x[..., :64] = 0.1  # of all frequencies the lowest
+    x[..., 64:] = 0.1 * (-1.0) ** torch.arange(64)  # and the highest
+    found = squared_error(x, (2.0, 0.0, 3.0, 0.0, 5.0))
+    assert found.shape == (1, 4, 8)
+    torch.testing.assert_close(found[..., :4], torch.full((1, 4, 4), 0.1**2 * (2 + 3 + 5)))
+    torch.testing.assert_close(found[..., 4:], torch.full((1, 4, 4), 0.1**2 * 2))
+    torch.manual_seed(1)
+    noise = torch.randn(2, 3, 512, 512)  # a mean over n pixels has an n-th of its power
+    for scale in range(5):
+        alone = squared_error(noise, [float(i == scale) for i in range(5)])
+        assert float(alone.mean()) == pytest.approx(4.0**-scale, rel=0.1)
 
 
 # -- structure --------------------------------------------------------------------------------------------------------

@@ -491,6 +491,8 @@ def test_every_key_can_be_overridden(key: str) -> None:
         other = ["synthesis"]
     if key == "schedule.milestones":
         other = [3, 4]
+    if key == "loss.coarse":
+        other = [0.5, 1.0, 2.0, 4.0]
     more = ["run.steps=0"] if key in ("run.epochs", "run.minutes") else []
     if key == "loss.structure":
         more = ["data.crop=192"]

@@ -66,11 +66,12 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """bpp + lambda * (255^2 * MSE + structure * dissimilarity) + perceptual * distance + joint * joint loss. Each
+    """bpp + lambda * (255^2 * errors + structure * dissimilarity) + perceptual * distance + joint * joint loss. Each
     weight can be 0.
 
     lambda_low, lambda_high: lambda at quality 0 and 100, log-linear between; equal for a fixed rate.
     rounded: share of the bits that is estimated for rounded latents, as files have them; the rest takes noise instead.
+    mse: weight of the error's mean square; coarse: of those of its means over 2x2, 4x4, 8x8 and 16x16 pixels.
     structure: weight of 1 - MS-SSIM (`tacit.training.structure`); some 1,000 is as much as the MSE, at any rate.
     perceptual_growth: that term times (lambda / middle)^growth; 1 keeps its share of the loss over all rates.
     balance: a sample's loss is divided by (lambda / middle)^balance, so that low rates count as much as high ones.
@@ -83,6 +84,7 @@ class LossConfig:
 
     rate: float = 1.0
     mse: float = 1.0
+    coarse: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     lambda_low: float = 0.0004
     lambda_high: float = 0.07
     rounded: float = 0.0
