@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -247,6 +248,33 @@ def test_a_size_is_reached(visit: Visit, photo: Path, codec: Codec) -> None:
     page.locator("#size-number").fill("0.1")
     page.locator("#size-number").press("Enter")
     expect(page.locator("#remark")).to_contain_text("cannot be reached")
+
+
+def test_a_size_that_is_wanted_no_more_is_not_looked_for(
+    visit: Visit, photo: Path, app: Any, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened(visit, photo)
+    with page.expect_response("**/encode"):
+        page.get_by_role("radio", name="Size").check()
+    high, low = (len(codec.encode(photo, CAPTION, quality, store_caption=True)) for quality in (85, 25))
+    pool, asked = app.state.service.pool, []
+    run_near = pool.run_near
+
+    async def slowly(*arguments: Any) -> Any:
+        await asyncio.sleep(0.8)  # longer than the page waits for the slider to rest
+        return await run_near(*arguments)
+
+    monkeypatch.setattr(pool, "run_near", slowly)
+    page.on("request", lambda r: r.url.endswith("/encode") and asked.append(r.post_data_json["size"]))
+    number, ready = page.locator("#size-number"), page.locator("#download:enabled")
+    for wanted in (high, low):
+        number.fill(str(wanted / 1000))
+        number.press("Enter")
+        assert comes(page, lambda: bool(asked))  # the first is under way
+    assert comes(page, lambda: asked.count(low) >= 1 and ready.is_visible() and 0.9 * low < size(page) <= low)
+    page.wait_for_timeout(1000)
+    assert asked == [high, *[low] * asked.count(low)]
+    assert 0.9 * low < size(page) <= low
 
 
 def test_other_codecs_at_as_many_bytes(visit: Visit, photo: Path) -> None:

@@ -38,6 +38,7 @@ const state = {
   codec: "tacit",
   bits: "off",
   overlay: null,
+  refusal: "",
 };
 
 // -- the photograph -------------------------------------------------------------------------------------------------
@@ -87,7 +88,8 @@ function forget() {
   encoding.forget();
   rest.stop();
   curve.stop();
-  Object.assign(state, { photo: null, file: null, shown: null, points: null, curving: false });
+  Object.assign(state, { photo: null, file: null, shown: null, points: null, curving: false, refusal: "" });
+  $("rate").classList.remove("wrong");
   state.others.clear();
   state.maps.clear();
 }
@@ -199,18 +201,19 @@ const encoding = new Latest(async ({ photo, asked, since, exact = false }) => {
       state.steps = { wait: sent - since, encode, pack: packed, send: came - sent - encode - packed, read: read - came, draw: drawn - read };
     }
     shown.latency = state.latency;
-    figures();
-    note("");
+    refuse("");
     still(shown.exact ? "" : "Nearly. Looking for the best that fits…");
     $("download").disabled = !shown.exact;
     $("download").dataset.bytes = shown.bytes;
     if (asked.size !== undefined) follow($("quality"), $("quality-number"), shown.quality);
     drawCurve();
-    rest.later();
+    if (!encoding.pending) rest.later(); // it is of what is shown, and something else is wanted already
   } catch (error) {
     if (photo !== state.photo) return;
-    if (error instanceof Problem && error.status === 422) note(error.message);
-    else complain(error);
+    if (error instanceof Problem && error.status === 422) {
+      still("");
+      refuse(error.message);
+    } else complain(error);
   } finally {
     if (!encoding.pending) busy(false);
   }
@@ -244,7 +247,7 @@ async function present() {
   $("picture").setAttribute("aria-label", describe(against, other));
   $("stage").classList.toggle("stale", !other && state.codec !== "tacit");
   showOverlay();
-  return viewer.show(against ? shown.picture : photo.original, other?.picture ?? shown?.picture ?? photo.original);
+  return viewer.show(against ? shown.picture : photo.original, other?.picture ?? shown?.picture ?? photo.original, photo);
 }
 
 function describe(against, other) {
@@ -333,6 +336,7 @@ function figures() {
 }
 
 function remark(shown, other) {
+  if (state.refusal) return state.refusal;
   if (state.file || state.codec === "tacit" || !other) return "";
   if (other.over) return `${state.codec} has no file so small: its smallest is ${bytes(other.bytes)}, tacit's is ${bytes(shown.bytes)}.`;
   const setting = `${state.codec} at quality ${plain(other.quality)} (${other.setting})`;
@@ -349,9 +353,11 @@ function announce() {
   $("said").textContent = `${name}: ${bytes(shown.bytes)}, ${shown.bpp.toFixed(2)} bits per pixel, ${psnr}.`;
 }
 
-function note(text) {
+/** Say why what was asked for last is not shown; or, with no text, that it is. */
+function refuse(text) {
+  state.refusal = text;
   $("rate").classList.toggle("wrong", text !== "");
-  if (text) $("remark").textContent = text;
+  figures();
 }
 
 function still(text) {

@@ -37,14 +37,15 @@ export class Viewer {
     divider.addEventListener("keydown", (event) => this.#dividerKey(event));
   }
 
-  /** Show pictures (ImageBitmaps; left may be null). A promise of the time at which they are on the canvas. */
-  show(left, right) {
+  /** Show pictures (ImageBitmaps; left may be null, or both), which have this size. A promise of the time at which they
+   * are on the canvas. */
+  show(left, right, size = right) {
     const anew = this.#right === null || this.#right.width !== right?.width || this.#right.height !== right?.height;
     this.#left = left;
     this.#right = right;
     this.#divider.hidden = left === null;
     if (anew) {
-      this.#stage.style.setProperty("--aspect", right ? `${right.width} / ${right.height}` : "3 / 2");
+      this.#stage.style.setProperty("--aspect", size ? `${size.width} / ${size.height}` : "3 / 2");
       this.fit();
     }
     return this.#soon();
