@@ -34,7 +34,7 @@ from tacit.data.pieces import read_pieces, write_pieces
 from tacit.data.pool import Pool, build_pool, cut, open_pool
 from tacit.data.samples import Collate, Numbers, Recipe, Samples
 from tacit.data.shards import Shards, expand
-from tacit.errors import CorruptWeights, InvalidInput, MissingWeights, PathError, TacitError
+from tacit.errors import CorruptWeights, InvalidInput, MissingWeights, NotExact, PathError, TacitError
 from tacit.models.model import Forward
 from tacit.models.noise import uniform
 from tacit.models.prior import FactorizedPrior
@@ -221,6 +221,38 @@ def test_validation_is_on_real_files(
     picture = Image.fromarray(synthetic(90, 60))
     codec = Codec(out, precision="fp32")
     assert codec.decode(codec.encode(picture, "a wave", 50)).size == (90, 60)
+
+
+def test_validation_goes_without_what_fails(
+    settings_of: Callable[..., Config],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(b"no image")
+    validation = (f"validation.images={photos}", "validation.metrics=[psnr]", "validation.qualities=[50]")
+    with pytest.raises(InvalidInput, match="none of the photos can be read"):
+        train(settings_of(*validation))
+    Image.fromarray(synthetic(64, 64)).save(photos / "b.png")
+    with pytest.raises(InvalidInput, match="nonsense"):
+        train(settings_of(*validation, "validation.metrics=[nonsense]"))
+    freeze = exporting.freeze
+    calls = []
+
+    def failing(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise NotExact("weights do not fit")
+        return freeze(*arguments)
+
+    monkeypatch.setattr("tacit.training.callbacks.validation.freeze", failing)
+    state = stored(train(settings_of(*validation, "validation.every=1", "run.steps=2")))
+    assert "validation goes without" in caplog.text
+    assert "no validation at step 1: weights do not fit" in caplog.text
+    assert [f["quality"] for f in state["callbacks"]["validation"]["figures"]] == [50]
+    assert [row["step"] for row in rows_of(tmp_path / "out") if row["val_q50_bpp"]] == ["2"]
 
 
 def test_a_fixed_rate_is_validated_without_qualities(settings_of: Callable[..., Config], tmp_path: Path) -> None:
@@ -506,7 +538,9 @@ def test_every_key_can_be_overridden(key: str) -> None:
     "override",
     ["run.stepz=1", "run=1", "steps=1", "run.steps", "run.steps=x", "nothing.at=1", "run.steps.more=1",
      "data.crop=100", "data.kind=tape", "optimizer.betas=[1]", "run.minutes=1", "loss.lambda_low=0",
-     "run.compile=1", "run.steps=[", "run.steps=1.5"],
+     "run.compile=1", "run.steps=[", "run.steps=1.5", "run.steps=-4", "run.log_every=0", "data.batch=0",
+     "data.workers=-1", "data.caption_dropout=7", "optimizer.ema=2", "optimizer.ema=.nan", "optimizer.betas=[0.9, 1]",
+     "optimizer.learning_rate=-1", "validation.qualities=[300]", "validation.qualities=[]"],
 )  # fmt: skip
 def test_wrong_overrides_are_refused(override: str) -> None:
     with pytest.raises(InvalidInput):
@@ -581,6 +615,21 @@ def test_a_sample_is_a_function_of_its_number(pool: Path) -> None:
     assert whole == drawn(second, range(6)) + drawn(second, range(6, 12))
     assert drawn(Samples(open_pool(pool), dataclasses.replace(recipe, seed=4)), range(12)) != whole
     assert len({seed for *_, seed in whole}) == 12
+
+
+def test_a_pool_that_is_none(pool: Path, tmp_path: Path) -> None:
+    for index in ("[]", '{"x": 1}', '{"shapes": [], "captions": []}', '{"shapes": [[4, "x"]], "captions": [[]]}'):
+        (tmp_path / "x.json").write_text(index)
+        (tmp_path / "x.bin").write_bytes(b"123")
+        with pytest.raises(InvalidInput):
+            open_pool(tmp_path / "x")
+    (tmp_path / "x.json").write_bytes(pool.with_suffix(".json").read_bytes())
+    (tmp_path / "x.bin").write_bytes(pool.with_suffix(".bin").read_bytes()[:-1])
+    for in_memory in (True, False):
+        with pytest.raises(InvalidInput, match="bytes, where its index has 5 photos"):
+            open_pool(tmp_path / "x", in_memory=in_memory)
+    with pytest.raises(PathError):
+        open_pool(tmp_path / "y")
 
 
 def test_an_epoch_has_every_photo_once(pool: Path) -> None:

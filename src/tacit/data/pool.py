@@ -104,7 +104,7 @@ def build_pool(rows: Iterable[dict[str, object]], root: Path, out: Path, smalles
 def open_pool(path: Path, *, in_memory: bool = False) -> Pool:
     """Open what `build_pool` wrote; unless `in_memory`, the pixels stay on disk until they are used.
 
-    Raises: PathError.
+    Raises: PathError; InvalidInput, for files that are no pool, or not a whole one.
     """
     try:
         index = json.loads(path.with_suffix(".json").read_text())
@@ -112,8 +112,18 @@ def open_pool(path: Path, *, in_memory: bool = False) -> Pool:
         pixels = np.fromfile(file, dtype=np.uint8) if in_memory else np.memmap(file, dtype=np.uint8, mode="r")
     except (OSError, ValueError) as error:
         raise PathError(f"pool {path}: {error}") from error
-    shapes = np.array(index["shapes"], dtype=np.int64)
-    return Pool(pixels, _offsets(shapes), shapes, tuple(tuple(c) for c in index["captions"]))
+    try:
+        shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 2)
+        captions = tuple(tuple(c) for c in index["captions"])
+    except (TypeError, ValueError, LookupError) as error:
+        raise InvalidInput(f"{path.with_suffix('.json')}: no index of a pool") from error
+    size = int(shapes.prod(axis=1).sum()) * 3
+    if not len(shapes) == len(captions) > 0 or pixels.size != size:
+        raise InvalidInput(
+            f"{file}: {pixels.size:,} bytes, where its index has {len(shapes)} photos of {size:,} bytes"
+            f" and {len(captions)} photos' captions"
+        )
+    return Pool(pixels, _offsets(shapes), shapes, captions)
 
 
 def _offsets(shapes: np.ndarray) -> np.ndarray:

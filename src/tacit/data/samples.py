@@ -120,6 +120,7 @@ class Samples(Dataset[Sample]):
         if self._pool is None and (on_device or recipe.by_area):
             raise InvalidInput("crops cut on the device, and photos drawn by their size, need a pool")
         self.on_device = on_device
+        self._told: set[int] = set()  # photos that were named once, which is enough
         self._share: np.ndarray | None = None
         if recipe.by_area and self._pool is not None:
             area = np.minimum(self._pool.shapes.prod(axis=1), 600_000).astype(float)
@@ -133,7 +134,9 @@ class Samples(Dataset[Sample]):
             try:
                 return self._sample(index, rng, bad)
             except BadImage as error:
-                log.warning("%s is left out: %s", self.photos.name(index), error)
+                if index not in self._told:
+                    log.warning("%s is left out: %s", self.photos.name(index), error)
+                self._told.add(index)
                 index = int(rng.integers(len(self.photos)))
         raise InvalidInput(f"{TRIES} bad images in a row, the last {self.photos.name(index)}")
 

@@ -59,9 +59,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except OSError as error:
         raise PathError(f"{path}: {error.strerror}") from error
     except (RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
-        raise CorruptWeights(
-            f"{path}: no training checkpoint ({next(iter(str(error).splitlines()), type(error).__name__)})"
-        ) from error
+        raise CorruptWeights(f"{path}: no training checkpoint, or a damaged one") from error
     try:
         return _of_lightning(path, state) if "tacit" in state else _of_the_first_days(path, state)
     except (KeyError, TypeError, AttributeError) as error:

@@ -16,6 +16,28 @@ from tacit.training.structure import SMALLEST
 
 FOLDER = resources.files("tacit.training") / "configs"
 
+_LEAST = {
+    "data.batch": 1,
+    "data.quality_spread": 0,
+    "data.shuffle": 0,
+    "data.workers": 0,
+    "optimizer.learning_rate": 0,
+    "optimizer.clip": 0,
+    "optimizer.quantile_rate": 0,
+    "optimizer.gains": 0,
+    "schedule.warmup": 0,
+    "validation.every": 0,
+    "validation.count": 1,
+    "run.steps": 0,
+    "run.epochs": 0,
+    "run.minutes": 0,
+    "run.threads": 0,
+    "run.seed": 0,
+    "run.checkpoint_minutes": 0,
+    "run.log_every": 1,
+}
+_SHARES = ("data.caption_dropout", "data.quality_maps", "loss.rounded", "optimizer.ema", "schedule.decay")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -195,6 +217,16 @@ class Config:
         _one_of("run.strategy", self.run.strategy, ("auto", "ddp"))
         _one_of("optimizer.kind", self.optimizer.kind, ("adam", "muon"))
         _one_of("schedule.kind", self.schedule.kind, ("cosine", "multistep"))
+        for name, least in _LEAST.items():
+            if not self._at(name) >= least:
+                raise InvalidInput(f"{name} {self._at(name)}: {least} or more is needed")
+        for name in _SHARES:
+            if not 0 <= self._at(name) <= 1:
+                raise InvalidInput(f"{name} {self._at(name)}: a share from 0 to 1 is needed")
+        if not all(0 <= beta < 1 for beta in self.optimizer.betas):
+            raise InvalidInput(f"optimizer.betas {list(self.optimizer.betas)}: from 0 to less than 1 is needed")
+        if not self.validation.qualities or not all(0 <= q <= 100 for q in self.validation.qualities):
+            raise InvalidInput(f"validation.qualities {list(self.validation.qualities)}: some from 0 to 100 are needed")
         if sum(1 for n in (self.run.steps, self.run.epochs, self.run.minutes) if n) != 1:
             raise InvalidInput("one of run.steps, run.epochs and run.minutes is needed")
         if self.data.crop < 64 or self.data.crop % 64:
@@ -205,16 +237,16 @@ class Config:
             )
         if not 0 < self.loss.lambda_low <= self.loss.lambda_high:
             raise InvalidInput(f"loss.lambda_low {self.loss.lambda_low}: above 0 and at most lambda_high is needed")
-        if not 0 <= self.data.quality_maps <= 1:
-            raise InvalidInput(f"data.quality_maps {self.data.quality_maps}: a share from 0 to 1 is needed")
         if self.data.quality_maps and self.model.name != "tacit-s":
             raise InvalidInput(f"data.quality_maps {self.data.quality_maps}: tacit-s alone takes maps of the quality")
-        if not 0 <= self.loss.rounded <= 1:
-            raise InvalidInput(f"loss.rounded {self.loss.rounded}: a share from 0 to 1 is needed")
         if self.data.word_weights and self.model.options.get("published"):
             raise InvalidInput("data.word_weights: the published network has no place for weights of words")
         if self.schedule.kind == "multistep" and self.data.kind == "shards":
             raise InvalidInput("schedule.kind multistep counts epochs, which a stream of shards has not")
+
+    def _at(self, key: str) -> float:
+        section, _, name = key.partition(".")
+        return float(getattr(getattr(self, section), name))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for YAML and checkpoints."""

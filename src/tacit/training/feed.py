@@ -149,7 +149,8 @@ def prepare(config: Config, encoder: str, width: int, folder: Path) -> tuple[int
 
 
 def pictures(images: str, count: int) -> Iterator[tuple[str, np.ndarray, str | None]]:
-    """Names, pixels and first captions of photos to validate on: "samples", a folder or a JSONL list."""
+    """Names, pixels and first captions of photos to validate on: "samples", a folder or a JSONL list. Those that cannot
+    be read are named in the log. Raises: PathError; InvalidInput, where none can be read."""
     if images == "samples":
         pool = sample_photos()
         for i in range(min(count, len(pool))):
@@ -157,8 +158,19 @@ def pictures(images: str, count: int) -> Iterator[tuple[str, np.ndarray, str | N
         return
     path = Path(images)
     photos = read_jsonl(path) if path.suffix == ".jsonl" else read_folder(path)
-    for file, captions in list(zip(photos.paths, photos.captions, strict=True))[:count]:
-        yield file.stem, decode(file), captions[0] if captions else None
+    found = 0
+    for file, captions in zip(photos.paths, photos.captions, strict=True):
+        if found == count:
+            return
+        try:
+            pixels = decode(file)
+        except BadImage as error:
+            log.warning("validation goes without %s: %s", file, error)
+            continue
+        found += 1
+        yield file.stem, pixels, captions[0] if captions else None
+    if not found:
+        raise InvalidInput(f"validation.images {images}: none of the photos can be read")
 
 
 def open_shards(data: DataConfig, recipe: Recipe, rank: int, processes: int, start: int) -> Any:

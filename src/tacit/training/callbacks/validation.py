@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tacit.data.captions import CaptionCache
-from tacit.errors import InvalidInput, MissingExtra, MissingWeights
+from tacit.errors import InvalidInput, MissingExtra, MissingWeights, NotExact
 from tacit.models.model import pad_to_multiple
 from tacit.training.callbacks.ema import Ema
 from tacit.training.config import ValidationConfig
@@ -61,7 +61,7 @@ class Validation(L.Callback):
         self.crops, self.captions = crops, captions
         self.figures: list[dict[str, float]] = []
         self.real = importlib.util.find_spec("constriction") is not None
-        self._metrics: dict[str, Any] | None = None
+        self._metrics = dict(_available(config.metrics))
 
     @property
     def state_key(self) -> str:
@@ -89,20 +89,25 @@ class Validation(L.Callback):
     def run(self, trainer: L.Trainer, pl_module: Any) -> None:
         """On the first process; the others wait."""
         if trainer.is_global_zero:
-            self.figures = self._measure(trainer, pl_module.steps)
-            row: dict[str, float] = {}
-            for figures in self.figures:
-                prefix = f"val_q{figures['quality']:g}_" if "quality" in figures else "val_"
-                row |= {f"{prefix}{name}": value for name, value in figures.items() if name != "quality"}
-            for logger in trainer.loggers:
-                logger.log_metrics(row, step=pl_module.steps)
-                logger.save()
+            try:
+                self.figures = self._measure(trainer, pl_module.steps)
+            except NotExact as error:  # weights that cannot be frozen yet may well be later
+                log.warning("no validation at step %d: %s", pl_module.steps, error)
+            else:
+                self._write(trainer, pl_module.steps)
         trainer.strategy.barrier("validation")
+
+    def _write(self, trainer: L.Trainer, steps: int) -> None:
+        row: dict[str, float] = {}
+        for figures in self.figures:
+            prefix = f"val_q{figures['quality']:g}_" if "quality" in figures else "val_"
+            row |= {f"{prefix}{name}": value for name, value in figures.items() if name != "quality"}
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step=steps)
+            logger.save()
 
     @torch.no_grad()
     def _measure(self, trainer: L.Trainer, steps: int) -> list[dict[str, float]]:
-        if self._metrics is None:
-            self._metrics = dict(_available(self.config.metrics))
         model = copy.deepcopy(self.ema.model).cpu().eval()
         variable = bool(model.config.knots)
         qualities: Sequence[float | None] = self.config.qualities if variable else (None,)
@@ -121,7 +126,7 @@ class Validation(L.Callback):
             bits, pixels, decoded = code(picture, quality)
             height, width = pixels.shape[:2]
             rows.setdefault("bpp" if self.real else "bpp_estimated", []).append(bits / (height * width))
-            for name, metric in (self._metrics or {}).items():
+            for name, metric in self._metrics.items():
                 try:
                     rows.setdefault(name, []).append(metric(pixels, decoded))
                 except InvalidInput as error:
