@@ -1,12 +1,13 @@
-"""Make the conformance vectors anew: `python scripts/golden.py`, after the shipped weights have changed.
+"""Make the conformance vectors of a shipped model anew: `python scripts/golden.py [MODEL]`, after its weights changed.
 
-Writes tests/data/golden: small `.tacit` files of synthetic pictures, made with the shipped weights, and `golden.json`
+Writes tests/data/golden/MODEL: small `.tacit` files of synthetic pictures, made with its weights, and `golden.json`
 with what they decode to: the hash of the latents, which are equal on every machine, and some of the pixels, which are
 nearly so (within 1 level in fp32).
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from pathlib import Path
@@ -15,10 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tacit import weights
 from tacit.codec import Codec
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "data" / "golden"
-MODEL = "tacit-s"
 SAMPLES = 8  # along each side
 
 # name: width, height, mode, quality, caption
@@ -75,19 +76,23 @@ def describe(codec: Codec, data: bytes) -> dict[str, Any]:
 
 def main() -> None:
     """Write the folder anew."""
-    codec = Codec(MODEL, precision="fp32", threads=1)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.glob("*.tacit"):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default=weights.DEFAULT, choices=weights.SHIPPED)
+    model = parser.parse_args().model
+    codec = Codec(model, precision="fp32", threads=1)
+    folder = FOLDER / model
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.tacit"):
         old.unlink()
     found: dict[str, Any] = {}
     for name, (width, height, mode, quality, caption) in VECTORS.items():
         image = picture(name, width, height, mode)
         data = codec.encode(image, caption, quality, store_caption=True)
-        (FOLDER / f"{name}.tacit").write_bytes(data)
+        (folder / f"{name}.tacit").write_bytes(data)
         found[name] = {"bytes": len(data), **describe(codec, data)}
     text = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in found.items())
-    (FOLDER / "golden.json").write_text("{\n" + text + "\n}\n")
-    print(f"{len(found)} files, {sum(f['bytes'] for f in found.values())} bytes, in {FOLDER}")
+    (folder / "golden.json").write_text("{\n" + text + "\n}\n")
+    print(f"{len(found)} files, {sum(f['bytes'] for f in found.values())} bytes, in {folder}")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def main() -> None:
     # in processes of their own: this one has read the old weights.py
     subprocess.run([sys.executable, "-c", CHECK.format(name=arguments.name)], check=True)
     if not arguments.no_golden:
-        subprocess.run([sys.executable, ROOT / "scripts" / "golden.py"], check=True)
+        subprocess.run([sys.executable, ROOT / "scripts" / "golden.py", arguments.name], check=True)
     subprocess.run([sys.executable, ROOT / "scripts" / "readme.py"], check=True)
     print(f"{arguments.name} is now {weights.describe(target).decode_hash.hex()}, {len(data):,} bytes")
 

@@ -35,7 +35,8 @@ from tacit.exact import EXACT_LIMIT, FrozenChain, FrozenLayer, LayerSpec, Target
 from tacit.models.frozen import FrozenEntropy, freeze_entropy
 from tacit.text.tokens import TextTokens
 
-GOLDEN = Path(__file__).parent / "data" / "golden"
+GOLDEN = Path(__file__).parent / "data" / "golden"  # of each shipped model a folder
+VECTORS: dict[str, Any] = {p.parent.name: json.loads(p.read_text()) for p in sorted(GOLDEN.glob("*/golden.json"))}
 
 
 def sha256(latents: Tensor) -> str:
@@ -449,9 +450,9 @@ def cases(uneven_codec: Codec, taco_codec: Codec, taco_fixed_codec: Codec, shipp
         exact = reference.latents(reference.Weights(one.path), stream, size(100), size(150), 6250 if quality else 0)
         assert np.abs(exact).max() > 32  # else there would be little to miss
         made[name] = Case(one.path, data, hashlib.sha256(exact.astype("<i2").tobytes()).hexdigest())
-    vectors = json.loads((GOLDEN / "golden.json").read_text())
     for name in ("caption", "noise"):
-        made[name] = Case(shipped_codec.path, (GOLDEN / f"{name}.tacit").read_bytes(), vectors[name]["latents"])
+        data = (GOLDEN / weights.DEFAULT / f"{name}.tacit").read_bytes()
+        made[name] = Case(shipped_codec.path, data, VECTORS[weights.DEFAULT][name]["latents"])
     return made
 
 
@@ -688,27 +689,24 @@ def test_latents_on_a_gpu(cases: dict[str, Case], name: str) -> None:
 
 # -- conformance vectors ----------------------------------------------------------------------------------------------
 
-VECTORS: dict[str, Any] = json.loads((GOLDEN / "golden.json").read_text())
-STALE = "the shipped weights are others than those of tests/data/golden: run `python scripts/golden.py`"
-
-
-@pytest.mark.parametrize("name", VECTORS)
-def test_conformance(shipped_codec: Codec, name: str) -> None:
-    data = (GOLDEN / f"{name}.tacit").read_bytes()
-    expected = VECTORS[name]
-    header = container.read(data).header
-    assert header.weights_hash == weights.describe(shipped_codec.path).decode_hash, STALE
+@pytest.mark.parametrize(("model", "name"), [(model, name) for model, found in VECTORS.items() for name in found])
+def test_conformance(shipped_codec: Codec, model: str, name: str) -> None:
+    data = (GOLDEN / model / f"{name}.tacit").read_bytes()
+    expected = VECTORS[model][name]
+    stale = f"the weights are others than those of {GOLDEN}/{model}: run `python scripts/golden.py {model}`"
+    assert container.read(data).header.weights_hash == weights.describe(weights.locate(model)).decode_hash, stale
     assert len(data) == expected["bytes"]
-    latents = shipped_codec.latents(data)
+    latents = shipped_codec.latents(data)  # whichever weights a file names
     assert list(latents.shape) == expected["shape"]
     assert sha256(latents) == expected["latents"]
 
 
+@pytest.mark.parametrize("model", VECTORS)
 @pytest.mark.parametrize(("precision", "levels"), [("fp32", 1), ("bf16", 3)])
-def test_conforming_pixels(precision: str, levels: int) -> None:
+def test_conforming_pixels(precision: str, levels: int, model: str) -> None:
     codec = Codec(precision=precision)
-    for name, expected in VECTORS.items():
-        image = codec.decode(GOLDEN / f"{name}.tacit")
+    for name, expected in VECTORS[model].items():
+        image = codec.decode(GOLDEN / model / f"{name}.tacit")
         assert image.mode == expected["mode"]
         pixels = np.asarray(image).reshape(image.height, image.width, -1)
         rows = np.linspace(0, image.height - 1, 8).astype(int)
@@ -720,26 +718,28 @@ def test_conforming_pixels(precision: str, levels: int) -> None:
         assert np.abs(pixels.mean(axis=(0, 1)) - expected["means"]).max() <= near, name
 
 
-def test_the_second_decoder_reads_the_vectors(shipped_codec: Codec) -> None:
+@pytest.mark.parametrize("model", VECTORS)
+def test_the_second_decoder_reads_the_vectors(model: str) -> None:
     """All that decoding depends on, from the format page alone: coder, tables, networks, schedule."""
-    stored = reference.Weights(shipped_codec.path)
+    stored = reference.Weights(weights.locate(model))
     for name in ("pixel", "small", "grey", "alpha", "noise"):
-        file = container.read((GOLDEN / f"{name}.tacit").read_bytes())
-        _, height, width = VECTORS[name]["shape"]
+        file = container.read((GOLDEN / model / f"{name}.tacit").read_bytes())
+        _, height, width = VECTORS[model][name]["shape"]
         assert file.regions[0]
         assert file.header.quality is not None
         found = reference.latents(stored, file.regions[0], height, width, round(100 * file.header.quality))
-        assert hashlib.sha256(found.astype("<i2").tobytes()).hexdigest() == VECTORS[name]["latents"]
+        assert hashlib.sha256(found.astype("<i2").tobytes()).hexdigest() == VECTORS[model][name]["latents"]
 
 
 def test_the_second_decoder_sees_the_same_pixels(
     cases: dict[str, Case], codec: Codec, taco_codec: Codec, taco_fixed_codec: Codec, shipped_codec: Codec
 ) -> None:
     """All that the format page says of the synthesis, on latents of whole pictures."""
+    mine = GOLDEN / weights.DEFAULT
     for one, data in (
-        (shipped_codec, (GOLDEN / "lowest.tacit").read_bytes()),
-        (shipped_codec, (GOLDEN / "grey.tacit").read_bytes()),
-        (shipped_codec, (GOLDEN / "noise.tacit").read_bytes()),
+        (shipped_codec, (mine / "lowest.tacit").read_bytes()),
+        (shipped_codec, (mine / "grey.tacit").read_bytes()),
+        (shipped_codec, (mine / "noise.tacit").read_bytes()),
         (codec, codec.encode(Image.fromarray(synthetic(50, 70)), quality=33.33)),
         (taco_codec, cases["taco"].data),
         (taco_fixed_codec, cases["taco-fixed"].data),
@@ -754,12 +754,13 @@ def test_the_second_decoder_sees_the_same_pixels(
         assert expected.std() > 5
 
 
-def test_vectors_are_small_and_whole() -> None:
-    files = sorted(p.stem for p in GOLDEN.glob("*.tacit"))
-    assert files == sorted(VECTORS)
-    assert sum(p.stat().st_size for p in GOLDEN.iterdir()) < 200_000
-    assert container.read((GOLDEN / "caption.tacit").read_bytes()).metadata.caption
-    assert len(container.read((GOLDEN / "regions.tacit").read_bytes()).regions) == 2
+@pytest.mark.parametrize("model", weights.SHIPPED)
+def test_vectors_are_small_and_whole(model: str) -> None:
+    folder = GOLDEN / model
+    assert sorted(p.stem for p in folder.glob("*.tacit")) == sorted(VECTORS[model])
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 200_000
+    assert container.read((folder / "caption.tacit").read_bytes()).metadata.caption
+    assert len(container.read((folder / "regions.tacit").read_bytes()).regions) == 2
 
 
 # -- streams that no encoder wrote ------------------------------------------------------------------------------------
