@@ -522,6 +522,7 @@ def test_bad_shards(tmp_path: Path, encoded: dict[str, bytes], shards: str) -> N
 
 
 @pytest.mark.usefixtures("leaves_files_open")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 def test_the_pages_python_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: Codec, capsys: pytest.CaptureFixture[str]
 ) -> None:

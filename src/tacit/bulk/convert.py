@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import socket
 import sys
@@ -108,7 +109,7 @@ def _coded(unit: Unit, job: Job, engine: Engine, source: Store, store: Store) ->
         unit.inputs,
         {name: asdict(written) for name, written in out.files.items()},
         **tally.counts,
-        psnr=tuple(tally.psnr),
+        psnr=tally.psnr,
         seconds=clock.seconds,
         warnings=dict(lost),
         failures=tuple(tally.failures),
@@ -120,8 +121,19 @@ class _Tally:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.psnr: list[float] = []
+        self._decibels = 0.0
         self.failures: list[Mapping[str, str]] = []
+
+    def measure(self, decibels: float) -> None:
+        """An image's PSNR; that of one without any loss has no part in a mean."""
+        if math.isfinite(decibels):
+            self._decibels += decibels
+            self.counts["measured"] += 1
+
+    @property
+    def psnr(self) -> float | None:
+        """The mean."""
+        return self._decibels / self.counts["measured"] if self.counts["measured"] else None
 
     def fail(self, record: Record, why: object) -> None:
         self.counts["failed"] += 1
@@ -204,7 +216,7 @@ def _code_window(
             continue
         if isinstance(engine, Encoder) and prepared.photo and tally.counts["images"] % job.psnr_every == 0:
             with clock("measure"):
-                tally.psnr.append(engine.measure(prepared.photo, data))
+                tally.measure(engine.measure(prepared.photo, data))
         if result.latents is not None:
             expected[_digest(data)] = result.latents
         tally.counts.update(

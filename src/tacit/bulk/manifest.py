@@ -33,15 +33,15 @@ class Entry(Counts):
     """What came of one unit.
 
     inputs: the source's files, with what changes when they do. files: what was written, with bytes and sha256. psnr:
-    dB, of the images that were measured. seconds: by what they went to, "wall" from beginning to end. memory: the most
-    bytes that the worker has ever held. warnings: what of images could not be kept, and how often. failures: key and
-    reason of each image that was left out.
+    dB, the mean over the measured images, None where there are none. seconds: by what they went to, "wall" from
+    beginning to end. memory: the most bytes that the worker has ever held. warnings: what of images could not be kept,
+    and how often. failures: key and reason of each image that was left out.
     """
 
     name: str
     inputs: Mapping[str, str]
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    psnr: tuple[float, ...] = ()
+    psnr: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     memory: int = 0
     warnings: Mapping[str, int] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Entry(Counts):
         """Raises: InvalidInput."""
         try:
             fields = json.loads(data)
-            return Entry(**{**fields, "psnr": tuple(fields["psnr"]), "failures": tuple(fields["failures"])})
+            return Entry(**{**fields, "failures": tuple(fields["failures"])})
         except (ValueError, TypeError, KeyError) as error:
             raise InvalidInput(f"{where}: no entry of a manifest ({type(error).__name__}: {error})") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,14 +13,13 @@ from tacit.bulk.manifest import Entry
 
 @dataclass(frozen=True)
 class Summary(Counts):
-    """Counts are those of entries, added up over `shards`. psnr: the mean over `measured` images, in dB, None where
-    none was. spent: seconds of all workers, by what they went to.
-    memory: the most that a worker held, in bytes. warnings: what of images could not be kept, how often.
+    """Counts are those of entries, added up over `shards`. psnr: the mean over the measured images, in dB, None
+    where none was. spent: seconds of all workers, by what they went to. memory: the most that a worker held, in bytes.
+    warnings: what of images could not be kept, how often.
     """
 
     shards: int = 0
     psnr: float | None = None
-    measured: int = 0
     spent: Mapping[str, float] = field(default_factory=dict)
     memory: int = 0
     warnings: Mapping[str, int] = field(default_factory=dict)
@@ -50,7 +48,7 @@ class Total:
         self._spent: dict[str, float] = {}
         self._warnings: Counter[str] = Counter()
         self._decibels = 0.0
-        self._measured = self._shards = self._memory = 0
+        self._shards = self._memory = 0
         for entry in before:
             self.add(entry)
 
@@ -61,18 +59,16 @@ class Total:
         self._warnings.update(entry.warnings)
         for name, seconds in entry.seconds.items():
             self._spent[name] = self._spent.get(name, 0.0) + seconds
-        finite = [value for value in entry.psnr if math.isfinite(value)]
-        self._decibels += sum(finite)
-        self._measured += len(finite)
+        self._decibels += entry.measured * (entry.psnr or 0.0)
         self._memory = max(self._memory, entry.memory)
 
     def summary(self) -> Summary:
         """So far."""
+        measured = self._counts["measured"]
         return Summary(
             self._shards,
             **self._counts,
-            psnr=self._decibels / self._measured if self._measured else None,
-            measured=self._measured,
+            psnr=self._decibels / measured if measured else None,
             spent=dict(self._spent),
             memory=self._memory,
             warnings=dict(self._warnings),
