@@ -689,6 +689,7 @@ def test_latents_on_a_gpu(cases: dict[str, Case], name: str) -> None:
 
 # -- conformance vectors ----------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize(("model", "name"), [(model, name) for model, found in VECTORS.items() for name in found])
 def test_conformance(shipped_codec: Codec, model: str, name: str) -> None:
     data = (GOLDEN / model / f"{name}.tacit").read_bytes()
