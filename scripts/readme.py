@@ -403,6 +403,8 @@ def _study(name: str) -> str:
 
     machine = result["machine"]
     used = f" Weights {_model(result)}." if "weights" in result else ""
+    if start := result.get("start"):
+        used = f" All runs began with {start['file']}, sha256 {start['sha256'][:16]}."
     return (
         f"{markdown(result, '####')}\n{result['date']}, {machine['processor']}; `{result['command']}`; "
         f"[results/study/{name}.json](../results/study/{name}.json).{used}\n"

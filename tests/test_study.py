@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -474,6 +475,7 @@ def test_an_ablation_from_one_configuration(
         ("baseline", 0), ("richer", 0), ("baseline", 1), ("richer", 1),
     ]  # fmt: skip
     assert len({r["weights"] for r in result["runs"]}) == 4
+    assert result["start"] is None
     found = result["sets"]["list"]
     assert found["images"] == 6
     assert [p["quality"] for p in found["points"]["richer"]] == [20, 50, 80]
@@ -523,12 +525,23 @@ def test_a_failing_variant_is_named(ablation_config: Path, tmp_path: Path, capfd
     assert "list has no captions of the kind sung" in capfd.readouterr().err
 
 
-def test_variants_train_at_a_time(ablation_config: Path, tmp_path: Path, quiet: Quiet) -> None:
+def test_variants_train_at_a_time(
+    ablation_config: Path, tiny_weights: Path, tmp_path: Path, quiet: Quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tacit.study import summary
     from tacit.study.ablation import ablation
 
-    config = configurations.read(str(ablation_config), ["seeds=[0]", "shared=" + json.dumps(_shared(ablation_config))])
+    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "elsewhere"))
+    overrides = ["seeds=[0]", f"start={tiny_weights}", "shared=" + json.dumps(_shared(ablation_config))]
+    config = configurations.read(str(ablation_config), overrides)
     assert isinstance(config, AblationConfig)
     found = ablation(config, tmp_path / "out", quiet, jobs=2)
+    result = summary.of_ablation(found, "tacit study", 1)
+    digest = hashlib.sha256(tiny_weights.read_bytes()).hexdigest()
+    assert result["start"] == {"file": tiny_weights.name, "sha256": digest}
+    assert digest in "\n".join(report.provenance(result))
+    assert "${TACIT_WEIGHTS}" in result["skipped"]["lpips-alex"]
+    assert str(tmp_path / "elsewhere") not in json.dumps(result)
     assert [run.variant for run in found.runs] == ["baseline", "richer"]
     assert all(run.weights.is_file() for run in found.runs)
 

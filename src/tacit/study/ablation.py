@@ -36,9 +36,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class Ablation:
-    """measured: what the harness found, by set, once for each kind of caption; its codecs are the runs."""
+    """start: the copy of the weights that all runs began with, if they did. measured: what the harness found, by set,
+    once for each kind of caption; its codecs are the runs."""
 
     config: AblationConfig
+    start: Path | None
     runs: tuple[Trained, ...]
     measured: Mapping[str, tuple[Results, ...]]
 
@@ -67,12 +69,12 @@ def ablation(config: AblationConfig, out: Path, progress: Progress, *, jobs: int
     kinds = dict.fromkeys(variant.captions for variant in config.variants if variant.codec)
     found = sets.find(config.measure.sets, kinds, progress)  # before hours of training
     _check_same(config, out)
-    _keep_start(config, out, progress)
+    start = _keep_start(config, out, progress)
     runs = _train_all(config, out, progress, jobs)
     measured = {
         dataset.name: tuple(_measure(config, out, one, dataset, progress, jobs, command)) for one, dataset in found
     }
-    return Ablation(config, runs, measured)
+    return Ablation(config, start, runs, measured)
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
@@ -104,10 +106,10 @@ def _check_same(config: AblationConfig, out: Path) -> None:
     files.write(str(path), yaml.safe_dump(values, sort_keys=False).encode(), force=True)
 
 
-def _keep_start(config: AblationConfig, out: Path, progress: Progress) -> None:
+def _keep_start(config: AblationConfig, out: Path, progress: Progress) -> Path | None:
     """A copy of the weights to begin with, from which all runs begin, whatever becomes of the file meanwhile."""
     if not config.start:
-        return
+        return None
     path = Path(config.start) if Path(config.start).is_file() else weights.locate(config.start)
     kept = out / f"start{path.suffix}"
     try:
@@ -117,6 +119,7 @@ def _keep_start(config: AblationConfig, out: Path, progress: Progress) -> None:
             progress.say(f"{config.start} is another file by now: runs begin with {kept}, as those before did")
     except OSError as error:
         raise PathError(f"{path}: {files.reason(error)}") from error
+    return kept
 
 
 def _train_all(config: AblationConfig, out: Path, progress: Progress, jobs: int) -> tuple[Trained, ...]:

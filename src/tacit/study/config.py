@@ -163,14 +163,15 @@ def read(source: str, overrides: Sequence[str] = ()) -> StudyConfig:
 
 def plain(config: StudyConfig) -> dict[str, Any]:
     """Plain values, as `read` takes them: with the variables' names again, since results go to other machines."""
-    return _contracted(settings.plain(dataclasses.asdict(config)))  # type: ignore[no-any-return]
+    return contracted(settings.plain(dataclasses.asdict(config)))  # type: ignore[no-any-return]
 
 
-def _contracted(value: Any) -> Any:
+def contracted(value: Any) -> Any:
+    """Plain values with the variables' names instead of what they stand for."""
     if isinstance(value, Mapping):
-        return {k: _contracted(v) for k, v in value.items()}
+        return {k: contracted(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_contracted(v) for v in value]
+        return [contracted(v) for v in value]
     if isinstance(value, str):
         for name in VARIABLES:
             if os.environ.get(name):

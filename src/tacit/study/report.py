@@ -46,6 +46,8 @@ def provenance(result: Values) -> list[str]:
     lines += [f"- {result['protocol']}"]
     lines += [f"- {m['name']}: {m['protocol']}" for m in result["metrics"]]
     lines += [f"- left out: {text}" for text in result["skipped"].values()]
+    if start := result.get("start"):
+        lines.append(f"- all runs began with {start['file']}, sha256 {start['sha256']}")
     lines += [
         f"- {result['date']}, {result['seconds'] / 60:.1f} minutes, {machine['processor']}, {machine['cores']} cores, "
         + ", ".join(f"{name} {version}" for name, version in libraries.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -51,6 +52,7 @@ def of_ablation(found: Ablation, command: str, seconds: float) -> Values:
     return rounded(  # type: ignore[no-any-return]
         {
             **_head(config, command, seconds),
+            "start": _start(found),
             "runs": [
                 {
                     "variant": run.variant,
@@ -67,13 +69,22 @@ def of_ablation(found: Ablation, command: str, seconds: float) -> Values:
     )
 
 
+def _start(found: Ablation) -> Values | None:
+    """Which weights the runs began with: those of a name change from release to release."""
+    if found.start is None:
+        return None
+    with found.start.open("rb") as stream:
+        return {"file": Path(found.config.start).name, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
 def _metrics(every: Sequence[Results]) -> list[MetricInfo]:
     return list({metric.name: metric for results in every for metric in results.metrics}.values())
 
 
 def _skipped(several: Sequence[Results] | Sequence[Told]) -> Values:
-    """Names, and why, without where somebody's home is."""
-    return {name: text.replace(str(Path.home()), "~") for one in several for name, text in one.skipped.items()}
+    """Names, and why, without where somebody's home and data are."""
+    why = {name: text for one in several for name, text in one.skipped.items()}
+    return {name: str(configurations.contracted(text)).replace(str(Path.home()), "~") for name, text in why.items()}
 
 
 def _about(metric: MetricInfo) -> Values:
