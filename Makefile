@@ -8,6 +8,7 @@
 #   make results  all figures: Kodak, speed and memory, and the documents; the Kodak images in $TACIT_DATA/kodak
 #                 CHECKPOINT=FILE, the training checkpoint of the shipped weights: what freezing costs, too
 #   make studies  what captions do, as JSON in results/study, of each of MODELS (tacit-s); Kodak as above
+#                 TACIT_POOL=PATH, a pool of photos with captions: what the enhancements are worth, too
 #   make clean    remove what these made, but not .venv
 #
 # On Linux, PyPI's torch brings CUDA with it (some GB). For the small CPU build:
@@ -83,11 +84,14 @@ results:
 studies: .venv/installed-dev
 	mkdir -p results/study
 	$(BIN)/python scripts/text_path.py
+	$(BIN)/python scripts/attention.py --start
 	set -e; for model in $(MODELS); do for study in captions steering; do \
 	  name=$$study; test $$model = tacit-s || name=$$study-$$model; \
 	  $(BIN)/tacit study $$study -j 2 -o runs/study/$$name weights=$$model; \
 	  cp runs/study/$$name/study.json results/study/$$name.json; \
 	done; done
+	$(if $(TACIT_POOL),$(BIN)/tacit study small -j 2 -o runs/study/small)
+	$(if $(TACIT_POOL),cp runs/study/small/study.json results/study/small.json)
 	$(BIN)/python scripts/readme.py
 
 clean:
