@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path("results", "kodak")
 METRICS = ("psnr", "ms-ssim", "ssimulacra2", "butteraugli-3norm")
 # From 0.07 bits per pixel, or a codec's least, to 1.3.
+OWN = (0, 12, 25, 38, 50, 62, 75, 88, 100)
 QUALITIES = {
-    weights.DEFAULT: (0, 12, 25, 38, 50, 62, 75, 88, 100),
-    f"{weights.DEFAULT}+captions": (0, 12, 25, 38, 50, 62, 75, 88, 100),
+    **dict.fromkeys(weights.SHIPPED, OWN),
+    f"{weights.DEFAULT}+captions": OWN,
     "jpeg": (1, 5, 9, 16, 28, 48, 76),
     "webp": (0, 1.2, 5, 15, 32, 54, 74, 84),
     "avif": (5, 15, 24, 34, 45, 57, 71),

@@ -36,6 +36,7 @@ BLOCK = re.compile(r"<!-- (?P<name>[\w-]+): made by scripts/readme\.py -->\n(?P<
 MISSING = "Not measured yet: `make results`.\n"
 README_RATES = (0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0)  # bits per pixel
 COMPARED_RATES = tuple(round(0.15 + 0.05 * i, 2) for i in range(18))  # 0.15 to 1.0
+CURVES = {"psnr": "PSNR (dB)", "ssimulacra2": "SSIMULACRA 2"}  # at those rates
 LABELS = {  # of codecs and metrics of `tacit eval`
     "jpeg": "JPEG",
     "webp": "WebP",
@@ -176,7 +177,7 @@ def kodak_results() -> Results | None:
 
 
 def kodak() -> str:
-    """PSNR at some rates, and the rate differences by every metric."""
+    """PSNR and SSIMULACRA 2 at some rates, and the rate differences by every metric."""
     found = kodak_results()
     if found is None:
         return MISSING
@@ -185,40 +186,49 @@ def kodak() -> str:
 
     own = weights.DEFAULT
     (dataset,) = found.datasets
-    by_psnr = next(metric for metric in found.metrics if metric.name == "psnr")
-    curves = found.curves_of(dataset.name, by_psnr)
-    beside = {curve.label: (curve.rates, curve.values) for curve in found.published(dataset.name, by_psnr)}
-    lines = [
-        f"| PSNR (dB) at bits per pixel | {' | '.join(f'{rate:.2f}' for rate in README_RATES)} |",
-        f"|---|{'---:|' * len(README_RATES)}",
-    ]
-    for name, curve in (curves | beside).items():
-        cells = [quality_at(curve, rate) for rate in README_RATES]
-        shown = ["" if math.isnan(cell) else f"{cell:.2f}" for cell in cells]
-        lines.append(f"| {LABELS.get(name, name)} | {' | '.join(shown)} |")
-    differences = {metric.name: found.rate_differences[dataset.name][metric.name][own] for metric in found.metrics}
-    lines += [
-        "",
-        f"| bits of {own} for equal | {' | '.join(LABELS.get(name, name) for name in differences)} |",
-        f"|---|{'---:|' * len(differences)}",
-    ]
-    for name in [*(name for name in curves if name != own), *beside]:
-        cells = [rate_text(of.get(name, "")) for of in differences.values()]
-        lines.append(f"| against {LABELS.get(name, name)} | {' | '.join(cells)} |")
-    gains = [quality_at(curves[own], rate) - quality_at(curves["jpeg"], rate) for rate in COMPARED_RATES]
+    shown = [metric for metric in found.metrics if metric.name in CURVES]
+    curves = {metric.name: found.curves_of(dataset.name, metric) for metric in found.metrics}
+    published = {
+        metric.name: {c.label: (c.rates, c.values) for c in found.published(dataset.name, metric)} for metric in shown
+    }
+    lines: list[str] = []
+    for metric in shown:
+        lines += [
+            f"| {CURVES[metric.name]} at bits per pixel | {' | '.join(f'{rate:.2f}' for rate in README_RATES)} |",
+            f"|---|{'---:|' * len(README_RATES)}",
+        ]
+        for name, curve in (curves[metric.name] | published[metric.name]).items():
+            cells = [quality_at(curve, rate) for rate in README_RATES]
+            figures = ["" if math.isnan(cell) else f"{cell:.2f}" for cell in cells]
+            lines.append(f"| {LABELS.get(name, name)} | {' | '.join(figures)} |")
+        lines.append("")
+    names = [*curves["psnr"], *published["psnr"]]
+    models = [name for name in weights.SHIPPED if name in curves["psnr"]]
+    for model in models:
+        differences = {m.name: found.rate_differences[dataset.name][m.name][model] for m in found.metrics}
+        lines += [
+            f"| bits of {model} for equal | {' | '.join(LABELS.get(name, name) for name in differences)} |",
+            f"|---|{'---:|' * len(differences)}",
+        ]
+        for name in names:
+            if name != model:
+                cells = [rate_text(of.get(name, "")) for of in differences.values()]
+                lines.append(f"| against {LABELS.get(name, name)} | {' | '.join(cells)} |")
+        lines.append("")
+    psnr = curves["psnr"]
+    gains = [quality_at(psnr[own], rate) - quality_at(psnr["jpeg"], rate) for rate in COMPARED_RATES]
     if min(gains) > 0:
         verdict = f"better than JPEG's everywhere between, by {min(gains):.2f} dB or more"
     else:
         verdict = "not better than JPEG's everywhere between"
     low, high = found.curves[dataset.name][own][0], found.curves[dataset.name][own][-1]
     run = [f"{LABELS.get(n, n)} {_options(of['options'])}" for n, of in found.codecs.items() if "options" in of]
-    lines += [
-        "",
-        f"From 0.15 to 1.0 bpp the PSNR is {verdict}. Quality {low.quality:g} to {high.quality:g} spans {low.bpp:.2f} "
-        f"to {high.bpp:.2f} bpp here. {'; '.join(run)}. Weights "
-        f"{found.codecs[own]['weights']['all']['hash']}; `make kodak`; all figures, "
-        "plots and settings: [results/kodak](results/kodak/report.md).",
-    ]
+    hashes = ", ".join(f"{name} {found.codecs[name]['weights']['all']['hash']}" for name in models)
+    lines.append(
+        f"From 0.15 to 1.0 bpp the PSNR of {own} is {verdict}. Quality {low.quality:g} to {high.quality:g} spans "
+        f"{low.bpp:.2f} to {high.bpp:.2f} bpp here. {'; '.join(run)}. Weights: {hashes}; `make kodak`; all figures, "
+        "plots and settings: [results/kodak](results/kodak/report.md)."
+    )
     return "\n".join(lines) + "\n"
 
 
