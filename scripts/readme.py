@@ -212,8 +212,8 @@ def kodak() -> str:
         ]
         for name in names:
             if name != model:
-                cells = [rate_text(of.get(name, "")) for of in differences.values()]
-                lines.append(f"| against {LABELS.get(name, name)} | {' | '.join(cells)} |")
+                texts = [rate_text(of.get(name, "")) for of in differences.values()]
+                lines.append(f"| against {LABELS.get(name, name)} | {' | '.join(texts)} |")
         lines.append("")
     psnr = curves["psnr"]
     gains = [quality_at(psnr[own], rate) - quality_at(psnr["jpeg"], rate) for rate in COMPARED_RATES]
