@@ -239,9 +239,17 @@ def test_a_cluster_that_cannot_be_joined_is_told_with_the_remedy(monkeypatch: py
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
-    with pytest.raises(TacitError, match=r"cluster at 192\.0\.2\.1:6379; .* set RAY_AUTH_MODE=token$"):
-        with connected(Cluster("192.0.2.1:6379")):
-            raise AssertionError("there is none")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # answers, and is no cluster that can be joined
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(TacitError, match=r"cluster at 192\.0\.2\.1:6379; .* set RAY_AUTH_MODE=token$"):
+            with connected(Cluster(address)):
+                raise AssertionError("there is none")
+    # where nothing answers, Ray is not asked, which would try for many minutes
+    monkeypatch.setattr(ray, "init", lambda **options: time.sleep(PATIENCE))
+    for none in (address, f"ray://{address}"):
+        with pytest.raises(TacitError, match=rf"^Ray at {none}: nothing answers there \(.*refused\)$"):
+            with connected(Cluster(none)):
+                raise AssertionError("there is none")
 
 
 def test_a_machine_without_gpus_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from tacit.bulk.job import Job
 from tacit.bulk.manifest import Entry
 from tacit.bulk.unit import Unit
 from tacit.errors import InvalidInput, MissingExtra, TacitError
+from tacit.files import reason
 
 if TYPE_CHECKING:
     from tacit.bulk.engine import Engine
 
 STARTS = 3  # of a local cluster: Ray waits 30 seconds for itself, which a busy machine may need more of
 OBJECTS = 256 << 20  # bytes of a local cluster's object store: only descriptions and reports pass through it
+ANSWER = 20  # seconds in which a cluster that is there takes a connection
 LOST_AT_START = 3  # workers in a row that may be lost before they have their model
 UNITS_AT_ONCE = 4096  # given to Ray Data together: each is a block of its own
 
@@ -72,6 +75,8 @@ def connected(cluster: Cluster) -> Iterator[None]:
     if cluster.address is None:
         cpus = cluster.workers[1] * cluster.cpus
         options |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECTS}
+    else:
+        _check_answers(cluster.address)
     for attempt in range(1, STARTS + 1):
         try:
             with _standard_error_to_nowhere():  # where it says that it has understood the level of its log
@@ -92,6 +97,17 @@ def connected(cluster: Cluster) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself would try again for a quarter of an hour, without a word. Raises: TacitError."""
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # "auto", or a name that Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise TacitError(f"Ray at {address}: nothing answers there ({reason(error)})") from error
 
 
 @contextmanager
