@@ -69,14 +69,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(captioning.router)
     app.include_router(preview.router)
 
-    @app.get("/healthz", responses=problems.documented(503))
+    @app.get("/healthz", summary="Whether the service takes work", responses=problems.documented(503))
     async def healthz(service: ServiceDep) -> Health:
-        """Whether work is taken."""
+        """200 with a worker that is there, else 503."""
         if not service.pool.healthy:
             return problems.response(503, "no worker is there", headers={"retry-after": "1"})  # type: ignore[return-value]
         return Health(status="ok", version=tacit.__version__, workers=len(service.pool.workers))
 
-    @app.get("/metrics", response_class=Response, dependencies=[Depends(authorized)], responses=problems.documented())
+    @app.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        response_class=Response,
+        dependencies=[Depends(authorized)],
+        responses=problems.documented(),
+    )
     async def prometheus() -> Response:
         """For Prometheus, in its text format."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
