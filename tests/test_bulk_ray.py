@@ -268,6 +268,19 @@ def test_a_machine_without_gpus_says_so(monkeypatch: pytest.MonkeyPatch) -> None
         pass
 
 
+def test_termination_is_as_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tacit.bulk.cluster import connected
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **options: signal.signal(signal.SIGTERM, lambda *what: os._exit(9)))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "cluster_resources", dict)
+    with pytest.raises(KeyboardInterrupt), connected(Cluster()):
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def _alive(pid: int) -> bool:
     """Whether it runs; a zombie does not."""
     try:

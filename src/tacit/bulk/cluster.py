@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 import socket
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +17,6 @@ from tacit.bulk.job import Job
 from tacit.bulk.manifest import Entry
 from tacit.bulk.unit import Unit
 from tacit.errors import InvalidInput, MissingExtra, TacitError
-from tacit.files import reason
 
 if TYPE_CHECKING:
     from tacit.bulk.engine import Engine
@@ -71,6 +72,7 @@ def connected(cluster: Cluster) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    ended = signal.getsignal(signal.SIGTERM)  # Ray has a handler of its own, and leaves it
     options: dict[str, Any] = {"address": cluster.address or "local"}
     if cluster.address is None:
         cpus = cluster.workers[1] * cluster.cpus
@@ -94,9 +96,17 @@ def connected(cluster: Cluster) -> Iterator[None]:
         there = float(resources().get("GPU", 0))
         if cluster.address is None and there < cluster.gpus:  # else it would wait for one without end
             raise InvalidInput(f"{cluster.gpus:g} GPUs for a worker: Ray finds {there:g} on this machine")
+        _on_termination(signal.default_int_handler)  # as Ctrl-C; Ray's ends the process there and then
         yield
     finally:
         ray.shutdown()
+        _on_termination(ended)
+
+
+def _on_termination(handler: Any) -> None:
+    """What a service manager's or batch system's SIGTERM does; Python allows it in the main thread alone."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if handler is None else handler)
 
 
 def _check_answers(address: str) -> None:
@@ -107,7 +117,7 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
     except (OSError, OverflowError) as error:
-        raise TacitError(f"Ray at {address}: nothing answers there ({reason(error)})") from error
+        raise TacitError(f"Ray at {address}: nothing answers there ({error})") from error
 
 
 @contextmanager
