@@ -174,6 +174,17 @@ def slide(page: Any, key: str) -> None:
     expect(page.locator("#f-bytes")).not_to_have_attribute("title", before)
 
 
+def delay(monkeypatch: pytest.MonkeyPatch, app: Any, name: str, seconds: float) -> None:
+    """Let the pool's method of that name take longer."""
+    method = getattr(app.state.service.pool, name)
+
+    async def slowly(*arguments: Any) -> Any:
+        await asyncio.sleep(seconds)
+        return await method(*arguments)
+
+    monkeypatch.setattr(app.state.service.pool, name, slowly)
+
+
 def pixels(page: Any) -> str:
     """What is on the canvas."""
     return page.evaluate("() => document.getElementById('picture').toDataURL()")
@@ -257,14 +268,8 @@ def test_a_size_that_is_wanted_no_more_is_not_looked_for(
     with page.expect_response("**/encode"):
         page.get_by_role("radio", name="Size").check()
     high, low = (len(codec.encode(photo, CAPTION, quality, store_caption=True)) for quality in (85, 25))
-    pool, asked = app.state.service.pool, []
-    run_near = pool.run_near
-
-    async def slowly(*arguments: Any) -> Any:
-        await asyncio.sleep(0.8)  # longer than the page waits for the slider to rest
-        return await run_near(*arguments)
-
-    monkeypatch.setattr(pool, "run_near", slowly)
+    delay(monkeypatch, app, "run_near", 0.8)  # longer than the page waits for the slider to rest
+    asked: list[int] = []
     page.on("request", lambda r: r.url.endswith("/encode") and asked.append(r.post_data_json["size"]))
     number, ready = page.locator("#size-number"), page.locator("#download:enabled")
     for wanted in (high, low):
@@ -363,6 +368,32 @@ def test_where_the_bits_went(visit: Visit, photo: Path) -> None:
     expect(legend).to_be_hidden()
     drawn(page)
     assert pixels(page) == plain
+
+
+def test_a_map_that_comes_too_late_is_not_shown(
+    visit: Visit, photo: Path, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened(visit, photo)
+    delay(monkeypatch, app, "run_aside", 0.5)
+    with page.expect_response("**/bits"):
+        page.get_by_role("radio", name="With caption").check()
+        expect(page.locator("#still")).to_have_text("Counting bits…")
+        page.get_by_role("radio", name="Off").check()
+    expect(page.locator("#still")).to_have_text("")
+    expect(page.locator("#legend")).to_be_hidden()
+
+
+def test_nothing_is_downloaded_before_it_is_there(
+    visit: Visit, photo: Path, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened(visit, photo)
+    expect(page.locator("#download")).to_be_enabled()
+    delay(monkeypatch, app, "run_near", 0.5)
+    with page.expect_response("**/encode"):
+        page.set_input_files("#pick", photo)
+        expect(page.locator("#f-bytes")).to_have_text("\N{EN DASH}")
+        expect(page.locator("#download")).to_be_disabled()
+    expect(page.locator("#download")).to_be_enabled()
 
 
 def test_a_download_decodes_and_can_be_dropped(visit: Visit, photo: Path, tmp_path: Path, codec: Codec) -> None:

@@ -90,6 +90,7 @@ function forget() {
   curve.stop();
   Object.assign(state, { photo: null, file: null, shown: null, points: null, curving: false, refusal: "" });
   $("rate").classList.remove("wrong");
+  $("download").disabled = true;
   state.others.clear();
   state.maps.clear();
 }
@@ -440,6 +441,8 @@ couple($("steer"), $("steer-number"));
 function setSizeRange() {
   const pixels = state.photo.width * state.photo.height;
   state.sizes = SIZES.map((bpp) => (bpp * pixels) / 8);
+  const size = 1000 * Number($("size-number").value);
+  if (size > 0) setSize(size);
 }
 
 function sizeAt(place) {
@@ -581,6 +584,7 @@ async function mapBits(photo, shown, signal) {
     signal.throwIfAborted();
     const overlay = kind === "change" ? await change(without, own) : await heat(own ?? without, own ? without : state.maps.get(caption));
     signal.throwIfAborted();
+    if (kind !== state.bits) return; // switched off meanwhile
     state.overlay = overlay;
     $("bits-note").textContent = bitsNote(kind, caption, own, without);
     await showOverlay();
@@ -759,8 +763,11 @@ function untyped(file) {
 
 async function take(file) {
   if (!file) return;
-  if (await isTacit(file)) await openTacit(file);
-  else await open({ file });
+  try {
+    await ((await isTacit(file)) ? openTacit(file) : open({ file }));
+  } catch (error) {
+    complain(error); // a folder, say, which cannot be read
+  }
 }
 
 $("pick").addEventListener("change", () => {
