@@ -2,9 +2,10 @@
 
 Shards of photographs of scikit-image, cut to 256x256 pixels as image-text data sets often are, and captions: with one
 worker and with two, of one thread each, on a local Ray; then again and again for so many minutes, reading back what was
-written, while the memory of the driver, of the worker and of Ray's own processes is looked at each second. Writes
-results/bulk.json, from which docs/bulk.md has its table. It takes about two minutes and those of the last run, and
-wants the machine for itself.
+written, while the memory of the driver, of the worker and of Ray's own processes is looked at each second; each of
+those shards has an image that is cut off. At last the entries of a billion images are read, as a driver would. Writes
+results/bulk.json, from which docs/bulk.md has its tables and its plan. It takes about two minutes and those of the last
+run but one, and wants the machine for itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import io
 import json
 import os
+import resource
 import shutil
 import statistics
 import tarfile
@@ -31,6 +33,8 @@ from machine import describe_machine
 
 from tacit import weights
 from tacit.bulk import Cluster, Interrupted, Job, Summary, run
+from tacit.bulk.manifest import FAILURES, MANIFEST, Manifest
+from tacit.bulk.store import Store
 from tacit.evaluation.pretty import dumps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +44,11 @@ WATCHED_PER_SHARD = 10  # small ones, so that the driver has many entries to hol
 WATCHED = ("driver", "worker", "ray")  # whose memory
 VCPU_HOUR = 0.04  # dollars; a round figure for one virtual core of a rented machine
 GIGABYTE_MONTH = 0.023  # dollars; a round figure for object storage
-MILLION = 1_000_000
+MILLION, BILLION = 1_000_000, 1_000_000_000
+PLANNED_PER_SHARD = 10_000  # images, as img2dataset writes them
+PLANNED_SHARDS = BILLION // PLANNED_PER_SHARD
+PLANNED_CORES = 1000
+PLANNED_FAILURES = 0.01
 
 
 def main() -> None:
@@ -59,14 +67,16 @@ def main() -> None:
         result = json.loads(path.read_text())
         with tempfile.TemporaryDirectory() as name:
             result["watched"] = watch(Path(name), 60 * arguments.minutes)
+            result["driver"] = read_manifest(Path(name) / "planned", Path(name) / "watched")
         path.write_text(dumps(result))
-        print(document(result))
+        print(document(result), plan(result), sep="\n")
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_shards(folder / "in", max(2, arguments.images // PER_SHARD), PER_SHARD)
         speeds = {str(workers): speed(folder, workers) for workers in (1, 2)}
         watched = watch(folder, 60 * arguments.minutes)
+        driver = read_manifest(folder / "planned", folder / "watched")
     result = {
         "command": f"python scripts/bulk_bench.py --images {arguments.images} --minutes {arguments.minutes:g}",
         "weights_hash": weights.describe(weights.locate(weights.DEFAULT)).decode_hash.hex(),
@@ -76,15 +86,16 @@ def main() -> None:
         "images_per_shard": PER_SHARD,
         "workers": speeds,
         "watched": watched,
+        "driver": driver,
     }
     result["cost"] = cost(result, arguments.vcpu_hour, arguments.gigabyte_month)
     path.parent.mkdir(exist_ok=True)
     path.write_text(dumps(result))
-    print(document(result))
+    print(document(result), plan(result), sep="\n")
 
 
-def write_shards(folder: Path, count: int, images: int) -> None:
-    """Tar shards of crops, each another one, as JPEG of quality 90 with captions."""
+def write_shards(folder: Path, count: int, images: int, cut: int = 0) -> None:
+    """Tar shards of crops, each another one, as JPEG of quality 90 with captions; `cut` of each are cut off."""
     from tacit.demo import SAMPLES, photograph
 
     folder.mkdir(parents=True)
@@ -92,13 +103,14 @@ def write_shards(folder: Path, count: int, images: int) -> None:
     number = 0
     for shard in range(count):
         with tarfile.open(folder / f"{shard:05}.tar", "w") as tar:
-            for _ in range(images):
+            for left_whole in range(images - 1, -1, -1):
                 caption, photo = photos[number % len(photos)]
                 left = number * 37 % (photo.width - SIDE + 1)
                 top = number * 23 % (photo.height - SIDE + 1)
                 stream = io.BytesIO()
                 photo.crop((left, top, left + SIDE, top + SIDE)).save(stream, "JPEG", quality=90)
-                for suffix, data in (("jpg", stream.getvalue()), ("txt", caption.encode())):
+                jpeg = stream.getvalue() if left_whole >= cut else stream.getvalue()[:1000]
+                for suffix, data in (("jpg", jpeg), ("txt", caption.encode())):
                     about = tarfile.TarInfo(f"{number:09}.{suffix}")
                     about.size = len(data)
                     tar.addfile(about, io.BytesIO(data))
@@ -137,7 +149,7 @@ def speed(folder: Path, workers: int) -> dict[str, Any]:
 def watch(folder: Path, seconds: float) -> dict[str, Any]:
     """The same shards under more names than can be done, and who holds how much memory meanwhile: each second, from
     when the first shard is done."""
-    write_shards(folder / "few", 8, WATCHED_PER_SHARD)
+    write_shards(folder / "few", 8, WATCHED_PER_SHARD + 1, cut=1)
     source = folder / "many"
     source.mkdir()
     shards = sorted((folder / "few").glob("*.tar"))
@@ -164,7 +176,8 @@ def watch(folder: Path, seconds: float) -> dict[str, Any]:
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        now = run(Job(str(source), str(folder / "watched"), verify=True), Cluster(), progress=stop_in_time).now
+        job = Job(str(source), str(folder / "watched"), verify=True)
+        now = run(job, Cluster(), max_failures=1, progress=stop_in_time).now
     except Interrupted as interrupted:
         now = interrupted.outcome.now
     finally:
@@ -175,12 +188,39 @@ def watch(folder: Path, seconds: float) -> dict[str, Any]:
         "load_average": round(os.getloadavg()[0], 2),
         "seconds": points[-1][0],
         "images": now.images,
+        "failed": now.failed,
+        "failure_bytes": round((folder / "watched" / FAILURES).stat().st_size / now.failed),
         "shards": now.shards,
         "verified": now.verified,
         "verify_per_code": round(now.spent["verify"] / now.spent["code"], 3),
         "memory": {who: trend([p[0] for p in points], [p[2][i] for p in points]) for i, who in enumerate(WATCHED)},
         "points": [[passed, images, *held] for passed, images, held in points[:: max(1, len(points) // 60)]],
     }
+
+
+def read_manifest(folder: Path, like: Path) -> dict[str, float]:
+    """What a driver has to read and to hold of a billion images: as many entries as they are shards, each a copy of the
+    first one of the run `like`. The memory is what this process has grown by, the most on the way."""
+    entry = json.loads((like / MANIFEST).read_text().splitlines()[0])
+    store = Store(str(folder))
+    with store.create(MANIFEST) as part:
+        for number in range(PLANNED_SHARDS):
+            part.stream.write(json.dumps({**entry, "name": f"{number:06}"}).encode() + b"\n")
+    before, begun = _most(), time.perf_counter()
+    held = Manifest(store, {})
+    seconds = time.perf_counter() - begun
+    assert len(held.entries) == PLANNED_SHARDS
+    return {
+        "entries": PLANNED_SHARDS,
+        "manifest_bytes": part.written.bytes,
+        "seconds": round(seconds, 1),
+        "memory": _most() - before,
+    }
+
+
+def _most() -> int:
+    """The most bytes that this process has held."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def resident() -> tuple[int, int, int]:
@@ -247,27 +287,15 @@ def document(result: dict[str, Any]) -> str:
     one, two = result["workers"]["1"], result["workers"]["2"]
     money = result["cost"]
     scaling = two["images_per_second"] / one["images_per_second"]
-    entry = one["entry_bytes"]
     lines = [
         f"| {SIDE}x{SIDE} pixels, JPEG of quality 90, with captions; quality 50 | 1 worker | 2 workers |",
         "|---|---:|---:|",
         *(
-            f"| {title} | {show(one)} | {show(two)} |"
-            for title, show in (
-                ("images a second, once the workers have started", lambda w: f"{w['images_per_second']:.2f}"),
-                ("and with their start", lambda w: f"{w['images_per_second_with_start']:.2f}"),
-                ("images", lambda w: f"{w['images']:,}"),
-                ("ratio", lambda w: f"{w['bytes_in'] / w['bytes_out']:.2f}"),
-                ("PSNR (dB)", lambda w: f"{w['psnr']:.2f}"),
-                ("most memory of a worker (MB)", lambda w: f"{w['worker_memory'] / 1e6:.0f}"),
-                ("time: code", lambda w: f"{w['spent']['code']:.1%}"),
-                ("time: read and load", lambda w: f"{w['spent']['read'] + w['spent']['load']:.1%}"),
-                ("time: write", lambda w: f"{w['spent']['write']:.1%}"),
-            )
+            f"| {title} | {left} | {right} |"
+            for (title, left), (_, right) in zip(_column(one), _column(two), strict=True)
         ),
         "",
-        f"Two workers are {scaling:.2f} times as fast as one. An entry of the manifest has {entry:,} bytes: "
-        f"{entry * 100_000 / 1e6:.0f} MB for 100,000 shards.",
+        f"Two workers are {scaling:.2f} times as fast as one.",
         "",
         _watched(result),
         f"A million such images: 1,000,000 / {one['images_per_second']:.2f} images a second / 3600 = "
@@ -282,6 +310,22 @@ def document(result: dict[str, Any]) -> str:
         f"{result['weights_hash']}; `{result['command']}`; [results/bulk.json](../results/bulk.json).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _column(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """Titles and figures of a run."""
+    spent = run["spent"]
+    return [
+        ("images a second, once the workers have started", f"{run['images_per_second']:.2f}"),
+        ("and with their start", f"{run['images_per_second_with_start']:.2f}"),
+        ("images", f"{run['images']:,}"),
+        ("ratio", f"{run['bytes_in'] / run['bytes_out']:.2f}"),
+        ("PSNR (dB)", f"{run['psnr']:.2f}"),
+        ("most memory of a worker (MB)", f"{run['worker_memory'] / 1e6:.0f}"),
+        ("time: code", f"{spent['code']:.1%}"),
+        ("time: read and load", f"{spent['read'] + spent['load']:.1%}"),
+        ("time: write", f"{spent['write']:.1%}"),
+    ]
 
 
 def _watched(result: dict[str, Any]) -> str:
@@ -304,6 +348,59 @@ def _watched(result: dict[str, Any]) -> str:
             f"{held['slope'] / 1e6:+.2f} ± {held['slope_error'] / 1e6:.2f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def plan(result: dict[str, Any]) -> str:
+    """A billion such images, step by step from what was measured; for docs/bulk.md."""
+    one, two, money = result["workers"]["1"], result["workers"]["2"], result["cost"]
+    speed = two["images_per_second"] / 2  # of a core, where all are at work
+    hours, of_shard = BILLION / speed / 3600, PLANNED_PER_SHARD / speed / 3600
+    before, after = (one[name] / one["images"] for name in ("bytes_in", "bytes_out"))
+    entry, bad = one["entry_bytes"], round(PLANNED_FAILURES * BILLION)
+    rows = [
+        ("shards", f"{BILLION:,} images / {PLANNED_PER_SHARD:,} in a shard", f"{PLANNED_SHARDS:,}"),
+        (
+            "core hours",
+            f"{BILLION:,} / ({two['images_per_second']:.2f} images a second / 2 cores, both at work) / 3600",
+            f"{hours:,.0f}",
+        ),
+        (
+            "dollars",
+            f"{hours:,.0f} x ${money['vcpu_hour']:g} an hour (an assumption)",
+            f"{hours * money['vcpu_hour']:,.0f}",
+        ),
+        (
+            f"days on {PLANNED_CORES:,} cores",
+            f"{hours:,.0f} / {PLANNED_CORES:,} / 24",
+            f"{hours / PLANNED_CORES / 24:.1f}",
+        ),
+        (
+            "core hours of a shard",
+            f"{PLANNED_PER_SHARD:,} / ({two['images_per_second']:.2f} / 2) / 3600",
+            f"{of_shard:.1f}",
+        ),
+        ("core hours that a lost worker costs", f"{of_shard:.1f} / 2, on average", f"{of_shard / 2:.1f}"),
+        ("terabytes before", f"{before:,.0f} bytes an image x {BILLION:,}", f"{before * BILLION / 1e12:.1f}"),
+        ("terabytes after", f"{after:,.0f} bytes an image x {BILLION:,}", f"{after * BILLION / 1e12:.1f}"),
+        (
+            "megabytes of a shard's images",
+            f"{after:,.0f} bytes x {PLANNED_PER_SHARD:,}",
+            f"{after * PLANNED_PER_SHARD / 1e6:.0f}",
+        ),
+        (
+            "megabytes of the manifest",
+            f"{entry:,} bytes an entry x {PLANNED_SHARDS:,}",
+            f"{entry * PLANNED_SHARDS / 1e6:.0f}",
+        ),
+    ]
+    if (driver := result.get("driver")) is not None:
+        said = f"measured: {driver['entries']:,} copies of an entry, read in {driver['seconds']:.0f} s"
+        rows.append(("megabytes that a driver holds for it, at most", said, f"{driver['memory'] / 1e6:,.0f}"))
+    if (size := result.get("watched", {}).get("failure_bytes")) is not None:
+        said = f"{BILLION:,} x {PLANNED_FAILURES:.0%} (an assumption) x {size} bytes a line"
+        rows.append(("gigabytes of failures.jsonl", said, f"{bad * size / 1e9:.1f}"))
+    lines = ["| a billion images | | |", "|---|---|---:|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join([*lines, "", "Measured figures are those of [the table above](#what-it-costs)."]) + "\n"
 
 
 if __name__ == "__main__":

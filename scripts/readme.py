@@ -372,6 +372,16 @@ def bulk() -> str:
     return document(result)
 
 
+def bulk_plan() -> str:
+    """A billion images, from the figures of bulk runs."""
+    result = _results("bulk")
+    if result is None:
+        return MISSING
+    from bulk_bench import plan
+
+    return plan(result)
+
+
 def shipped() -> str:
     """The training cards of the package's weights."""
     lines = []
@@ -382,7 +392,7 @@ def shipped() -> str:
             "bytes": f"{about.size:,}",
             "weights hash": about.decode_hash.hex(),
             "sha256": weights.SHIPPED[name],
-            **about.card,
+            **{key: value for key, value in about.card.items() if key != "name"},  # the one it was trained under
         }
         lines += [f"### {name}", "", "| | |", "|---|---|"]
         lines += [f"| {key.replace('_', ' ')} | {_cell(value)} |" for key, value in rows.items()]
@@ -613,11 +623,28 @@ def names() -> str:
     return "\n".join([*lines, "", f"{size:,} bytes; `{card['recipe']}`, {card['made_on']}."]) + "\n"
 
 
+def grounding() -> str:
+    """How well the network that finds a caption's words does it, by its card."""
+    from safetensors import safe_open
+
+    with safe_open(ROOT / "src" / "tacit" / "text" / "grounding.safetensors", "pt") as file:
+        card = json.loads(file.metadata()["card"])
+    count = card["held_out"]
+    first, five, apart = (f"{100 * card[key]:.0f} %" for key in ("retrieval_1", "retrieval_5", "told_apart"))
+    return (
+        f"Measured on {count} photographs that were held out, by its card: a photograph finds its own among their\n"
+        f"captions as the first in {first} ({100 / count:.0f} % by chance), and among the first five in {five} "
+        f"({500 / count:.0f} %). A place in\nthe photograph that is named is likelier than one in another in {apart} "
+        "(50 %).\n"
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "reference": reference,
     "weighing": weighing,
     "words": words,
     "names": names,
+    "grounding": grounding,
     "session": session,
     "kodak": kodak,
     "speed": speed,
@@ -625,6 +652,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "freezing": freezing,
     "web": web,
     "bulk": bulk,
+    "bulk-plan": bulk_plan,
     "reading": reading,
     "shipped": shipped,
     **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "small")},
