@@ -475,7 +475,7 @@ def test_a_finished_run_is_left_alone(settings_of: Callable[..., Config], monkey
 
 
 def test_every_configuration_in_the_package_is_read() -> None:
-    assert set(configurations.names()) == {"smoke", "tacit-s", "taco-published", "taco-variable"}
+    assert set(configurations.names()) == {"smoke", "tacit-s", "tacit-s-tuned", "taco-published", "taco-variable"}
     for name in configurations.names():
         config = configurations.read(name)
         assert configurations.from_dict(config.as_dict()) == config

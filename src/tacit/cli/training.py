@@ -38,7 +38,7 @@ Examples:
 )
 @_print_config_option
 def train(config: str, overrides: tuple[str, ...], resume: str | None, prepare: str | None, print_config: bool) -> None:
-    """Train by CONFIG: tacit-s, taco-published, taco-variable or smoke, or a YAML file.
+    """Train by CONFIG: smoke, tacit-s, tacit-s-tuned, taco-published or taco-variable, or a YAML file.
 
     A run goes on from the last checkpoint in run.out, if there is one.
     """
@@ -60,7 +60,7 @@ def train(config: str, overrides: tuple[str, ...], resume: str | None, prepare: 
     short_help="Train on from weights.",
     epilog="""\b
 Examples:
-  tacit fine-tune runs/tacit-s/last.ckpt tacit-s loss.perceptual=0.5 run.out=runs/perceptual
+  tacit fine-tune runs/tacit-s/last.ckpt tacit-s-tuned data.path=pool
   tacit fine-tune tacit-s tacit-s data.kind=folder data.path=photos schedule.warmup=1000
   tacit fine-tune taco_0.0004.pth.tar taco-published run.out=runs/mine
 """,
