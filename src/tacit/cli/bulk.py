@@ -173,10 +173,10 @@ def bulk(
         outcome, status = error.outcome, EXIT_FAILED
         if isinstance(error, Interrupted):
             status = EXIT_INTERRUPTED
-            said.problem(f"interrupted, {_shards(outcome.left)} left; the same command goes on")
+            said.problem(f"interrupted, {_some(outcome.left, 'shard')} left; the same command goes on")
         else:
             begun_not = outcome.left - len(outcome.errors)
-            said.problem(f"stopped, {_shards(begun_not)} left: {error}" if begun_not else str(error))
+            said.problem(f"stopped, {_some(begun_not, 'shard')} left: {error}" if begun_not else str(error))
     except (UnknownModel, InvalidInput) as error:
         raise click.UsageError(f"{error}.") from error
     finally:
@@ -184,7 +184,7 @@ def bulk(
     for name, reason in list(outcome.errors.items())[:SHOWN_ERRORS]:
         said.problem(f"{name}: {reason}")
     if (more := len(outcome.errors) - SHOWN_ERRORS) > 0:
-        said.problem(f"{_shards(more, 'other ')} could not be done either")
+        said.problem(f"{_some(more, 'other shard')} could not be done either")
     if as_json:
         click.echo(as_line(outcome.to_json()))
     elif not quiet:
@@ -204,9 +204,8 @@ class _Said:
             return
         units = len(plan.units)
         size = sum(stat.size for stat in source.files.values())
-        files = f"{len(source.files):,} file{'s' if len(source.files) != 1 else ''}"
-        there = f"{source.store.url}: {files} ({source.kind}), {as_bytes(size)}"
-        done = f"{_shards(len(plan.done))} done already, " if plan.done else ""
+        there = f"{source.store.url}: {_some(len(source.files), 'file')} ({source.kind}), {as_bytes(size)}"
+        done = f"{_some(len(plan.done), 'shard')} done already, " if plan.done else ""
         again = f", {plan.redone} of them again" if plan.redone else ""
         click.echo(f"{there}\n{done}{units:,} to do{again}" if units else f"{there}\n{done}nothing to do", err=True)
         if units > 1 and sys.stderr.isatty():
@@ -243,19 +242,18 @@ def _report(outcome: Outcome, destination: str) -> str:
         shares = ", ".join(f"{name} {seconds / whole:.0%}" for name, seconds in sorted(spent.items(), key=_by_size))
         lines.append(f"time       {now.spent['wall']:.1f} s at work: {shares}")
         lines.append(f"memory     {as_bytes(now.memory)} of a worker, at most")
-        lines += [f"lost       {now.lost:,} workers, whose shards were begun again"] if now.lost else []
-        lines += [f"warning    {text} ({count:,} images)" for text, count in now.warnings.items()]
+        lines += [f"lost       {_some(now.lost, 'worker')}, whose shards were begun again"] if now.lost else []
+        lines += [f"warning    {text} ({_some(count, 'image')})" for text, count in now.warnings.items()]
     if total.shards != now.shards:
         lines.append(f"all runs   {_counts(total)}")
     if total.failed:
-        lines.append(
-            f"failed     {total.failed:,} images ({total.failure_rate:.2%}), see {destination}/_tacit/failures.jsonl"
-        )
+        failed = f"{_some(total.failed, 'image')} ({total.failure_rate:.2%})"
+        lines.append(f"failed     {failed}, see {destination}/_tacit/failures.jsonl")
     return "\n".join(lines)
 
 
-def _shards(count: int, other: str = "") -> str:
-    return f"{count:,} {other}shard{'s' if count != 1 else ''}"
+def _some(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 def _by_size(item: tuple[str, float]) -> float:
@@ -263,12 +261,12 @@ def _by_size(item: tuple[str, float]) -> float:
 
 
 def _counts(summary: Summary) -> str:
-    said = [_shards(summary.shards), f"{summary.images:,} images ({summary.captions:,} with captions)"]
+    said = [_some(summary.shards, "shard"), f"{_some(summary.images, 'image')} ({summary.captions:,} with captions)"]
     if summary.ratio is not None:
         before, after = as_bytes(summary.bytes_in), as_bytes(summary.bytes_out)
         said.append(f"{before} -> {after} ({summary.ratio:.2f}:1)")
     said += [f"{as_bytes(summary.bytes_rest)} beside them"] if summary.bytes_rest else []
-    said += [f"{summary.others:,} others without an image"] if summary.others else []
+    said += [f"{_some(summary.others, 'other')} without an image"] if summary.others else []
     said += [] if summary.psnr is None else [f"PSNR {summary.psnr:.2f} dB ({summary.measured:,} measured)"]
     said += [f"{summary.verified:,} verified"] if summary.verified else []
     return ", ".join(said)
