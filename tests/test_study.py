@@ -376,6 +376,11 @@ def test_steering(tiny_weights: Path, measured: Callable[..., MeasureConfig], qu
             assert value == pytest.approx(wanted, abs=1e-4)
     text = (tmp_path / "out" / report.MARKDOWN).read_text()
     assert "| p0.png | left part 0 |" in text
+    regions.write_text("\n".join(map(json.dumps, [*rows, {"image": "p1.png", "phrase": "all", "box": [0, 0, 96, 81]}])))
+    before = list(quiet.begun)
+    with pytest.raises(InvalidInput, match=r"p1\.png, 'all': box .* not a part of the image of 96x80 pixels"):
+        steering(config, tmp_path, quiet)
+    assert quiet.begun == before  # nothing was measured
     with pytest.raises(InvalidInput, match="nothing is left"):
         steering(
             SteeringConfig(str(tiny_weights), pairs=0, quads=0, regions="none", measure=measured()), tmp_path, quiet

@@ -78,6 +78,13 @@ def _overlap(a: Box, b: Box) -> float:
     return max(0, width) * max(0, height) / smaller
 
 
+def check_box(box: Box, width: int, height: int) -> None:
+    """Raises: InvalidInput, where a box is not in an image of that size, or is the whole of it."""
+    left, top, right, bottom = box
+    if right > width or bottom > height or (right - left) * (bottom - top) == width * height:
+        raise InvalidInput(f"box {box}: not a part of the image of {width}x{height} pixels")
+
+
 def part_psnrs(original: np.ndarray, decoded: np.ndarray, boxes: Sequence[Box]) -> list[tuple[float, float]]:
     """For each box, PSNR in dB of uint8 [H, W, 3] inside of it, and outside of it; at most 99.
 
@@ -86,10 +93,10 @@ def part_psnrs(original: np.ndarray, decoded: np.ndarray, boxes: Sequence[Box]) 
     height, width = original.shape[:2]
     errors = np.square(original.astype(np.int64) - decoded).sum(axis=2)
     found = []
-    for left, top, right, bottom in boxes:
+    for box in boxes:
+        check_box(box, width, height)
+        left, top, right, bottom = box
         inside = (right - left) * (bottom - top)
-        if right > width or bottom > height or inside == width * height:
-            raise InvalidInput(f"box {(left, top, right, bottom)}: not a part of the image of {width}x{height} pixels")
         part = int(errors[top:bottom, left:right].sum())
         found.append((_psnr(part, inside), _psnr(int(errors.sum()) - part, width * height - inside)))
     return found

@@ -18,7 +18,7 @@ from tacit.study.conditions import NOTHING, Told, measure, telling
 from tacit.study.config import SteeringConfig
 from tacit.study.mosaics import Mosaic, mosaics
 from tacit.study.paired import Paired, qualities
-from tacit.study.regions import Box, Region, others, part_psnrs, read_regions
+from tacit.study.regions import Box, Region, check_box, others, part_psnrs, read_regions
 
 PHRASE, OTHER = "phrase", "another phrase"
 
@@ -55,6 +55,8 @@ def steering(config: SteeringConfig, out: Path, progress: Progress, *, jobs: int
     """
     in_mosaics = config.pairs + config.quads > 0
     one, dataset = sets.find(config.measure.sets, [config.captions] if in_mosaics else [], progress)[0]
+    items = {item.name.rpartition("/")[2]: item for item in dataset.items}
+    regions = _regions_in(items, config.regions, dataset.name)  # before anything is measured
     told: list[Told] = []
     of_mosaics: Gains | None = None
     by_layout: dict[str, Gains] = {}
@@ -77,11 +79,7 @@ def steering(config: SteeringConfig, out: Path, progress: Progress, *, jobs: int
                 by_layout[layout] = _gains([s for s in found[1] if s.unit in names])
     of_regions: Gains | None = None
     by_region: dict[Region, tuple[float | None, float | None, float | None]] = {}
-    if config.regions != "none":
-        items = {item.name.rpartition("/")[2]: item for item in dataset.items}
-        regions = [r for r in read_regions(config.regions) if r.image in items]
-        if not regions:
-            raise InvalidInput(f"{dataset.name}: the regions are in none of its images; regions=none leaves them out")
+    if regions:
         results, sides = _regions(config, regions, items, out / "measured" / "regions", progress, jobs)
         told.append(results)
         of_regions = _gains(sides)
@@ -164,6 +162,23 @@ def _mosaics(
         for n in range(len(m.boxes))
     ]
     return told, sides
+
+
+def _regions_in(items: Mapping[str, Item], source: str, name: str) -> list[Region]:
+    """Those of the file `source` that are in a set's images."""
+    if source == "none":
+        return []
+    regions = [region for region in read_regions(source) if region.image in items]
+    if not regions:
+        raise InvalidInput(f"{name}: the regions are in none of its images; regions=none leaves them out")
+    sizes = {image: load_pixels(items[image].path).shape for image in {region.image for region in regions}}
+    for region in regions:
+        height, width = sizes[region.image][:2]
+        try:
+            check_box(region.box, width, height)
+        except InvalidInput as error:
+            raise InvalidInput(f"{region.image}, {region.phrase!r}: {error}") from error
+    return regions
 
 
 def _regions(
