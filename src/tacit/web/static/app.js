@@ -10,6 +10,7 @@ import { Viewer } from "./viewer.js";
 const $ = (id) => document.getElementById(id);
 
 const COMFORTABLE = 2_000_000; // pixels that follow a slider well; larger photographs are reduced to so many
+const PATIENCE = 600; // ms without a picture, after which a bar moves; drawing it takes time from an encoder on this machine
 const REST = 350; // ms without a change, after which figures that take longer are asked for
 const CURVE = {
   tacit: [5, 20, 35, 50, 65, 80, 95],
@@ -369,7 +370,7 @@ let busyTimer = 0;
 
 function busy(on) {
   clearTimeout(busyTimer);
-  if (on) busyTimer = setTimeout(() => ($("busy").hidden = false), 150);
+  if (on) busyTimer = setTimeout(() => ($("busy").hidden = false), PATIENCE);
   else $("busy").hidden = true;
 }
 
