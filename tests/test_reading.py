@@ -579,16 +579,18 @@ def test_reading_on_ray(
 ) -> None:
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
+    from tacit.bulk.cluster import Cluster, connected
+
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "a.tacit").write_bytes(encoded["low"])
     (folder / "a.txt").write_text("beside it")
     (folder / "b.tacit").write_bytes(b"no file")
+    table(folder, encoded)  # beside files, it is about them
     (tmp_path / "table").mkdir()
     codec = Codec(threads=1)
     monkeypatch.setenv("RAY_worker_niceness", "0")
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, configure_logging=False)
-    try:
+    with connected(Cluster()):  # which tries again where the machine is too busy for Ray's patience
         ray.data.DataContext.get_current().enable_progress_bars = False
         rows = tacit.data.read_tacit(shards, fields=["json"]).take_all()
         assert sorted(row["key"] for row in rows) == [f"{i // 3}.tar/{i:02}" for i in range(12)]
@@ -604,8 +606,12 @@ def test_reading_on_ray(
             ("a", "a house", 1), ("b", None, 2), ("c", "a tree", 3)
         ]  # fmt: skip
         assert np.array_equal(found[1]["image"][..., 0], np.asarray(codec.decode(encoded["grey"])))
-    finally:
-        ray.shutdown()
+        # shards with tables and other files below the same folder, as tacit bulk leaves what img2dataset wrote
+        again = tacit.data.read_tacit(str(tmp_path)).take_all()
+        assert sorted(row["key"] for row in again) == sorted(row["key"] for row in rows)
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(InvalidInput, match=r"empty: no \.tar, \.tacit, \.parquet there"):
+            tacit.data.read_tacit(str(tmp_path / "empty"))
 
 
 def test_reading_on_ray_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:

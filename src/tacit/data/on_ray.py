@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import ray.data
 
 COLUMNS = ("tacit", "image")  # of a table, that may hold the files
+KINDS = (".tar", ".tacit", ".parquet")
 TOGETHER = 32  # pictures in a batch that goes from one of Ray's tasks to the next
 
 
@@ -36,8 +37,9 @@ def read_tacit(
     """A Ray data set with the columns key, image ([H, W, 3] uint8), caption (None where there is none), width and
     height (of the whole picture).
 
-    paths: patterns of shards ("shards/{0000..0099}.tar"); or Parquet files, or a folder of them, that have the files in
-    a column "tacit" or "image"; or `.tacit` files, or a folder of them, with their captions beside them in .txt files.
+    paths: patterns of shards ("shards/{0000..0099}.tar"); or `.tacit` files with their captions beside them in .txt
+    files; or Parquet files that have the files in a column "tacit" or "image"; or folders of any of these, where shards
+    go before files, and files before tables, as for `tacit bulk`.
     crop, on_error: as for `Collate`; with "skip", files that cannot be used have no row and are named in the workers'
     logs. seed: of crops. fields: further suffixes of the shards, or columns of the table, that become columns as they
     are. options: of each task, as for `map_batches`, such as num_cpus or concurrency.
@@ -52,12 +54,13 @@ def read_tacit(
     if not paths:
         raise InvalidInput("read_tacit: no paths")
     read = {"collate": Collate(crop, on_error=on_error, pixels=True), "seed": seed, "fields": tuple(fields)}
-    if all(path.endswith(".tar") for path in paths):
-        urls = [url for path in paths for url in expand(path)]
+    kind, found_there = _look(paths)
+    if kind == ".tar":
+        urls = [url for path in found_there for url in expand(path)]
         decode: Callable[..., Iterator[dict[str, Any]]] = _shards
         rows, batch_size = data.from_items([{"url": url} for url in urls], override_num_blocks=len(urls)), 1
-    elif all(path.endswith(".parquet") or _holds_tables(path) for path in paths):
-        rows, decode, batch_size = data.read_parquet(paths), _table, TOGETHER
+    elif kind == ".parquet":
+        rows, decode, batch_size = data.read_parquet(found_there), _table, TOGETHER
     else:
         rows = data.read_binary_files(paths, include_paths=True, file_extensions=["tacit"])
         decode, batch_size = _files, TOGETHER
@@ -65,8 +68,19 @@ def read_tacit(
     return found
 
 
-def _holds_tables(path: str) -> bool:
-    return any(Path(path).glob("*.parquet"))
+def _look(paths: Sequence[str]) -> tuple[str, list[str]]:
+    """The kind of what is there, by its ending, and the files or patterns of that kind. Raises: InvalidInput."""
+    import fsspec
+
+    there: list[str] = []
+    for path in paths:
+        fs, root = fsspec.core.url_to_fs(path)
+        below = fs.find(root) if fs.isdir(root) else None
+        there += [path] if below is None else [fs.unstrip_protocol(n) if "://" in path else n for n in below]
+    for kind in KINDS:
+        if found := [name for name in there if name.endswith(kind)]:
+            return kind, found
+    raise InvalidInput(f"{', '.join(paths)}: no {', '.join(KINDS)} there")
 
 
 def _shards(batch: dict[str, np.ndarray], seed: int, **how: Any) -> Iterator[dict[str, Any]]:
