@@ -59,7 +59,7 @@ def test_every_command_is_in_the_readme_and_all_its_options_in_the_reference(nam
 @pytest.mark.parametrize(
     "block",
     [
-        *("reference", "bulk", "kodak", "speed", "freezing", "reading", "web"),
+        *("reference", "bulk", "bulk-plan", "kodak", "speed", "freezing", "reading", "web"),
         *("weighing", "words", "names", "grounding"),
         *("study-captions", "study-steering", "study-small", "study-text", "study-claims"),
     ],
