@@ -304,8 +304,8 @@ def _digest(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 
 
 def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Mapping[str, Any]) -> str:
-    """Write a weights file, whole or not at all: transforms in half precision, gains in single, integers as they are.
-    Returns the decode hash.
+    """Write a weights file, whole or not at all: transforms in half precision (the analysis of tacit-s with no more
+    digits than bf16 has), gains in single, integers as they are. Returns the decode hash.
 
     Raises: PathError.
     """
@@ -320,6 +320,9 @@ def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Ma
     for name, value in float_model.state_dict().items():
         if not name.startswith(("entropy.", "prior.")):
             keep = "gain" in name or name == "context_scale"
+            if architecture == "tacit-s" and name.startswith("analysis."):
+                # what processors with bf16 make of it anyway; a package of such values is a sixth smaller
+                value = value.bfloat16()
             tensors[name] = value.detach().cpu().to(torch.float32 if keep else torch.float16).contiguous()
     about = {
         "format": FORMAT,
