@@ -38,7 +38,8 @@ MAX_HEADER = 16 << 20  # bytes of a weights file's header
 
 # What the package carries: name -> sha256 of the file. Released weights stay loadable by name (see CHANGELOG).
 SHIPPED: dict[str, str] = {
-    "tacit-s": "87a22d3e277fa8c4b6c3e085dca795344cd998c7eafa7a458ef6d8ad1587cefd",
+    "tacit-s": "3ec70e709065f928b7b5dc917babecab9c18b6911b8f1645b628f25c49782ac6",
+    "tacit-s-mse": "87a22d3e277fa8c4b6c3e085dca795344cd998c7eafa7a458ef6d8ad1587cefd",
 }
 
 _KEYS = {"format", "architecture", "config", "entropy", "card", "decode_hash", "contents_hash"}
