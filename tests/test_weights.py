@@ -31,6 +31,7 @@ from tacit import cli, weights
 from tacit.codec import Codec
 from tacit.errors import CorruptWeights, MissingWeights, PathError, TacitError, UnknownModel
 
+SHIPPED = tuple(weights.SHIPPED)
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -80,11 +81,11 @@ def forged(path: Path, change: Callable[[dict[str, Any], dict[str, Tensor]], Non
 
 def test_names_paths_and_the_folder(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path))
-    assert weights.available_models() == ("tacit-s",)
+    assert weights.available_models() == SHIPPED
     shutil.copy(tiny_weights, tmp_path / "mine.safetensors")
     shutil.copy(tiny_weights, tmp_path / "tacit-s.safetensors")  # a shipped name means the shipped file
     (tmp_path / "notes.txt").write_text("")
-    assert weights.available_models() == ("tacit-s", "mine")
+    assert weights.available_models() == (*SHIPPED, "mine")
     assert weights.locate("mine") == tmp_path / "mine.safetensors"
     assert weights.locate("tacit-s") == weights._shipped_path("tacit-s")
     assert weights.locate(tiny_weights) == tiny_weights
@@ -142,7 +143,7 @@ def test_an_incomplete_package(
     assert cli.main(["models"]) == 1
     said = capsys.readouterr()
     assert said.out.startswith("mine\n")
-    assert re.fullmatch(r"tacit: .*tacit-s\.safetensors is not there: .*\n", said.err)
+    assert re.fullmatch("".join(rf"tacit: .*/{name}\.safetensors is not there: .*\n" for name in SHIPPED), said.err)
     assert Codec("mine").path.stem == "mine"
 
 
@@ -512,8 +513,8 @@ def test_models_lists_damage_and_goes_on(
     assert "tacit-s\n  path" in said.out
     assert cli.main(["models", "--json"]) == 1
     names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
-    assert names == ["tacit-s", "good"]
-    assert tacit.available_models() == ("tacit-s", "bad", "good")
+    assert names == [*SHIPPED, "good"]
+    assert tacit.available_models() == (*SHIPPED, "bad", "good")
 
 
 def test_taco_without_a_file_says_where_one_comes_from() -> None:
