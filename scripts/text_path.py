@@ -4,8 +4,8 @@ WEIGHTS: a name or a weights file of the architecture of tacit-s; the package's 
 `kodak` of $TACIT_DATA) and their captions in data/captions. Nothing is steered. Measured are
 
     gates      what the Injectors add to the picture's features, and how far captions move the latents
-    gradients  of the training loss: of the parameters that captions pass through, of the others, and how much of it
-               changes when the captions are swapped
+    gradients  of the loss that the default model ended its training with: of the parameters that captions pass through,
+               of the others, and how much of it changes when the captions are swapped
     loss       bits of rounded latents plus weighted error, by the float model, with no caption, each image's own, and
                another's
     words      how many bits a caption is, word by word, at the words' frequencies in the package's table
@@ -39,7 +39,7 @@ from tacit.study.sets import rotated
 from tacit.study.summary import rounded
 from tacit.text.encoders import EmbeddedEncoder
 from tacit.text.tokens import TextTokens
-from tacit.training.config import LossConfig
+from tacit.training import config as configurations
 from tacit.training.loss import Loss, rate_weight
 from tacit.training.thaw import thaw
 from tacit.words.table import WordTable, read_table
@@ -47,6 +47,7 @@ from tacit.words.table import WordTable, read_table
 ROOT = Path(__file__).resolve().parent.parent
 CAPTIONS = ROOT / "data" / "captions"
 QUALITIES = (10.0, 50.0, 90.0)
+LOSS = configurations.read("tacit-s-tuned").loss
 SIDE, CROP, BATCH = 384, 256, 4  # pixels of a picture's middle that is coded, and that is learnt from; crops at a time
 NONE, SHORT, DETAILED, OTHER = "no caption", "short caption", "detailed caption", "another's short caption"
 PARTS = {  # of the parameters, by how their names begin; the first that fits
@@ -181,9 +182,7 @@ def _gradient(model: SmallModel, x: Tensor, tokens: TextTokens, seed: int) -> di
     quality = torch.linspace(QUALITIES[0], QUALITIES[-1], len(x))
     out = model(x, tokens, quality, torch.arange(len(x)) + seed)
     model.zero_grad()
-    Loss(LossConfig(lambda_low=0.0004, lambda_high=0.07, balance=0.4))(
-        out, x, quality, [None] * len(x), lambda t: t
-    ).loss.backward()
+    Loss(LOSS)(out, x, quality, [None] * len(x), lambda t: t).loss.backward()
     found: dict[str, list[Tensor]] = {part: [] for part in PARTS}
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:

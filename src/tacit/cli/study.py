@@ -29,7 +29,7 @@ Configurations in the package:
              another image's
   steering   whether words bring quality to what they name, in mosaics and in
              single photos
-  small      variants of tacit-s, fine-tuned from its weights: linear attention,
+  small      variants of tacit-s-mse, fine-tuned from its weights: linear attention,
              weighted words, richer captions, all together
 They expect Kodak's images in $TACIT_DATA/kodak, and `small` a pool of photos at
 $TACIT_POOL (tacit.data.pool.build_pool makes one).

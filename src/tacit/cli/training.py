@@ -61,7 +61,7 @@ def train(config: str, overrides: tuple[str, ...], resume: str | None, prepare: 
     epilog="""\b
 Examples:
   tacit fine-tune runs/tacit-s/last.ckpt tacit-s-tuned data.path=pool
-  tacit fine-tune tacit-s tacit-s data.kind=folder data.path=photos schedule.warmup=1000
+  tacit fine-tune tacit-s tacit-s-tuned data.kind=folder data.path=photos
   tacit fine-tune taco_0.0004.pth.tar taco-published run.out=runs/mine
 """,
 )
