@@ -3,6 +3,8 @@ structure."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 from conftest import TINY
 from tacit.errors import InvalidInput
 from tacit.evaluation.metrics.similarity import MsSsim
+from tacit.models.layers import GatedBlock, _Glu
 from tacit.models.model import Forward, SmallModel
 from tacit.models.noise import mixed
 from tacit.text.tokens import TextTokens
@@ -185,6 +188,28 @@ def test_maps_are_for_models_that_take_them() -> None:
         configurations.read("taco-variable", ["data.quality_maps=0.2"])
 
 
+def alone(t: torch.Tensor) -> torch.Tensor:
+    return t
+
+
+# -- blocks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_block_has_the_gradient_of_what_it_computes(layout: torch.memory_format) -> None:
+    torch.manual_seed(2)
+    block = GatedBlock(6).double()
+    for p in block.parameters():
+        nn.init.normal_(p, std=0.3)
+    x = torch.randn(2, 6, 4, 5, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    assert torch.autograd.gradcheck(block, x)
+    gated = block.gate_in(x)
+    layouts: list[tuple[int, ...]] = []
+    gated.register_hook(lambda grad: layouts.append(grad.stride()))
+    _Glu.apply(gated).sum().backward()
+    assert layouts == [gated.stride()]
+
+
 # -- coarse errors ----------------------------------------------------------------------------------------------------
 
 
@@ -245,7 +270,7 @@ def test_structure_weighs_by_the_quality_of_its_place() -> None:
     def at(quality: torch.Tensor, left_noisy: bool) -> float:
         y = torch.where(left == left_noisy, noisy, x)
         out = Forward(y, torch.zeros(2), torch.zeros(2))
-        return float(Loss(config)(out, x, quality, [None, None], lambda t: t).loss)
+        return float(Loss(config)(out, x, quality, [None, None], alone).loss)
 
     flat = torch.tensor([50.0, 50.0])
     unlike = float(structure(torch.where(left, noisy, x), x).mean())
@@ -253,6 +278,23 @@ def test_structure_weighs_by_the_quality_of_its_place() -> None:
     assert at(flat[:, None, None].expand(2, 16, 16), True) == pytest.approx(at(flat, True), rel=1e-4)
     varied = torch.where(torch.arange(16) < 8, 80.0, 20.0).expand(2, 16, 16)
     assert at(varied, True) > 5 * at(varied, False)
+
+
+def test_the_plain_mse_has_what_the_shares_leave() -> None:
+    x, noisy = photos(192, 0.05)
+    seen = {"mse": 0.5, "coarse": (1.0, 0.0, 0.0, 2.0), "structure": 700}
+
+    def at(quality: torch.Tensor, **weights: Any) -> float:
+        config = LossConfig(rate=0, balance=0, lambda_low=0.01, lambda_high=0.01, **weights)
+        return float(Loss(config)(Forward(noisy, torch.zeros(2), torch.zeros(2)), x, quality, [None] * 2, alone).loss)
+
+    for quality, share in ((0, 0.5), (25, 0.7), (50, 0.9), (60, 0.8), (100, 0.4)):
+        flat = torch.full((2,), float(quality))
+        wanted = share * at(flat, **seen) + (1 - share) * at(flat)
+        assert at(flat, **seen, shares=(0.5, 0.9, 0.4)) == pytest.approx(wanted, rel=1e-5)
+        place = flat[:, None, None].expand(2, 12, 12)
+        assert at(place, **seen, shares=(0.5, 0.9, 0.4)) == pytest.approx(wanted, rel=1e-5)
+    assert at(flat, **seen) != pytest.approx(at(flat), rel=0.1)
 
 
 def test_structure_needs_crops_of_five_scales() -> None:

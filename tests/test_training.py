@@ -525,6 +525,8 @@ def test_every_key_can_be_overridden(key: str) -> None:
         other = [3, 4]
     if key == "loss.coarse":
         other = [0.5, 1.0, 2.0, 4.0]
+    if key == "loss.shares":
+        other = [0.5, 1.0, 0.25]
     more = ["run.steps=0"] if key in ("run.epochs", "run.minutes") else []
     if key == "loss.structure":
         more = ["data.crop=192"]
@@ -540,7 +542,8 @@ def test_every_key_can_be_overridden(key: str) -> None:
      "data.crop=100", "data.kind=tape", "optimizer.betas=[1]", "run.minutes=1", "loss.lambda_low=0",
      "run.compile=1", "run.steps=[", "run.steps=1.5", "run.steps=-4", "run.log_every=0", "data.batch=0",
      "data.workers=-1", "data.caption_dropout=7", "optimizer.ema=2", "optimizer.ema=.nan", "optimizer.betas=[0.9, 1]",
-     "optimizer.learning_rate=-1", "validation.qualities=[300]", "validation.qualities=[]"],
+     "optimizer.learning_rate=-1", "validation.qualities=[300]", "validation.qualities=[]",
+     "loss.shares=[1, 1.5, 1]", "loss.shares=[1, 1]"],
 )  # fmt: skip
 def test_wrong_overrides_are_refused(override: str) -> None:
     with pytest.raises(InvalidInput):

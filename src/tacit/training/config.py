@@ -95,6 +95,7 @@ class LossConfig:
     rounded: share of the bits that is estimated for rounded latents, as files have them; the rest takes noise instead.
     mse: weight of the error's mean square; coarse: of those of its means over 2x2, 4x4, 8x8 and 16x16 pixels.
     structure: weight of 1 - MS-SSIM (`tacit.training.structure`); some 1,000 is as much as the MSE, at any rate.
+    shares: how much of the distortion these are at quality 0, 50 and 100, linear between; the plain MSE is the rest.
     perceptual_growth: that term times (lambda / middle)^growth; 1 keeps its share of the loss over all rates.
     balance: a sample's loss is divided by (lambda / middle)^balance, so that low rates count as much as high ones.
     perceptual_net: alex, vgg or squeeze for LPIPS; features for the distance of SqueezeNet's features.
@@ -112,6 +113,7 @@ class LossConfig:
     rounded: float = 0.0
     balance: float = 0.4
     structure: float = 0.0
+    shares: tuple[float, float, float] = (1.0, 1.0, 1.0)
     perceptual: float = 0.0
     perceptual_growth: float = 0.0
     perceptual_net: str = "alex"
@@ -225,6 +227,8 @@ class Config:
                 raise InvalidInput(f"{name} {self._at(name)}: a share from 0 to 1 is needed")
         if not all(0 <= beta < 1 for beta in self.optimizer.betas):
             raise InvalidInput(f"optimizer.betas {list(self.optimizer.betas)}: from 0 to less than 1 is needed")
+        if not all(0 <= share <= 1 for share in self.loss.shares):
+            raise InvalidInput(f"loss.shares {list(self.loss.shares)}: shares from 0 to 1 are needed")
         if not self.validation.qualities or not all(0 <= q <= 100 for q in self.validation.qualities):
             raise InvalidInput(f"validation.qualities {list(self.validation.qualities)}: some from 0 to 100 are needed")
         if sum(1 for n in (self.run.steps, self.run.epochs, self.run.minutes) if n) != 1:

@@ -29,6 +29,12 @@ def rate_weight(quality: Tensor, low: float = WEIGHT_LOW, high: float = WEIGHT_H
     return torch.exp(math.log(low) + quality / 100 * math.log(high / low))
 
 
+def between(quality: Tensor, values: tuple[float, float, float]) -> Tensor:
+    """A value at each quality, linear between those at quality 0, 50 and 100."""
+    low, middle, high = values
+    return torch.where(quality < 50, low + (middle - low) * quality / 50, middle + (high - middle) * (quality / 50 - 1))
+
+
 @dataclass(frozen=True)
 class Terms:
     """loss: what is minimised; values: what a log shows, each a mean over the batch."""
@@ -58,6 +64,10 @@ class Loss:
             unlike = structure(out.x_hat, x)
             values["structure"] = unlike.detach().mean()
             distortion = distortion + c.structure * F.avg_pool2d(unlike, 2)
+        if c.shares != (1, 1, 1):
+            part = between(quality, c.shares)
+            part = part[:, None, None] if part.ndim == 1 else part
+            distortion = part * distortion + (1 - part) * 255**2 * squared_error(error, (1.0,))
         if weight.ndim == 1:
             each = c.rate * bpp + weight * distortion.mean(dim=(1, 2))
         else:
