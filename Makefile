@@ -111,4 +111,6 @@ clean:
 
 .venv/installed-%: pyproject.toml constraints.txt .venv/torch
 	$(PIP) --constraint constraints.txt --editable ".[$*]"
+# The tests compare with it; it asks for torchvision, whose place they take.
+	$(if $(filter dev,$*),$(PIP) --no-deps lpips==0.1.4)
 	@touch $@

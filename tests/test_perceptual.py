@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -69,6 +71,33 @@ def test_lpips_is_that_of_torchmetrics(network: Network, monkeypatch: pytest.Mon
     x, y = images(72)
     assert Lpips(features, heads)(x, y) == pytest.approx(expected(x, y, normalize=True).flatten(), rel=1e-5)
     assert Lpips(features, heads, "taco")(x, y) == pytest.approx(expected(x, y).flatten(), rel=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.filterwarnings("ignore")
+def test_lpips_is_that_of_its_own_package(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the published linear layers, which the package brings, over random features: it takes its networks from
+    torchvision, in whose place ours stand here."""
+    features, tensors = random_features(network)
+    torchvision = ModuleType("torchvision")
+    torchvision.models = SimpleNamespace()  # type: ignore[attr-defined]
+    for name, ours in (("alexnet", "alex"), ("vgg16", "vgg"), ("squeezenet1_1", "squeeze")):
+        layers = perceptual._ARCHITECTURES[ours]()[0]  # type: ignore[index]
+        if ours == network:
+            layers.load_state_dict({k.removeprefix("features."): v for k, v in tensors.items()})
+        made = SimpleNamespace(features=layers)
+        setattr(torchvision.models, name, lambda pretrained, made=made: made)
+    monkeypatch.setitem(sys.modules, "torchvision", torchvision)
+    package = pytest.importorskip("lpips")
+    monkeypatch.setattr(package.pretrained_networks, "tv", torchvision.models)
+    expected = package.LPIPS(net=network, pnet_rand=True, verbose=False)
+    heads = pretrained.load(perceptual.HEADS[network], Path(package.__file__).parent / f"weights/v0.1/{network}.pth")
+    x, y = images(72)
+    found = Lpips(features, heads)(x, y)
+    assert float(found.min()) > 1e-3
+    with torch.no_grad():
+        torch.testing.assert_close(found, expected(x, y, normalize=True).flatten(), rtol=0, atol=1e-5)
+        torch.testing.assert_close(found, expected(x, y, normalize=True).flatten(), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
