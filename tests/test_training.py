@@ -200,6 +200,7 @@ def test_validation_is_on_real_files(
             f"validation.images={photos}",
             "validation.qualities=[10, 50, 90]",
             "validation.metrics=[psnr, ms-ssim]",
+            "loss.shares=[1, 1, 0.5]",
         )
     )
     (row,) = [r for r in rows_of(tmp_path / "out") if r["val_q50_bpp"]]
@@ -215,6 +216,8 @@ def test_validation_is_on_real_files(
     exporting.export(last, out, card={"terms": "ours"})
     card = weights.describe(out).card
     assert card["steps"] == 2
+    assert card["loss"] == "mse 1.0, lambda_low 0.0004, lambda_high 0.07, shares [1.0, 1.0, 0.5]"
+    assert card["optimizer"] == "adam"
     assert card["terms"] == "ours"
     assert card["figures"] == figures
     assert "pool" in card["data"]
@@ -372,6 +375,34 @@ def test_fine_tuning_begins_with_the_weights(settings_of: Callable[..., Config],
     assert torch.equal(state["state_dict"]["model.analysis.project.weight"], average["analysis.project.weight"])
 
 
+def test_a_run_that_was_begun_goes_on_and_says_so(
+    settings_of: Callable[..., Config], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = early(tmp_path / "last.pt", 700)
+    for steps in (1, 2):
+        state = stored(fine_tune(settings_of(f"run.steps={steps}", "model.options={}"), path))
+        assert state["tacit"]["steps"] == steps
+        assert (f"{path} is not read" in caplog.text) == (steps == 2)
+
+
+@pytest.mark.parametrize("override", ["optimizer.kind=muon", "optimizer.gains=3", "optimizer.quantile_rate=0.1"])
+def test_a_run_goes_on_with_its_own_optimizer(settings_of: Callable[..., Config], override: str) -> None:
+    train(settings_of("run.steps=1"))
+    with pytest.raises(InvalidInput, match=override.split("=")[0]):
+        train(settings_of("run.steps=2", override))
+
+
+def test_a_checkpoint_that_cannot_be_written_is_named(
+    settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **options: Any) -> None:
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+
+    monkeypatch.setattr("lightning.pytorch.Trainer.save_checkpoint", full)
+    with pytest.raises(PathError, match=r"last\.ckpt: the checkpoint cannot be written"):
+        train(settings_of("run.steps=1"))
+
+
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
 def test_weights_files_become_floats_again(
     make: Callable[[], Any], tmp_path: Path, settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
@@ -456,10 +487,18 @@ def test_time_ends_a_run(settings_of: Callable[..., Config], tmp_path: Path) -> 
     assert stored(tmp_path / "out" / "last.ckpt")["tacit"]["steps"] == 5
 
 
-@pytest.mark.parametrize("override", ["run.precision=12", "run.accelerator=abacus"])
-def test_what_lightning_does_not_know(settings_of: Callable[..., Config], override: str) -> None:
-    with pytest.raises(InvalidInput):
+@pytest.mark.parametrize(
+    "override",
+    ["run.precision=12", "run.accelerator=abacus", 'model.options={"knots": 1}', "data.cache=/dev/null/x"],
+)
+def test_what_cannot_be_run_is_refused(settings_of: Callable[..., Config], override: str) -> None:
+    with pytest.raises((InvalidInput, PathError)):
         train(settings_of(override))
+
+
+def test_only_a_pool_is_kept_on_the_device(photos: Path, settings_of: Callable[..., Config]) -> None:
+    with pytest.raises(InvalidInput, match=r"data\.on_device"):
+        settings_of("data.kind=folder", f"data.path={photos}", "data.on_device=true")
 
 
 def test_a_finished_run_is_left_alone(settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,7 +553,7 @@ def test_every_key_can_be_overridden(key: str) -> None:
         "run.strategy": "ddp",
         "optimizer.kind": "muon",
     }
-    choices |= {"loss.perceptual_net": "vgg", "loss.perceptual_scale": "taco"}
+    choices |= {"run.precision": "32-true", "loss.perceptual_net": "vgg", "loss.perceptual_scale": "taco"}
     if isinstance(value, str):
         other = choices.get(key, "else")
     if key == "validation.metrics":
@@ -543,7 +582,7 @@ def test_every_key_can_be_overridden(key: str) -> None:
      "run.compile=1", "run.steps=[", "run.steps=1.5", "run.steps=-4", "run.log_every=0", "data.batch=0",
      "data.workers=-1", "data.caption_dropout=7", "optimizer.ema=2", "optimizer.ema=.nan", "optimizer.betas=[0.9, 1]",
      "optimizer.learning_rate=-1", "validation.qualities=[300]", "validation.qualities=[]",
-     "loss.shares=[1, 1.5, 1]", "loss.shares=[1, 1]"],
+     "loss.shares=[1, 1.5, 1]", "loss.shares=[1, 1]", "run.precision=bf16-true"],
 )  # fmt: skip
 def test_wrong_overrides_are_refused(override: str) -> None:
     with pytest.raises(InvalidInput):
@@ -691,6 +730,15 @@ def test_workers_change_nothing(settings_of: Callable[..., Config]) -> None:
     assert equal(a["state_dict"], b["state_dict"])
 
 
+def test_an_error_in_a_worker_is_told_as_it_is(tmp_path: Path, settings_of: Callable[..., Config]) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "x.png").write_bytes(b"no")
+    config = settings_of("data.kind=folder", f"data.path={tmp_path / 'bad'}", "data.workers=1", "model.start=random")
+    with pytest.raises(InvalidInput) as caught:
+        train(config)
+    assert str(caught.value) == f"100 bad images in a row, the last {tmp_path / 'bad' / 'x.png'}"
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Three good photos and three bad ones, the first with a caption."""
@@ -765,11 +813,12 @@ def test_lists(photos: Path, tmp_path: Path) -> None:
         {"file": "0.jpg", "captions": ["one", "two"]},
         {"file": "below/1.jpg", "caption": "three"},
         {"file": "x.jpg"},
+        {"file": "y.jpg", "captions": "four five"},
     ]
     path = photos / "list.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
     found = read_jsonl(path)
-    assert found.captions == (("one", "two"), ("three",), ())
+    assert found.captions == (("one", "two"), ("three",), (), ("four five",))
     assert found.paths[1] == photos / "below" / "1.jpg"
     (tmp_path / "list.jsonl").write_text(path.read_text())
     assert read_jsonl(tmp_path / "list.jsonl", photos).paths == found.paths
@@ -873,6 +922,13 @@ def test_shards_behind_a_url_and_damaged_ones(shards: Path, caplog: pytest.LogCa
     assert {int(next(stream).pixels[0, 0, 0]) for _ in range(13)} == set(range(12))
     assert "gone.tar" in caplog.text
     memory.rm("/far", recursive=True)
+
+
+@pytest.mark.parametrize("url", ["nowhere://bucket/a.tar", "nowhere://bucket/*.tar"])
+def test_shards_behind_a_protocol_that_nobody_knows(url: str) -> None:
+    pytest.importorskip("webdataset")
+    with pytest.raises(InvalidInput, match="nowhere"):
+        expand(url)
 
 
 def test_a_run_on_shards(shards: Path, settings_of: Callable[..., Config]) -> None:
@@ -1124,6 +1180,11 @@ def test_prepared_photos_train_where_little_is_installed(
     assert [r["step"] for r in rows if r["loss"]] == ["1", "2"]
     assert rows[-1]["val_q50_psnr"]
     estimated = float(rows[-1]["val_q50_bpp_estimated"])
+    tuned = [str(path), "run.steps=1", f"run.out={tmp_path / 'tuned'}", "--from", str(tmp_path / "there" / "last.ckpt")]
+    script = BARE.format(blocked=ELSEWHERE, arguments=tuned)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert read_checkpoint(tmp_path / "tuned" / "last.ckpt").config["model"]["name"] == "tacit-s"  # type: ignore[index]
     here = dataclasses.replace(there, run=dataclasses.replace(there.run, out=str(tmp_path / "here")))
     train(here)
     real = rows_of(tmp_path / "here")

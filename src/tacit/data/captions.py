@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tacit.errors import CorruptWeights, InvalidInput, MissingWeights
+from tacit.errors import CorruptWeights, InvalidInput, MissingWeights, PathError
 from tacit.text.tokens import TextTokens
 
 if TYPE_CHECKING:
@@ -196,10 +196,13 @@ class CaptionCache:
 
     def write(self, captions: Iterable[str]) -> int:
         """Encode those that the folder does not have yet, and add them to it; weigh them likewise, where that is asked
-        for. Returns how many were encoded."""
+        for. Returns how many were encoded. Raises: PathError; and as a call does."""
         if self.folder is None:
             raise ValueError("no folder to write to")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PathError(f"{self.folder}: {error.strerror}") from error
         captions = list(captions)
         if self.weighted:
             self._write_weights(self.folder, captions)
@@ -259,12 +262,16 @@ def _weights_file(folder: Path, number: int) -> Path:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Whole, or not at all."""
+    """Whole, or not at all. Raises: PathError."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={"tacit": json.dumps(about)})
-    temporary.replace(path)
+    try:
+        save_file(tensors, temporary, metadata={"tacit": json.dumps(about)})
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise PathError(f"{path}: {error}") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

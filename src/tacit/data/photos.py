@@ -72,7 +72,10 @@ def read_folder(path: Path) -> PhotoFiles:
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     for photo in found:
         sidecar = photo.with_suffix(".txt")
-        text = sidecar.read_text("utf-8-sig", errors="replace").strip() if sidecar.is_file() else ""
+        try:
+            text = sidecar.read_text("utf-8-sig", errors="replace").strip() if sidecar.is_file() else ""
+        except OSError as error:
+            raise PathError(f"{sidecar}: {error.strerror}") from error
         captions.append((text,) if text else ())
     return _some(path, found, captions)
 
@@ -89,8 +92,8 @@ def read_jsonl(path: Path, root: Path | None = None) -> PhotoFiles:
         try:
             row = json.loads(line)
             found.append((root or path.parent) / row["file"])
-            given = row.get("captions") or ([row["caption"]] if row.get("caption") else [])
-            captions.append(tuple(map(str, given)))
+            given = row.get("captions") or row.get("caption") or []
+            captions.append((given,) if isinstance(given, str) else tuple(map(str, given)))
         except (ValueError, TypeError, LookupError) as error:
             raise InvalidInput(f'{path}, line {number}: expected {{"file": ..., "captions": [...]}}') from error
     return _some(path, found, captions)

@@ -111,7 +111,7 @@ def read_rows(
             try:
                 with fsspec.open(current, "rb") as stream:
                     yield {"url": current, "stream": stream}
-            except OSError as error:
+            except Exception as error:  # what a filesystem of fsspec's raises has no common base
                 on_error(error)
 
     rows: Iterator[dict[str, Any]] = group_by_keys(tar_file_expander(opened(), handler=on_error), handler=on_error)
@@ -119,14 +119,19 @@ def read_rows(
 
 
 def expand(pattern: str) -> list[str]:
-    """The shards that a pattern means. Raises: MissingExtra, PathError."""
+    """The shards that a pattern means. Raises: MissingExtra, PathError, InvalidInput."""
     _webdataset()
     import fsspec
     from braceexpand import braceexpand
 
     found: list[str] = []
     for url in braceexpand(pattern):
-        files, _ = fsspec.core.url_to_fs(url)
+        try:
+            files, _ = fsspec.core.url_to_fs(url)
+        except ImportError as error:
+            raise MissingExtra(f"{url}: {error}") from error
+        except ValueError as error:
+            raise InvalidInput(f"{url}: {error}") from error
         if any(c in url for c in "*?["):
             prefix = "" if "://" not in url else f"{url.split('://', 1)[0]}://"
             found += sorted(p if "://" in p or not prefix else prefix + p for p in files.glob(url))

@@ -57,6 +57,8 @@ class SmallConfig:
 
     def __post_init__(self) -> None:
         slots_of(self.attention, self.linear_length)
+        if self.knots < 2:
+            raise ValueError(f"knots {self.knots}: 2 or more are needed, of which the gains are interpolated")
         if sum(self.groups) != self.latent:
             raise ValueError(f"groups {self.groups} do not add up to {self.latent} latent channels")
 

@@ -36,6 +36,7 @@ _LEAST = {
     "run.checkpoint_minutes": 0,
     "run.log_every": 1,
 }
+POOLS = ("pool", "prepared", "samples")  # kinds of data whose pixels are in memory at once
 _SHARES = ("data.caption_dropout", "data.quality_maps", "loss.rounded", "optimizer.ema", "schedule.decay")
 
 
@@ -88,15 +89,15 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """bpp + lambda * (255^2 * errors + structure * dissimilarity) + perceptual * distance + joint * joint loss. Each
-    weight can be 0.
+    """rate * bpp + lambda * (s * (255^2 * errors + structure * dissimilarity) + (1 - s) * 255^2 * MSE) + perceptual *
+    distance, over (lambda / middle)^balance, of each image; and joint * the joint loss of all. Each weight can be 0.
 
     lambda_low, lambda_high: lambda at quality 0 and 100, log-linear between; equal for a fixed rate.
     rounded: share of the bits that is estimated for rounded latents, as files have them; the rest takes noise instead.
     mse: weight of the error's mean square; coarse: of those of its means over 2x2, 4x4, 8x8 and 16x16 pixels.
     structure: weight of 1 - MS-SSIM (`tacit.training.structure`); some 1,000 is as much as the MSE, at any rate.
-    shares: how much of the distortion these are at quality 0, 50 and 100, linear between; the plain MSE is the rest.
-    perceptual_growth: that term times (lambda / middle)^growth; 1 keeps its share of the loss over all rates.
+    shares: s at quality 0, 50 and 100, linear between: how much of the distortion these are; the plain MSE is the rest.
+    perceptual_growth: the perceptual term times (lambda / middle)^growth; 1 keeps its share of the loss over all rates.
     balance: a sample's loss is divided by (lambda / middle)^balance, so that low rates count as much as high ones.
     perceptual_net: alex, vgg or squeeze for LPIPS; features for the distance of SqueezeNet's features.
     perceptual_backbone, perceptual_heads: files of its weights; where they usually are if empty. perceptual_scale: what
@@ -174,7 +175,7 @@ class ValidationConfig:
 class RunConfig:
     """Where and how long. Exactly one of steps, epochs and minutes is not 0.
 
-    precision: as Lightning names it (32-true, bf16-mixed). strategy: ddp over several devices. compile: by
+    precision: 32-true or bf16-mixed, as Lightning names them. strategy: ddp over several devices. compile: by
     torch.compile. checkpoint_minutes: between checkpoints. log_every: steps. threads: of each process; 0 is torch's own
     choice. deterministic: refuse algorithms whose results vary.
     """
@@ -216,6 +217,7 @@ class Config:
         _one_of("data.kind", self.data.kind, ("pool", "prepared", "folder", "jsonl", "coco", "shards", "samples"))
         _one_of("loss.perceptual_net", self.loss.perceptual_net, ("alex", "vgg", "squeeze", "features"))
         _one_of("loss.perceptual_scale", self.loss.perceptual_scale, ("published", "taco"))
+        _one_of("run.precision", self.run.precision, ("32-true", "bf16-mixed"))
         _one_of("run.strategy", self.run.strategy, ("auto", "ddp"))
         _one_of("optimizer.kind", self.optimizer.kind, ("adam", "muon"))
         _one_of("schedule.kind", self.schedule.kind, ("cosine", "multistep"))
@@ -245,6 +247,8 @@ class Config:
             raise InvalidInput(f"data.quality_maps {self.data.quality_maps}: tacit-s alone takes maps of the quality")
         if self.data.word_weights and self.model.options.get("published"):
             raise InvalidInput("data.word_weights: the published network has no place for weights of words")
+        if self.data.on_device and self.data.kind not in POOLS:
+            raise InvalidInput(f"data.on_device: only a pool ({', '.join(POOLS)}) can be kept on the device")
         if self.schedule.kind == "multistep" and self.data.kind == "shards":
             raise InvalidInput("schedule.kind multistep counts epochs, which a stream of shards has not")
 

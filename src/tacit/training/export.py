@@ -17,6 +17,7 @@ from torch import Tensor
 from tacit.errors import InvalidInput
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
+from tacit.training import settings
 from tacit.training.builder import FloatModel
 from tacit.training.checkpoint import Checkpoint, read_checkpoint
 from tacit.training.config import Config, DataConfig
@@ -66,8 +67,14 @@ def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
         data, loss, optimizer = (checkpoint.config[k] for k in ("data", "loss", "optimizer"))
         card["data"] = f"{data['kind']} {data['path']}".strip()
         card["crop"], card["batch"] = data["crop"], data["batch"]
-        card["loss"] = ", ".join(f"{k} {v}" for k, v in loss.items() if isinstance(v, float) and v)
-        card["learning_rate"] = optimizer["learning_rate"]
+        usual = configurations.LossConfig()
+        said = {k: list(v) if isinstance(v, tuple) else v for k, v in loss.items()}
+        card["loss"] = ", ".join(
+            f"{k} {v}"
+            for k, v in said.items()
+            if k in ("mse", "lambda_low", "lambda_high") or v != settings.plain(getattr(usual, k, None))
+        )
+        card["optimizer"], card["learning_rate"] = optimizer["kind"], optimizer["learning_rate"]
         card["hours"] = round(checkpoint.seconds / 3600, 2)
     if checkpoint.figures:
         card["figures"] = checkpoint.figures

@@ -21,7 +21,7 @@ from tacit.data.pieces import read_pieces, write_pieces
 from tacit.data.pool import Pool, cut, open_pool
 from tacit.data.samples import Batch, Collate, Numbers, Photos, Recipe, Samples
 from tacit.errors import InvalidInput
-from tacit.training.config import Config, DataConfig
+from tacit.training.config import POOLS, Config, DataConfig
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +102,6 @@ class Feed(L.LightningDataModule):
             except BadImage:
                 continue
         return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2)
-
-
-POOLS = ("pool", "prepared", "samples")
 
 
 def open_photos(data: DataConfig) -> Photos:

@@ -19,7 +19,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from tacit import weights
-from tacit.errors import CorruptWeights, InvalidInput, PathError
+from tacit.errors import CorruptWeights, InvalidInput, PathError, TacitError
 from tacit.models.model import SmallModel
 from tacit.training import feed as feeds
 from tacit.training.builder import FloatModel, architecture, build, restore
@@ -28,13 +28,15 @@ from tacit.training.callbacks.ema import Ema
 from tacit.training.callbacks.progress import Progress
 from tacit.training.callbacks.validation import Picture, Validation
 from tacit.training.checkpoint import Checkpoint, read_checkpoint
-from tacit.training.config import Config, LossConfig, ModelConfig
+from tacit.training.config import Config, LossConfig, ModelConfig, OptimizerConfig
 from tacit.training.export import CROPS
 from tacit.training.feed import Feed, pictures
 from tacit.training.joint import JointLoss
 from tacit.training.klt import start_as_klt
 from tacit.training.loss import Distance, Loss
 from tacit.training.module import TrainingModule
+
+log = logging.getLogger(__name__)
 
 KLT_CROPS = 2500
 
@@ -56,6 +58,8 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
     last = out / "last.ckpt"
     source = last if last.is_file() else resume
     before = None if source is None else read_checkpoint(source)
+    if before is not None:
+        _same_optimizer(config, before)
     if source == last and before is not None and _finished(config, before):
         return last
     if config.run.threads:
@@ -84,7 +88,10 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
         raise InvalidInput("run.epochs counts photos, which a stream of shards has not: give run.steps or run.minutes")
     if config.run.compile:
         model.compile()
-    (out / "config.yaml").write_text(config.to_yaml(), "utf-8")
+    try:
+        (out / "config.yaml").write_text(config.to_yaml(), "utf-8")
+    except OSError as error:
+        raise PathError(f"{out}: {error.strerror}") from error
     total = module.total_steps
     with _quiet():
         callbacks = [
@@ -101,7 +108,36 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
         except SystemExit as error:  # what Lightning makes of Ctrl-C, which it then ignores for good
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from error
+        except TacitError as error:
+            raise _of_worker(error) from error
     return last
+
+
+def _same_optimizer(config: Config, before: Checkpoint) -> None:
+    """Its state fits the same groups of parameters only. Raises: InvalidInput."""
+    if before.config is None:
+        return
+    was, now = before.config["optimizer"], config.optimizer
+    usual = OptimizerConfig()
+    for name, group in (
+        ("kind", lambda kind: kind),
+        ("gains", lambda times: times != 1),
+        ("quantile_rate", bool),
+    ):
+        had, has = was.get(name, getattr(usual, name)), getattr(now, name)
+        if group(had) != group(has):
+            raise InvalidInput(
+                f"optimizer.{name} {has}: {before.path} was made with {had}; "
+                "`tacit fine-tune` begins with its weights and another optimizer"
+            )
+
+
+def _of_worker(error: TacitError) -> TacitError:
+    """An error of a loader's process, whose text torch makes a traceback of, by its own text again."""
+    text = str(error)
+    if "Original Traceback" not in text:
+        return error
+    return type(error)(text.rsplit(f"{type(error).__name__}: ", 1)[-1].strip())
 
 
 def _finished(config: Config, before: Checkpoint) -> bool:
@@ -115,10 +151,14 @@ def fine_tune(config: Config, source: str | os.PathLike[str]) -> Path:
     checkpoint.
 
     The model is that of the weights; of the configuration's model only options.attention and options.linear_length are
-    used, if they are given. A run that was begun goes on.
+    used, if they are given. A run that was begun goes on, and the log says so.
 
     Raises: as `train`.
     """
+    last = Path(config.run.out) / "last.ckpt"
+    if last.is_file():
+        log.warning("%s goes on, and %s is not read: to begin with that, give another run.out", last, source)
+        return train(config)
     model = attend(load_float(source), config.model.options)
     return train(_of_model(config, model), start=model)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import lightning.pytorch as L
 
+from tacit.errors import PathError
+
 EVERY = 5  # steps between looks at the clock: several processes must agree on the time
 
 
@@ -43,8 +45,11 @@ class Clock(L.Callback):
         self.save(trainer)
 
     def save(self, trainer: L.Trainer) -> None:
-        """Write the checkpoint, on every process together."""
+        """Write the checkpoint, on every process together. Raises: PathError."""
         temporary = self.path.with_suffix(".tmp")
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            temporary.replace(self.path)
+        try:
+            trainer.save_checkpoint(temporary)
+            if trainer.is_global_zero:
+                temporary.replace(self.path)
+        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
+            raise PathError(f"{self.path}: the checkpoint cannot be written ({error})") from error

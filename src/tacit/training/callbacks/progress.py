@@ -95,11 +95,12 @@ class Progress(L.Callback):
         loss, bpp, psnr = (row.get(name, math.nan) for name in ("loss", "bpp", "psnr"))
         text = f"loss {loss:.4f}, {bpp:.3f} bpp, {psnr:.2f} dB"
         trouble = "".join(f", {row[k]} {k.replace('_', ' ')}" for k in ("skipped", "bad_images") if row[k])
-        if self._bar is not None:
-            self._bar.set_postfix_str(text + trouble)
-            return
-        left = f"{module.done:.1%} done"
+        left = ""
         if 0 < module.done < 1 and module.seconds:
-            left += f", {module.seconds / 60 * (1 / module.done - 1):.0f} min left"
+            left = f", {module.seconds / 60 * (1 / module.done - 1):.0f} min left"
+        if self._bar is not None:
+            self._bar.set_postfix_str(text + trouble + (left if self._bar.total is None else ""))
+            return
+        left = f"{module.done:.1%} done{left}"
         speed = f"{row['images_per_second']:.1f} img/s, {row['waiting']:.0%} waiting"
         print(f"step {module.steps} ({left}): {text}, {speed}{trouble}", file=sys.stderr, flush=True)
