@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tacit.fileinfo import FileInfo, info
     from tacit.weights import available_models
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Codec": "tacit.codec",

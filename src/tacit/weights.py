@@ -38,8 +38,8 @@ MAX_HEADER = 16 << 20  # bytes of a weights file's header
 
 # What the package carries: name -> sha256 of the file. Released weights stay loadable by name (see CHANGELOG).
 SHIPPED: dict[str, str] = {
-    "tacit-s": "3ec70e709065f928b7b5dc917babecab9c18b6911b8f1645b628f25c49782ac6",
-    "tacit-s-mse": "87a22d3e277fa8c4b6c3e085dca795344cd998c7eafa7a458ef6d8ad1587cefd",
+    "tacit-s": "e441b668e5e651ccff8c832f23b0e1b25a5a82675cd950eae135b9bd83331c24",
+    "tacit-s-mse": "55e7c5e47dc946d63f71cb3c3abdb22512ea16ac117af2495740c093ad528d14",
 }
 
 _KEYS = {"format", "architecture", "config", "entropy", "card", "decode_hash", "contents_hash"}
