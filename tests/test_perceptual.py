@@ -96,8 +96,9 @@ def test_lpips_is_that_of_its_own_package(network: Network, monkeypatch: pytest.
     found = Lpips(features, heads)(x, y)
     assert float(found.min()) > 1e-3
     with torch.no_grad():
-        torch.testing.assert_close(found, expected(x, y, normalize=True).flatten(), rtol=0, atol=1e-5)
-        torch.testing.assert_close(found, expected(x, y, normalize=True).flatten(), rtol=1e-5, atol=0)
+        theirs = expected(x, y, normalize=True).flatten()
+    torch.testing.assert_close(found, theirs, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found, theirs, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

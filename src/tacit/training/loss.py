@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tacit.models.layers import interpolate
 from tacit.models.model import Forward
 from tacit.models.prior import FactorizedPrior
 from tacit.training.config import LossConfig
@@ -27,12 +28,6 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 def rate_weight(quality: Tensor, low: float = WEIGHT_LOW, high: float = WEIGHT_HIGH) -> Tensor:
     """Lambda at a quality 0..100: log-linear, so that equal steps of quality are equal steps of log lambda."""
     return torch.exp(math.log(low) + quality / 100 * math.log(high / low))
-
-
-def between(quality: Tensor, values: tuple[float, float, float]) -> Tensor:
-    """A value at each quality, linear between those at quality 0, 50 and 100."""
-    low, middle, high = values
-    return torch.where(quality < 50, low + (middle - low) * quality / 50, middle + (high - middle) * (quality / 50 - 1))
 
 
 @dataclass(frozen=True)
@@ -65,8 +60,7 @@ class Loss:
             values["structure"] = unlike.detach().mean()
             distortion = distortion + c.structure * F.avg_pool2d(unlike, 2)
         if c.shares != (1, 1, 1):
-            part = between(quality, c.shares)
-            part = part[:, None, None] if part.ndim == 1 else part
+            part = interpolate(torch.tensor(c.shares, device=quality.device)[:, None], quality)[:, 0]
             distortion = part * distortion + (1 - part) * 255**2 * squared_error(error, (1.0,))
         if weight.ndim == 1:
             each = c.rate * bpp + weight * distortion.mean(dim=(1, 2))
