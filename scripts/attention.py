@@ -42,13 +42,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import describe_machine, find_data
 from PIL import Image
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from machine import describe_machine, find_data
 from tacit import weights
 from tacit.evaluation.cost import measured
 from tacit.evaluation.pretty import dumps
@@ -257,7 +257,8 @@ def _kernel(method: str) -> Iterator[None]:
 @torch.inference_mode()
 def start() -> dict[str, Any]:
     """Of the latents of tacit-s on Kodak: how far linear attention with the weights of full attention is from it, as a
-    share of the latents and of what the caption changes in them. Root mean squares over every third image."""
+    share of the latents and of what the caption changes in them. Root mean squares over every third image.
+    """
     from tacit.text.encoders import load_encoder
 
     coding = weights.load(weights.locate(weights.DEFAULT))
@@ -336,7 +337,8 @@ def exponent(points: Sequence[tuple[float, float]], count: int) -> float | None:
 
 def crossing(ours: Sequence[tuple[float, float]], theirs: Sequence[tuple[float, float]]) -> float:
     """The size from which on ours is the smaller one, by the logarithms between two sizes; 0 if it is at all sizes,
-    infinity if it never is."""
+    infinity if it never is.
+    """
     sizes = sorted(dict(ours).keys() & dict(theirs).keys())
     ratios = [math.log(dict(ours)[size] / dict(theirs)[size]) for size in sizes]
     losing = [i for i, ratio in enumerate(ratios) if ratio >= 0]

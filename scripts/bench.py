@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import describe_machine, find_data
 from PIL import Image
 
+from machine import describe_machine, find_data
 from tacit.evaluation.pretty import dumps
 
 ROOT = Path(__file__).resolve().parent.parent

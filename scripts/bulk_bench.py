@@ -29,8 +29,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the workers, which inherit i
 os.environ.setdefault("RAY_worker_niceness", "0")  # else they yield to everything else on the machine
 
 import numpy as np
-from machine import describe_machine
 
+from machine import describe_machine
 from tacit import weights
 from tacit.bulk import Cluster, Interrupted, Job, Summary, run
 from tacit.bulk.manifest import FAILURES, MANIFEST, Manifest
@@ -148,7 +148,8 @@ def speed(folder: Path, workers: int) -> dict[str, Any]:
 
 def watch(folder: Path, seconds: float) -> dict[str, Any]:
     """The same shards under more names than can be done, and who holds how much memory meanwhile: each second, from
-    when the first shard is done."""
+    when the first shard is done.
+    """
     write_shards(folder / "few", 8, WATCHED_PER_SHARD + 1, cut=1)
     source = folder / "many"
     source.mkdir()
@@ -200,7 +201,8 @@ def watch(folder: Path, seconds: float) -> dict[str, Any]:
 
 def read_manifest(folder: Path, like: Path) -> dict[str, float]:
     """What a driver has to read and to hold of a billion images: as many entries as they are shards, each a copy of the
-    first one of the run `like`. The memory is what this process has grown by, the most on the way."""
+    first one of the run `like`. The memory is what this process has grown by, the most on the way.
+    """
     entry = json.loads((like / MANIFEST).read_text().splitlines()[0])
     store = Store(str(folder))
     with store.create(MANIFEST) as part:
@@ -225,7 +227,8 @@ def _most() -> int:
 
 def resident() -> tuple[int, int, int]:
     """Bytes that this process holds, the workers below it, and Ray's own processes, as in WATCHED; what they share is
-    counted for each."""
+    counted for each.
+    """
     held = dict.fromkeys(WATCHED, 0)
     for pid in _with_descendants(os.getpid()):
         try:
@@ -251,7 +254,8 @@ def _with_descendants(pid: int) -> Iterator[int]:
 
 def trend(seconds: Sequence[float], held: Sequence[int]) -> dict[str, float]:
     """Of bytes: the most in the first and in the last third, and the slope of a straight line through the last two,
-    with its standard error, in bytes a minute."""
+    with its standard error, in bytes a minute.
+    """
     third = max(1, len(held) // 3)
     minutes, some = np.array(seconds[third:]) / 60, np.array(held[third:], dtype=float)
     minutes -= minutes.mean()

@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import describe_machine, find_data
 from PIL import Image
 from torch import Tensor
 
+from machine import describe_machine, find_data
 from tacit import weights
 from tacit.evaluation.pretty import dumps
 from tacit.models.frozen import Y_UNIT
@@ -49,7 +49,8 @@ class Coded:
 
 def ideal(model: SmallModel, y: Tensor, z: Tensor, quality: float, skip: int) -> Coded:
     """Code length by the float networks. y, z: gained, [1, M, h, w] and [1, Z, hz, wz]; scales of the tables below
-    `skip` (0: none) code nothing."""
+    `skip` (0: none) code nothing.
+    """
     medians = model.prior.medians[:, None, None]
     z_hat = (z - medians).round() + medians
     bits = float(-model.prior.likelihood(z_hat).double().log2().sum())

@@ -1,6 +1,6 @@
 """Make the conformance vectors of a shipped model anew: `python scripts/golden.py [MODEL]`, after its weights changed.
 
-Writes tests/data/golden/MODEL: small `.tacit` files of synthetic pictures, made with its weights, and `golden.json`
+Writes tests/vectors/golden/MODEL: small `.tacit` files of synthetic pictures, made with its weights, and `golden.json`
 with what they decode to: the hash of the latents, which are equal on every machine, and some of the pixels, which are
 nearly so (within 1 level in fp32).
 """
@@ -19,7 +19,7 @@ from PIL import Image
 from tacit import weights
 from tacit.codec import Codec
 
-FOLDER = Path(__file__).resolve().parents[1] / "tests" / "data" / "golden"
+FOLDER = Path(__file__).resolve().parents[1] / "tests" / "vectors" / "golden"
 SAMPLES = 8  # along each side
 
 # name: width, height, mode, quality, caption

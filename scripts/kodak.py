@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from machine import find_data
-
 from tacit import cli, weights
 
 ROOT = Path(__file__).resolve().parent.parent

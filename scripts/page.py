@@ -32,10 +32,10 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from machine import describe_machine
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+from machine import describe_machine
 from tacit import demo, weights
 from tacit.evaluation.pretty import dumps
 from tacit.web.app import create_app

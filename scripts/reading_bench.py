@@ -29,11 +29,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import describe_machine, find_data
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from machine import describe_machine, find_data
 from tacit import weights
 from tacit.codec import Codec
 from tacit.data import Collate, ImageBatch, Synthesiser, TacitShards

@@ -410,7 +410,8 @@ def _figure(value: float) -> str:
 
 def study(name: str) -> str:
     """The tables of a study, as its report has them, and how they were made; of each of the package's models that it
-    was run with, whose results are called NAME and NAME-MODEL."""
+    was run with, whose results are called NAME and NAME-MODEL.
+    """
     found = [result for path in (name, *(f"{name}-{model}" for model in weights.SHIPPED)) if (result := _study(path))]
     return "\n".join(found) or f"Not measured yet: `tacit study {name}`.\n"
 

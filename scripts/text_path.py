@@ -26,9 +26,9 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from machine import describe_machine, find_data
 from torch import Tensor
 
+from machine import describe_machine, find_data
 from tacit import weights
 from tacit.captions import CaptionMap
 from tacit.evaluation.compare import confidence_interval
@@ -123,7 +123,8 @@ def rms(x: Tensor) -> float:
 
 def gates(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
     """Gates, and what is added to the features in proportion to them (root mean squares); and of the latents, in steps
-    of quantisation: how far a caption moves them, and the share that rounds to another integer."""
+    of quantisation: how far a caption moves them, and the share that rounds to another integer.
+    """
     added: dict[str, list[float]] = {"inject8": [], "inject16": []}
     handles = [
         getattr(model.analysis, name).register_forward_hook(
@@ -157,7 +158,8 @@ def gates(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | 
 def gradients(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
     """Of the training loss over batches, by part of the model. each: root mean square over parameters. swapped: the
     norm of what changes when the captions are others', in proportion to the whole. agreement: the mean cosine of two
-    batches' gradients; agreement_swapped: the same of what the swap changes, which is all that captions can teach."""
+    batches' gradients; agreement_swapped: the same of what the swap changes, which is all that captions can teach.
+    """
     kinds: dict[str, dict[str, list[Tensor]]] = {part: {SHORT: [], OTHER: []} for part in PARTS}
     for start in range(0, len(photos) - BATCH + 1, BATCH):
         chosen = range(start, start + BATCH)
@@ -202,7 +204,8 @@ def _agreement(several: Sequence[Tensor]) -> float | None:
 
 def loss_by_caption(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
     """By quality: bits and PSNR without a caption; and by condition, paired differences from that in per cent of the
-    loss and in bits, with the 95 % interval over images."""
+    loss and in bits, with the 95 % interval over images.
+    """
     found = {}
     for quality in QUALITIES:
         of = {

@@ -242,7 +242,8 @@ def seen_by(teacher: FeatureDistance, x: Tensor) -> Tensor:
 def measure(network: Grounding, see: Callable[[Tensor], Tensor], photos: Photos) -> dict[str, float]:
     """On the photos held out. see: crops to unit vectors at their positions. retrieval: a photo finds its caption as
     the first, or among five; told_apart: a position of the named photo is likelier than one of another, which is what
-    steering a mosaic needs."""
+    steering a mosaic needs.
+    """
     keep, photos.rng = photos.rng, np.random.default_rng(5)
     network.eval()
     x, tokens = photos.crops(photos.held_out), photos.words(photos.held_out, dropping=False)

@@ -29,10 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from bench import ROOT, _photo
-from machine import describe_machine
 from PIL import Image
 
+from bench import ROOT, _photo
+from machine import describe_machine
 from tacit.errors import TacitError
 from tacit.evaluation.pretty import dumps
 from tacit.web.client import Client
@@ -135,7 +135,8 @@ def resident(pid: int) -> float:
 def watched(url: str, pid: int, upload: bytes, seconds: float) -> dict[str, Any]:
     """Four clients, and what becomes of memory meanwhile. The results that the service keeps for a while, as many as
     `--cache` allows, are taken off: they are to grow. slope: of the line through the rest, by least squares, in
-    megabytes a minute, with its standard error."""
+    megabytes a minute, with its standard error.
+    """
     times: list[float] = []
     sizes: list[float] = []
     begun = time.perf_counter()
@@ -216,7 +217,8 @@ def hammer(
 
 def batches(photo: Image.Image) -> list[dict[str, Any]]:
     """Images a second of one thread, which is what a job has while all workers are busy: encoded one after the other,
-    and several together."""
+    and several together.
+    """
     from tacit.codec import Codec
 
     codec = Codec(threads=1)
@@ -235,7 +237,8 @@ def batches(photo: Image.Image) -> list[dict[str, Any]]:
 
 def megapixel(photo: Image.Image) -> dict[str, float]:
     """Milliseconds of what the page asks of a worker: a photograph seen first, and again at another quality; with the
-    decoded image and its PSNR."""
+    decoded image and its PSNR.
+    """
     from tacit.codec import Codec
 
     codec = Codec()

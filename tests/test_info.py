@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import conftest
 import tacit
+from support.pictures import synthetic
 from tacit import container, fileinfo
 from tacit.codec import Codec
 from tacit.errors import CorruptFile, InvalidInput, PathError, UnsupportedFile
@@ -23,7 +23,7 @@ from tacit.models.coding import ARCHITECTURES
 @pytest.fixture(scope="module")
 def picture_file(codec: Codec) -> bytes:
     """Two regions, alpha, a caption and XMP."""
-    image = Image.fromarray(conftest.synthetic(1100, 30)).convert("RGBA")
+    image = Image.fromarray(synthetic(1100, 30)).convert("RGBA")
     image.putalpha(Image.fromarray(np.arange(30 * 1100, dtype=np.uint16).astype(np.uint8).reshape(30, 1100)))
     image.info["xmp"] = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
     return codec.encode(image, "ein Hund 🐶", 33.334, store_caption=True)
@@ -57,7 +57,7 @@ def test_it_says_what_is_there(codec: Codec, picture_file: bytes) -> None:
 @pytest.mark.parametrize(("mode", "kept"), [("L", "L"), ("LA", "LA"), ("RGB", "RGB"), ("CMYK", "RGB")])
 @pytest.mark.filterwarnings("ignore::tacit.image.ConversionWarning")
 def test_the_mode_is_pillows(codec: Codec, mode: str, kept: str) -> None:
-    image = Image.fromarray(conftest.synthetic(8, 8)).convert(mode)
+    image = Image.fromarray(synthetic(8, 8)).convert(mode)
     data = codec.encode(image)
     about = tacit.info(data)
     assert (about.mode, about.caption, about.regions, about.bytes) == (kept, None, 1, len(data))
@@ -83,7 +83,7 @@ def test_the_weights_are_named(codec: Codec, picture_file: bytes, monkeypatch: p
 
 
 def test_architectures_are_those_of_the_models() -> None:
-    assert fileinfo._ARCHITECTURES == {number: name for name, (number, _, _) in ARCHITECTURES.items()}
+    assert {number: name for name, (number, _, _) in ARCHITECTURES.items()} == fileinfo._ARCHITECTURES
 
 
 def test_damaged_weights_in_the_folder_are_not_the_files_fault(
@@ -96,7 +96,7 @@ def test_damaged_weights_in_the_folder_are_not_the_files_fault(
 
 
 def test_bad_input(picture_file: bytes, tmp_path: Path) -> None:
-    for length in range(0, 60):
+    for length in range(60):
         with pytest.raises((CorruptFile, UnsupportedFile)):
             tacit.info(picture_file[:length])
     with pytest.raises(UnsupportedFile, match=r"not a \.tacit file"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -13,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from support.paths import DATA
 from tacit import perceptual, pretrained
 from tacit.errors import CorruptWeights, InvalidInput, MissingWeights
 from tacit.perceptual import NETWORKS, SMALLEST, FeatureDistance, Features, Lpips, Network
@@ -185,7 +185,7 @@ def test_heads_that_a_package_carries() -> None:
 
 
 def squeezenet() -> Path:
-    data = Path(os.environ.get("TACIT_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    data = DATA
     path = data.parent / "weights" / perceptual.SQUEEZENET.file
     if not path.is_file():
         pytest.skip("SqueezeNet's weights are not here")

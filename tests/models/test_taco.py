@@ -1,0 +1,423 @@
+"""The published TACO network: its numbers, its state dict, and what the codec and the trainer ask of a model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import pickle
+import zlib
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from support.paths import DATA, VECTORS
+from tacit import weights
+from tacit.errors import CorruptWeights, PathError
+from tacit.models.attention import Injector
+from tacit.models.taco import (
+    PUBLISHED,
+    SCALE_UNIT,
+    TacoAnalysis,
+    TacoConfig,
+    TacoModel,
+    TacoSynthesis,
+    load_published,
+    published_name,
+    read_checkpoint,
+    to_published,
+)
+from tacit.text.tokens import TextTokens
+
+PARITY = VECTORS / "taco_parity.safetensors"
+AGREEMENT = 1e-4  # of the largest value
+
+TINY = TacoConfig(width=8, latent=12, groups=(4, 8), text_width=16, heads=4)
+OLD_NAMES = {"matrices.": "_matrix", "biases.": "_bias", "factors.": "_factor"}
+
+
+def made(name: str, shape: torch.Size) -> Tensor:
+    """The weights behind the vectors: anyone can make them from the published names."""
+    r = torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode()) % 2**31))
+    if name.endswith("quantiles"):
+        return torch.tensor([-10.0, 0.0, 10.0]) + 0.1 * r
+    if name.startswith("entropy_bottleneck."):
+        return 0.1 * r
+    if name.endswith("gamma"):
+        return 0.5 + 0.1 * r
+    if name.endswith("_norm.weight"):
+        return 1 + 0.1 * r
+    if name.endswith("bias"):
+        return 0.05 * r
+    return r * 0.8 / math.sqrt(math.prod(shape[1:]))
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    """The published state dict that the vectors were computed with; its tables were never filled."""
+    with torch.device("meta"):
+        own = TacoModel(PUBLISHED).state_dict()
+    shapes = {published_name(name): to_published(name, entry).shape for name, entry in own.items()}
+    tables = ("_offset", "_quantized_cdf", "_cdf_length", "scale_table")
+    return {name: made(name, shape) for name, shape in shapes.items()} | {
+        f"gaussian_conditional.{name}": torch.zeros(0) for name in tables
+    }
+
+
+@pytest.fixture(scope="module")
+def model(state: dict[str, Tensor]) -> TacoModel:
+    return load_published(state)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> dict[str, Tensor]:
+    return load_file(PARITY)
+
+
+def tokens(text: Tensor) -> TextTokens:
+    return TextTokens(text, torch.ones(text.shape[:2], dtype=torch.bool), torch.ones(text.shape[:2]))
+
+
+@torch.inference_mode()
+def computed(model: TacoModel, vectors: dict[str, Tensor]) -> dict[str, Tensor]:
+    y = model.analysis(vectors["x"], tokens(vectors["text"]))
+    z = model.hyper_latents(y)
+    z_hat, z_likelihoods = model.code_hyper(z)
+    hyper = model.hyper_features(z_hat)
+    y_hat, y_likelihoods = model.code(y, hyper)
+    return {
+        "y": y,
+        "z": z,
+        "hyper_params": hyper,
+        "y_likelihoods": y_likelihoods,
+        "z_likelihoods": z_likelihoods,
+        "x_hat": model.synthesis(y_hat),
+        "g_s_of_y": model.synthesis(y),
+    }
+
+
+def difference(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def names_that_differ(model: TacoModel, vectors: dict[str, Tensor]) -> set[str]:
+    found = computed(model, vectors)
+    return {name for name, value in found.items() if not difference(value, vectors[name]) < AGREEMENT}
+
+
+# -- the network ------------------------------------------------------------------------------------------------------
+
+
+def test_gives_the_published_networks_numbers(model: TacoModel, vectors: dict[str, Tensor]) -> None:
+    found = computed(model, vectors)
+    assert {name: value.shape for name, value in found.items()} | {
+        name: vectors[name].shape for name in ("x", "text")
+    } == {name: value.shape for name, value in vectors.items()}
+    assert names_that_differ(model, vectors) == set()
+
+
+def test_forward_is_the_same_pass(model: TacoModel, vectors: dict[str, Tensor]) -> None:
+    with torch.inference_mode():
+        out = model(vectors["x"], tokens(vectors["text"]))
+    assert difference(out.x_hat, vectors["x_hat"]) < AGREEMENT
+    for bits, likelihoods in ((out.y_bits, "y_likelihoods"), (out.z_bits, "z_likelihoods")):
+        assert bits.shape == (1,)
+        assert bits.item() == pytest.approx(-vectors[likelihoods].log2().sum().item(), rel=1e-4)
+
+
+def test_float_bits_of_published_weights_do_not_depend_on_the_quality(model: TacoModel) -> None:
+    x, words = torch.rand(1, 3, 64, 64), tokens(torch.randn(1, 3, 512))
+    with torch.inference_mode():
+        low, high = (model(x, words, torch.tensor([q])) for q in (0.0, 100.0))
+    assert torch.equal(low.y_bits, high.y_bits)
+    assert torch.equal(low.x_hat, high.x_hat)
+
+
+@pytest.mark.parametrize(
+    ("entry", "first"),
+    [
+        ("g_a.analysis_transform.8.gamma", "y"),
+        ("g_a.analysis_transform.14.cross_attn.in_proj_weight", "y"),
+        ("g_s.synthesis_transform.6.conv_b.3.weight", "g_s_of_y"),
+        ("h_a.reduction.4.bias", "z"),
+        ("h_s.increase.4.weight", "hyper_params"),
+        ("local_context.2.weight", "y_likelihoods"),
+        ("channel_context.3.fushion.2.weight", "y_likelihoods"),
+        ("entropy_parameters_anchor.4.fusion.0.weight", "y_likelihoods"),
+        ("entropy_parameters_nonanchor.0.fusion.4.bias", "y_likelihoods"),
+        ("entropy_bottleneck.quantiles", "hyper_params"),
+        ("entropy_bottleneck.factors.2", "z_likelihoods"),
+    ],
+)
+def test_every_part_matters_to_the_vectors(
+    state: dict[str, Tensor], vectors: dict[str, Tensor], entry: str, first: str
+) -> None:
+    """One entry turned around, its size and mean kept, and the numbers are others, where they should be."""
+    changed = load_published(state | {entry: state[entry].flatten().flip(0).reshape(state[entry].shape)})
+    assert first in names_that_differ(changed, vectors)
+
+
+# -- its state dict ---------------------------------------------------------------------------------------------------
+
+
+def test_maps_every_published_name_and_shape(state: dict[str, Tensor]) -> None:
+    path = DATA / "taco_state_dict.json"
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    listed = json.loads(path.read_text())
+    learned = {name for name in state if not name.startswith("gaussian_conditional.")}
+    assert len(listed) == 441
+    assert {name: list(state[name].shape) for name in learned} == {name: listed[name] for name in learned}
+    # what is listed beyond is no more than tables and bounds, and is passed over
+    load_published({name: state[name] if name in learned else torch.zeros(shape) for name, shape in listed.items()})
+
+
+def old_name(name: str) -> str:
+    for new, old in OLD_NAMES.items():
+        name = name.replace(f"entropy_bottleneck.{new}", f"entropy_bottleneck.{old}")
+    return name
+
+
+@pytest.mark.parametrize("form", ["bare", "nested", "parallel", "old", "half"])
+def test_reads_every_form_of_checkpoint(tmp_path: Path, state: dict[str, Tensor], model: TacoModel, form: str) -> None:
+    content: dict[str, object] = dict(state)
+    if form == "nested":
+        content = {"epoch": 50, "state_dict": state, "loss": 1.5, "optimizer": {"state": {}, "param_groups": []}}
+    elif form == "parallel":
+        content = {"state_dict": {f"module.{name}": entry for name, entry in state.items()}}
+    elif form == "old":
+        content = {old_name(name): entry for name, entry in state.items()}
+        assert "entropy_bottleneck._matrix0" in content
+    elif form == "half":
+        content = {name: entry.half() for name, entry in state.items()}
+    path = tmp_path / "taco.pth.tar"
+    torch.save(content, path)
+    found, expected = load_published(read_checkpoint(path)).state_dict(), model.state_dict()
+    assert found.keys() == expected.keys()
+    for name, entry in found.items():
+        assert entry.dtype == torch.float32
+        assert torch.equal(entry, expected[name].half().float() if form == "half" else expected[name]), name
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("h_s.increase.0.bias"), r"missing: h_s\.increase\.0\.bias$"),
+        (lambda s: [s.pop(name) for name in list(s) if name.startswith("g_a.")], r"missing: g_a.* and \d+ more$"),
+        (lambda s: s.update({"g_x.weight": torch.zeros(1)}), r"unexpected: g_x\.weight$"),
+        (
+            lambda s: s.update({"h_a.reduction.0.bias": torch.zeros(191)}),
+            r"misshapen: h_a\.reduction\.0\.bias \[191\], expected \[192\]$",
+        ),
+        (
+            # as many numbers, in another shape
+            lambda s: s.update({"h_s.increase.4.weight": s["h_s.increase.4.weight"].transpose(0, 1)}),
+            r"misshapen: h_s\.increase\.4\.weight \[640, 480, 3, 3\], expected \[480, 640, 3, 3\]$",
+        ),
+        (
+            lambda s: s.update({"entropy_bottleneck._bias0": s["entropy_bottleneck.biases.0"]}),
+            r"entropy_bottleneck\.biases\.0 is there twice, the second time as entropy_bottleneck\._bias0$",
+        ),
+        (
+            lambda s: s.update({"module.h_a.reduction.0.bias": s["h_a.reduction.0.bias"]}),
+            r"h_a\.reduction\.0\.bias is there twice",
+        ),
+        (
+            lambda s: s.update({"entropy_bottleneck.quantiles": s["entropy_bottleneck.quantiles"] * math.nan}),
+            r"not finite: entropy_bottleneck\.quantiles$",
+        ),
+    ],
+    ids=["missing", "many", "unexpected", "misshapen", "transposed", "old twice", "module twice", "nan"],
+)
+def test_refuses_what_is_not_the_published_network(state: dict[str, Tensor], change: object, message: str) -> None:
+    changed = dict(state)
+    change(changed)  # type: ignore[operator]
+    with pytest.raises(CorruptWeights, match=message):
+        load_published(changed)
+
+
+class Rogue:
+    """Unpickling this runs a function of the file's choice."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, ("rogue",))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"not a checkpoint", pickle.dumps([1, 2]), pickle.dumps(Rogue())]
+)
+def test_foreign_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "foreign.pth.tar"
+    path.write_bytes(content)
+    with pytest.raises(CorruptWeights, match=r"foreign\.pth\.tar: ") as caught:
+        read_checkpoint(path)
+    assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+    assert not (tmp_path / "rogue").exists()
+
+
+def test_what_is_not_read_is_named_without_advice_to_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.pth.tar"
+    torch.save({"state_dict": {"a": torch.zeros(1)}, "args": argparse.Namespace(lr=1)}, path)
+    with pytest.raises(CorruptWeights) as caught:
+        read_checkpoint(path)
+    assert str(caught.value).endswith("safely: it holds argparse.Namespace, and only tensors and plain values are read")
+
+
+def test_an_import_that_fails_names_the_checkpoint(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "other.pth.tar")
+    with pytest.raises(CorruptWeights, match=r"other\.pth\.tar: not the published TACO network: missing: "):
+        weights.import_taco(tmp_path / "other.pth.tar", tmp_path / "out.safetensors")
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize("content", [[1], {}, {"state_dict": {}}, {"state_dict": 3}, {"a": 3}, {3: torch.zeros(1)}])
+def test_checkpoints_without_a_state_dict_are_refused(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "other.pth.tar"
+    torch.save(content, path)
+    with pytest.raises(CorruptWeights, match=r"other\.pth\.tar: "):
+        read_checkpoint(path)
+
+
+def test_truncated_checkpoints_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "whole.pth.tar"
+    torch.save({"state_dict": {"a": torch.arange(100.0)}}, path)
+    whole = path.read_bytes()
+    assert read_checkpoint(path)["a"].shape == (100,)
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CorruptWeights):
+            read_checkpoint(path)
+
+
+def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.pth.tar", tmp_path):
+        with pytest.raises(PathError, match=str(path)):
+            read_checkpoint(path)
+
+
+# -- what the codec and the trainer ask -------------------------------------------------------------------------------
+
+
+def extent(gradient: Tensor) -> tuple[int, int, int, int]:
+    """First and last row and column where a gradient [1, C, H, W] is not zero."""
+    touched = (gradient != 0).any(dim=1)[0]
+    rows, columns = touched.any(dim=1).nonzero(), touched.any(dim=0).nonzero()
+    return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_analysis_reaches_as_far_as_it_says(published: bool) -> None:
+    """Of one latent, to the pixel. The Extractor sees everything; gamma at zero keeps what it saw out."""
+    torch.manual_seed(1)
+    analysis = TacoAnalysis(8, 12, 16, 4, published=published).double()
+    for layer in analysis.layers:
+        if isinstance(layer, Injector):
+            assert not layer.gamma.any()
+    x = torch.rand(1, 3, 320, 320, dtype=torch.float64, requires_grad=True)
+    analysis(x, tokens(torch.randn(1, 2, 16, dtype=torch.float64)))[0, :, 10, 10].sum().backward()
+    assert x.grad is not None
+    # the cell of the latent is 160..175; it looks out from the cell's first pixel
+    assert extent(x.grad) == (160 - analysis.reach, 160 + analysis.reach, 160 - analysis.reach, 160 + analysis.reach)
+
+
+def test_synthesis_reaches_as_far_as_it_says() -> None:
+    """Of the first and last pixel of a cell, to the latent."""
+    torch.manual_seed(1)
+    synthesis = TacoSynthesis(8, 12).double()
+    found = []
+    for pixel in (160, 175):
+        y = torch.randn(1, 12, 24, 24, dtype=torch.float64, requires_grad=True)
+        synthesis(y)[0, :, pixel, pixel].sum().backward()
+        assert y.grad is not None
+        found.append(extent(y.grad))
+    assert max(10 - found[0][0], found[1][1] - 10, 10 - found[0][2], found[1][3] - 10) == synthesis.reach
+
+
+def test_a_tile_with_its_reach_gives_the_latents_of_the_whole() -> None:
+    torch.manual_seed(2)
+    model = TacoModel(TINY).double().eval()
+    words = tokens(torch.randn(1, 2, 16, dtype=torch.float64))
+    x = torch.rand(1, 3, 64, 512, dtype=torch.float64)
+    around = -(-model.analysis.reach // 16) * 16
+    with torch.inference_mode():
+        whole = model.analysis(x, words)
+        tile = model.analysis(x[..., 192 - around : 256 + around], words)
+        assert torch.allclose(tile[..., around // 16 : -around // 16], whole[..., 12:16], rtol=1e-9, atol=1e-12)
+        reach = model.synthesis.reach
+        image = model.synthesis(whole)
+        part = model.synthesis(whole[..., 12 - reach : 16 + reach])
+        assert torch.allclose(part[..., 16 * reach : -16 * reach], image[..., 192:256], rtol=1e-6)
+
+
+def test_entropy_networks_are_of_layers_that_can_be_frozen(model: TacoModel) -> None:
+    leaves = {type(m) for m in model.entropy.modules() if not list(m.children()) and not isinstance(m, nn.ModuleList)}
+    assert leaves <= {nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.ReLU}
+    for layer in model.entropy.modules():
+        if isinstance(layer, nn.ConvTranspose2d):
+            assert layer.stride == (2, 2)
+        elif isinstance(layer, nn.Conv2d):
+            assert layer.stride == (1, 1)
+
+
+def test_thresholds_choose_the_nearest_scale(model: TacoModel) -> None:
+    table, thresholds = model.scale_table(), model.index_thresholds()
+    assert table.shape == (64,)
+    assert (table[0].item(), table[-1].item()) == (pytest.approx(0.11), pytest.approx(256))
+    assert (thresholds.diff() > 0).all()
+    for sigma in (0.001, 0.11, 0.5, 1.0, 17.3, 256.0, 1000.0):
+        nearest = (table.log() - math.log(sigma)).abs().argmin()
+        assert torch.bucketize(torch.tensor(sigma * SCALE_UNIT, dtype=torch.float64), thresholds) == nearest
+
+
+def test_training_reaches_every_parameter() -> None:
+    torch.manual_seed(3)
+    model = TacoModel(TacoConfig(width=8, latent=12, groups=(4, 8), text_width=16, heads=4, knots=3))
+    for layer in model.analysis.layers:
+        if isinstance(layer, Injector):
+            nn.init.ones_(layer.gamma)  # at zero it would keep gradients from the text
+    words = torch.randn(2, 4, 16, requires_grad=True)
+    caption = TextTokens(words, torch.tensor([[True, True, False, False], [False] * 4]), torch.ones(2, 4))
+    out = model.train()(torch.rand(2, 3, 64, 128), caption, torch.tensor([25.0, 80.0]))
+    (out.x_hat.square().mean() + out.y_bits.mean() + out.z_bits.mean()).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == ["prior.quantiles"]
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    assert words.grad is not None
+    assert words.grad[0, :2].abs().sum() > 0
+    assert not words.grad[0, 2:].any()  # padding
+    assert not words.grad[1].any()  # no caption
+
+
+def test_gains_follow_the_quality() -> None:
+    model = TacoModel(TacoConfig(width=8, latent=12, groups=(4, 8), text_width=16, heads=4, knots=2)).eval()
+    assert model.gain is not None
+    with torch.no_grad():
+        model.gain.log_gain[1] = 6.0
+        x, words = torch.rand(1, 3, 64, 64).expand(2, -1, -1, -1), TextTokens.empty(2, 16)
+        bits = model(x, words, torch.tensor([0.0, 100.0])).y_bits
+    assert bits[1] > bits[0]
+
+
+def test_published_text_layers_attend_to_padding_and_ours_do_not() -> None:
+    torch.manual_seed(4)
+    x, words = torch.rand(1, 3, 64, 64), torch.randn(1, 3, 16)
+    for published in (True, False):
+        analysis = TacoAnalysis(8, 12, 16, 4, published=published).eval()
+        for layer in analysis.layers:
+            if isinstance(layer, Injector):
+                nn.init.ones_(layer.gamma)
+        mask = torch.tensor([[True, True, False]])
+        with torch.inference_mode():
+            some = analysis(x, TextTokens(words, mask, torch.ones(1, 3)))
+            others = analysis(x, TextTokens(words * torch.tensor([1.0, 1.0, 5.0])[:, None], mask, torch.ones(1, 3)))
+        assert torch.equal(some, others) != published
+
+
+def test_groups_must_add_up() -> None:
+    with pytest.raises(ValueError, match="do not add up"):
+        TacoConfig(groups=(16, 16))

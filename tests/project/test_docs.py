@@ -1,0 +1,165 @@
+"""The documents: commands and options are in them, generated parts are current, links resolve, examples run."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+from PIL import Image
+
+import tacit
+from support.paths import ROOT
+from tacit import cli, weights
+from tacit.errors import TacitError
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+pytestmark = pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="no documents here")
+
+
+def _weights_are_here() -> bool:
+    try:
+        weights.describe(weights.locate(weights.DEFAULT))
+    except TacitError:
+        return False
+    return True
+
+
+needs_weights = pytest.mark.skipif(not _weights_are_here(), reason="no weights")
+
+
+@pytest.fixture
+def readme(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("readme")
+
+
+def _commands() -> Iterator[tuple[str, click.Command]]:
+    yield from cli.command.commands.items()
+
+
+@pytest.mark.parametrize("name", [name for name, _ in _commands()])
+def test_every_command_is_in_the_readme_and_all_its_options_in_the_reference(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "README.md").read_text() or f"tacit {name}" in (ROOT / "README.md").read_text()
+    reference = (ROOT / "docs" / "cli.md").read_text()
+    section = reference.split(f"## tacit {name}\n", 1)[1].split("\n## ", 1)[0]
+    for parameter in cli.command.commands[name].params:
+        if not isinstance(parameter, click.Option):
+            continue
+        for option in parameter.opts:
+            assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", section), option
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        *("reference", "bulk", "bulk-plan", "kodak", "speed", "freezing", "reading", "web"),
+        *("weighing", "words", "names", "grounding"),
+        *("study-captions", "study-steering", "study-small", "study-text", "study-claims"),
+    ],
+)
+def test_generated_blocks_are_current(readme: ModuleType, block: str) -> None:
+    found = [m for path in readme.documents() for m in readme.BLOCK.finditer(path.read_text()) if m["name"] == block]
+    assert found, f"no document has the block {block}"
+    for match in found:
+        assert match["body"] == readme.BLOCKS[block](), f"run scripts/readme.py: {block}"
+
+
+@needs_weights
+@pytest.mark.parametrize("block", ["session", "shipped"])
+def test_blocks_that_need_weights_are_current_but_for_figures(readme: ModuleType, block: str) -> None:
+    if block == "session":
+        pytest.importorskip("skimage")
+    (match,) = [m for path in readme.documents() for m in readme.BLOCK.finditer(path.read_text()) if m["name"] == block]
+    found, made = (readme._comparable(block, text) for text in (match["body"], readme.BLOCKS[block]()))
+    assert found == made, f"run scripts/readme.py: {block}"
+
+
+@needs_weights
+def test_speed_is_that_of_the_shipped_weights(readme: ModuleType) -> None:
+    result = readme._results("bench")
+    if result is None:
+        pytest.skip("not measured yet")
+    shipped = weights.describe(weights.locate(weights.DEFAULT)).decode_hash.hex()
+    assert result["weights_hash"] == shipped, "run make results"
+
+
+def test_the_kodak_results_are_of_the_shipped_weights_and_their_report_and_plots_of_them(readme: ModuleType) -> None:
+    found = readme.kodak_results()
+    if found is None:
+        pytest.skip("not measured yet")
+    for codec in (weights.DEFAULT, f"{weights.DEFAULT}+captions"):
+        about = found.codecs[codec]["weights"]["all"]
+        assert about["sha256"] == weights.SHIPPED[weights.DEFAULT], "run make results"
+    assert found.images["Kodak"] == tuple(f"kodim{i:02}.png" for i in range(1, 25))
+    assert not found.measured.failures
+    assert readme.outdated_reports() == [], "run make kodak"
+
+
+def test_all_blocks_are_known(readme: ModuleType) -> None:
+    used = {m["name"] for path in readme.documents() for m in readme.BLOCK.finditer(path.read_text())}
+    assert used == set(readme.BLOCKS)
+
+
+def _anchors(path: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_resolve(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.is_file() or target.startswith("results/"), target
+        if anchor:
+            assert anchor in _anchors(there), target
+
+
+@needs_weights
+def test_the_readmes_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.print", lambda *_: None)
+    gradient = Image.radial_gradient("L").resize((320, 260))
+    Image.merge("RGB", [gradient, gradient.rotate(180), gradient]).save("photo.jpg")
+    namespace: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), namespace)
+    assert tacit.info("photo.tacit").caption == "a red boat on a lake"
+
+
+def test_what_make_offers_is_there() -> None:
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", text, re.MULTILINE))
+    said = {
+        m
+        for path in DOCUMENTS
+        for m in re.findall(r"\bmake (demo|test|lint|format|bench|results|clean)\b", path.read_text())
+    }
+    assert said <= targets
+    for script in re.findall(r"scripts/(\w+\.py)", text + "".join(p.read_text() for p in DOCUMENTS)):
+        assert (ROOT / "scripts" / script).is_file(), script
+
+
+def test_no_file_names_the_folder_it_was_written_in() -> None:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a clone")
+    names = [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+    assert names
+    for name in names:
+        data = (ROOT / name).read_bytes()
+        assert f"{ROOT}/".encode() not in data, name
+        assert f"{ROOT.parent}/shared".encode() not in data, name

@@ -1,0 +1,1 @@
+"""What tests share beside fixtures: pictures, small models, paths and fake services."""

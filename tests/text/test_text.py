@@ -1,0 +1,425 @@
+"""Captions to token embeddings: what they mean, and that no caption, however odd, is cut, lost or fatal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import cosine_similarity
+
+import tacit.text
+from tacit.errors import CorruptWeights, InvalidInput, MissingExtra, MissingWeights, UnknownModel
+from tacit.text import encoders
+from tacit.text.encoders import ClipEncoder, EmbeddedEncoder, TextEncoder, load_encoder
+from tacit.text.tokens import TextTokens
+
+FOLDER = Path(tacit.text.__path__[0])
+
+# anchor, nearer, farther
+WORDS = """
+puppy dog airplane; kitten cat truck; car truck banana; bicycle motorcycle pizza; boat ship mountain;
+lake river computer; ocean sea keyboard; beach sand office; snow ice fire; forest tree sofa; flower rose engine;
+apple banana train; bread cake horse; pizza pasta bridge; coffee tea elephant; cup mug giraffe; fork spoon cow;
+chair sofa whale; bed pillow rocket; lamp light sheep; house building fish; castle palace sandwich; street road bird;
+train railway cake; airplane helicopter flower; rocket spaceship teapot; horse pony laptop; cow bull umbrella;
+sheep lamb bus; bird parrot hammer; eagle hawk bottle; fish salmon guitar; shark whale bench; lion tiger kitchen;
+bear panda scissors; woman girl tractor; man boy broccoli; baby infant skyscraper; bride wedding snowboard;
+doctor nurse zebra; guitar piano carrot; tennis racket refrigerator; soccer football curtain;
+skateboard snowboard lettuce; surfer wave bookshelf; shirt jacket volcano; hat cap river; shoe boot cloud;
+red crimson slow; sunset sunrise toilet; cloud sky knife; rain storm desk; television screen grass;
+phone telephone meadow; laptop computer goat; book magazine waterfall; clock watch vegetable; king queen bicycle;
+hammer screwdriver kitten; smile laugh concrete; running jogging sleeping; eating drinking climbing
+"""
+SENTENCES = """
+a puppy asleep on a rug | a small dog lying on a carpet | a plane on a runway
+a man riding a wave on a surfboard | a surfer in the ocean | a bowl of soup on a table
+two kids playing soccer | children kicking a ball on a field | a vase of red roses
+a bowl of fresh fruit | apples, oranges and bananas in a dish | a train at a station
+a city skyline at night | skyscrapers lit up after dark | a horse grazing in a meadow
+snow-covered mountains | alpine peaks in winter | a laptop and a mouse on a desk
+a woman holding an umbrella in the rain | a lady walking on a wet street | a plate of pasta
+a red double-decker bus | a tall bus in london traffic | an owl on a branch
+a rocket lifting off | a spacecraft launch | a cup of coffee with foam
+an old stone church | a medieval cathedral with a tower | a pair of running shoes
+"""
+TRIPLES = [t.split() for t in WORDS.replace("\n", " ").split(";")]
+TRIPLES += [[c.strip() for c in line.split("|")] for line in SENTENCES.strip().splitlines()]
+
+ODD = {
+    "emoji": "🐶 a dog 👩‍👩‍👧 and 🇫🇷 flags",
+    "scripts": "犬 собака كلب สุนัข dog",
+    "accents": "un café naïf à Zürich, cafe\u0301",
+    "control": "\x00\x01a\x1bdog\u200b\ufeff\x7f",
+    "surrogate": "\ud800dog\udfff",
+    "one long word": "a" * 100_000,
+    "punctuation": "!?.,;:-\u2013\u2014()[]{}<>/\\|@#$%^&*_+=~`\"'",
+    "special": "[CLS] a [SEP] b [UNK] [PAD] <|endoftext|> <|startoftext|>",
+    "bidi": "\u202edog\u202c",
+}
+
+
+@pytest.fixture(scope="module")
+def embedded() -> EmbeddedEncoder:
+    return EmbeddedEncoder()
+
+
+def meaning(encoder: TextEncoder, caption: str) -> torch.Tensor:
+    return encoder([caption]).embeddings[0].mean(dim=0)
+
+
+# --- the embedded encoder's files
+
+
+def test_files_are_pinned_small_and_licensed() -> None:
+    contents = {n: (FOLDER / n).read_bytes() for n in ("embedded.safetensors", "embedded-tokenizer.json")}
+    assert sum(map(len, contents.values())) <= 8_000_000
+    assert {n: hashlib.sha256(c).hexdigest() for n, c in contents.items()} == {
+        "embedded.safetensors": "b794f04f3746a498edd76657c852cf61c172d586ddf57f4ea035c2e4eb0f393b",
+        "embedded-tokenizer.json": "0021c53aef816452d61c1aa9fc35fdba1684b29eedc38abe3aad6a25185088e3",
+    }
+    with safe_open(FOLDER / "embedded.safetensors", "pt") as file:
+        card = json.loads(file.metadata()["card"])
+    assert card["license"] == "Apache-2.0"
+    assert card["source"] == "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def test_table_has_unit_mean_square_and_a_row_for_every_piece() -> None:
+    tensors = load_file(FOLDER / "embedded.safetensors")
+    table = tensors["rows"].float() * tensors["scales"].float()
+    vocabulary = json.loads((FOLDER / "embedded-tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+    assert table.shape == (len(vocabulary), EmbeddedEncoder.width)
+    assert sorted(vocabulary.values()) == list(range(len(vocabulary)))
+    assert table.square().mean().item() == pytest.approx(1.0, abs=0.01)
+    lengths = table.square().mean(dim=1).sqrt()
+    assert lengths.min() > 0.3
+    assert lengths.max() < 1.5
+
+
+@pytest.mark.parametrize("constant", ["TABLE_SHA256", "TOKENIZER_SHA256"])
+def test_altered_file_is_refused(constant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, constant, "0" * 64)
+    with pytest.raises(CorruptWeights, match="expected 0000"):
+        EmbeddedEncoder()
+
+
+def test_loads_quickly_and_tokens_need_no_encoder() -> None:
+    # Processor time, so that a busy machine does not fail the test; the promise is 0.3 s.
+    script = """
+import sys, time
+import torch, tacit.text.tokens
+assert not {"tokenizers", "tacit.text.encoders"} & set(sys.modules), "tokens.py pulled in the encoders"
+start = time.process_time()
+from tacit.text.encoders import load_encoder
+load_encoder("embedded")(["a puppy"])
+took = time.process_time() - start
+assert not {"transformers", "torchvision"} & set(sys.modules), "the embedded encoder needs neither"
+print(took)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.3
+
+
+# --- what it means
+
+
+def test_nearer_captions_are_nearer(embedded: EmbeddedEncoder) -> None:
+    def right(anchor: str, nearer: str, farther: str) -> bool:
+        a, n, f = (meaning(embedded, c) for c in (anchor, nearer, farther))
+        return bool(cosine_similarity(a, n, dim=0) > cosine_similarity(a, f, dim=0) + 0.02)
+
+    assert len(TRIPLES) == 72
+    assert [t for t in TRIPLES if not right(*t)] == []
+
+
+def test_telling_words_are_longer_than_function_words(embedded: EmbeddedEncoder) -> None:
+    def length(word: str) -> float:
+        return float(meaning(embedded, word).square().mean().sqrt())
+
+    assert max(map(length, ["the", "a", "of", ","])) < min(map(length, ["puppy", "airplane", "pizza", "red"]))
+
+
+# --- shapes, masks, offsets
+
+
+def test_mask_says_which_tokens_are_real(embedded: EmbeddedEncoder) -> None:
+    tokens = embedded(["a dog, asleep.", None, "", " \t\n", "\x00\x07", "dog"])
+    assert tokens.embeddings.shape == (6, 5, 256)
+    assert tokens.embeddings.dtype == torch.float32
+    assert tokens.mask.sum(dim=1).tolist() == [5, 0, 0, 0, 0, 1]
+    assert bool((tokens.weights == 1).all())
+    assert bool((tokens.embeddings[~tokens.mask] == 0).all())
+
+
+@pytest.mark.parametrize("caption", [None, "", "  "])
+def test_no_caption_at_all_still_has_one_position(embedded: EmbeddedEncoder, caption: str | None) -> None:
+    tokens = embedded([caption])
+    assert tokens.embeddings.shape == (1, 1, 256)
+    assert not tokens.mask.any()
+    assert embedded.offsets(caption) == []
+
+
+def test_offsets_point_into_the_caption(embedded: EmbeddedEncoder) -> None:
+    caption = "Two Cafés, 🐶 snowboarding"
+    assert [caption[a:b] for a, b in embedded.offsets(caption)] == ["Two", "Cafés", ",", "🐶", "snow", "boarding"]
+
+
+def test_special_tokens_in_a_caption_are_only_words(embedded: EmbeddedEncoder) -> None:
+    assert embedded.offsets("[SEP]") == [(0, 1), (1, 4), (4, 5)]
+
+
+@pytest.mark.parametrize("caption", ODD.values(), ids=ODD.keys())
+def test_odd_captions(embedded: EmbeddedEncoder, caption: str) -> None:
+    tokens = embedded([caption])
+    assert tokens.embeddings.isfinite().all()
+    assert len(embedded.offsets(caption)) == tokens.mask.sum()
+
+
+def test_a_megabyte_is_neither_cut_nor_fatal(embedded: EmbeddedEncoder) -> None:
+    tokens = embedded(["a dog " * 166_667])
+    assert tokens.mask.shape == (1, 333_334)
+    assert tokens.mask.all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    captions=st.lists(st.none() | st.text(st.characters(exclude_categories=()), max_size=80), min_size=1, max_size=4)
+)
+def test_batch_equals_one_by_one(embedded: EmbeddedEncoder, captions: list[str | None]) -> None:
+    batch = embedded(captions)
+    singles = TextTokens.stack([embedded([c]) for c in captions])
+    assert torch.equal(batch.embeddings, singles.embeddings)
+    assert torch.equal(batch.mask, singles.mask)
+    for caption, count in zip(captions, batch.mask.sum(dim=1).tolist(), strict=True):
+        offsets = embedded.offsets(caption)
+        assert len(offsets) == count
+        assert all(0 <= a < b <= len(caption or "") for a, b in offsets)
+        assert offsets == sorted(offsets)
+
+
+@pytest.mark.parametrize("captions", ["a dog", [], [1], [b"a dog"]])
+def test_what_is_not_a_list_of_captions_is_refused(embedded: EmbeddedEncoder, captions: Any) -> None:
+    with pytest.raises(InvalidInput, match="caption"):
+        embedded(captions)
+
+
+# --- names
+
+
+@pytest.mark.parametrize("name", ["", "Embedded", "embedded:x", "clip:", "clip-published:", "clipper", "bert"])
+def test_unknown_name_lists_the_known(name: str) -> None:
+    with pytest.raises(UnknownModel, match="'embedded', 'clip'"):
+        load_encoder(name)
+
+
+def test_clip_without_transformers_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingExtra, match=r"tacit\[clip\]"):
+        load_encoder("clip")
+
+
+# --- CLIP, on a tiny text model with random weights
+
+
+@pytest.fixture(scope="module")
+def clip(clip_folder: Path) -> ClipEncoder:
+    return ClipEncoder(clip_folder)
+
+
+@pytest.fixture(scope="module")
+def published(clip_folder: Path) -> ClipEncoder:
+    return ClipEncoder(clip_folder, published=True)
+
+
+def reference(folder: Path, captions: list[str], **options: Any) -> torch.Tensor:
+    """What transformers itself makes of the captions."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.CLIPTextModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        return model(**tokenizer(captions, return_tensors="pt", **options)).last_hidden_state
+
+
+def close(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.shape == b.shape and torch.allclose(a, b, atol=1e-5)
+
+
+def test_clip_gives_the_last_states_of_the_captions_tokens(clip: ClipEncoder, clip_folder: Path) -> None:
+    caption = "a dog, a cat"
+    tokens = clip([caption])
+    assert clip.width == 16
+    assert close(tokens.embeddings, reference(clip_folder, [caption])[:, 1:-1])
+    assert [caption[a:b] for a, b in clip.offsets(caption)] == ["a", "dog", ",", "a", "c", "a", "t"]
+
+
+def test_clip_masks_padding_and_absent_captions(clip: ClipEncoder) -> None:
+    tokens = clip(["a dog", None, "", "dog " * 9])
+    assert tokens.mask.sum(dim=1).tolist() == [2, 0, 0, 9]
+    assert bool((tokens.embeddings[~tokens.mask] == 0).all())
+    assert clip([None]).mask.tolist() == [[False]]
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(75, [75]), (76, [38, 38]), (160, [53, 53, 54])])
+def test_clip_reads_long_captions_in_windows(
+    clip: ClipEncoder, clip_folder: Path, count: int, sizes: list[int]
+) -> None:
+    words = ("dog a b dog c " * 40).split()[:count]
+    parts, start = [], 0
+    for size in sizes:
+        parts.append(reference(clip_folder, [" ".join(words[start : start + size])])[:, 1:-1])
+        start += size
+    tokens = clip(["dog", " ".join(words)])
+    assert close(tokens.embeddings[1:], torch.cat(parts, dim=1))
+    assert tokens.mask.sum(dim=1).tolist() == [1, count]
+    assert len(clip.offsets(" ".join(words))) == count
+
+
+def test_clip_batch_equals_one_by_one(clip: ClipEncoder) -> None:
+    captions = ["a dog", None, "dog " * 100, "b " * 3000, "c"]
+    batch = clip(captions)
+    singles = TextTokens.stack([clip([c]) for c in captions])
+    assert torch.equal(batch.mask, singles.mask)
+    assert close(batch.embeddings, singles.embeddings)
+
+
+@pytest.mark.parametrize("caption", [c for c in ODD.values() if len(c) < 1000])
+def test_clip_odd_captions(clip: ClipEncoder, published: ClipEncoder, caption: str) -> None:
+    tokens = clip([caption])
+    assert tokens.embeddings.isfinite().all()
+    offsets = clip.offsets(caption)
+    assert len(offsets) == tokens.mask.sum()
+    assert all(0 <= a <= b <= len(caption) for a, b in offsets)
+    assert published([caption]).embeddings.shape == (1, 38, 16)
+
+
+def test_clip_takes_special_tokens_in_a_caption_for_words(clip: ClipEncoder) -> None:
+    assert len(clip.offsets("<|endoftext|>")) > 1
+
+
+def test_clip_states_are_constants_for_autograd(clip: ClipEncoder, published: ClipEncoder) -> None:
+    for encoder in (clip, published):
+        embeddings = encoder(["a dog"]).embeddings
+        weight = torch.ones(16, requires_grad=True)
+        (embeddings * weight).sum().backward()  # an inference-mode tensor would refuse this
+        assert not embeddings.requires_grad
+        assert weight.grad is not None
+
+
+def test_published_convention(published: ClipEncoder, clip_folder: Path) -> None:
+    captions = ["a dog", "", "dog a " * 40]
+    tokens = published(["a dog", None, "dog a " * 40])
+    expected = reference(clip_folder, captions, padding="max_length", max_length=38, truncation=True)
+    assert close(tokens.embeddings, expected)
+    assert tokens.mask.shape == (3, 38)
+    assert tokens.mask.all()
+    assert published.offsets("a dog") == [(0, 0), (0, 1), (2, 5)] + [(0, 0)] * 35
+    assert len(published.offsets("dog a " * 40)) == 38
+
+
+def test_clip_names_lead_back(clip_folder: Path) -> None:
+    for kind in ("clip", "clip-published"):
+        name = f"{kind}:{clip_folder}"
+        encoder = load_encoder(name)
+        assert encoder.name == name
+        assert encoder(["a dog"]).mask.shape[1] == (2 if kind == "clip" else 38)
+
+
+@pytest.mark.usefixtures("clip_folder")  # skips without transformers
+def test_clip_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(MissingWeights, match="no such folder"):
+        ClipEncoder(tmp_path / "nothing")
+
+
+def test_clip_without_the_hub(tmp_path: Path, clip_folder: Path) -> None:
+    """A cached model is found; one that is not is missed soon, in one line."""
+    cached = tmp_path / "hub" / "models--somebody--tiny"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0123")
+    shutil.copytree(clip_folder, cached / "snapshots" / "0123")
+    part = tmp_path / "hub" / "models--somebody--other"
+    shutil.copytree(cached, part)
+    for path in (part / "snapshots" / "0123").glob("*token*"):
+        path.unlink()
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    code = (
+        "import sys, time; from tacit import cli; from tacit.text.encoders import load_encoder\n"
+        "assert load_encoder('clip:somebody/tiny').width == 16\n"
+        "start = time.monotonic()\n"
+        "status = cli.main(['encode', sys.argv[1], '-c', 'x', '--text-encoder', 'clip-published:somebody/other'])\n"
+        "assert status == 1 and time.monotonic() - start < 30"
+    )
+    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        environment.pop(name, None)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.png")], env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert re.match(
+        r"tacit: .*a\.png: CLIP text model 'somebody/other' is neither on this machine nor to be had from the hub .*"
+        r"--text-encoder clip-published:FOLDER",
+        ran.stderr,
+    )
+
+
+def test_clip_folder_with_a_tensor_missing(tmp_path: Path, clip_folder: Path) -> None:
+    for path in clip_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tensors = load_file(tmp_path / "model.safetensors")
+    removed = tensors.pop(next(n for n in tensors if n.endswith("final_layer_norm.weight")))
+    assert removed.shape == (16,)
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CorruptWeights, match=r"1 tensors missing, the first .*final_layer_norm"):
+        ClipEncoder(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(CorruptWeights, match="CLIP text model"):
+        ClipEncoder(tmp_path)
+
+
+def test_whole_clip_checkpoint_loads_quietly(
+    tmp_path: Path, clip_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    for path in clip_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    text = transformers.CLIPTextConfig.from_pretrained(clip_folder)
+    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    whole = transformers.CLIPModel(
+        transformers.CLIPConfig(text_config=text.to_dict(), vision_config={**vision, "image_size": 32})
+    )
+    whole.save_pretrained(tmp_path)
+    said: list[str] = []
+    monkeypatch.setattr(logging.getLogger("transformers"), "handlers", [_Listener(said)])
+    encoder = ClipEncoder(tmp_path)
+    assert said == []
+    # The test would hear it: transformers itself reports the image model's tensors.
+    expected = reference(tmp_path, ["a dog"])[:, 1:-1]
+    assert any("vision_model" in line for line in said)
+    assert close(encoder(["a dog"]).embeddings, expected)
+
+
+class _Listener(logging.Handler):
+    def __init__(self, said: list[str]) -> None:
+        super().__init__()
+        self._said = said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._said.append(record.getMessage())

@@ -1,0 +1,522 @@
+"""Weights files: found by name, described without torch, verified before anything is built from them."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import tacit
+from support.pictures import synthetic
+from tacit import cli, weights
+from tacit.codec import Codec
+from tacit.errors import CorruptWeights, MissingWeights, PathError, TacitError, UnknownModel
+
+SHIPPED = tuple(weights.SHIPPED)
+SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_weights: Path) -> bytes:
+    return tiny_weights.read_bytes()
+
+
+@pytest.fixture
+def loads(tmp_path: Path) -> Callable[[bytes], str]:
+    """Writes bytes to a file and loads it; they must be refused. Returns the reason."""
+
+    def load(data: bytes) -> str:
+        path = tmp_path / "damaged.safetensors"
+        path.write_bytes(data)
+        with pytest.raises(CorruptWeights) as caught:
+            weights.load(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "\n" not in str(caught.value)
+        return str(caught.value).removeprefix(f"{path}: ")
+
+    return load
+
+
+def header_of(data: bytes) -> tuple[int, dict[str, Any]]:
+    """Where the tensors begin, and the header."""
+    length = struct.unpack("<Q", data[:8])[0]
+    return 8 + length, json.loads(data[8 : 8 + length])
+
+
+def forged(path: Path, change: Callable[[dict[str, Any], dict[str, Tensor]], None], out: Path) -> Path:
+    """A weights file with other contents whose hashes are right, as only someone who wants to would write."""
+    about = copy.deepcopy(weights._metadata(path))
+    tensors = load_file(path)
+    change(about, tensors)
+    tensors = {k: v.contiguous() for k, v in tensors.items()}
+    for name, digest in (("decode_hash", weights.decode_hash), ("contents_hash", weights.contents_hash)):
+        about.pop("contents_hash", None)
+        with contextlib.suppress(KeyError, TypeError):  # no hash can be made of what has been left out
+            about[name] = digest(about, tensors)
+    save_file(tensors, out, metadata={"tacit": json.dumps(about)})
+    return out
+
+
+# Finding
+
+
+def test_names_paths_and_the_folder(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path))
+    assert weights.available_models() == SHIPPED
+    shutil.copy(tiny_weights, tmp_path / "mine.safetensors")
+    shutil.copy(tiny_weights, tmp_path / "tacit-s.safetensors")  # a shipped name means the shipped file
+    (tmp_path / "notes.txt").write_text("")
+    assert weights.available_models() == (*SHIPPED, "mine")
+    assert weights.locate("mine") == tmp_path / "mine.safetensors"
+    assert weights.locate("tacit-s") == weights._shipped_path("tacit-s")
+    assert weights.locate(tiny_weights) == tiny_weights
+    assert weights.locate(str(tiny_weights)) == tiny_weights
+    assert Codec("mine").path == tmp_path / "mine.safetensors"
+
+
+def test_the_folder_without_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TACIT_WEIGHTS", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert weights.folder() == tmp_path / "tacit" / "weights"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    assert weights.folder() == Path.home() / ".local" / "share" / "tacit" / "weights"
+
+
+def test_names_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "not there"))
+    with pytest.raises(UnknownModel, match="model 'tacit-xl' is not known; there are: tacit-s"):
+        weights.locate("tacit-xl")
+    with pytest.raises(PathError, match=r"none\.safetensors: no such weights file"):
+        weights.locate(tmp_path / "none.safetensors")
+    with pytest.raises(TacitError):
+        weights.locate("a\0b")
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises(PathError, match="no such weights file"):
+        Codec(tmp_path / "folder.safetensors")
+    with pytest.raises(PathError):
+        weights.describe(tmp_path / "none")
+    with pytest.raises(PathError):
+        weights.load(tmp_path)
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_an_incomplete_package(
+    folder: bool,
+    tiny_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(weights.resources, "files", lambda _: tmp_path)
+    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    shutil.copy(tiny_weights, tmp_path / "own" / "mine.safetensors")
+    if folder:
+        (tmp_path / "weights").mkdir()
+    with pytest.raises(MissingWeights, match=r"lacks the weights of tacit-s; reinstall it.*--model"):
+        Codec()
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "a.tacit").write_bytes(b"")
+    for arguments in (["encode", "a.png"], ["decode", "a.tacit"]):
+        assert cli.main([arguments[0], str(tmp_path / arguments[1])]) == 1
+        said = capsys.readouterr()
+        assert re.fullmatch(r"tacit: .* is not there: .*reinstall it.*\n", said.err)
+    assert cli.main(["models"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("mine\n")
+    assert re.fullmatch("".join(rf"tacit: .*/{name}\.safetensors is not there: .*\n" for name in SHIPPED), said.err)
+    assert Codec("mine").path.stem == "mine"
+
+
+def test_what_a_file_says(tiny_weights: Path, tiny_taco_fixed_weights: Path) -> None:
+    about = weights.describe(tiny_weights)
+    assert (about.name, about.architecture, about.variable_rate) == ("tiny", "tacit-s", True)
+    assert about.size == tiny_weights.stat().st_size
+    assert len(about.decode_hash) == 8
+    assert dict(weights.card(tiny_weights)) == {"name": "tiny"}
+    assert weights.describe(tiny_taco_fixed_weights).variable_rate is False
+
+
+def test_a_changed_file_is_described_anew(tiny_weights: Path, tiny_taco_weights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    shutil.copy(tiny_weights, path)
+    assert weights.describe(path).architecture == "tacit-s"
+    shutil.copy(tiny_taco_weights, path)
+    assert weights.describe(path).architecture == "taco"
+
+
+def test_the_shipped_file_is_the_one_in_the_code() -> None:
+    for name, digest in weights.SHIPPED.items():
+        data = weights._shipped_path(name).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == digest
+        assert len(data) <= 20_000_000
+
+
+def test_the_shipped_file_must_be_the_shipped_one(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even another good file is not it."""
+    (tmp_path / "weights").mkdir()
+    shutil.copy(tiny_weights, tmp_path / "weights" / "tacit-s.safetensors")
+    monkeypatch.setattr(weights.resources, "files", lambda _: tmp_path)
+    with pytest.raises(CorruptWeights, match=f"sha256 .*, expected {weights.SHIPPED['tacit-s']}"):
+        weights.load(weights.locate("tacit-s"))
+
+
+# Saving and loading
+
+
+@pytest.mark.parametrize("which", ["tiny_weights", "tiny_taco_weights", "tiny_taco_fixed_weights"])
+def test_saving_again_changes_nothing(request: pytest.FixtureRequest, which: str, tmp_path: Path) -> None:
+    path: Path = request.getfixturevalue(which)
+    model = weights.load(path)
+    assert not any(p.requires_grad or p.is_meta for p in model.parameters())
+    assert not model.training
+    digest = weights.save(tmp_path / "a.safetensors", model.float_model, model.entropy, weights.card(path))
+    assert digest[:16] == weights.describe(path).decode_hash.hex()
+    assert (tmp_path / "a.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_loading_draws_no_random_numbers(tiny_weights: Path) -> None:
+    before = torch.get_rng_state()
+    weights.load(tiny_weights)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.nn.Linear(8, 8).weight.any()  # and modules made later have their values
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_saved_file_has_the_usual_permissions(tiny_weights: Path, tmp_path: Path) -> None:
+    model = weights.load(tiny_weights)
+    before = os.umask(0o022)
+    try:
+        weights.save(tmp_path / "a.safetensors", model.float_model, model.entropy, {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.safetensors").stat().st_mode) == 0o644
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_saving_to_nowhere(tiny_weights: Path, tmp_path: Path) -> None:
+    model = weights.load(tiny_weights)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PathError):
+        weights.save(tmp_path / "file" / "a.safetensors", model.float_model, model.entropy, {})
+    (tmp_path / "b.safetensors").mkdir()
+    with pytest.raises(PathError):
+        weights.save(tmp_path / "b.safetensors", model.float_model, model.entropy, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.safetensors", "file"]
+
+
+def test_what_only_encoding_needs_may_change(codec: Codec, tiny_weights: Path, tmp_path: Path) -> None:
+    """A retrained analysis, another card: old files decode as before."""
+
+    def change(about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        about["card"] = {"name": "retrained"}
+        for name, tensor in tensors.items():
+            if name.startswith(("analysis.", "hyper_analysis.", "gain.")):
+                tensor.mul_(1.1)
+
+    other = Codec(forged(tiny_weights, change, tmp_path / "other.safetensors"), precision="fp32")
+    assert weights.describe(other.path).decode_hash == weights.describe(tiny_weights).decode_hash
+    image = synthetic(40, 30)
+    data = codec.encode(image)
+    assert other.encode(image) != data
+    assert other.decode(data) == codec.decode(data)
+    assert codec.decode(other.encode(image)) == other.decode(other.encode(image))
+
+
+def test_listing_needs_no_torch(tiny_weights: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from tacit import weights\n"
+        f"weights.describe(Path({str(tiny_weights)!r})), weights.available_models(), weights.card()\n"
+        "assert not {'torch', 'numpy', 'safetensors'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+# Damage
+
+
+def test_a_flipped_bit_in_each_tensor(whole: bytes, loads: Callable[[bytes], str]) -> None:
+    start, header = header_of(whole)
+    rng = np.random.default_rng(0)
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            begin, end = tensor["data_offsets"]
+            flipped = bytearray(whole)
+            flipped[start + rng.integers(begin, end)] ^= 1 << rng.integers(8)
+            assert "hash" in loads(bytes(flipped)), name
+
+
+@pytest.mark.parametrize("contents", ["none", "right"])
+def test_the_decode_hash_is_verified_by_itself(tiny_weights: Path, tmp_path: Path, contents: str) -> None:
+    about, tensors = weights._metadata(tiny_weights), load_file(tiny_weights)
+    tensors["entropy.medians"][0] += 1
+    del about["contents_hash"]
+    if contents == "right":
+        about["contents_hash"] = weights.contents_hash(about, tensors)
+    save_file(tensors, tmp_path / "a.safetensors", metadata={"tacit": json.dumps(about)})
+    with pytest.raises(CorruptWeights, match="decode hash"):
+        weights.load(tmp_path / "a.safetensors")
+
+
+def test_the_contents_hash_cannot_be_left_out(tiny_weights: Path, tmp_path: Path) -> None:
+    about = weights._metadata(tiny_weights)
+    del about["contents_hash"]
+    save_file(load_file(tiny_weights), tmp_path / "a.safetensors", metadata={"tacit": json.dumps(about)})
+    with pytest.raises(CorruptWeights, match="contents_hash"):
+        weights.load(tmp_path / "a.safetensors")
+
+
+@settings(SHARED, max_examples=200)
+@given(data=st.data())
+def test_a_flipped_bit_in_the_header(whole: bytes, tmp_path: Path, data: st.DataObject) -> None:
+    start, _ = header_of(whole)
+    flipped = bytearray(whole)
+    flipped[data.draw(st.integers(0, start - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path = tmp_path / "flipped.safetensors"
+    path.write_bytes(flipped)
+    with pytest.raises(CorruptWeights) as caught:
+        weights.load(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 100, 20_000, -100_000, -1])
+def test_truncated(whole: bytes, loads: Callable[[bytes], str], length: int) -> None:
+    loads(whole[:length])
+
+
+def test_appended(whole: bytes, loads: Callable[[bytes], str]) -> None:
+    loads(whole + b"\0")
+
+
+@settings(SHARED, max_examples=50)
+@given(st.binary(max_size=200), st.booleans())
+def test_random_bytes(tmp_path: Path, data: bytes, framed: bool) -> None:
+    path = tmp_path / "random.safetensors"
+    path.write_bytes(struct.pack("<Q", len(data)) + data if framed else data)
+    with pytest.raises(CorruptWeights):
+        weights.load(path)
+    with pytest.raises(CorruptWeights):
+        weights.describe(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{}",
+        b"[]",
+        b"null",
+        b"{" * 100_000,
+        b"[" * 100_000,
+        b'{"__metadata__": {"tacit": "' + b"[" * 100_000 + b'"}}',
+        b'{"__metadata__": {}}',
+        b'{"__metadata__": {"tacit": 5}}',
+        b'{"__metadata__": {"tacit": "[]"}}',
+        b'{"__metadata__": {"tacit": "{\\"format\\": 1}"}}',
+        b'{"__metadata__": {"tacit": "{\\"format\\": 2}"}}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
+        b"\xff\xfe",
+    ],
+)
+def test_foreign_headers(loads: Callable[[bytes], str], header: bytes) -> None:
+    loads(struct.pack("<Q", len(header)) + header)
+    loads(struct.pack("<Q", 2**62) + header)
+
+
+def test_a_checkpoint_is_no_weights_file(loads: Callable[[bytes], str], tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(3)}, tmp_path / "a.pt")
+    loads((tmp_path / "a.pt").read_bytes())
+    save_file({"a": torch.zeros(3)}, tmp_path / "a.safetensors")
+    assert loads((tmp_path / "a.safetensors").read_bytes()) == "not a weights file of tacit"
+
+
+def test_a_newer_format(tiny_weights: Path, tmp_path: Path) -> None:
+    path = forged(tiny_weights, lambda about, _: about.update(format=2), tmp_path / "a.safetensors")
+    with pytest.raises(CorruptWeights, match="a newer tacit may read them"):
+        Codec(path).encode(synthetic(4, 4))
+
+
+CONFIGURATIONS: list[dict[str, Any]] = [
+    {"latent": 2**31},
+    {"latent": -48},
+    {"latent": 48.5},
+    {"latent": "48"},
+    {"latent": None},
+    {"analysis8": 10**9},
+    {"synthesis8": 3},
+    {"groups": []},
+    {"groups": [16, 16, 17]},
+    {"groups": [48]},
+    {"groups": [1] * 48},
+    {"groups": [64, -32, 16]},
+    {"groups": "abc"},
+    {"hidden": [24]},
+    {"hyper": 9},
+    {"knots": 1},
+    {"knots": 2**40},
+    {"heads": 0},
+    {"heads": 7},
+    {"text_width": 10**12},
+    {"scale_min": float("nan")},
+    {"colour": 1},
+]
+
+
+@pytest.mark.parametrize("values", CONFIGURATIONS, ids=str)
+def test_configurations_of_other_models(tiny_weights: Path, tmp_path: Path, values: dict[str, Any]) -> None:
+    path = forged(tiny_weights, lambda about, _: about["config"].update(values), tmp_path / "a.safetensors")
+    with pytest.raises(CorruptWeights, match=r"parts do not belong together|not those of tacit weights"):
+        Codec(path).encode(synthetic(4, 4))
+
+
+@pytest.mark.parametrize("name", ["architecture", "config", "entropy", "card", "decode_hash", "format"])
+@pytest.mark.parametrize("value", [None, 5, "taco", "tacit-xl", [], {}, ["a"], {"a": 1}])
+def test_metadata_of_other_kinds(tiny_weights: Path, tmp_path: Path, name: str, value: Any) -> None:
+    def change(about: dict[str, Any], _: dict[str, Tensor]) -> None:
+        about[name] = value
+
+    path = forged(tiny_weights, change, tmp_path / "a.safetensors")
+    if name == "decode_hash" or (name, value) in (("card", {}), ("card", {"a": 1})):
+        return  # written anew by `forged`; a card may say anything
+    with pytest.raises(CorruptWeights):
+        Codec(path).encode(synthetic(4, 4))
+
+
+@pytest.mark.parametrize("name", ["architecture", "config", "entropy", "card", "decode_hash", "format"])
+def test_metadata_left_out(tiny_weights: Path, tmp_path: Path, name: str) -> None:
+    data = tiny_weights.read_bytes()
+    start, header = header_of(data)
+    about = json.loads(header["__metadata__"]["tacit"])
+    del about[name]
+    header["__metadata__"]["tacit"] = json.dumps(about)
+    stored = json.dumps(header).encode()
+    stored += b" " * (-len(stored) % 8)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", len(stored)) + stored + data[start:])
+    with pytest.raises(CorruptWeights):
+        Codec(path).encode(synthetic(4, 4))
+
+
+def layers(about: dict[str, Any], chain: str) -> list[dict[str, Any]]:
+    return about["entropy"]["chains"][chain]  # type: ignore[no-any-return]
+
+
+FORGERIES: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {
+    "a tensor too few": lambda a, t: t.pop("gain.log_gain"),
+    "a tensor too many": lambda a, t: t.update({"more": torch.zeros(3)}),
+    "a chain's tensor too few": lambda a, t: t.pop("entropy.local_context.0.0.shift"),
+    "a transposed weight": lambda a, t: t.update(
+        {"entropy.parameters_anchor.0.0.weight": t["entropy.parameters_anchor.0.0.weight"].T}
+    ),
+    "a bias too short": lambda a, t: t.update(
+        {"entropy.parameters_anchor.0.0.bias": t["entropy.parameters_anchor.0.0.bias"][:-1]}
+    ),
+    "float weights": lambda a, t: t.update(
+        {"entropy.parameters_anchor.0.0.weight": t["entropy.parameters_anchor.0.0.weight"].float()}
+    ),
+    "a float in brain format": lambda a, t: t.update({"gain.log_gain": t["gain.log_gain"].bfloat16()[:2]}),
+    "an entropy tensor in brain format": lambda a, t: t.update(
+        {"entropy.medians": t["entropy.medians"].to(torch.bfloat16)}
+    ),
+    "a bias of no size": lambda a, t: t.update({"entropy.parameters_anchor.0.0.bias": torch.zeros(0).int()}),
+    "a chain too few": lambda a, t: a["entropy"]["chains"].pop("parameters_other.1"),
+    "chains of other kinds": lambda a, t: a["entropy"].update(chains=[1, 2]),
+    "a layer too few": lambda a, t: layers(a, "parameters_anchor.0").pop(),
+    "no layers": lambda a, t: layers(a, "parameters_anchor.0").clear(),
+    "a shuffle too many": lambda a, t: layers(a, "hyper_synthesis").append(
+        {"kind": "shuffle", "kernel": 1, "padding": 0}
+    ),
+    "a layer of an unknown kind": lambda a, t: layers(a, "hyper_synthesis")[0].update(kind="recurrent"),
+    "a kernel beyond all": lambda a, t: layers(a, "local_context.0")[1].update(kernel=10**9, padding=5 * 10**8),
+    "a kernel of none": lambda a, t: layers(a, "local_context.0")[1].update(kernel=0, padding=0),
+    "a kernel of other size": lambda a, t: layers(a, "local_context.0")[1].update(kernel=5, padding=2),
+    "a padding beyond all": lambda a, t: layers(a, "local_context.0")[1].update(padding=10**9),
+    "a layer with more to say": lambda a, t: layers(a, "local_context.0")[1].update(stride=2),
+    "other groups": lambda a, t: a["entropy"].update(groups=[16, 32]),
+    "groups of other sizes": lambda a, t: a["entropy"].update(groups=[8, 24, 16]),
+    "no groups": lambda a, t: a["entropy"].update(groups=[]),
+    "a plane that is not there": lambda a, t: a["entropy"].update(plane=False),
+    "everything skipped": lambda a, t: a["entropy"].update(skip=64),
+    "skip less than nothing": lambda a, t: a["entropy"].update(skip=-1),
+    "a frequency of zero": lambda a, t: t["entropy.tables.y.frequencies"].view(-1)[:1].zero_(),
+    "frequencies that do not add up": lambda a, t: t["entropy.tables.y.frequencies"].view(-1)[:1].add_(1),
+    "a table too few": lambda a, t: t.update({"entropy.tables.y.lows": t["entropy.tables.y.lows"][:-1]}),
+    "other medians": lambda a, t: t.update({"entropy.medians": t["entropy.medians"][:-1]}),
+    "an index beyond the tables": lambda a, t: t["entropy.parameters_anchor.0.2.high"][:1].fill_(64),
+    "an index below the tables": lambda a, t: t["entropy.parameters_anchor.0.2.low"][:1].fill_(-1),
+}
+
+
+@pytest.mark.parametrize("how", FORGERIES)
+def test_forgeries(tiny_weights: Path, tmp_path: Path, how: str) -> None:
+    """Parts that do not belong together under hashes that are right are refused before anything is coded."""
+
+    def change(about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        FORGERIES[how](about, tensors)
+
+    path = forged(tiny_weights, change, tmp_path / "a.safetensors")
+    with pytest.raises(CorruptWeights) as caught:
+        weights.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_thresholds_must_fit_the_tables(tiny_taco_weights: Path, tmp_path: Path) -> None:
+    def change(_: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        tensors["entropy.thresholds"] = torch.arange(64, dtype=torch.int32)
+
+    with pytest.raises(CorruptWeights, match="thresholds"):
+        weights.load(forged(tiny_taco_weights, change, tmp_path / "a.safetensors"))
+
+
+def test_absurd_shapes_cost_nothing(whole: bytes, loads: Callable[[bytes], str]) -> None:
+    start, header = header_of(whole)
+    for shape in ([2**62], [2**31, 2**31, 2**31], [2**40], [-1], [1.5], "5"):
+        changed = copy.deepcopy(header)
+        changed["entropy.medians"]["shape"] = shape
+        stored = json.dumps(changed).encode()
+        stored += b" " * (-len(stored) % 8)
+        loads(struct.pack("<Q", len(stored)) + stored + whole[start:])
+
+
+def test_models_lists_damage_and_goes_on(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tacit import cli
+
+    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path))
+    (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
+    shutil.copy(tiny_weights, tmp_path / "good.safetensors")
+    assert cli.main(["models"]) == 1
+    said = capsys.readouterr()
+    assert said.err == f"tacit: {tmp_path / 'bad.safetensors'}: not a safetensors file\n"
+    assert "good\n  path" in said.out
+    assert "tacit-s\n  path" in said.out
+    assert cli.main(["models", "--json"]) == 1
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert names == [*SHIPPED, "good"]
+    assert tacit.available_models() == (*SHIPPED, "bad", "good")
+
+
+def test_taco_without_a_file_says_where_one_comes_from() -> None:
+    with pytest.raises(MissingWeights, match="import-taco"):
+        weights.locate("taco")
