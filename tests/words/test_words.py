@@ -297,7 +297,7 @@ TEXT = st.text(st.characters(exclude_categories=()), max_size=80) | st.lists(
             "U.S.",
             "half-pipe",
             "12",
-            "’s",
+            "’s",  # noqa: RUF001 - the curly apostrophe is meant
             "“",
             "”",
             ".",
