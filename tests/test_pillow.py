@@ -18,7 +18,7 @@ import tacit.pillow
 from tacit import container
 from tacit.container import Header, Metadata, region_grid
 from tacit.errors import CorruptFile, InvalidInput, MissingWeights, TacitError, UnsupportedFile
-from tacit.image import EXIF_PREFIX, ConversionWarning, Photo, encode_alpha, load, to_pil
+from tacit.image import EXIF_PREFIX, ConversionWarning, Raster, encode_alpha, load, to_pil
 
 MODES = ["L", "LA", "RGB", "RGBA"]
 
@@ -50,9 +50,9 @@ def codec(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
         header, metadata, _ = container.read_header(data)
         pixels = np.full((header.height, header.width, 3 if header.color else 1), 77, np.uint8)
         alpha = np.full((header.height, header.width), 88, np.uint8) if header.alpha else None
-        return to_pil(Photo(pixels, alpha, metadata))
+        return to_pil(Raster(pixels, alpha, metadata))
 
-    def encode(image: Photo, caption: str | None = None, **options: Any) -> bytes:
+    def encode(image: Raster, caption: str | None = None, **options: Any) -> bytes:
         fake.encoded.append((image, caption, options))
         return file_of(image.mode, (image.width, image.height), image.metadata)
 
@@ -268,7 +268,7 @@ def test_save_to_a_stream_with_defaults(codec: types.SimpleNamespace) -> None:
 
 
 def test_icc_and_caption_are_taken_from_info_and_exif_and_xmp_are_not(codec: types.SimpleNamespace) -> None:
-    image = to_pil(Photo(np.zeros((3, 5, 3), np.uint8), None, METADATA))
+    image = to_pil(Raster(np.zeros((3, 5, 3), np.uint8), None, METADATA))
     image.info["icc_profile"] = bytes(16) + b"RGB "
     image.save(io.BytesIO(), "TACIT")
     image.save(io.BytesIO(), "TACIT", icc_profile=None, caption=None)

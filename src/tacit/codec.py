@@ -32,7 +32,7 @@ from tacit import container, weights
 from tacit import image as images
 from tacit.container import MAX_PIXELS, Container, Header, Region, region_grid
 from tacit.errors import CorruptFile, InvalidInput, PathError, TargetNotReached
-from tacit.image import ImageSource, Photo
+from tacit.image import ImageSource, Raster
 from tacit.models.coding import ARCHITECTURES, LATENT_STEP, CodingModel, Quality
 from tacit.picture import Box, Latents, qualities, quality_at, synthesise
 from tacit.text.tokens import TextTokens
@@ -480,7 +480,7 @@ class Codec:
             )
         return tokens
 
-    def _steering(self, photo: Photo, caption: str) -> np.ndarray | None:
+    def _steering(self, photo: Raster, caption: str) -> np.ndarray | None:
         """What to add to the quality of each cell; None where it is nothing."""
         from tacit.grounding import ENCODER, steering
         from tacit.text.encoders import load_encoder
@@ -499,7 +499,7 @@ class Prepared:
         self._job = job
 
     @property
-    def photo(self) -> Photo:
+    def photo(self) -> Raster:
         """The image as it is encoded: upright, 8 bits."""
         return self._job.photo
 
@@ -526,7 +526,7 @@ class _Found:
 
     quality: float | None
     data: bytes
-    decoded: Photo | None = None
+    decoded: Raster | None = None
     psnr: float | None = None
 
 
@@ -537,7 +537,7 @@ class _Job:
         self,
         codec: Codec,
         model: CodingModel,
-        photo: Photo,
+        photo: Raster,
         caption: str | None,
         store_caption: bool,
         metadata: bool,
@@ -688,7 +688,7 @@ class _Job:
             None if found.decoded is None else images.to_pil(found.decoded),
         )
 
-    def psnr(self, decoded: Photo) -> float:
+    def psnr(self, decoded: Raster) -> float:
         """Of the colours as decoded, in dB."""
         error = 0
         for top in range(0, self.photo.height, 1024):
@@ -815,10 +815,10 @@ class _Picture:
         """What is decoded of it so far."""
         return Latents(self.header, self.box, self.origin, self.values)
 
-    def photo(self, device: torch.device, salvage: bool = False) -> Photo:
+    def photo(self, device: torch.device, salvage: bool = False) -> Raster:
         """Synthesise the box."""
         (pixels,) = synthesise([self.latents()], [self.model], device=device, out=torch.device("cpu"))
-        return Photo(pixels.numpy(), self._alpha(salvage) if self.header.alpha else None, self.file.metadata)
+        return Raster(pixels.numpy(), self._alpha(salvage) if self.header.alpha else None, self.file.metadata)
 
     def _alpha(self, salvage: bool) -> images.Pixels:
         """Of the box; opaque where it is lost."""
@@ -859,7 +859,7 @@ def _quality_of(header: Header, region: Region, height: int, width: int) -> Qual
     return quality_at(header, region.top // LATENT_STEP, region.left // LATENT_STEP, height, width)
 
 
-def _offsets(quality_map: np.ndarray, photo: Photo, model: CodingModel) -> bytes:
+def _offsets(quality_map: np.ndarray, photo: Raster, model: CodingModel) -> bytes:
     """As a header has them."""
     if not model.quality_maps:
         raise InvalidInput("these weights take no map of the quality")

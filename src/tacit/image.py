@@ -1,6 +1,6 @@
 """Photographs in and out: whatever a user has, as the arrays that the codec works on, and back.
 
-`load` takes a Pillow image, a NumPy array, a tensor, a path, bytes or a file object and gives a `Photo`: upright 8-bit
+`load` takes a Pillow image, a NumPy array, a tensor, a path, bytes or a file object and gives a `Raster`: upright 8-bit
 RGB or grey pixels, alpha apart, and the metadata that a `.tacit` file keeps. `to_pil` is the way back. A conversion
 that loses something says so with a `ConversionWarning`.
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 ImageSource: TypeAlias = (
-    "Photo | Image.Image | NDArray[Any] | torch.Tensor | str | os.PathLike[str]"
+    "Raster | Image.Image | NDArray[Any] | torch.Tensor | str | os.PathLike[str]"
     " | bytes | bytearray | memoryview | BinaryIO"
 )
 
 EXIF_PREFIX = b"Exif\x00\x00"
-"""What JPEG puts before EXIF. It is in Pillow's `info["exif"]` and not in a `Photo` or a `.tacit` file."""
+"""What JPEG puts before EXIF. It is in Pillow's `info["exif"]` and not in a `Raster` or a `.tacit` file."""
 
 
 class ConversionWarning(UserWarning):
@@ -48,7 +48,7 @@ class ConversionWarning(UserWarning):
 
 
 @dataclass(frozen=True, eq=False)
-class Photo:
+class Raster:
     """An upright photograph, ready for the codec.
 
     pixels: uint8 [H, W, 3] (RGB) or [H, W, 1] (grey).
@@ -87,10 +87,10 @@ class Photo:
         return ("RGB" if self.pixels.shape[2] == 3 else "L") + ("" if self.alpha is None else "A")
 
 
-def load(source: ImageSource) -> Photo:
-    """Any image that a user may have, as a `Photo`.
+def load(source: ImageSource) -> Raster:
+    """Any image that a user may have, as a `Raster`.
 
-    source: a `Photo` (returned as it is); a Pillow image (its current frame); an array [H, W] or [H, W, C] or a tensor
+    source: a `Raster` (returned as it is); a Pillow image (its current frame); an array [H, W] or [H, W, C] or a tensor
         [H, W], [C, H, W] or [H, W, C], with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA), as uint8, bool, uint16
         or floats in [0, 1]; or the path, the bytes or the binary file object of an image that Pillow reads (its first
         frame).
@@ -100,7 +100,7 @@ def load(source: ImageSource) -> Photo:
     Raises: InvalidInput where this is not an image or is damaged; ImageTooLarge; PathError where a file cannot be read.
     Warns: ConversionWarning where something is lost.
     """
-    if isinstance(source, Photo):
+    if isinstance(source, Raster):
         return source
     if isinstance(source, Image.Image):
         return from_pil(source)
@@ -122,8 +122,8 @@ def load(source: ImageSource) -> Photo:
         return from_pil(image, name=name)
 
 
-def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name: str | None = None) -> Photo:
-    """A Pillow image of any mode as a `Photo`, turned as its EXIF (or XMP) orientation says. It is left as it was.
+def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name: str | None = None) -> Raster:
+    """A Pillow image of any mode as a `Raster`, turned as its EXIF (or XMP) orientation says. It is left as it was.
 
     info: metadata to go by and to keep instead of the image's own; keys and values as in Pillow's `info`.
     name: what warnings and errors call the image; by default its file name.
@@ -143,11 +143,11 @@ def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name:
         _warn(f"{name}: one frame of {frames} is kept")
     if deep:
         _warn(f"{name}: 16-bit samples are reduced to 8 bits")
-    return Photo(pixels, alpha, _metadata(described, image.mode, pixels.shape[2] == 1, name))
+    return Raster(pixels, alpha, _metadata(described, image.mode, pixels.shape[2] == 1, name))
 
 
-def from_array(array: NDArray[Any], *, name: str = "array") -> Photo:
-    """An array [H, W] or [H, W, C] as a `Photo`: see `load`. A uint8 array's memory is shared, not copied.
+def from_array(array: NDArray[Any], *, name: str = "array") -> Raster:
+    """An array [H, W] or [H, W, C] as a `Raster`: see `load`. A uint8 array's memory is shared, not copied.
 
     Raises: InvalidInput, ImageTooLarge. Warns: ConversionWarning for 16-bit samples.
     """
@@ -159,12 +159,12 @@ def from_array(array: NDArray[Any], *, name: str = "array") -> Photo:
     _check_size(width, height, name)
     levels = array if array.dtype == np.uint8 else _levels(array, name)
     if channels in (1, 3):
-        return Photo(np.ascontiguousarray(levels))
-    return Photo(np.ascontiguousarray(levels[..., :-1]), np.ascontiguousarray(levels[..., -1]))
+        return Raster(np.ascontiguousarray(levels))
+    return Raster(np.ascontiguousarray(levels[..., :-1]), np.ascontiguousarray(levels[..., -1]))
 
 
-def to_pil(photo: Photo) -> Image.Image:
-    """A `Photo` as a Pillow image of mode L, LA, RGB or RGBA.
+def to_pil(photo: Raster) -> Image.Image:
+    """A `Raster` as a Pillow image of mode L, LA, RGB or RGBA.
 
     Metadata is in `info` as Pillow's own plugins leave it: `icc_profile`, `exif`, `xmp`; and `caption`.
     """
@@ -324,7 +324,7 @@ def _is_tensor(value: object) -> TypeGuard[torch.Tensor]:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def _from_tensor(tensor: torch.Tensor) -> Photo:
+def _from_tensor(tensor: torch.Tensor) -> Raster:
     """A tensor [H, W], [C, H, W] or [H, W, C]; where both could be meant, [C, H, W]."""
     tensor = tensor.detach().cpu()
     if tensor.is_floating_point():

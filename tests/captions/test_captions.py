@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tacit.captions import CaptionMap, find_caption
 from tacit.container import MAX_CAPTION, Header, Metadata, read, write
 from tacit.errors import InvalidInput, PathError
-from tacit.image import Photo
+from tacit.image import Raster
 
 
-def photo_with(caption: str | None) -> Photo:
-    return Photo(np.zeros((2, 3, 3), np.uint8), metadata=Metadata(caption=caption))
+def photo_with(caption: str | None) -> Raster:
+    return Raster(np.zeros((2, 3, 3), np.uint8), metadata=Metadata(caption=caption))
 
 
 def save_map(folder: Path, name: str, text: str) -> CaptionMap:

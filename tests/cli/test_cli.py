@@ -21,7 +21,7 @@ from PIL import Image
 
 from tacit import cli, files
 from tacit.errors import CorruptFile, CorruptWeights, InvalidInput, PathError, TargetNotReached, UnknownModel
-from tacit.image import ConversionWarning, Photo, to_pil
+from tacit.image import ConversionWarning, Raster, to_pil
 
 MAGIC = b"FAKE"
 
@@ -50,7 +50,7 @@ class FakeCodec:
         self.made.append({"model": model, **options})
 
     def encode_result(
-        self, image: Photo, caption: str | None = None, quality: float = 50, **options: Any
+        self, image: Raster, caption: str | None = None, quality: float = 50, **options: Any
     ) -> FakeResult:
         self.before()
         self.calls.append({"caption": caption, "quality": quality, **options})

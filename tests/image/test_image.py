@@ -22,7 +22,7 @@ from tacit.container import MAX_CAPTION, MAX_METADATA, Metadata
 from tacit.errors import CorruptFile, ImageTooLarge, InvalidInput, PathError
 from tacit.image import (
     ConversionWarning,
-    Photo,
+    Raster,
     caption_from_metadata,
     decode_alpha,
     encode_alpha,
@@ -619,7 +619,7 @@ def test_too_many_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_photo_checks_its_arrays(pixels: np.ndarray, alpha: np.ndarray | None) -> None:
     with pytest.raises(InvalidInput):
-        Photo(pixels, alpha)
+        Raster(pixels, alpha)
 
 
 # Alpha

@@ -20,7 +20,7 @@ from tacit.export import to_bytes
 from tacit.fileinfo import info
 
 if TYPE_CHECKING:
-    from tacit.image import Photo
+    from tacit.image import Raster
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Prepared:
     """A record whose image is ready to be coded. photo: None where it is a `.tacit` file."""
 
     record: Record
-    photo: Photo | None
+    photo: Raster | None
     caption: str | None
     pixels: int
 
@@ -100,7 +100,7 @@ class Encoder:
         )
         return [Coded(data, hash_latents(latents.numpy()) if self.job.verify else None) for data, latents in made]
 
-    def measure(self, photo: Photo, data: bytes) -> float:
+    def measure(self, photo: Raster, data: bytes) -> float:
         """PSNR in dB of the decoded image."""
         decoded = np.asarray(self.codec.decode(data, max_pixels=None).convert("RGB"))
         original = np.broadcast_to(photo.pixels, (*photo.pixels.shape[:2], 3))

@@ -12,7 +12,7 @@ from tacit.captions.mapping import CaptionMap
 from tacit.container import MAX_CAPTION
 from tacit.errors import InvalidInput, PathError
 from tacit.files import reason
-from tacit.image import Photo
+from tacit.image import Raster
 
 Origin = Literal["given", "map", "sidecar", "metadata"]
 
@@ -27,7 +27,7 @@ class Caption:
 
 def find_caption(
     path: str | os.PathLike[str] | None,
-    photo: Photo | None = None,
+    photo: Raster | None = None,
     *,
     given: str | None = None,
     mapping: CaptionMap | None = None,

@@ -16,7 +16,7 @@ from tacit import image as images
 from tacit.errors import ImageTooLarge, InvalidInput, UnsupportedFile
 from tacit.export import to_bytes
 from tacit.fileinfo import FileInfo, info
-from tacit.image import Photo
+from tacit.image import Raster
 from tacit.web import worker
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def reduced(upload: bytes, side: int, pixel_limit: int) -> bytes:
     return to_bytes(image, "png")
 
 
-def photo(upload: bytes, pixel_limit: int) -> Photo:
+def photo(upload: bytes, pixel_limit: int) -> Raster:
     """The photograph in an upload; its size is checked before its pixels are decoded.
 
     Raises: UnsupportedFile, InvalidInput, ImageTooLarge.
