@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tacit.evaluation import machine
+from tacit.evaluation import provenance
 
 
 def describe_machine() -> dict[str, Any]:
@@ -15,7 +15,7 @@ def describe_machine() -> dict[str, Any]:
 
     return {
         "machine": {
-            **machine.describe_machine(),
+            **provenance.describe_machine(),
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
             "bf16": bool(torch.cpu._is_avx512_bf16_supported()),

@@ -13,8 +13,8 @@ import click
 from tacit.cli.group import command
 from tacit.cli.options import Number
 from tacit.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, as_bytes, as_line
-from tacit.cli.photos import cores
 from tacit.errors import InvalidInput, UnknownModel
+from tacit.machine import cores
 
 if TYPE_CHECKING:
     from tacit.bulk import Outcome, Summary

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -19,6 +18,7 @@ from tacit.cli.output import as_bytes, as_fields
 from tacit.cli.report import Report
 from tacit.errors import InvalidInput, UnknownModel
 from tacit.files import STDIO, Task
+from tacit.machine import cores
 
 if TYPE_CHECKING:
     from tacit.codec import Codec
@@ -287,8 +287,3 @@ def _codec(
         return Codec(**named, device=device, threads=threads)
     except (UnknownModel, InvalidInput) as error:
         raise click.UsageError(str(error)) from error
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from tacit.data.captions import PIECE
 from tacit.data.photos import BadImage, PhotoFiles, decode
 from tacit.data.pool import Pool
 from tacit.errors import InvalidInput, PathError
+from tacit.machine import cores
 
 INDEX = "index.json"
 
@@ -76,7 +76,7 @@ def read_pieces(folder: Path) -> Pool:
             raise InvalidInput(f"{_piece(folder, row['piece'])}, byte {start}: {error}") from error
 
     def photos() -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
-        with ThreadPoolExecutor(os.cpu_count()) as workers:
+        with ThreadPoolExecutor(cores()) as workers:
             for row, pixels in zip(rows, workers.map(decoded, rows), strict=True):
                 yield pixels, tuple(row["captions"])
 

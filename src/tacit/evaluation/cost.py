@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -61,25 +60,3 @@ def _status(field: str) -> int | None:
     values = (line.split()[1] for line in lines if line.startswith(f"{field}:"))
     value = next(values, None)
     return None if value is None else int(value) * 1024
-
-
-def available_memory() -> int | None:
-    """Bytes that can be had without swapping, by the system and this process's control group; None if unknown."""
-    found = []
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    except OSError:
-        pass
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
-        found += [] if limit == "max" else [max(0, int(limit) - int(used))]
-    except (OSError, ValueError):
-        pass
-    return min(found, default=None)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

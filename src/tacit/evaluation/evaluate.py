@@ -15,8 +15,8 @@ from tacit.evaluation.authors import AUTHORS, load_authors_metric
 from tacit.evaluation.codecs import EvalCodec, Quality, find_codec, load_commands
 from tacit.evaluation.datasets import Dataset, EmptySet, load_dataset
 from tacit.evaluation.exhibit import exhibits
-from tacit.evaluation.machine import describe_libraries, describe_machine
 from tacit.evaluation.metrics import Metric, load_metric
+from tacit.evaluation.provenance import describe_libraries, describe_machine
 from tacit.evaluation.results import DatasetInfo, ImageInfo, MetricInfo, Results
 from tacit.evaluation.runner import Progress, run, without_value
 

@@ -30,10 +30,11 @@ from tacit import files
 from tacit.errors import InvalidInput, MissingExtra, PathError, TacitError, WeightsError
 from tacit.evaluation.authors import AUTHORS, load_authors_metric
 from tacit.evaluation.codecs import EvalCodec, Quality, TacitCodec
-from tacit.evaluation.cost import Cost, available_memory, cores
+from tacit.evaluation.cost import Cost
 from tacit.evaluation.datasets import Dataset, Item
 from tacit.evaluation.journal import Entry, Journal
 from tacit.evaluation.metrics import Metric, load_metric
+from tacit.machine import available_memory, cores
 
 JOURNAL = "results.jsonl"
 FILES = "files"

@@ -13,11 +13,11 @@ import yaml
 
 from tacit import files, weights
 from tacit.errors import InvalidInput, PathError, TacitError
-from tacit.evaluation.cost import cores
 from tacit.evaluation.datasets import Dataset
 from tacit.evaluation.evaluate import EvalOptions, evaluate
 from tacit.evaluation.results import Results
 from tacit.evaluation.runner import Progress
+from tacit.machine import cores
 from tacit.study import sets
 from tacit.study.config import AblationConfig, SetConfig, VariantConfig
 

@@ -14,7 +14,7 @@ from typing import Any
 from tacit import weights
 from tacit.errors import InvalidInput
 from tacit.evaluation.bjontegaard import Curve, rate_difference
-from tacit.evaluation.machine import describe_libraries, describe_machine
+from tacit.evaluation.provenance import describe_libraries, describe_machine
 from tacit.evaluation.results import PROTOCOL, MetricInfo, Point, Results
 from tacit.evaluation.runner import Failure, Row
 from tacit.study import config as configurations

@@ -27,7 +27,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from tacit.errors import TacitError
-from tacit.evaluation.cost import cores
+from tacit.machine import cores
 from tacit.web.worker import Job, Reply, main
 
 P = ParamSpec("P")

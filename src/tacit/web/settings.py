@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tacit import weights
 from tacit.errors import InvalidInput
-from tacit.evaluation.cost import cores
+from tacit.machine import cores
 
 
 @dataclass(frozen=True)
