@@ -110,9 +110,9 @@ def _photo(path: Path | None) -> tuple[Image.Image, str]:
         try:
             path = find_data("kodak") / "kodim05.png"
         except SystemExit:
-            from tacit.demo import photograph
+            from tacit.demo.samples import sample_image
 
-            return photograph("coffee").resize((768, 512), Image.Resampling.LANCZOS), "scikit-image's coffee, resized"
+            return sample_image("coffee").resize((768, 512), Image.Resampling.LANCZOS), "scikit-image's coffee, resized"
     image = Image.open(path).convert("RGB")
     return image.crop((0, 0, 768, 512)), path.name
 
@@ -208,11 +208,11 @@ def _in_process_of_its_own(path: Path) -> dict[str, float]:
 
 def large(folder: Path) -> dict[str, float]:
     """100 megapixels: a mosaic of scikit-image's photographs."""
-    from tacit.demo import SAMPLES, photograph
+    from tacit.demo.samples import SAMPLES, sample_image
 
     size = (12_288, 8_192)
     picture = Image.new("RGB", size)
-    tiles = [photograph(s.name).resize((1024, 1024)) for s in SAMPLES]
+    tiles = [sample_image(s.name).resize((1024, 1024)) for s in SAMPLES]
     for row in range(size[1] // 1024):
         for column in range(size[0] // 1024):
             picture.paste(tiles[(row + column) % len(tiles)], (1024 * column, 1024 * row))

@@ -96,10 +96,10 @@ def main() -> None:
 
 def write_shards(folder: Path, count: int, images: int, cut: int = 0) -> None:
     """Tar shards of crops, each another one, as JPEG of quality 90 with captions; `cut` of each are cut off."""
-    from tacit.demo import SAMPLES, photograph
+    from tacit.demo.samples import SAMPLES, sample_image
 
     folder.mkdir(parents=True)
-    photos = [(s.caption, photograph(s.name)) for s in SAMPLES]
+    photos = [(s.caption, sample_image(s.name)) for s in SAMPLES]
     number = 0
     for shard in range(count):
         with tarfile.open(folder / f"{shard:05}.tar", "w") as tar:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tacit.demo import SAMPLES, photograph
+from tacit.demo.samples import SAMPLES, sample_image
 
 WIDTH, HEIGHT = 256, 192
 
@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 256, 192
 def main(folder: Path) -> None:
     """Six crops of each photograph with its caption beside it, a file that is no image, and one that says so."""
     for sample in SAMPLES:
-        photo = photograph(sample.name)
+        photo = sample_image(sample.name)
         for number in range(6):
             left = (photo.width - WIDTH) * number // 5
             top = (photo.height - HEIGHT) * (number % 3) // 2

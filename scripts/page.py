@@ -36,7 +36,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from machine import describe_machine
-from tacit import demo, weights
+from tacit import weights
+from tacit.demo.samples import SAMPLES, sample_image
 from tacit.evaluation.pretty import dumps
 from tacit.web.app import create_app
 from tacit.web.server import configured
@@ -106,8 +107,8 @@ def _about(browser: str) -> dict[str, Any]:
 def _timed(page: Page, address: str, steps: int) -> dict[str, Any]:
     """Move the slider and let each picture come before the next move, as somebody who looks does."""
     mosaic = Image.new("RGB", (2 * SIDE, 2 * SIDE))
-    for place, sample in enumerate(demo.SAMPLES):
-        photo = demo.photograph(sample.name)
+    for place, sample in enumerate(SAMPLES):
+        photo = sample_image(sample.name)
         scale = SIDE / min(photo.size)
         photo = photo.resize((round(photo.width * scale), round(photo.height * scale)))
         mosaic.paste(photo.crop((0, 0, SIDE, SIDE)), (SIDE * (place % 2), SIDE * (place // 2)))

@@ -113,10 +113,10 @@ def _photos(count: int) -> tuple[list[Image.Image], str]:
         found = [Image.fromarray(decode(path)) for path in read_folder(folder).paths[:count]]
         origin = "coco_eval"
     except SystemExit:
-        from tacit.demo import SAMPLES, photograph
+        from tacit.demo.samples import SAMPLES, sample_image
 
         origin = "scikit-image, cut at random"
-        whole = [photograph(sample.name) for sample in SAMPLES]
+        whole = [sample_image(sample.name) for sample in SAMPLES]
         rng = np.random.default_rng(0)
         found = [Image.fromarray(random_crop(np.asarray(whole[i % len(whole)]), 300, rng)) for i in range(count)]
     return [_resized(photo) for photo in found], origin

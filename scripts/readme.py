@@ -134,14 +134,14 @@ def session() -> str:
     """Commands and their output, on a photograph of scikit-image."""
     import shlex
 
-    from tacit.demo import photograph
+    from tacit.demo.samples import sample_image
 
     lines = ["```console"]
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            photograph("chelsea").save("chelsea.png")
+            sample_image("chelsea").save("chelsea.png")
             Path("chelsea.txt").write_text("a close-up of a tabby cat with green eyes\n")
             for command in SESSION:
                 lines += [f"$ {command}", *_run(shlex.split(command)[1:])]
@@ -672,8 +672,10 @@ def picture() -> Any:
     """Enlarged parts of photographs as four codecs keep them at equal bytes, one photograph a row."""
     from PIL import Image, ImageDraw, ImageFont
 
-    from tacit import demo
     from tacit.codec import Codec
+    from tacit.demo.comparison import compare
+    from tacit.demo.page import ASPECT
+    from tacit.demo.samples import SAMPLES, sample_image
 
     codec = Codec()
     columns = 5
@@ -683,19 +685,19 @@ def picture() -> Any:
     bold, plain = ImageFont.load_default(15), ImageFont.load_default(13)
     with tempfile.TemporaryDirectory() as folder:
         for line, (name, quality) in enumerate(SHOWN):
-            sample = next(s for s in demo.SAMPLES if s.name == name)
-            exhibit = demo.show(codec, sample, demo.photograph(name), [quality], Path(folder))
+            sample = next(s for s in SAMPLES if s.name == name)
+            comparison = compare(codec, sample, sample_image(name), [quality], Path(folder))
             top = line * (HIGH + LINE + GAP)
-            raw = f"{exhibit.width * exhibit.height * 3:,} bytes"
+            raw = f"{comparison.width * comparison.height * 3:,} bytes"
             parts = [("original", raw, f"{name}/original.png")]
             parts += [
-                (s.codec, f"{s.size:,} bytes, {s.psnr:.1f} dB{' (its least)' if s.over else ''}", s.picture)
-                for s in exhibit.rows[0].shown
+                (f.codec, f"{f.size:,} bytes, {f.psnr:.1f} dB{' (its least)' if f.too_large else ''}", f.image)
+                for f in comparison.rows[0].files
             ]
             for i, (title, words, file) in enumerate(parts):
-                x, y, width = sample.looking_at
+                x, y, width = sample.detail
                 part = Image.open(Path(folder) / file).convert("RGB")
-                part = part.crop((x, y, x + width, y + round(width / demo.CROP)))
+                part = part.crop((x, y, x + width, y + round(width / ASPECT)))
                 left = i * (WIDE + GAP)
                 canvas.paste(part.resize((WIDE, HIGH), Image.Resampling.NEAREST), (left, top))
                 draw.text((left + 2, top + HIGH + 2), title, fill="#b3481c" if title == "tacit" else "#222", font=bold)
@@ -709,12 +711,12 @@ MAP_QUALITY = 40
 
 def maps() -> list[tuple[str, Any]]:
     """Where the bits of photographs go, without a caption and with it, as `tacit map` draws it."""
-    from tacit import demo
     from tacit.codec import Codec
+    from tacit.demo.samples import sample_image
     from tacit.study.bitmap import bit_maps, draw
 
     codec = Codec()
-    return [(name, draw(bit_maps(codec, demo.photograph(photo), text, MAP_QUALITY))) for name, photo, text in MAPPED]
+    return [(name, draw(bit_maps(codec, sample_image(photo), text, MAP_QUALITY))) for name, photo, text in MAPPED]
 
 
 if __name__ == "__main__":

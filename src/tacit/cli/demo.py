@@ -11,6 +11,6 @@ from tacit.cli.group import command
 @click.option("-o", "--output", metavar="FOLDER", default="demo", show_default=True, help="Where the page goes.")
 def demo(output: str) -> None:
     """Compress sample photographs and make a page of pictures and figures beside JPEG, WebP and AVIF."""
-    from tacit import demo as demonstration
+    from tacit.demo.page import make_page
 
-    demonstration.run(output)
+    make_page(output)

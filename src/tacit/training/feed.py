@@ -126,9 +126,9 @@ def open_photos(data: DataConfig) -> Photos:
 
 def sample_photos() -> Pool:
     """The photographs and captions of the demo. Raises: MissingExtra."""
-    from tacit import demo
+    from tacit.demo.samples import SAMPLES, sample_image
 
-    return Pool.of((np.asarray(demo.photograph(s.name)), (s.caption,)) for s in demo.SAMPLES)
+    return Pool.of((np.asarray(sample_image(s.name)), (s.caption,)) for s in SAMPLES)
 
 
 def prepare(config: Config, encoder: str, width: int, folder: Path) -> tuple[int, int]:

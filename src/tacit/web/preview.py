@@ -19,7 +19,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.exceptions import HTTPException
 
-from tacit import demo
+from tacit.demo.samples import SAMPLES
 from tacit.evaluation.baselines import BASELINES, search_within
 from tacit.web import jobs, preview_jobs
 from tacit.web.bodies import Body, typed
@@ -167,7 +167,7 @@ TrialsDep = Annotated[Trials, Depends(_trials)]
 @router.get("")
 def about(service: ServiceDep) -> dict[str, Any]:
     """What the page can offer here."""
-    samples = demo.SAMPLES if importlib.util.find_spec("skimage") else ()
+    samples = SAMPLES if importlib.util.find_spec("skimage") else ()
     settings = service.settings
     return {
         "samples": [{"name": s.name, "caption": s.caption} for s in samples],
@@ -191,7 +191,7 @@ async def add(
 
 
 def _sample(name: str) -> str:
-    if name not in (s.name for s in demo.SAMPLES):
+    if name not in (s.name for s in SAMPLES):
         raise HTTPException(404)
     return name
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from tacit import container, demo
+from tacit import container
 from tacit import image as images
+from tacit.demo.samples import SAMPLES, sample_image
 from tacit.evaluation.baselines import BASELINES, decode
 from tacit.evaluation.metrics import psnr
 from tacit.web import jobs
@@ -108,14 +109,14 @@ def opened(upload: bytes, pixels: int | None, raw: bool, pixel_limit: int) -> Op
 
 
 def sample(name: str, raw: bool) -> Opened:
-    """A photograph of scikit-image, by its name in `tacit.demo.SAMPLES`. Raises: MissingExtra."""
-    caption = next(s.caption for s in demo.SAMPLES if s.name == name)
-    return _opened(demo.photograph(name), caption, None, raw, ())
+    """A photograph of scikit-image, by its name in `tacit.demo.samples.SAMPLES`. Raises: MissingExtra."""
+    caption = next(s.caption for s in SAMPLES if s.name == name)
+    return _opened(sample_image(name), caption, None, raw, ())
 
 
 def thumbnail(name: str) -> bytes:
     """The same in small, as WebP. Raises: MissingExtra."""
-    image = demo.photograph(name)
+    image = sample_image(name)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=85)

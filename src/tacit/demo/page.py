@@ -1,0 +1,198 @@
+"""The page of `tacit demo`: sample images in `.tacit` files, beside JPEG, WebP and AVIF files of the same size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from statistics import fmean
+from string import Template
+from typing import TYPE_CHECKING
+
+from tacit import files
+from tacit.demo.comparison import CodecFile, EqualSizeFiles, ImageComparison, compare
+from tacit.demo.samples import SAMPLES, SampleImage, sample_image
+from tacit.errors import InvalidInput
+from tacit.evaluation.baselines import BASELINES
+
+if TYPE_CHECKING:
+    import os
+
+QUALITIES = (10, 30, 55, 80)
+"""The qualities of the `.tacit` files on the page."""
+
+ASPECT = 4 / 3
+"""Width by height of the enlarged part of an image."""
+
+
+def make_page(
+    out_dir: str | os.PathLike[str],
+    *,
+    samples: Sequence[SampleImage] = SAMPLES,
+    qualities: Sequence[float] = QUALITIES,
+    say: Callable[[str], object] = print,
+) -> Path:
+    """Compress the sample images into a folder, and write a page about them there.
+
+    Args:
+        out_dir: The folder; it is made where it does not exist.
+        samples: The images.
+        qualities: The qualities of the `.tacit` files, 0 to 100.
+        say: Takes each line of progress.
+
+    Returns:
+        The path of the page, `index.html` in the folder.
+
+    Raises:
+        MissingExtra: scikit-image, whose images these are, is not installed.
+        PathError: A file cannot be written.
+    """
+    from tacit.codec import Codec
+
+    out = Path(out_dir)
+    images = [sample_image(s.name) for s in samples]
+    say("Loading the model.")
+    codec = Codec()
+    codec.decode(codec.encode(images[0], samples[0].caption))  # so that no time below is that of loading
+    comparisons = []
+    for sample, image in zip(samples, images, strict=True):
+        comparison = compare(codec, sample, image, qualities, out)
+        for row in comparison.rows:
+            say(f"{sample.name}, quality {row.quality:g}: {_progress_line(row)}")
+        comparisons.append(comparison)
+    path = out / "index.html"
+    files.write(str(path), render(comparisons).encode(), force=True)
+    say(f"The page: {path.resolve().as_uri()}")
+    return path
+
+
+def _progress_line(row: EqualSizeFiles) -> str:
+    own = row.files[0]
+    parts = [
+        f"{f.codec} {f.psnr:.2f} dB" + (f" in {f.size:,} B, its smallest file" if f.too_large else "")
+        for f in row.files
+    ]
+    return f"{own.size:,} B, {own.bpp:.3f} bpp: {', '.join(parts)}"
+
+
+def render(comparisons: Sequence[ImageComparison]) -> str:
+    """Return the page's HTML, which refers to nothing but the files beside it.
+
+    Raises:
+        InvalidInput: There is no comparison to show.
+    """
+    if not comparisons:
+        raise InvalidInput("a page must show at least one image, got none")
+    template = Template(resources.files("tacit.demo").joinpath("page.html").read_text(encoding="utf-8"))
+    settings = "; ".join(f"{b.name}: {b.setting}" for b in BASELINES.values())
+    chosen = ",\n".join(
+        f".tabs > input:nth-of-type({i}):checked ~ .panel:nth-of-type({i})"
+        for i in range(1, len(comparisons[0].rows) + 1)
+    )
+    return template.substitute(
+        chosen=chosen,
+        settings=escape(settings),
+        summary=_summary_table(comparisons),
+        exhibits="\n".join(_section(c) for c in comparisons),
+    )
+
+
+def _summary_table(comparisons: Sequence[ImageComparison]) -> str:
+    """Return a table of each codec's mean PSNR by quality.
+
+    The best is in bold. A codec that could not make a file as small for every image is marked, and is never the best.
+    """
+    names = [f.codec for f in comparisons[0].rows[0].files]
+    lines = ["<table>", f"<tr><th>tacit's quality</th><th>bpp</th>{''.join(f'<th>{n}</th>' for n in names)}</tr>"]
+    for level, row in enumerate(comparisons[0].rows):
+        rows = [c.rows[level] for c in comparisons]
+        cells = [f"<td>{row.quality:g}</td><td>{fmean(r.files[0].bpp for r in rows):.3f}</td>"]
+        means = [fmean(r.files[i].psnr for r in rows) for i in range(len(names))]
+        too_large = [sum(r.files[i].too_large for r in rows) for i in range(len(names))]
+        best = max(mean for mean, count in zip(means, too_large, strict=True) if not count)
+        for mean, count in zip(means, too_large, strict=True):
+            cell = f"{mean:.2f} dB"
+            if count:
+                cell += f' <span class="over">{count} of {len(rows)} too large</span>'
+            elif mean == best:
+                cell = f"<strong>{cell}</strong>"
+            cells.append(f"<td>{cell}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return "\n".join([*lines, "</table>"])
+
+
+def _section(comparison: ImageComparison) -> str:
+    """Return the part of the page about one image."""
+    sample = comparison.sample
+    name = sample.name
+    first = len(comparison.rows) // 3  # a low rate, where codecs differ
+    tabs, panels = [], []
+    for i, row in enumerate(comparison.rows):
+        own = row.files[0]
+        checked = " checked" if i == first else ""
+        size = f"<small>{_kilobytes(own.size)} · {own.bpp:.2f} bpp</small>"
+        tabs.append(f'<input type="radio" name="{name}" id="{name}-{i}"{checked}>')
+        tabs.append(f'<label for="{name}-{i}">quality {row.quality:g} {size}</label>')
+        original = _figure(
+            comparison,
+            "original",
+            f"{name}/original.png",
+            [
+                f"{comparison.width}x{comparison.height}",
+                f"{_kilobytes(comparison.width * comparison.height * 3)} as RGB",
+            ],
+        )
+        best = max(f.psnr for f in row.files if not f.too_large)
+        figures = [_file_figure(comparison, f, own, f.psnr == best and not f.too_large) for f in row.files]
+        panels.append(f'<div class="panel">{original}{"".join(figures)}</div>')
+    note = f" <em>{escape(sample.note)}</em>" if sample.note else ""
+    return (
+        f'<section><h2>{name}</h2><p class="caption">“{escape(sample.caption)}”{note}</p>'
+        f'<div class="tabs">{"".join(tabs)}{"".join(panels)}</div></section>'
+    )
+
+
+def _file_figure(comparison: ImageComparison, file: CodecFile, own: CodecFile, best: bool) -> str:
+    """Return one codec's image with its figures; `own` is tacit's file of the same row."""
+    size = f"{file.size:,} bytes"
+    if file.too_large:
+        excess = file.size / own.size - 1
+        size = f'<span class="over">{size}: its smallest file, {excess:.0%} larger than that of tacit</span>'
+    fidelity = f"{file.psnr:.2f} dB" if math.isfinite(file.psnr) else "lossless"
+    return _figure(
+        comparison,
+        file.codec,
+        file.image,
+        [
+            f"{f'<strong>{fidelity}</strong>' if best else fidelity} · {file.bpp:.3f} bpp",
+            size,
+            f'<a href="{file.file}">{Path(file.file).name}</a> · {file.setting}',
+            f"encode {1000 * file.encode_seconds:.0f} ms, decode {1000 * file.decode_seconds:.0f} ms",
+        ],
+    )
+
+
+def _figure(comparison: ImageComparison, title: str, image: str, lines: Sequence[str]) -> str:
+    """Return a whole image and its enlarged part, placed by percentages so that they fit any width."""
+    left, top, width = comparison.sample.detail
+    height = width / ASPECT
+    box = (
+        f"left:{100 * left / comparison.width:.3f}%;top:{100 * top / comparison.height:.3f}%;"
+        f"width:{100 * width / comparison.width:.3f}%;height:{100 * height / comparison.height:.3f}%"
+    )
+    part = f"width:{100 * comparison.width / width:.3f}%;left:{-100 * left / width:.3f}%;top:{-100 * top / height:.3f}%"
+    alt = escape(f"{comparison.sample.caption}: {title}")
+    own = ' class="own"' if title == "tacit" else ""
+    return (
+        f"<figure{own}><h3>{title}</h3>"
+        f'<div class="part"><img src="{image}" alt="" style="{part}"></div>'
+        f'<a class="whole" href="{image}"><img src="{image}" alt="{alt}" width="{comparison.width}" '
+        f'height="{comparison.height}"><i style="{box}"></i></a>'
+        f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
+    )
+
+
+def _kilobytes(size: int) -> str:
+    return f"{size / 1000:.1f} kB"
