@@ -14,10 +14,9 @@ from PIL import Image
 
 import tacit
 from support.pictures import synthetic
-from tacit import container, fileinfo
+from tacit import container
 from tacit.codec import Codec
 from tacit.errors import CorruptFile, InvalidInput, PathError, UnsupportedFile
-from tacit.models.coding import ARCHITECTURES
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +79,6 @@ def test_every_kind_of_source(picture_file: bytes, tmp_path: Path) -> None:
 def test_the_weights_are_named(codec: Codec, picture_file: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TACIT_WEIGHTS", str(codec.path.parent))
     assert tacit.info(picture_file).model == "tiny"
-
-
-def test_architectures_are_those_of_the_models() -> None:
-    assert {number: name for name, (number, _, _) in ARCHITECTURES.items()} == fileinfo._ARCHITECTURES
 
 
 def test_damaged_weights_in_the_folder_are_not_the_files_fault(

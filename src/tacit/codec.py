@@ -30,10 +30,11 @@ from torch import Tensor
 
 from tacit import container, weights
 from tacit import image as images
+from tacit.architectures import ARCHITECTURES
 from tacit.container import MAX_PIXELS, Container, Header, Region, region_grid
 from tacit.errors import CorruptFile, InvalidInput, PathError, TargetNotReached
 from tacit.image import ImageSource, Raster
-from tacit.models.coding import ARCHITECTURES, LATENT_STEP, CodingModel, Quality
+from tacit.models.coding import LATENT_STEP, CodingModel, Quality
 from tacit.picture import Box, Latents, qualities, quality_at, synthesise
 from tacit.text.tokens import TextTokens
 
@@ -449,7 +450,7 @@ class Codec:
         if about.decode_hash != header.weights_hash:
             about = weights.for_file(header.weights_hash, header.model_id)
         model = self._model(about.path)
-        if header.model_id != ARCHITECTURES[about.architecture][0]:
+        if header.model_id != ARCHITECTURES[about.architecture].number:
             raise CorruptFile(f"chunk H: model {header.model_id}, but its weights are those of {about.architecture}")
         if (header.quality is not None) != model.variable_rate:
             fixed = "one fixed rate" if header.quality is None else f"quality {header.quality:g}"
@@ -568,7 +569,7 @@ class _Job:
         return self.photo.width * self.photo.height
 
     def header(self, quality: float | None) -> Header:
-        identifier = ARCHITECTURES[self.about.architecture][0]
+        identifier = ARCHITECTURES[self.about.architecture].number
         return Header(
             width=self.photo.width,
             height=self.photo.height,

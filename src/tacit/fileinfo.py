@@ -6,11 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from tacit import container, weights
+from tacit import architectures, container, weights
 from tacit.errors import InvalidInput, PathError, TacitError
-
-# As tacit.models.coding has them, which needs torch.
-_ARCHITECTURES = {1: "tacit-s", 2: "taco"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,7 @@ def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | Binar
     except (AttributeError, TypeError) as error:  # no such method; text instead of bytes
         raise InvalidInput(f"{type(source).__name__}: bytes, a path or a binary file are needed") from error
     found = weights.by_hash(header.weights_hash)
+    architecture = architectures.by_number(header.model_id)
     total = sum(sizes.values())
     return FileInfo(
         format_version=header.version,
@@ -68,7 +66,7 @@ def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | Binar
         mode=("RGB" if header.color else "L") + ("A" if header.alpha else ""),
         quality=header.quality,
         model=None if found is None else found.name,
-        architecture=_ARCHITECTURES.get(header.model_id),
+        architecture=None if architecture is None else architecture.name,
         weights_hash=header.weights_hash.hex(),
         bytes=total,
         bpp=8 * total / (header.width * header.height),

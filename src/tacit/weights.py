@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tacit import files
+from tacit.architectures import ARCHITECTURES, architecture_of
 from tacit.errors import CorruptWeights, MissingWeights, NotExact, PathError, UnknownModel
 
 if TYPE_CHECKING:
@@ -49,11 +50,6 @@ _UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, R
 
 # Part of the decode hash: a change of any of these is a change of what old files decode to.
 DECODING = ("entropy.", "synthesis.", "inverse_gain.")
-# Of the configuration only what decoding needs, so that another analysis or text encoder leaves old files readable.
-DECODING_FIELDS = {
-    "tacit-s": ("latent", "synthesis16", "synthesis8", "knots"),
-    "taco": ("width", "latent", "knots", "published"),
-}
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,12 @@ class WeightsInfo:
     variable_rate: bool
     size: int
     card: Mapping[str, Any]
+
+    @property
+    def quality_maps(self) -> bool:
+        """Whether the quality may vary over an image; False for an unknown architecture."""
+        row = ARCHITECTURES.get(self.architecture)
+        return row is not None and row.quality_maps
 
 
 def folder() -> Path:
@@ -121,11 +123,9 @@ def locate(model: str | os.PathLike[str]) -> Path:
         return path
     if path.suffix == ".safetensors":
         raise PathError(f"{path}: no such weights file")
-    if str(model) == "taco":
-        raise MissingWeights(
-            "taco has no weights in the package: `tacit import-taco CHECKPOINT taco.safetensors` makes them of a "
-            "published checkpoint, `tacit train taco-published` of photographs; then name the file"
-        )
+    row = ARCHITECTURES.get(str(model))
+    if row is not None and row.weights_source:
+        raise MissingWeights(f"{model} has no weights in the package: {row.weights_source}")
     raise UnknownModel(f"model {str(model)!r} is not known; there are: {', '.join(available_models()) or 'none'}")
 
 
@@ -219,7 +219,7 @@ def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype 
     from safetensors import SafetensorError
     from safetensors.torch import load as parse
 
-    from tacit.models.coding import ARCHITECTURES, CodingModel
+    from tacit.models.coding import CodingModel
     from tacit.models.frozen import EntropyParts, FrozenEntropy
 
     about = _metadata(path)
@@ -240,10 +240,10 @@ def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype 
             raise CorruptWeights(f"{path}: decode hash {found}, expected {about['decode_hash']}")
         if (found := contents_hash(about, tensors)) != about["contents_hash"]:
             raise CorruptWeights(f"{path}: contents hash {found}, expected {about['contents_hash']}")
-        _, config_type, model_type = ARCHITECTURES[about["architecture"]]
-        config = config_type(**_sane(about["config"]))
+        row = ARCHITECTURES[about["architecture"]]
+        config = row.config_class()(**_sane(about["config"]))
         with _without_values():
-            model = model_type(config)
+            model = row.model_class()(config)
         model.entropy = model.prior = torch.nn.Identity()
         floats = {k: v.float() for k, v in tensors.items() if not k.startswith("entropy.")}
         model.load_state_dict(floats, strict=True, assign=True)
@@ -285,7 +285,7 @@ def _sane(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def decode_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """sha256 over what decoding needs: architecture, its part of the configuration, shapes and tensors."""
-    config = {k: about["config"][k] for k in DECODING_FIELDS[about["architecture"]]}
+    config = {k: about["config"][k] for k in ARCHITECTURES[about["architecture"]].decoding_fields}
     decoding = {"architecture": about["architecture"], "config": config, "entropy": about["entropy"]}
     return _digest(decoding, {k: v for k, v in tensors.items() if k.startswith(DECODING)})
 
@@ -305,29 +305,26 @@ def _digest(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 
 
 def save(path: Path, float_model: Any, entropy: FrozenEntropy, training_card: Mapping[str, Any]) -> str:
-    """Write a weights file, whole or not at all: transforms in half precision (the analysis of tacit-s with no more
-    digits than bf16 has), gains in single, integers as they are. Returns the decode hash.
+    """Write a weights file, whole or not at all: transforms in half precision (some with no more digits than bf16
+    has, as the table of architectures says), gains in single, integers as they are. Returns the decode hash.
 
     Raises: PathError.
     """
     import torch
     from safetensors.torch import save as serialise
 
-    from tacit.models.coding import ARCHITECTURES
-
-    architecture = next(n for n, (_, _, kind) in ARCHITECTURES.items() if type(float_model) is kind)
+    row = architecture_of(float_model)
     parts = entropy.parts()
     tensors: dict[str, Any] = {f"entropy.{k}": v.contiguous() for k, v in parts.tensors.items()}
     for name, value in float_model.state_dict().items():
         if not name.startswith(("entropy.", "prior.")):
             keep = "gain" in name or name == "context_scale"
-            if architecture == "tacit-s" and name.startswith("analysis."):
-                # what processors with bf16 make of it anyway; a package of such values is a sixth smaller
+            if name.startswith(row.bf16_parts):
                 value = value.bfloat16()
             tensors[name] = value.detach().cpu().to(torch.float32 if keep else torch.float16).contiguous()
     about = {
         "format": FORMAT,
-        "architecture": architecture,
+        "architecture": row.name,
         "config": json.loads(json.dumps(float_model.config.as_dict())),
         "entropy": parts.shapes,
         "card": dict(training_card),

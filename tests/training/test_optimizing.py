@@ -13,8 +13,9 @@ from torch import nn
 from support.tiny_models import TINY
 from tacit.errors import InvalidInput
 from tacit.evaluation.metrics.similarity import MsSsim
+from tacit.models.float_model import Forward
 from tacit.models.layers import GatedBlock, _Glu
-from tacit.models.model import Forward, SmallModel
+from tacit.models.model import SmallModel
 from tacit.models.noise import mixed
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
@@ -184,7 +185,7 @@ def test_values_that_mean_nothing(override: str) -> None:
 
 
 def test_maps_are_for_models_that_take_them() -> None:
-    with pytest.raises(InvalidInput, match="tacit-s alone"):
+    with pytest.raises(InvalidInput, match=r"data.quality_maps must be 0 for taco, got 0\.2"):
         configurations.read("taco-variable", ["data.quality_maps=0.2"])
 
 

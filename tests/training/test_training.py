@@ -36,7 +36,8 @@ from tacit.data.pool import Pool, build_pool, cut, open_pool
 from tacit.data.samples import Collate, Numbers, Recipe, Samples
 from tacit.data.shards import Shards, expand
 from tacit.errors import CorruptWeights, InvalidInput, MissingWeights, NotExact, PathError, TacitError
-from tacit.models.model import Forward
+from tacit.models.building import build
+from tacit.models.float_model import Forward
 from tacit.models.noise import uniform
 from tacit.models.prior import FactorizedPrior
 from tacit.text.tokens import TextTokens
@@ -45,7 +46,6 @@ pytest.importorskip("lightning.pytorch")
 
 from tacit.training import config as configurations
 from tacit.training import export as exporting
-from tacit.training.builder import restore
 from tacit.training.checkpoint import read_checkpoint
 from tacit.training.config import Config, LossConfig, ScheduleConfig, ValidationConfig
 from tacit.training.fit import fine_tune, load_float, prepare, train
@@ -519,7 +519,7 @@ def test_every_configuration_in_the_package_is_read() -> None:
     for name in configurations.names():
         config = configurations.read(name)
         assert configurations.from_dict(config.as_dict()) == config
-        model = restore(config.model.name, config.model.options).config
+        model = build(config.model.name, config.model.options).config
         assert bool(model.knots) == (config.loss.lambda_low < config.loss.lambda_high)
     published = configurations.read("taco-published")
     assert published.loss.lambda_low == 0.0004

@@ -8,27 +8,19 @@ position of y and the same for the 4x4 positions of a hyper-latent.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tacit.architectures import architecture_of
+from tacit.models.float_model import FloatModel
 from tacit.models.frozen import Y_UNIT, FrozenEntropy
-from tacit.models.model import SmallConfig, SmallModel
-from tacit.models.taco import TacoConfig, TacoModel
 from tacit.text.tokens import TextTokens
 
 Quality = float | Tensor | None
 
 LATENT_STEP = 16  # pixels per latent, in every architecture of format version 1
-
-# Architecture -> (the number that stands in files, configuration, float model). Numbers are never reused.
-ARCHITECTURES: dict[str, tuple[int, type[Any], type[Any]]] = {
-    "tacit-s": (1, SmallConfig, SmallModel),
-    "taco": (2, TacoConfig, TacoModel),
-}
 
 
 class CodingModel(nn.Module):
@@ -37,7 +29,7 @@ class CodingModel(nn.Module):
     precision: of the transforms' arithmetic; the entropy model is exact in any case.
     """
 
-    def __init__(self, float_model: Any, entropy: FrozenEntropy, precision: torch.dtype = torch.float32) -> None:
+    def __init__(self, float_model: FloatModel, entropy: FrozenEntropy, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.config = float_model.config
         self.float_model = float_model
@@ -56,7 +48,7 @@ class CodingModel(nn.Module):
     def published(self) -> bool:
         """Whether the network is the published one: its regions are padded with zeros to whole hyper-latents, and an
         image without a caption is encoded with the empty one."""
-        return bool(getattr(self.config, "published", False))
+        return self.float_model.published
 
     @property
     def variable_rate(self) -> bool:
@@ -66,7 +58,7 @@ class CodingModel(nn.Module):
     @property
     def quality_maps(self) -> bool:
         """Whether the quality may vary over an image."""
-        return isinstance(self.float_model, SmallModel)
+        return architecture_of(self.float_model).quality_maps
 
     @property
     def multiple(self) -> int:

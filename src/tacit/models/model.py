@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.exact import Target
+from tacit.models.float_model import FloatModel, Forward
 from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.layers import QualityScale
 from tacit.models.linear import slots_of
@@ -65,15 +66,6 @@ class SmallConfig:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Forward:
-    """What training needs of one pass. x_hat as x, not clamped; y_bits and z_bits: bits per image [B]."""
-
-    x_hat: Tensor
-    y_bits: Tensor
-    z_bits: Tensor
 
 
 class _LowerBound(torch.autograd.Function):
@@ -168,8 +160,16 @@ class SmallEntropyNets(nn.Module):
         )
 
 
-class SmallModel(nn.Module):
+class SmallModel(FloatModel):
     """`tacit-s`, float. Quality acts through the gains, the synthesis' affine layers and a plane beside z."""
+
+    config: SmallConfig
+    analysis: Analysis
+    synthesis: Synthesis
+    gain: QualityScale
+    inverse_gain: QualityScale
+    entropy: SmallEntropyNets
+    context_scale: Tensor
 
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
@@ -194,7 +194,6 @@ class SmallModel(nn.Module):
         )
         self.entropy = SmallEntropyNets(c)
         self.prior = FactorizedPrior(c.hyper)
-        self.context_scale: Tensor
         self.register_buffer("context_scale", torch.ones(c.latent))
 
     def hyper_latents(self, y: Tensor) -> Tensor:

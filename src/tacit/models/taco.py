@@ -22,10 +22,11 @@ from tacit.errors import CorruptWeights, PathError
 from tacit.exact import Target
 from tacit.models.attention import Extractor, Injector
 from tacit.models.elic import AttentionBlock, Bottleneck, downsample, upsample
+from tacit.models.float_model import FloatModel, Forward, Transform
 from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.layers import QualityScale
 from tacit.models.linear import slots_of
-from tacit.models.model import SCALE_LEVELS, Forward, gaussian_likelihood, lower_bound, round_through
+from tacit.models.model import SCALE_LEVELS, gaussian_likelihood, lower_bound, round_through
 from tacit.models.noise import mixed, uniform
 from tacit.models.prior import FactorizedPrior
 from tacit.text.tokens import TextTokens
@@ -70,7 +71,7 @@ class TacoConfig:
 PUBLISHED = TacoConfig(published=True, text_encoder="clip-published")
 
 
-class TacoAnalysis(nn.Module):
+class TacoAnalysis(Transform):
     """x [B, 3, H, W] in [0, 1], H and W multiples of 16, and tokens -> y [B, M, H/16, W/16], before the gain.
 
     Unless `published`, padding is masked and a learned null token stands beside every caption, so that no caption is a
@@ -126,7 +127,7 @@ class TacoAnalysis(nn.Module):
         return x
 
 
-class TacoSynthesis(nn.Module):
+class TacoSynthesis(Transform):
     """y [B, M, h, w], after the inverse gain -> x [B, 3, 16 h, 16 w], about [0, 1], not clamped."""
 
     def __init__(self, width: int, latent: int) -> None:
@@ -203,8 +204,13 @@ class TacoEntropyNets(nn.Module):
         )
 
 
-class TacoModel(nn.Module):
+class TacoModel(FloatModel):
     """`taco`, float. The rate is fixed, as published, or with knots follows the quality through gains on y."""
+
+    config: TacoConfig
+    analysis: TacoAnalysis
+    synthesis: TacoSynthesis
+    entropy: TacoEntropyNets
 
     def __init__(self, config: TacoConfig) -> None:
         super().__init__()
@@ -220,6 +226,11 @@ class TacoModel(nn.Module):
         )
         self.entropy = TacoEntropyNets(c)
         self.prior = FactorizedPrior(n)
+
+    @property
+    def published(self) -> bool:
+        """Whether the configuration is that of the published network."""
+        return self.config.published
 
     def hyper_latents(self, y: Tensor) -> Tensor:
         """y, gained -> z, before rounding."""

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.models.attention import Extractor, Injector
+from tacit.models.float_model import Transform
 from tacit.models.layers import GatedBlock, QualityAffine
 from tacit.text.tokens import TextTokens
 
@@ -19,7 +20,7 @@ PIXELS8 = 3 * 8 * 8
 PIXELS16 = 3 * 16 * 16
 
 
-class Analysis(nn.Module):
+class Analysis(Transform):
     """x [B, 3, H, W] in [0, 1], H and W multiples of 16, and tokens -> y [B, M, H/16, W/16], before the gain.
 
     A learned null token stands beside every caption, so that no caption is a case like any other. slots: as in
@@ -65,7 +66,7 @@ class Analysis(nn.Module):
         return y
 
 
-class Synthesis(nn.Module):
+class Synthesis(Transform):
     """y [B, M, h, w], after the inverse gain, and quality [B] or [B, h, w] -> x [B, 3, 16 h, 16 w], about [0, 1], not
     clamped."""
 

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tacit.architectures import FIRST
 from tacit.errors import CorruptWeights, PathError
-from tacit.training.builder import FloatModel, restore
+from tacit.models.building import build
+from tacit.models.float_model import FloatModel
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Checkpoint:
         return self._built(self.model)
 
     def _built(self, weights: Mapping[str, Tensor]) -> FloatModel:
-        model = restore(self.architecture, self.model_config)
+        model = build(self.architecture, self.model_config)
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
@@ -86,13 +88,13 @@ def _of_lightning(path: Path, state: Mapping[str, Any]) -> Checkpoint:
 
 
 def _of_the_first_days(path: Path, state: Mapping[str, Any]) -> Checkpoint:
-    model = restore("tacit-s", state["config"])
+    model = build(FIRST.name, state["config"])
     names = [name for name, _ in model.named_parameters()]
     stored = state.get("optimizer", {}).get("state", {})
     adam = {names[i]: values for i, values in stored.items()}
     return Checkpoint(
         path,
-        "tacit-s",
+        FIRST.name,
         state["config"],
         state["model"],
         state["ema"],

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from tacit.architectures import ARCHITECTURES
 from tacit.errors import InvalidInput
 from tacit.training import settings
 from tacit.training.structure import SMALLEST
@@ -42,8 +43,8 @@ _SHARES = ("data.caption_dropout", "data.quality_maps", "loss.rounded", "optimiz
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """name: tacit-s or taco; options: sizes that differ from the architecture's own; start: klt (tacit-s begins as a
-    linear transform codec) or random."""
+    """name: of the architecture; options: sizes that differ from its own; start: klt (the transforms begin as a linear
+    transform codec, where the architecture can) or random."""
 
     name: str = "tacit-s"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -212,7 +213,7 @@ class Config:
     run: RunConfig = RunConfig()
 
     def __post_init__(self) -> None:
-        _one_of("model.name", self.model.name, ("tacit-s", "taco"))
+        _one_of("model.name", self.model.name, tuple(ARCHITECTURES))
         _one_of("model.start", self.model.start, ("klt", "random"))
         _one_of("data.kind", self.data.kind, ("pool", "prepared", "folder", "jsonl", "coco", "shards", "samples"))
         _one_of("loss.perceptual_net", self.loss.perceptual_net, ("alex", "vgg", "squeeze", "features"))
@@ -243,8 +244,8 @@ class Config:
             )
         if not 0 < self.loss.lambda_low <= self.loss.lambda_high:
             raise InvalidInput(f"loss.lambda_low {self.loss.lambda_low}: above 0 and at most lambda_high is needed")
-        if self.data.quality_maps and self.model.name != "tacit-s":
-            raise InvalidInput(f"data.quality_maps {self.data.quality_maps}: tacit-s alone takes maps of the quality")
+        if self.data.quality_maps and not ARCHITECTURES[self.model.name].quality_maps:
+            raise InvalidInput(f"data.quality_maps must be 0 for {self.model.name}, got {self.data.quality_maps}")
         if self.data.word_weights and self.model.options.get("published"):
             raise InvalidInput("data.word_weights: the published network has no place for weights of words")
         if self.data.on_device and self.data.kind not in POOLS:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from tacit.errors import InvalidInput
+from tacit.models.float_model import FloatModel
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
 from tacit.training import settings
-from tacit.training.builder import FloatModel
 from tacit.training.checkpoint import Checkpoint, read_checkpoint
 from tacit.training.config import Config, DataConfig
 from tacit.training.feed import Feed

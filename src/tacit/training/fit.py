@@ -19,10 +19,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from tacit import weights
+from tacit.architectures import architecture_of
 from tacit.errors import CorruptWeights, InvalidInput, PathError, TacitError
-from tacit.models.model import SmallModel
+from tacit.models.building import build
+from tacit.models.float_model import FloatModel
 from tacit.training import feed as feeds
-from tacit.training.builder import FloatModel, architecture, build, restore
 from tacit.training.callbacks.clock import Clock
 from tacit.training.callbacks.ema import Ema
 from tacit.training.callbacks.progress import Progress
@@ -69,9 +70,9 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
         model = before.trained()
         config = _of_model(config, model)
     else:
-        model = build(config.model) if start is None else start
+        model = build(config.model.name, config.model.options) if start is None else start
     feed = Feed(config, model.config.text_encoder, model.config.text_width, before.steps if before else 0)
-    if before is None and start is None and config.model.start == "klt" and isinstance(model, SmallModel):
+    if before is None and start is None and config.model.start == "klt" and architecture_of(model).klt_start:
         count = KLT_CROPS if feed.epoch_size is None else min(KLT_CROPS, 40 * feed.epoch_size)
         start_as_klt(model, feed.crops(count, config.run.seed))
     loss = make_loss(config)
@@ -173,7 +174,7 @@ def attend(model: FloatModel, options: Mapping[str, Any]) -> FloatModel:
     about = before | {k: options[k] for k in ("attention", "linear_length") if k in options}
     if about == before:
         return model
-    changed = restore(architecture(model), about)
+    changed = build(architecture_of(model).name, about)
     fresh = changed.state_dict()
     known = {k: v for k, v in model.state_dict().items() if k in fresh and v.shape == fresh[k].shape}
     changed.load_state_dict(fresh | known)
@@ -186,7 +187,7 @@ def prepare(config: Config, folder: Path) -> tuple[int, int]:
 
     Raises: PathError, InvalidInput, MissingExtra, MissingWeights.
     """
-    model = build(config.model).config
+    model = build(config.model.name, config.model.options).config
     return feeds.prepare(config, model.text_encoder, model.text_width, folder)
 
 
@@ -232,7 +233,7 @@ def _distance(config: LossConfig) -> Distance | None:
 
 
 def _of_model(config: Config, model: FloatModel) -> Config:
-    about = ModelConfig(architecture(model), model.config.as_dict(), config.model.start)
+    about = ModelConfig(architecture_of(model).name, model.config.as_dict(), config.model.start)
     return dataclasses.replace(config, model=about)
 
 

@@ -7,12 +7,14 @@ of the same model's final loss from a random start within minutes, and does not 
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tacit.models.float_model import FloatModel
 from tacit.models.model import INDEX_SLOPE, INDEX_START, SmallModel
 from tacit.training.loss import rate_weight
 
@@ -40,8 +42,12 @@ def principal_components(crops: Tensor, count: int) -> tuple[Tensor, Tensor, Ten
 
 
 @torch.no_grad()
-def start_as_klt(model: SmallModel, crops: Tensor) -> None:
-    """Write the components into analysis and, transposed, synthesis; gains from what lambda asks for."""
+def start_as_klt(float_model: FloatModel, crops: Tensor) -> None:
+    """Write the components into analysis and, transposed, synthesis; gains from what lambda asks for.
+
+    float_model: of an architecture with `klt_start`.
+    """
+    model = cast(SmallModel, float_model)
     c = model.config
     mean, components, variances = principal_components(crops, c.latent)
     model.analysis.project.weight.copy_(components[:, :, None, None])

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tacit.models.float_model import Forward
 from tacit.models.layers import interpolate
-from tacit.models.model import Forward
 from tacit.models.prior import FactorizedPrior
 from tacit.training.config import LossConfig
 from tacit.training.joint import Gather, JointLoss

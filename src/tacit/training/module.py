@@ -11,9 +11,10 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
+from tacit.architectures import architecture_of
 from tacit.data.samples import Batch
 from tacit.errors import InvalidInput, TacitError
-from tacit.training.builder import FloatModel, architecture
+from tacit.models.float_model import FloatModel
 from tacit.training.config import Config
 from tacit.training.loss import Loss, quantile_loss
 from tacit.training.muon import Muon, matrices
@@ -189,7 +190,7 @@ class TrainingModule(L.LightningModule):
         """What makes a checkpoint complete in itself."""
         checkpoint["tacit"] = {
             "config": self.config.as_dict(),
-            "architecture": architecture(self.model),
+            "architecture": architecture_of(self.model),
             "model_config": self.model.config.as_dict(),
             "steps": self.steps,
             "steps_before": self.steps_before,

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from tacit import weights
 from tacit.exact import FrozenChain, FrozenLayer
+from tacit.models.building import build
+from tacit.models.float_model import FloatModel
 from tacit.models.frozen import Z_UNIT, FrozenEntropy
 from tacit.models.prior import FactorizedPrior
-from tacit.training.builder import FloatModel, restore
 
 ROW = 1 / math.sqrt(3)  # norm of a fresh layer's row, as torch makes them
 FIT_STEPS = 400
@@ -32,7 +33,7 @@ def thaw(path: Path) -> FloatModel:
     """
     about = weights.describe(path)
     coding = weights.load(path)
-    model = restore(about.architecture, coding.config.as_dict())
+    model = build(about.architecture, coding.config.as_dict())
     floats = coding.float_model.state_dict()
     model.load_state_dict({**{k: v for k, v in model.state_dict().items() if k not in floats}, **floats})
     frozen: FrozenEntropy = coding.entropy

@@ -30,7 +30,6 @@ SIZE_TOLERANCE = 0.01  # of the bytes that a codec may take
 TRIED_PHOTOS = 256
 CAPTION = 4096  # characters
 PARTS = "application/x-tacit-parts"
-STEERED = ("tacit-s",)  # architectures whose quality may vary over a picture
 
 router = APIRouter(prefix="/preview", include_in_schema=False, dependencies=[Depends(authorized)])
 
@@ -175,7 +174,7 @@ def about(service: ServiceDep) -> dict[str, Any]:
         "kept": settings.cache_time,
         "body_limit": settings.body_limit,
         "models": [
-            {"name": about.name, "variable_rate": about.variable_rate, "steers": about.architecture in STEERED}
+            {"name": about.name, "variable_rate": about.variable_rate, "steers": about.quality_maps}
             for about in service.models().values()
         ],
     }

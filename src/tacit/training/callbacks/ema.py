@@ -10,7 +10,7 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
-from tacit.training.builder import FloatModel
+from tacit.models.float_model import FloatModel
 
 
 class Ema(L.Callback):
