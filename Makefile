@@ -1,17 +1,7 @@
-# Everything runs in a virtual environment of its own, .venv, made on the first call.
+# Everything runs in a virtual environment of its own, .venv, which the first target that needs it makes.
+# `make` alone prints the targets. A line of help stands behind each target.
 #
-#   make demo     real photographs through the codec; the page is demo/index.html
-#   make bulk-demo  a small data set of them compressed shard by shard on Ray, and restored, in bulk-demo/
-#   make test     all tests
-#   make lint     ruff, mypy, import-linter
-#   make bench    speed and memory, as JSON in results/
-#   make results  all figures: Kodak, speed and memory, and the documents; the Kodak images in $TACIT_DATA/kodak
-#                 CHECKPOINT=FILE, the training checkpoint of the shipped weights: what freezing costs, too
-#   make studies  what captions do, as JSON in results/study, of each of MODELS (tacit-s); Kodak as above
-#                 TACIT_POOL=PATH, a pool of photos with captions: what the enhancements are worth, too
-#   make clean    remove what these made, but not .venv
-#
-# On Linux, PyPI's torch brings CUDA with it (some GB). For the small CPU build:
+# On Linux, PyPI's torch brings CUDA with it (several GB). The CPU build is much smaller:
 #
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #
@@ -23,68 +13,78 @@ PYTEST_ARGS ?=
 KODAK_ARGS ?=
 CHECKPOINT ?=
 MODELS ?= tacit-s
+# One process of tests per core. Each has one torch thread: more would only wait for each other.
+WORKERS ?= auto
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+SOURCES := src tests benchmarks scripts examples
 
-.PHONY: demo bulk-demo test lint format bench kodak freezing page readme results studies clean
+.DEFAULT_GOAL := help
+.PHONY: help demo bulk-demo test check lint format bench kodak freezing page readme results studies clean
 
-demo: .venv/installed-demo
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed-demo ## compress sample photographs and make a page of them, demo/index.html
 	$(BIN)/tacit demo --output demo
 
-bulk-demo: .venv/installed-bulk,demo
+bulk-demo: .venv/installed-bulk,demo ## compress a small data set shard by shard on Ray, and restore it, in bulk-demo/
 	rm -rf bulk-demo
 	$(BIN)/python scripts/bulk_demo.py bulk-demo/photos
 	$(BIN)/tacit bulk bulk-demo/photos bulk-demo/small --to tar --shard-size 6 --verify
 	$(BIN)/tacit bulk bulk-demo/photos bulk-demo/small --to tar --shard-size 6
 	$(BIN)/tacit bulk --decode bulk-demo/small bulk-demo/restored --to folder
 
-test: .venv/installed-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: .venv/installed-dev ## run all tests; a part of them by PYTEST_ARGS="tests/codec -k psnr"
+	$(PYTEST) --durations 20 $(PYTEST_ARGS)
 
-lint: .venv/installed-dev
+check: lint ## run the linters and the quick tests: what to run before each commit
+	$(PYTEST) -q -m "not slow and not browser" $(PYTEST_ARGS)
+
+lint: .venv/installed-dev ## run ruff, mypy and import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: .venv/installed-dev
+format: .venv/installed-dev ## put right what ruff can put right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/installed-dev
-	$(BIN)/python scripts/bench.py --large
+bench: .venv/installed-dev ## measure speed and memory into results/codec.json
+	$(BIN)/python -m benchmarks.codec --large
 
-# Goes on where it was interrupted, and measures no file twice.
-kodak: .venv/installed-dev
-	$(BIN)/python scripts/kodak.py $(KODAK_ARGS)
+kodak: .venv/installed-dev ## compare codecs on Kodak into results/kodak; an interrupted run continues
+	$(BIN)/python -m benchmarks.kodak $(KODAK_ARGS)
 
-freezing: .venv/installed-dev
-	$(BIN)/python scripts/freezing.py $(CHECKPOINT) src/tacit/weights/tacit-s.safetensors
+freezing: .venv/installed-dev ## measure what freezing costs; CHECKPOINT=FILE is the training checkpoint of the weights
+	$(BIN)/python -m benchmarks.freezing $(CHECKPOINT) src/tacit/weights/tacit-s.safetensors
 
-page: .venv/installed-dev
-	$(BIN)/python scripts/page.py
+page: .venv/installed-dev ## take the pictures of the web page and measure its speed
+	$(BIN)/python -m benchmarks.page
 
-readme: .venv/installed-dev
+readme: .venv/installed-dev ## write the generated blocks and pictures of the documents
 	$(BIN)/python scripts/readme.py --picture
 
-# One after the other: timings want the machine for themselves.
-results:
+# One after the other, since timings need the machine for themselves.
+results: ## measure all figures again (Kodak in $TACIT_DATA/kodak), and write the documents
 	$(MAKE) kodak
 	$(MAKE) bench
-	$(BIN)/python scripts/reading_bench.py
-	$(BIN)/python scripts/bulk_bench.py
+	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.bulk
 	$(if $(CHECKPOINT),$(MAKE) freezing)
 	$(MAKE) page
-	$(BIN)/python scripts/web_load.py
+	$(BIN)/python -m benchmarks.web
 	$(MAKE) readme
 
-# Goes on where it was interrupted. Results of other models than the default have its name behind theirs.
-studies: .venv/installed-dev
+# An interrupted run continues. Results of other models than the default have the model's name behind theirs.
+studies: .venv/installed-dev ## measure what captions do, for each of MODELS; TACIT_POOL=PATH adds the enhancements
 	mkdir -p results/study
-	$(BIN)/python scripts/text_path.py
-	$(BIN)/python scripts/attention.py --start
+	$(BIN)/python -m benchmarks.text_path
+	$(BIN)/python -m benchmarks.attention --start
 	set -e; for model in $(MODELS); do for study in captions steering; do \
 	  name=$$study; test $$model = tacit-s || name=$$study-$$model; \
 	  $(BIN)/tacit study $$study -j 2 -o runs/study/$$name weights=$$model; \
@@ -94,9 +94,9 @@ studies: .venv/installed-dev
 	$(if $(TACIT_POOL),cp runs/study/small/study.json results/study/small.json)
 	$(BIN)/python scripts/readme.py
 
-clean:
+clean: ## remove what the other targets made, except .venv
 	rm -rf build bulk-demo demo dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -104,13 +104,13 @@ clean:
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-# torch first and apart: TORCH_INDEX has that and what it needs, but not the rest.
+# torch first and apart: TORCH_INDEX has torch and what torch needs, but not the rest.
 .venv/torch: constraints.txt | .venv/python
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
 	@touch $@
 
 .venv/installed-%: pyproject.toml constraints.txt .venv/torch
 	$(PIP) --constraint constraints.txt --editable ".[$*]"
-# The tests compare with it; it asks for torchvision, whose place they take.
+# The tests compare with lpips, which asks for torchvision; the tests put a stand-in in torchvision's place.
 	$(if $(filter dev,$*),$(PIP) --no-deps lpips==0.1.4)
 	@touch $@

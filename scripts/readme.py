@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tacit.evaluation.results import Results
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # benchmarks know how their results read
 RESULTS = ROOT / "results"
 BLOCK = re.compile(r"<!-- (?P<name>[\w-]+): made by scripts/readme\.py -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
 MISSING = "Not measured yet: `make results`.\n"
@@ -242,7 +243,7 @@ def speed() -> str:
     result = _results("bench")
     if result is None:
         return MISSING
-    from bench import MEASURES
+    from benchmarks.codec import MEASURES
 
     lines = ["| | measured | limit |", "|---|---|---|"]
     for name, measure in result["measures"].items():
@@ -252,7 +253,7 @@ def speed() -> str:
     lines += [
         "",
         f"Medians; {machine['processor']}, two cores, torch {machine['torch']}, transforms in "
-        f"{'bf16' if machine['bf16'] else 'fp32'}; `{result['command']}`; [results/bench.json](results/bench.json).",
+        f"{'bf16' if machine['bf16'] else 'fp32'}; `{result['command']}`; [results/codec.json](results/codec.json).",
     ]
     return "\n".join(lines) + "\n"
 
@@ -367,7 +368,7 @@ def bulk() -> str:
     result = _results("bulk")
     if result is None:
         return MISSING
-    from bulk_bench import document
+    from benchmarks.bulk import document
 
     return document(result)
 
@@ -377,7 +378,7 @@ def bulk_plan() -> str:
     result = _results("bulk")
     if result is None:
         return MISSING
-    from bulk_bench import plan
+    from benchmarks.bulk import plan
 
     return plan(result)
 
@@ -441,7 +442,7 @@ def text_path() -> str:
     """Why captions do what they do inside the network."""
     result = _results("study/text")
     if result is None:
-        return "Not measured yet: `python scripts/text_path.py`.\n"
+        return "Not measured yet: `python -m benchmarks.text_path`.\n"
     inside, parts, loss = result["gates"], result["gradients"]["parts"], result["loss"]["qualities"]
     own, other = (inside["latents"][key] for key in ("own_instead_of_none", "another_instead_of_own"))
     analysis = parts["other analysis"]

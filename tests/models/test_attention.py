@@ -20,7 +20,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from support.paths import ROOT
 from support.pictures import samples, synthetic
 from support.tiny_models import TINY, TINY_TACO, tiny_model, tiny_taco, write_weights
 from tacit import cli, weights
@@ -496,11 +495,8 @@ def test_options_that_make_no_model(option: str, overrides: list[str], capsys: p
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    if not (ROOT / "scripts").is_dir():
-        pytest.skip("no scripts here")
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module("attention")
+def script() -> ModuleType:
+    return importlib.import_module("benchmarks.attention")
 
 
 @pytest.fixture
@@ -510,10 +506,12 @@ def result(script: ModuleType) -> Any:
 
 def test_the_page_and_its_plots_are_of_the_results(script: ModuleType, result: Any) -> None:
     page = script.PAGE.read_text()
-    assert script.filled(page, result) == page, "run scripts/attention.py --write"
+    assert script.filled(page, result) == page, "run python -m benchmarks.attention --write"
     assert all(f"<!-- {name}: made" in page for name in script.BLOCKS)
     for mode in script.MODES:
-        assert script.digest(result, mode) in script.picture(mode).read_text(), "run scripts/attention.py --write"
+        assert script.digest(result, mode) in script.picture(mode).read_text(), (
+            "run python -m benchmarks.attention --write"
+        )
 
 
 def test_the_results_show_what_linear_attention_is_for(script: ModuleType, result: Any) -> None:

@@ -435,12 +435,11 @@ def test_the_pipeline_in_the_package_finds_names() -> None:
 
 
 @needs_spacy
-def test_the_card_says_how_good_it_is(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_card_says_how_good_it_is(data_folder: Path) -> None:
     corpus = data_folder / "text" / "ner"
     if not corpus.is_dir():
         pytest.skip("no corpora of names in the data folder")
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    ner: Any = importlib.import_module("ner")
+    ner: Any = importlib.import_module("scripts.ner")
     nlp = spacy.load(names.PACKAGE)
     for name in ("uner_ewt", "wikigold"):
         found = ner.scores(nlp, ner.corpora(corpus)[name].test)

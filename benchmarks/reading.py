@@ -1,5 +1,5 @@
 """A training job that reads `.tacit` shards, beside one that reads JPEG shards of the same photographs:
-`python scripts/reading_bench.py [--photos N]`.
+`python -m benchmarks.reading [--photos N]`.
 
 The photographs are the first N of $TACIT_DATA/coco_eval, or else cuts of scikit-image's, resized to a short side of 320
 pixels. Shards are written of each: `.tacit` at quality 50, JPEG of the same mean PSNR, and JPEG of quality 95, at which
@@ -33,7 +33,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from machine import describe_machine, find_data
+from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.codec import Codec
 from tacit.data import Collate, ImageBatch, Synthesiser, TacitShards
@@ -94,7 +94,7 @@ def main() -> None:
             rows.append(measure(form, workers, work, shards, len(photos)))
             print(json.dumps(rows[-1]), flush=True)
     result = {
-        "command": " ".join(["python scripts/reading_bench.py", *sys.argv[1:]]),
+        "command": " ".join(["python -m benchmarks.reading", *sys.argv[1:]]),
         "photographs": f"{len(photos)} of {origin}, short side {SHORT}",
         "crop": CROP,
         "batch": BATCH,

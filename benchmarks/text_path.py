@@ -1,4 +1,4 @@
-"""Why captions do what they do inside the network: `python scripts/text_path.py [WEIGHTS] [--images N]`.
+"""Why captions do what they do inside the network: `python -m benchmarks.text_path [WEIGHTS] [--images N]`.
 
 WEIGHTS: a name or a weights file of the architecture of tacit-s; the package's default. On the Kodak images (the folder
 `kodak` of $TACIT_DATA) and their captions in data/captions. Nothing is steered. Measured are
@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from machine import describe_machine, find_data
+from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.captions import CaptionMap
 from tacit.evaluation.compare import confidence_interval
@@ -77,7 +77,7 @@ def main() -> None:
     with torch.no_grad():
         inside, losses = gates(model, photos, told), loss_by_caption(model, photos, told)
     result = {
-        "command": f"python scripts/text_path.py{'' if arguments.weights == weights.DEFAULT else f' {path.name}'}",
+        "command": f"python -m benchmarks.text_path{'' if arguments.weights == weights.DEFAULT else f' {path.name}'}",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         **describe_machine(),
         "weights": {"name": path.stem, "hash": weights.describe(path).decode_hash.hex()},

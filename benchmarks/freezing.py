@@ -1,7 +1,7 @@
-"""What freezing costs in bytes: `python scripts/freezing.py CHECKPOINT WEIGHTS [FOLDER]`.
+"""What freezing costs in bytes: `python -m benchmarks.freezing CHECKPOINT WEIGHTS [FOLDER]`.
 
 CHECKPOINT is a training checkpoint, WEIGHTS the weights file exported from it, FOLDER the Kodak images (as for
-scripts/kodak.py). Both code the same y and z of the checkpoint's float analysis, without captions. Compared are
+benchmarks/kodak.py). Both code the same y and z of the checkpoint's float analysis, without captions. Compared are
 
     ideal     -log2 of the probabilities that the float networks give to their own rounded symbols: normal
               distributions of continuous scale about unquantised means, and the float prior of z
@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from machine import describe_machine, find_data
+from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.evaluation.pretty import dumps
 from tacit.models.frozen import Y_UNIT
@@ -127,7 +127,7 @@ def main() -> None:
         rows.append(measure(model, coding.entropy, paths, quality))
         print(json.dumps(rows[-1]), flush=True)
     result = {
-        "command": "python scripts/freezing.py CHECKPOINT WEIGHTS KODAK",
+        "command": "python -m benchmarks.freezing CHECKPOINT WEIGHTS KODAK",
         "images": len(paths),
         "steps": checkpoint.steps,
         "weights_hash": weights.describe(arguments.weights).decode_hash.hex(),

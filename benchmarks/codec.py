@@ -1,8 +1,8 @@
-"""Speed and memory: `make bench`, or `python scripts/bench.py [--image PHOTO] [--large]`.
+"""Speed and memory: `make bench`, or `python -m benchmarks.codec [--image PHOTO] [--large]`.
 
-On two cores, with one photograph of 768x512: kodim05 of the Kodak suite where that is found (see scripts/kodak.py),
+On two cores, with one photograph of 768x512: kodim05 of the Kodak suite where that is found (see benchmarks/kodak.py),
 else scikit-image's coffee cup, resized. Times are medians, in one process, after loading and a warm-up; commands are
-whole processes. Writes results/bench.json and prints the figures beside the limits that the project has set itself.
+whole processes. Writes results/codec.json and prints the figures beside the limits that the project has set itself.
 --large also measures an image of 100 megapixels (minutes).
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from machine import describe_machine, find_data
+from benchmarks.environment import describe_machine, find_data
 from tacit.evaluation.pretty import dumps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +88,7 @@ def main() -> None:
     from tacit import weights
 
     result = {
-        "command": " ".join(["python scripts/bench.py", *(["--large"] if arguments.large else [])]),
+        "command": " ".join(["python -m benchmarks.codec", *(["--large"] if arguments.large else [])]),
         "photograph": origin,
         "runs": arguments.runs,
         "weights_hash": weights.describe(weights.locate(weights.DEFAULT)).decode_hash.hex(),
@@ -101,7 +101,7 @@ def main() -> None:
     }
     print(report(result))
     (ROOT / "results").mkdir(exist_ok=True)
-    (ROOT / "results" / "bench.json").write_text(dumps(result))
+    (ROOT / "results" / "codec.json").write_text(dumps(result))
 
 
 def _photo(path: Path | None) -> tuple[Image.Image, str]:

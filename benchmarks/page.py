@@ -1,4 +1,4 @@
-"""The page's pictures and its speed: `python scripts/page.py [--pictures] [--time]`, both if neither is named.
+"""The page's pictures and its speed: `python -m benchmarks.page [--pictures] [--time]`, both if neither is named.
 
 --pictures: docs/images/page-*.webp, of the shipped weights. --time: results/page.json, in the browser, for a photograph
 of one megapixel (samples of scikit-image, side by side): from the quality's slider to the picture, from the size's, and
@@ -35,7 +35,7 @@ import uvicorn
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from machine import describe_machine
+from benchmarks.environment import describe_machine
 from tacit import weights
 from tacit.demo.samples import SAMPLES, sample_image
 from tacit.evaluation.pretty import dumps
@@ -93,7 +93,7 @@ def _service() -> Iterator[str]:
 
 def _about(browser: str) -> dict[str, Any]:
     return {
-        "command": "python scripts/page.py --time",
+        "command": "python -m benchmarks.page --time",
         "weights": weights.describe(weights.locate(weights.DEFAULT)).decode_hash.hex(),
         "browser": f"Chromium {browser}",
         "load_average": round(os.getloadavg()[0], 2),

@@ -1,4 +1,4 @@
-"""Speed, memory and cost of `tacit bulk`: `python scripts/bulk_bench.py [--minutes 3] [--images 400] [--watch-only]`.
+"""Speed, memory and cost of `tacit bulk`: `python -m benchmarks.bulk [--minutes 3] [--images 400] [--watch-only]`.
 
 Shards of photographs of scikit-image, cut to 256x256 pixels as image-text data sets often are, and captions: with one
 worker and with two, of one thread each, on a local Ray; then again and again for so many minutes, reading back what was
@@ -30,7 +30,7 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # else they yield to everythi
 
 import numpy as np
 
-from machine import describe_machine
+from benchmarks.environment import describe_machine
 from tacit import weights
 from tacit.bulk import Cluster, Interrupted, Job, Summary, run
 from tacit.bulk.manifest import FAILURES, MANIFEST, Manifest
@@ -78,7 +78,7 @@ def main() -> None:
         watched = watch(folder, 60 * arguments.minutes)
         driver = read_manifest(folder / "planned", folder / "watched")
     result = {
-        "command": f"python scripts/bulk_bench.py --images {arguments.images} --minutes {arguments.minutes:g}",
+        "command": f"python -m benchmarks.bulk --images {arguments.images} --minutes {arguments.minutes:g}",
         "weights_hash": weights.describe(weights.locate(weights.DEFAULT)).decode_hash.hex(),
         **describe_machine(),
         "load_average": round(load, 2),
@@ -185,7 +185,7 @@ def watch(folder: Path, seconds: float) -> dict[str, Any]:
         over.set()
         looking.join()
     return {
-        "command": f"python scripts/bulk_bench.py --minutes {seconds / 60:g}",
+        "command": f"python -m benchmarks.bulk --minutes {seconds / 60:g}",
         "load_average": round(os.getloadavg()[0], 2),
         "seconds": points[-1][0],
         "images": now.images,

@@ -1,7 +1,7 @@
-"""The service under load: `python scripts/web_load.py [--seconds N] [--image PHOTO]`; four minutes as it is.
+"""The service under load: `python -m benchmarks.web [--seconds N] [--image PHOTO]`; four minutes as it is.
 
 Starts `tacit serve` on loopback with its defaults and asks it for encodings of one photograph of 768x512 (as
-scripts/bench.py takes it, as a JPEG), from 1, 4 and 16 clients at a time, each asking again as soon as it is answered;
+benchmarks/codec.py takes it, as a JPEG), from 1, 4 and 16 clients at a time, each asking again as soon as it is answered;
 then from 4 clients for six times as long, while memory is looked at each second and a line fitted through what is seen;
 then once more from 4 clients while workers are killed. Afterwards, without the service: what encoding several images
 together would bring, and what a photograph of one megapixel takes the page. Writes results/web.json. Run it on a
@@ -31,8 +31,8 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from bench import ROOT, _photo
-from machine import describe_machine
+from benchmarks.codec import ROOT, _photo
+from benchmarks.environment import describe_machine
 from tacit.errors import TacitError
 from tacit.evaluation.pretty import dumps
 from tacit.web.client import Client
@@ -73,7 +73,7 @@ def main() -> None:
     from tacit import weights
 
     result = {
-        "command": shlex.join(["python", "scripts/web_load.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "benchmarks.web", *sys.argv[1:]]),
         "photograph": origin,
         "upload_bytes": len(upload),
         "seconds": arguments.seconds,

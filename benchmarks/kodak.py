@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from machine import find_data
+from benchmarks.environment import find_data
 from tacit import cli, weights
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,4 +1,4 @@
-"""What full and linear attention cost: `python scripts/attention.py`.
+"""What full and linear attention cost: `python -m benchmarks.attention`.
 
 Time and peak memory of tacit-s' text layers (an Injector at 1/8 of a picture's size, an Extractor and an Injector at
 1/16, random weights, one picture in one piece, fp32, one thread), against the words of the caption, the pixels of the
@@ -14,7 +14,7 @@ pass beyond what was there before. What would take more than --limit seconds (9)
 is left out, and the result says so. Operations are the multiplications and additions of matrix products, counted.
 
 How near linear attention is to the full one whose weights it begins with is measured on every third Kodak image (as for
-scripts/kodak.py), with the captions in data/captions. --start measures that alone.
+benchmarks/kodak.py), with the captions in data/captions. --start measures that alone.
 
 Writes results/attention.json, and from it the blocks of docs/attention.md, docs/attention-forward.svg and
 docs/attention-training.svg, which --write alone makes again.
@@ -48,7 +48,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from machine import describe_machine, find_data
+from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.evaluation.cost import measured
 from tacit.evaluation.pretty import dumps
@@ -59,7 +59,7 @@ from tacit.text.tokens import TextTokens
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "results" / "attention.json"
 PAGE = ROOT / "docs" / "attention.md"
-COMMAND = "python scripts/attention.py"
+COMMAND = "python -m benchmarks.attention"
 
 SLOTS = SmallConfig.linear_length
 METHODS = {"full": 0, "fused": 0, "linear": SLOTS}
@@ -447,7 +447,7 @@ BLOCKS = {"growth": growth, "sizes": sizes, "crossings": crossings, "start": nea
 
 
 def filled(page: str, result: Mapping[str, Any]) -> str:
-    """The page with its blocks made again: between `<!-- NAME: made by scripts/attention.py -->` and `<!-- end -->`."""
+    """The page with its blocks made again: between `<!-- NAME: made by benchmarks.attention -->` and `<!-- end -->`."""
 
     def block(found: re.Match[str]) -> str:
         return f"{found[1]}\n{BLOCKS[found[2]](result).rstrip()}\n{found[3]}"
