@@ -1,7 +1,7 @@
 """The service under load: `python -m benchmarks.web [--seconds N] [--image PHOTO]`; four minutes as it is.
 
-Starts `tacit serve` on loopback with its defaults and asks it for encodings of one photograph of 768x512 (as
-benchmarks/codec.py takes it, as a JPEG), from 1, 4 and 16 clients at a time, each asking again as soon as it is answered;
+Starts `tacit serve` on loopback with its defaults and asks it for encodings of one photograph of 768x512 (the
+one of benchmarks/codec.py, as a JPEG), from 1, 4 and 16 clients at a time, each asking again as soon as it is answered;
 then from 4 clients for six times as long, while memory is looked at each second and a line fitted through what is seen;
 then once more from 4 clients while workers are killed. Afterwards, without the service: what encoding several images
 together would bring, and what a photograph of one megapixel takes the page. Writes results/web.json. Run it on a
