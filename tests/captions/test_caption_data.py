@@ -63,7 +63,7 @@ def test_encode_finds_them_wherever_the_images_are(name: str, tmp_path: Path) ->
     mapping = CaptionMap.load(FOLDER / name)
     for row in rows(name):
         for file in (row["file"], row["file"].replace(".png", ".tif")):
-            found = find_caption(tmp_path / "elsewhere" / file, mapping=mapping)
+            found = find_caption(tmp_path / "elsewhere" / file, caption_map=mapping)
             assert found is not None
             assert (found.text, found.origin) == (row["captions"][0], "map")
 

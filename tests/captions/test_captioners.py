@@ -20,10 +20,10 @@ from PIL import Image
 
 from support.chat_server import KEY, Reply, Server, body, caption, cut, dripping, error, hang_up, sleepy
 from tacit.captions import EndpointCaptioner, EndpointOptions, LocalCaptioner, Price, estimate, load_prompt
-from tacit.captions.captioner import tidy
+from tacit.captions.caption_text import tidy_answer
 from tacit.captions.endpoint import _retry_after
 from tacit.captions.estimate import image_tokens
-from tacit.captions.pace import Pace
+from tacit.captions.rate_limit import RateLimit
 from tacit.container import MAX_CAPTION
 from tacit.errors import CaptionerError, CaptionerUnusable, InvalidInput, MissingExtra, PathError, TacitError
 
@@ -223,7 +223,7 @@ def test_retry_after_holds_for_all_threads(chat_server: Server, captioner: Any) 
     start = time.monotonic()
     first = threading.Thread(target=one, args=(PICTURE,))
     first.start()
-    while one._pace._next < start + 0.4:  # until the answer has been read
+    while one._rate_limit._next < start + 0.4:  # until the answer has been read
         time.sleep(0.01)
     one(PICTURE)
     first.join()
@@ -342,12 +342,12 @@ def test_answers_are_made_one_clean_paragraph(chat_server: Server, captioner: An
     chat_server.replies = [caption(" A boat.\r\n\nA \x00tree\u200b \ud800and\tsky. ")]
     assert captioner()(PICTURE) == "A boat. A tree\u200b and sky."
     with pytest.raises(CaptionerError, match="empty"):
-        tidy("\x00 \x07")
-    with pytest.raises(CaptionerError, match="65,536 bytes"):
-        tidy("x" * (MAX_CAPTION + 1))
+        tidy_answer("\x00 \x07")
+    with pytest.raises(CaptionerError, match="at most 65,535 bytes of UTF-8, got 65,536"):
+        tidy_answer("x" * (MAX_CAPTION + 1))
 
 
-# -- pace -------------------------------------------------------------------------------------------------------------
+# -- rate limit-------------------------------------------------------------------------------------------------------
 
 
 def test_requests_of_all_threads_share_one_rate(chat_server: Server, captioner: Any) -> None:
@@ -397,20 +397,20 @@ def test_no_request_comes_before_its_time(events: list[float | None]) -> None:
     """None: a request; a number: the server asks for a pause of so many seconds."""
     now = 0.0
 
-    class Stepping(Pace):
+    class Stepping(RateLimit):
         def sleep(self, seconds: float) -> None:
             nonlocal now
             now += seconds
 
-    pace = Stepping(6, clock=lambda: now)  # ten seconds apart
+    limit = Stepping(6, clock=lambda: now)  # ten seconds apart
     earliest = 0.0
     for event in events:
         if event is None:
-            pace.wait()
+            limit.wait()
             assert now == pytest.approx(earliest)
             earliest = now + 10
         else:
-            pace.pause(event)
+            limit.pause(event)
             earliest = max(earliest, now + event)
 
 
@@ -428,7 +428,11 @@ def test_the_prompt_asks_for_what_a_codec_can_use(tmp_path: Path) -> None:
 def test_prompts_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(PathError, match="cannot be read"):
         load_prompt(tmp_path / "none.txt")
-    for data, said in ((b" \n", "no text"), (b"\xff", "not UTF-8"), (b"x" * 100_001, "more than 100,000 bytes")):
+    for data, said in (
+        (b" \n", "a prompt must have text"),
+        (b"\xff", "not UTF-8"),
+        (b"x" * 100_001, "must have at most 100,000 bytes"),
+    ):
         (tmp_path / "prompt.txt").write_bytes(data)
         with pytest.raises(InvalidInput, match=said):
             load_prompt(tmp_path / "prompt.txt")

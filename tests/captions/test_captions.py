@@ -31,7 +31,7 @@ def test_the_order_is_given_map_sidecar_metadata(tmp_path: Path) -> None:
     (tmp_path / "photo.txt").write_text(" from the sidecar\n")
 
     def origin(given: str | None = None, mapping: CaptionMap | None = None, use_metadata: bool = True) -> object:
-        found = find_caption(path, photo, given=given, mapping=mapping, use_metadata=use_metadata)
+        found = find_caption(path, photo, caption=given, caption_map=mapping, use_metadata=use_metadata)
         return found and (found.text, found.origin)
 
     assert origin("from me", mapping) == ("from me", "given")
@@ -49,13 +49,13 @@ def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
 
 def test_an_empty_given_caption_means_none(tmp_path: Path) -> None:
     (tmp_path / "photo.txt").write_text("from the sidecar")
-    assert find_caption(tmp_path / "photo.jpg", photo_with("from metadata"), given="  ") is None
+    assert find_caption(tmp_path / "photo.jpg", photo_with("from metadata"), caption="  ") is None
 
 
 def test_empty_captions_elsewhere_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "photo.txt").write_text(" \n")
     mapping = save_map(tmp_path, "map.json", '{"photo.jpg": ""}')
-    found = find_caption(tmp_path / "photo.jpg", photo_with("from metadata"), mapping=mapping)
+    found = find_caption(tmp_path / "photo.jpg", photo_with("from metadata"), caption_map=mapping)
     assert found is not None
     assert found.origin == "metadata"
 
@@ -70,9 +70,9 @@ def test_a_sidecar_keeps_the_dots_of_a_name_and_drops_a_byte_order_mark(tmp_path
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a\xffb", "is not UTF-8 (byte 1)"),
-        (b"a\x07b", "control character (U+0007, at position 1)"),
-        (b"x" * (MAX_CAPTION + 1), "has 65,536 bytes, at most 65,535"),
+        (b"a\xffb", "photo.txt: not UTF-8 (at byte 1)"),
+        (b"a\x07b", "must have no control characters, got U+0007 at position 1"),
+        (b"x" * (MAX_CAPTION + 1), "at most 65,535 bytes of UTF-8, got 65,536"),
         (b"x" * 1_000_000, "at most 65,535"),
         ("é".encode() * 500_000, "at most 65,535"),
     ],
@@ -87,30 +87,30 @@ def test_a_sidecar_that_cannot_be_a_caption_is_refused(tmp_path: Path, content: 
 
 def test_a_sidecar_that_cannot_be_read_is_a_path_error(tmp_path: Path) -> None:
     (tmp_path / "photo.txt").mkdir()
-    with pytest.raises(PathError, match=r"photo\.txt cannot be read: Is a directory"):
+    with pytest.raises(PathError, match=r"photo\.txt: cannot be read: Is a directory"):
         find_caption(tmp_path / "photo.jpg")
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\x1b[31m", "a\x85b", "a\udcffb"])
 def test_control_characters_are_refused_in_a_given_caption(text: str) -> None:
-    with pytest.raises(InvalidInput, match="control character"):
-        find_caption(None, given=text)
+    with pytest.raises(InvalidInput, match="no control characters"):
+        find_caption(None, caption=text)
 
 
 def test_the_longest_caption_is_counted_in_bytes() -> None:
     longest = "é" * (MAX_CAPTION // 2)
-    found = find_caption(None, given=longest)
+    found = find_caption(None, caption=longest)
     assert found is not None
     assert found.text == longest
     with pytest.raises(InvalidInput, match="at most 65,535"):
-        find_caption(None, given=longest + "é")
+        find_caption(None, caption=longest + "é")
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=200))
 def test_what_is_accepted_can_be_stored_in_a_file(text: str) -> None:
     try:
-        found = find_caption(None, given=text)
+        found = find_caption(None, caption=text)
     except InvalidInput:
         return
     if found is None:
@@ -188,25 +188,33 @@ def test_the_first_of_several_rows_counts(tmp_path: Path) -> None:
     [
         ("map.json", b"{", "not JSON"),
         ("map.json", b"[" * 100_000, "not JSON"),
-        ("map.json", b'"text"', 'expected an object, found "text"'),
-        ("map.json", b'{"a.jpg": 3}', "a.jpg: expected a caption or a list of captions, found 3"),
-        ("map.json", b'{"a.jpg": [3]}', "a.jpg: expected a caption or a list of captions, found 3"),
-        ("map.jsonl", b'{"a.jpg": "one"}\n{', "line 2: not JSON"),
-        ("map.jsonl", b"[]", "line 1: expected an object"),
-        ("map.csv", b"file,caption\na.jpg\n", "line 2: expected a file and a caption"),
+        ("map.json", b'"text"', 'map.json: must be a JSON object, got "text"'),
+        ("map.json", b'{"a.jpg": 3}', "map.json: a.jpg: a caption must be a text or a list of texts, got 3"),
+        ("map.json", b'{"a.jpg": [3]}', "map.json: a.jpg: a caption must be a text or a list of texts, got 3"),
+        ("map.jsonl", b'{"a.jpg": "one"}\n{', "map.jsonl, line 2: not JSON"),
+        ("map.jsonl", b"[]", "map.jsonl, line 1: must be a JSON object"),
+        ("map.csv", b"file,caption\na.jpg\n", "map.csv, line 2: a row must have a file and a caption"),
         ("map.csv", b'file,caption\na.jpg,"one\n', "line 2"),
-        ("map.csv", b"image,caption\na.jpg,one\n", "line 1: expected file,caption, found 'image, caption'"),
-        ("map.csv", b"Filename,Text\na.jpg,one\n", "line 1: expected file,caption"),
-        ("map.csv", b"7,a.jpg,one\n", "line 1: expected file,caption"),
-        ("map.json", b'[{"image": "a.jpg", "text": "one"}]', 'expected "file" and "caption", found image, text'),
+        (
+            "map.csv",
+            b"image,caption\na.jpg,one\n",
+            "map.csv, line 1: the first line must be file,caption, got image, caption",
+        ),
+        ("map.csv", b"Filename,Text\na.jpg,one\n", "line 1: the first line must be file,caption"),
+        ("map.csv", b"7,a.jpg,one\n", "line 1: the first line must be file,caption"),
+        (
+            "map.json",
+            b'[{"image": "a.jpg", "text": "one"}]',
+            'map.json, entry 1: a row must have "file" and "caption", got image, text',
+        ),
         (
             "map.jsonl",
             b'{"image": "a.jpg", "caption": "one", "split": "train"}',
-            'line 1: expected "file" and "caption"',
+            'line 1: a row must have "file" and "caption"',
         ),
-        ("map.jsonl", b'{"file": "a.jpg", "words": "one"}', 'line 1: expected "file" and "caption"'),
+        ("map.jsonl", b'{"file": "a.jpg", "words": "one"}', 'line 1: a row must have "file" and "caption"'),
         ("map.json", b"\xff", "not UTF-8"),
-        ("map.yaml", b"a.jpg: one", "expected a file ending in .json, .jsonl"),
+        ("map.yaml", b"a.jpg: one", "must end in .json, .jsonl, .ndjson, .csv"),
     ],
 )
 def test_a_map_that_is_none_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -219,11 +227,11 @@ def test_a_map_that_is_none_is_refused(tmp_path: Path, name: str, content: bytes
 
 
 def test_a_map_that_is_not_there_is_a_path_error(tmp_path: Path) -> None:
-    with pytest.raises(PathError, match=r"map\.json cannot be read: No such file"):
+    with pytest.raises(PathError, match=r"map\.json: cannot be read: No such file"):
         CaptionMap.load(tmp_path / "map.json")
 
 
 def test_a_bad_caption_in_a_map_names_the_map(tmp_path: Path) -> None:
     mapping = save_map(tmp_path, "map.json", json.dumps({"a.jpg": "x" * 70_000}))
-    with pytest.raises(InvalidInput, match=r"map\.json has 70,000 bytes"):
-        find_caption(tmp_path / "a.jpg", mapping=mapping)
+    with pytest.raises(InvalidInput, match=r"map\.json: caption must have at most 65,535 bytes of UTF-8, got 70,000"):
+        find_caption(tmp_path / "a.jpg", caption_map=mapping)

@@ -22,8 +22,8 @@ from PIL import Image
 
 from support.chat_server import KEY, Server, caption, error, hang_up
 from tacit import cli
-from tacit.captions import AnswerCache, Captioning, CaptionMap, CaptionRows, LocalCaptioner, find_pictures
-from tacit.captions.captioning import _shown
+from tacit.captions import AnswerCache, CaptionFile, Captioning, CaptionMap, LocalCaptioner, find_images
+from tacit.captions.captioning import _upright_rgb
 from tacit.errors import CaptionerError, InvalidInput, PathError
 
 pytest.importorskip("httpx", reason="the extra tacit[caption] is not installed")
@@ -81,7 +81,7 @@ def test_files_folders_and_shards(run: Any, chat_server: Server, capsys: pytest.
     )
     assert len(chat_server.asked) == 4
     said = capsys.readouterr()
-    assert "tacit: 4 pictures, 4 to ask for\n" in said.err
+    assert "tacit: 4 images, 4 to ask for\n" in said.err
     assert "4 requests, about " in said.err
     assert "at most about $0.02" in said.err
     assert "one.png  a red boat\n" in said.out
@@ -109,7 +109,7 @@ def test_json_for_machines(run: Any, capsys: pytest.CaptureFixture[str]) -> None
     one, none = map(json.loads, said.out.splitlines())
     assert (one["file"], one["caption"], one["from"]) == ("one.png", "a red boat", "model")
     assert (none["file"], none["kind"]) == ("none.png", "PathError")
-    assert "pictures" not in said.err
+    assert "images" not in said.err
 
 
 def test_one_bad_file_is_told_and_the_rest_go_on(
@@ -134,7 +134,7 @@ def test_one_bad_file_is_told_and_the_rest_go_on(
     assert "cut.tar" in said
     assert "none.tar: not a whole, uncompressed tar archive" in said
     assert "text.tar: no image in this shard" in said
-    assert "standard input: a caption needs a file name" in said
+    assert "standard input: cannot be captioned" in said
 
 
 def test_two_shards_may_hold_the_same_names(run: Any) -> None:
@@ -218,7 +218,7 @@ def test_a_second_run_asks_for_what_is_left_only(
     assert rows() == {"in/0.png": "first"}
     capsys.readouterr()
     assert run("in", "-j", "1") == 0
-    assert "2 pictures, 1 written already, 1 to ask for" in capsys.readouterr().err
+    assert "2 images, 1 written already, 1 to ask for" in capsys.readouterr().err
     assert rows() == {"in/0.png": "first", "in/1.png": "second"}
     assert len(chat_server.asked) == 4
 
@@ -293,7 +293,7 @@ def test_ctrl_c_keeps_what_is_done_and_waits_for_nothing(tmp_path: Path, chat_se
 def test_a_row_that_was_cut_short_is_written_again(tmp_path: Path) -> None:
     path = tmp_path / "captions.jsonl"
     path.write_text('{"file": "a.png", "captions": ["one"]}\n{"file": "b.png", "capt')
-    with CaptionRows(path) as written:
+    with CaptionFile(path) as written:
         assert str(tmp_path / "a.png") in written
         assert str(tmp_path / "b.png") not in written
         written.add(str(tmp_path / "b.png"), "two", "me")
@@ -303,7 +303,7 @@ def test_a_row_that_was_cut_short_is_written_again(tmp_path: Path) -> None:
 def test_a_last_row_without_its_line_end_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "captions.jsonl"
     path.write_text('{"file": "a.png", "captions": ["one"]}')
-    with CaptionRows(path) as written:
+    with CaptionFile(path) as written:
         written.add(str(tmp_path / "b.png"), "two", "me")
     assert rows(path) == {"a.png": "one", "b.png": "two"}
 
@@ -313,9 +313,9 @@ def test_files_that_hold_no_captions_are_left_alone(tmp_path: Path, content: byt
     path = tmp_path / "captions.jsonl"
     path.write_bytes(content)
     with pytest.raises(InvalidInput, match="captions"):
-        CaptionRows(path)
+        CaptionFile(path)
     assert path.read_bytes() == content
-    with CaptionRows(path, anew=True) as written:
+    with CaptionFile(path, overwrite=True) as written:
         assert path.read_bytes() == content  # until there is a row
         written.add(str(tmp_path / "b.png"), "two", "me")
     assert rows(path) == {"b.png": "two"}
@@ -323,15 +323,15 @@ def test_files_that_hold_no_captions_are_left_alone(tmp_path: Path, content: byt
 
 def test_rows_go_into_jsonl_only(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"\.jsonl"):
-        CaptionRows(tmp_path / "captions.csv")
+        CaptionFile(tmp_path / "captions.csv")
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(PathError, match="cannot be read"):
-        CaptionRows(tmp_path / "folder.jsonl")
+        CaptionFile(tmp_path / "folder.jsonl")
 
 
 def test_a_full_disk_leaves_whole_rows(tmp_path: Path) -> None:
     path = tmp_path / "captions.jsonl"
-    with CaptionRows(path) as written:
+    with CaptionFile(path) as written:
         written.add(str(tmp_path / "a.png"), "one", "me")
         stream: Any = written._stream
 
@@ -365,14 +365,14 @@ def test_rows_of_any_names_come_back_and_cuts_cost_one(captions: dict[str, str],
         folder, path = Path(name), Path(name) / "captions.jsonl"
         captions = {file: " ".join(text.encode("utf-8", "replace").decode().split()) for file, text in captions.items()}
         captions = {file: text for file, text in captions.items() if text}
-        with CaptionRows(path) as written:
+        with CaptionFile(path) as written:
             for file, text in captions.items():
                 written.add(str(folder / file), text, "me")
         if captions:
             whole = path.read_bytes()
             cut = data.draw(st.integers(0, len(whole)))
             path.write_bytes(whole[:cut])
-            with CaptionRows(path) as again:
+            with CaptionFile(path) as again:
                 left = [file for file in captions if str(folder / file) not in again]
                 for file in left:
                     again.add(str(folder / file), captions[file], "me")
@@ -388,7 +388,7 @@ def test_rows_of_any_names_come_back_and_cuts_cost_one(captions: dict[str, str],
 
 def test_a_damaged_answer_counts_as_none(tmp_path: Path) -> None:
     cache, settings_ = AnswerCache(tmp_path), {"model": "m"}
-    cache.keep(b"image", settings_, "one")
+    cache.store(b"image", settings_, "one")
     (path,) = tmp_path.rglob("*.json")
     assert cache.find(b"image", settings_) == "one"
     assert cache.find(b"image", {"model": "n"}) is None
@@ -396,7 +396,7 @@ def test_a_damaged_answer_counts_as_none(tmp_path: Path) -> None:
     for content in (b"", b"{", b"[]", b'{"caption": 3}', b'{"caption": ""}', b"\xff"):
         path.write_bytes(content)
         assert cache.find(b"image", settings_) is None
-    cache.keep(b"image", settings_, "two")
+    cache.store(b"image", settings_, "two")
     assert cache.find(b"image", settings_) == "two"
 
 
@@ -416,10 +416,10 @@ class Fixed:
 def test_a_cache_that_cannot_be_written_costs_no_caption(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder should be")
     path = save(tmp_path / "one.png")
-    with CaptionRows(tmp_path / "c.jsonl") as written:
+    with CaptionFile(tmp_path / "c.jsonl") as written:
         captioning = Captioning(Fixed(), written, AnswerCache(tmp_path / "cache"))
-        (picture,) = find_pictures([str(path)])
-        with pytest.warns(UserWarning, match="the answer is not kept"):
+        (picture,) = find_images([str(path)])
+        with pytest.warns(UserWarning, match="the answer is not cached"):
             captioning(picture)
     assert rows(tmp_path / "c.jsonl") == {"one.png": "RGB 96x64"}
 
@@ -429,15 +429,15 @@ def test_models_see_images_as_people_do(tmp_path: Path) -> None:
     exif[0x0112] = 6  # turned by a quarter
     file = io.BytesIO()
     Image.new("L", (40, 20), 77).save(file, "JPEG", exif=exif)
-    turned = _shown(file.getvalue())
+    turned = _upright_rgb(file.getvalue())
     assert (turned.mode, turned.size) == ("RGB", (20, 40))
     half = save(tmp_path / "half.png", (200, 0, 0, 0))
-    assert _shown(half.read_bytes()).getpixel((3, 3)) == (255, 255, 255)
+    assert _upright_rgb(half.read_bytes()).getpixel((3, 3)) == (255, 255, 255)
 
 
 def test_pictures_that_vanish_or_shrink(tmp_path: Path) -> None:
     path = shard(tmp_path / "0.tar", {"0.png": png((1, 2, 3))})
-    (picture,) = find_pictures([str(path)])
+    (picture,) = find_images([str(path)])
     assert picture.read() == png((1, 2, 3))
     path.write_bytes(path.read_bytes()[:550])
     with pytest.raises(PathError, match="the shard ends after 38 of"):

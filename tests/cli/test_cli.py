@@ -366,7 +366,7 @@ def test_a_caption_that_cannot_be_used_is_one_line(
 def test_a_map_that_cannot_be_read_stops_everything(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
     make_image("a.jpg")
     assert cli.main(["encode", "a.jpg", "--captions", "map.json"]) == 1
-    assert capsys.readouterr().err == "tacit: captions map.json cannot be read: No such file or directory\n"
+    assert capsys.readouterr().err == "tacit: map.json: cannot be read: No such file or directory\n"
     assert fake.made == []
 
 

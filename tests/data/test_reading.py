@@ -549,12 +549,12 @@ def test_the_pages_python_runs(
 
 
 def test_captions_in_shards() -> None:
-    from tacit.data.shards import captions_of
+    from tacit.captions.sidecar import member_captions
 
-    assert captions_of({"json": b'{"captions": ["a", "b"]}', "txt": b"c"}) == ("a", "b")
+    assert member_captions({"json": b'{"captions": ["a", "b"]}', "txt": b"c"}) == ("a", "b")
     for about in (b'{"url": "x"}', b"[]", b"5", b"{", b'{"captions": 5}', b'{"caption": ""}'):
-        assert captions_of({"json": about, "txt": b" c\n"}) == ("c",)
-        assert captions_of({"json": about}) == ()
+        assert member_captions({"json": about, "txt": b" c\n"}) == ("c",)
+        assert member_captions({"json": about}) == ()
 
 
 # -- Ray --------------------------------------------------------------------------------------------------------------

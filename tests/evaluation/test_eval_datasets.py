@@ -43,7 +43,11 @@ def test_json_lines_and_their_problems(tmp_path: Path) -> None:
     assert [(i.name, i.caption) for i in found.items] == [("x/a.png", "one")]
     assert found.problems == {"x/none.png": "cannot be read: No such file or directory"}
 
-    for text, said in (("{", "line 1: not JSON"), ('{"f": 1}', "expected"), ('{"file": "a", "caption": 1}', "no text")):
+    for text, said in (
+        ("{", "line 1: not JSON"),
+        ('{"f": 1}', "f: a caption must be a text"),
+        ('{"file": "a", "caption": 1}', "a caption must be a text"),
+    ):
         (tmp_path / "bad.jsonl").write_text(text)
         with pytest.raises(InvalidInput, match=said):
             load_dataset(str(tmp_path / "bad.jsonl"))
@@ -163,3 +167,12 @@ def test_coco_takes_the_first_caption_of_each_image(tmp_path: Path) -> None:
         load_dataset(f"coco:{tmp_path}")
     with pytest.raises(InvalidInput, match="no annotations"):
         load_dataset(f"coco:{tmp_path / 'val2014'}")
+
+
+def test_a_sidecar_that_cannot_be_a_caption_is_a_problem_of_its_image(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        _image(tmp_path / "set" / f"{name}.png")
+    (tmp_path / "set" / "a.txt").write_bytes(b"\xff")
+    found = load_dataset(str(tmp_path / "set"))
+    assert [item.name for item in found.items] == ["b.png"]
+    assert found.problems == {"a.png": f"{tmp_path / 'set' / 'a.txt'}: not UTF-8 (at byte 0)"}

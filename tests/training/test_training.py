@@ -767,6 +767,12 @@ def test_a_folder(photos: Path, settings_of: Callable[..., Config], caplog: pyte
     assert rows_of(Path(config.run.out))[-1]["bad_images"] == str(state["tacit"]["bad"])
 
 
+def test_a_sidecar_that_cannot_be_a_caption_is_passed_over(photos: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (photos / "0.txt").write_bytes(b"a \xff boat")
+    assert read_folder(photos).captions[0] == ()
+    assert "0.txt: not UTF-8 (at byte 2); the image is used without a caption" in caplog.text
+
+
 def test_photos_lie_as_their_cameras_say(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -12,6 +12,7 @@ from tacit.bulk.job import Job, Kind
 from tacit.bulk.record import PHOTOS, TACIT, Record, split_file, split_member
 from tacit.bulk.store import Store
 from tacit.bulk.unit import Unit
+from tacit.captions.sidecar import member_captions
 from tacit.errors import InvalidInput, PathError
 
 if TYPE_CHECKING:
@@ -50,14 +51,12 @@ def _with_captions(records: Iterable[Record], given: Mapping[str, str]) -> Itera
 
 def _captioned(record: Record, given: str | None) -> Record:
     """The record with a caption: the one that a map gives, else that of its .txt, else of its .json."""
-    from tacit.data.shards import captions_of
-
-    found = [given] if given else [*captions_of(_only(record, "txt")), *captions_of(_only(record, "json"))]
+    found = [given] if given else [*member_captions(_only(record, "txt")), *member_captions(_only(record, "json"))]
     return replace(record, caption=found[0] if found else None)
 
 
 def _only(record: Record, suffix: str) -> dict[str, bytes]:
-    return {suffix: record.rest[suffix].removeprefix(b"\xef\xbb\xbf")} if suffix in record.rest else {}
+    return {suffix: record.rest[suffix]} if suffix in record.rest else {}
 
 
 # -- tar --------------------------------------------------------------------------------------------------------------

@@ -1,36 +1,43 @@
-"""Where a caption comes from: the command line, a map of captions, a sidecar file, the image's own metadata; or a
-captioner, a model that looks at the image.
+"""Captions of images: where one comes from, files that hold many, and captioners, models that write them.
+
+A caption comes from the command line, a list of captions, a sidecar file or the image's own metadata. A captioner looks
+at the image and describes it.
 """
 
 from tacit.captions.cache import AnswerCache, default_folder
 from tacit.captions.caption import Caption, find_caption
+from tacit.captions.caption_file import CaptionFile
+from tacit.captions.caption_list import CaptionEntry, read_caption_list
+from tacit.captions.caption_map import CaptionMap
 from tacit.captions.captioner import Captioner
 from tacit.captions.captioning import Captioning
 from tacit.captions.endpoint import EndpointCaptioner, EndpointOptions
 from tacit.captions.estimate import UNPRICED, Estimate, Price, estimate
+from tacit.captions.image_source import ImageSource, find_images
 from tacit.captions.local import LocalCaptioner
-from tacit.captions.mapping import CaptionMap
-from tacit.captions.picture import Picture, find_pictures
 from tacit.captions.prompt import load_prompt
-from tacit.captions.rows import CaptionRows
+from tacit.captions.sidecar import read_sidecar
 
 __all__ = [
     "UNPRICED",
     "AnswerCache",
     "Caption",
+    "CaptionEntry",
+    "CaptionFile",
     "CaptionMap",
-    "CaptionRows",
     "Captioner",
     "Captioning",
     "EndpointCaptioner",
     "EndpointOptions",
     "Estimate",
+    "ImageSource",
     "LocalCaptioner",
-    "Picture",
     "Price",
     "default_folder",
     "estimate",
     "find_caption",
-    "find_pictures",
+    "find_images",
     "load_prompt",
+    "read_caption_list",
+    "read_sidecar",
 ]

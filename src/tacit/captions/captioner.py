@@ -1,19 +1,15 @@
-"""What writes captions: the one interface that endpoints and local models share."""
+"""The interface that all captioners have: those that ask an endpoint and those that run a local model."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Protocol
 
 from PIL import Image
 
-from tacit.container import MAX_CAPTION
-from tacit.errors import CaptionerError
-
 
 class Captioner(Protocol):
-    """An image in, a caption out. Called from several threads at a time."""
+    """Writes captions of images; several threads may call one at a time."""
 
     @property
     def model(self) -> str:
@@ -22,30 +18,18 @@ class Captioner(Protocol):
 
     @property
     def settings(self) -> Mapping[str, str | int]:
-        """All that decides an answer besides the image (model, prompt, ...): with it, the key of a cached answer."""
+        """Everything besides the image that decides an answer (model, prompt, ...); part of a cached answer's key."""
         ...
 
     def __call__(self, image: Image.Image) -> str:
-        """The caption of an upright RGB image: one paragraph, ready for a `.tacit` file.
+        """Return the caption of an upright RGB image: one paragraph, ready for a `.tacit` file.
 
-        Raises: CaptionerError, for this image; CaptionerUnusable, for whatever image.
+        Raises:
+            CaptionerError: The captioner has no caption of this image.
+            CaptionerUnusable: The captioner cannot caption any image.
         """
         ...
 
     def stop(self) -> None:
-        """Give up what is waiting, from another thread: it then raises CaptionerError."""
+        """Make calls that wait in other threads give up with CaptionerError."""
         ...
-
-
-def tidy(answer: str) -> str:
-    """A model's answer as a caption: one paragraph, without control characters.
-
-    Raises: CaptionerError, where nothing is left or too much.
-    """
-    text = "".join(c for c in answer if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs"))
-    text = " ".join(text.split())
-    if not text:
-        raise CaptionerError("the answer is empty")
-    if (size := len(text.encode())) > MAX_CAPTION:
-        raise CaptionerError(f"the answer has {size:,} bytes, at most {MAX_CAPTION:,} are possible")
-    return text

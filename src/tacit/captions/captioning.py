@@ -1,4 +1,4 @@
-"""A run of a captioner over pictures: what is left to do, and one picture after another."""
+"""A run of a captioner over many images, through a cache of answers and into a file of captions."""
 
 from __future__ import annotations
 
@@ -14,81 +14,95 @@ from types import FrameType
 from PIL import Image
 
 from tacit.captions.cache import AnswerCache
+from tacit.captions.caption_file import CaptionFile
 from tacit.captions.captioner import Captioner
-from tacit.captions.picture import Picture
-from tacit.captions.rows import CaptionRows
+from tacit.captions.image_source import ImageSource
 from tacit.errors import PathError, TacitError
 from tacit.image import load, to_pil
 
 
 @dataclass(frozen=True)
-class Remainder:
-    """What a run has still to ask for: the `sizes` of those images, and how many have a row (`written`), an answer in
-    the cache (`cached`) or cannot be read.
-    """
+class RemainingWork:
+    """What a run still has to ask a captioner for."""
 
     sizes: tuple[tuple[int, int], ...]
+    """Width and height of each image to ask for."""
     written: int
+    """The number of images that have a row in the file of captions."""
     cached: int
+    """The number of other images that have an answer in the cache."""
     unreadable: int
+    """The number of images that cannot be read."""
 
     def __str__(self) -> str:
-        pictures = len(self.sizes) + self.written + self.cached + self.unreadable
-        said = [f"{pictures:,} picture{'s' * (pictures != 1)}"]
-        said += [f"{self.written:,} written already"] if self.written else []
-        said += [f"{self.cached:,} in the cache"] if self.cached else []
-        said += [f"{self.unreadable:,} that cannot be read"] if self.unreadable else []
-        return ", ".join([*said, f"{len(self.sizes):,} to ask for"])
+        images = len(self.sizes) + self.written + self.cached + self.unreadable
+        parts = [f"{images:,} image{'s' * (images != 1)}"]
+        parts += [f"{self.written:,} written already"] if self.written else []
+        parts += [f"{self.cached:,} in the cache"] if self.cached else []
+        parts += [f"{self.unreadable:,} that cannot be read"] if self.unreadable else []
+        return ", ".join([*parts, f"{len(self.sizes):,} to ask for"])
 
 
 class Captioning:
-    """Captions of pictures by `captioner`, through `cache`, into `rows`. May be called from several threads."""
+    """Captions images one by one; several threads may call one object at a time.
 
-    def __init__(self, captioner: Captioner, rows: CaptionRows, cache: AnswerCache | None = None) -> None:
+    Args:
+        captioner: Writes the captions.
+        rows: The file that captions are written to.
+        cache: Answers of earlier runs; None asks the captioner for every image.
+    """
+
+    def __init__(self, captioner: Captioner, rows: CaptionFile, cache: AnswerCache | None = None) -> None:
         self._captioner = captioner
         self._rows = rows
         self._cache = cache
 
-    def remainder(self, pictures: Iterable[Picture]) -> Remainder:
-        """Read each picture that has no row, and see what is left; nothing is asked or written."""
+    def remaining_work(self, images: Iterable[ImageSource]) -> RemainingWork:
+        """Read each image that has no row yet and report what is left to do; nothing is asked or written."""
         sizes: list[tuple[int, int]] = []
         written = cached = unreadable = 0
-        for picture in pictures:
-            if picture.name in self._rows:
+        for image in images:
+            if image.name in self._rows:
                 written += 1
                 continue
             try:
-                data = picture.read()
+                data = image.read()
                 size = _size(data)
             except (TacitError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-                unreadable += 1  # the run says why
+                unreadable += 1  # the run reports why
                 continue
-            if self._cached(data) is not None:
+            if self._cached_caption(data) is not None:
                 cached += 1
             else:
                 sizes.append(size)
-        return Remainder(tuple(sizes), written, cached, unreadable)
+        return RemainingWork(tuple(sizes), written, cached, unreadable)
 
-    def __call__(self, picture: Picture) -> Mapping[str, object]:
-        """Caption one picture and write its row: {"caption", "from"}, from "cache" or "model"; {"from": "row"} alone
-        where it has one already.
+    def __call__(self, image: ImageSource) -> Mapping[str, object]:
+        """Caption one image and write its row.
 
-        Raises: CaptionerError; CaptionerUnusable; PathError; InvalidInput, for what is no image.
+        Returns:
+            {"caption": text, "from": "cache" or "model"}; {"caption": None, "from": "row"} where the image has a row.
+
+        Raises:
+            CaptionerError: The captioner has no caption of this image.
+            CaptionerUnusable: The captioner cannot caption any image.
+            PathError: The image cannot be read, or the row cannot be written.
+            InvalidInput: The file is not an image.
         """
-        if picture.name in self._rows:
+        if image.name in self._rows:
             return {"caption": None, "from": "row"}
-        data = picture.read()
-        caption = self._cached(data)
+        data = image.read()
+        caption = self._cached_caption(data)
         origin = "model" if caption is None else "cache"
         if caption is None:
-            caption = self._captioner(_shown(data))
-            self._keep(data, caption)
-        self._rows.add(picture.name, caption, self._captioner.model)
+            caption = self._captioner(_upright_rgb(data))
+            self._store_in_cache(data, caption)
+        self._rows.add(image.name, caption, self._captioner.model)
         return {"caption": caption, "from": origin}
 
     @contextlib.contextmanager
-    def stopping(self) -> Iterator[None]:
-        """On Ctrl-C, which still raises KeyboardInterrupt, stop what waits in other threads."""
+    def stopping_on_interrupt(self) -> Iterator[None]:
+        """Let Ctrl-C also stop the captioner's calls in other threads; it still raises KeyboardInterrupt."""
         if threading.current_thread() is not threading.main_thread():
             yield  # signals come to the main thread only
             return
@@ -104,28 +118,28 @@ class Captioning:
         finally:
             signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
-    def _cached(self, data: bytes) -> str | None:
+    def _cached_caption(self, data: bytes) -> str | None:
         return None if self._cache is None else self._cache.find(data, self._captioner.settings)
 
-    def _keep(self, data: bytes, caption: str) -> None:
+    def _store_in_cache(self, data: bytes, caption: str) -> None:
         if self._cache is None:
             return
         try:
-            self._cache.keep(data, self._captioner.settings, caption)
+            self._cache.store(data, self._captioner.settings, caption)
         except PathError as error:  # the caption is here all the same, and paid for
-            warnings.warn(f"the answer is not kept: {error}", stacklevel=2)
+            warnings.warn(f"the answer is not cached: {error}", stacklevel=2)
 
 
 def _size(data: bytes) -> tuple[int, int]:
-    """Width and height from an image's header."""
+    """Return width and height from an image's header."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with Image.open(io.BytesIO(data)) as image:
             return image.size
 
 
-def _shown(data: bytes) -> Image.Image:
-    """The image as people see it: upright, RGB, what is transparent on white."""
+def _upright_rgb(data: bytes) -> Image.Image:
+    """Return the image as people see it: upright, RGB, its transparent parts on white."""
     image = to_pil(load(data))
     if "A" not in image.getbands():
         return image.convert("RGB")

@@ -18,8 +18,8 @@ from typing import Any
 
 from PIL import Image
 
-from tacit.captions.captioner import tidy
-from tacit.captions.pace import Pace
+from tacit.captions.caption_text import tidy_answer
+from tacit.captions.rate_limit import RateLimit
 from tacit.errors import CaptionerError, CaptionerUnusable, InvalidInput, MissingExtra
 
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -80,7 +80,7 @@ class EndpointCaptioner:
         self._url = _checked_url(options.base_url)
         if not (self._key.isascii() and self._key.isprintable()):
             raise InvalidInput(f"{KEY_VARIABLE} is not a key: it has characters that no header can have")
-        self._pace = Pace(options.rate)
+        self._rate_limit = RateLimit(options.rate)
         self._over: str | None = None  # why no image will get a caption any more
         self._limits: dict[str, int] = {"max_tokens": options.max_tokens, "temperature": 0}
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -121,7 +121,7 @@ class EndpointCaptioner:
         question = self._question(image)
         said = ""
         for attempt in range(options.attempts):
-            self._pace.wait()
+            self._rate_limit.wait()
             try:
                 return self._ask(question)
             except _AgainError as error:
@@ -130,12 +130,12 @@ class EndpointCaptioner:
                     self._wait_as_told(error.wait, said)
                 elif attempt + 1 < options.attempts:
                     # Between half and all of it, so that threads that failed together don't come back together.
-                    self._pace.sleep(random.uniform(0.5, 1) * min(60.0, options.backoff * 2**attempt))
+                    self._rate_limit.sleep(random.uniform(0.5, 1) * min(60.0, options.backoff * 2**attempt))
         raise CaptionerError(f"no caption after {options.attempts} attempts: {said}")
 
     def stop(self) -> None:
         """Give up all that waits; requests on their way still get their answer."""
-        self._pace.stop()
+        self._rate_limit.stop()
 
     def close(self) -> None:
         """Close the connections."""
@@ -152,7 +152,7 @@ class EndpointCaptioner:
     def _wait_as_told(self, seconds: float, said: str) -> None:
         if seconds > self._options.patience:
             raise CaptionerUnusable(f"the server asks to wait {seconds:,.0f} s: {said}")
-        self._pace.pause(seconds)  # all threads: the server counts their requests together
+        self._rate_limit.pause(seconds)  # all threads: the server counts their requests together
 
     def _question(self, image: Image.Image) -> list[dict[str, object]]:
         smaller = image.convert("RGB")
@@ -262,7 +262,7 @@ def _answer(data: bytes) -> str:
         raise CaptionerError(f"refused: {' '.join(str(refusal or 'content filter').split())[:300]}")
     if not isinstance(text, str) or not text.strip():
         raise _AgainError("an answer without text")
-    caption = tidy(text)
+    caption = tidy_answer(text)
     # A real caption may hold such words, but does not begin with them.
     if REFUSAL.match(caption):
         raise CaptionerError(f"refused: {caption[:300]}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from tacit.captions.captioner import tidy
+from tacit.captions.caption_text import tidy_answer
 from tacit.errors import CaptionerError, CaptionerUnusable, InvalidInput, MissingExtra
 
 
@@ -65,7 +65,7 @@ class LocalCaptioner:
                 inputs, start = self._inputs(processor, image.convert("RGB"))
                 with torch.inference_mode():
                     tokens = model.generate(**inputs.to(self._device), max_new_tokens=self._max_tokens, do_sample=False)
-                return tidy(processor.batch_decode(tokens[:, start:], skip_special_tokens=True)[0])
+                return tidy_answer(processor.batch_decode(tokens[:, start:], skip_special_tokens=True)[0])
             except (ValueError, RuntimeError, TypeError) as error:
                 raise CaptionerError(f"{self._name} failed: {_first_line(error)}") from error
 

@@ -153,14 +153,14 @@ def caption(
             captioner = captions.LocalCaptioner(model, question, device=device, max_tokens=max_tokens)
         else:
             captioner = stack.enter_context(captions.EndpointCaptioner(question, options))
-        rows = stack.enter_context(captions.CaptionRows(output, anew=force))
+        rows = stack.enter_context(captions.CaptionFile(output, overwrite=force))
         answers = None if no_cache else captions.AnswerCache(cache or captions.default_folder())
         captioning = captions.Captioning(captioner, rows, answers)
 
-        pictures = {picture.name: picture for picture in captions.find_pictures(inputs)}
-        left = captioning.remainder(pictures.values())
+        images = {image.name: image for image in captions.find_images(inputs)}
+        remaining = captioning.remaining_work(images.values())
         cost = captions.estimate(
-            left.sizes,
+            remaining.sizes,
             question,
             model=options.model,
             image_size=image_size,
@@ -168,8 +168,8 @@ def caption(
             price=price and captions.Price(*price),
         )
         if not quiet or only_estimate:
-            click.echo(f"tacit: {left}", err=True)
-            if not local and left.sizes:
+            click.echo(f"tacit: {remaining}", err=True)
+            if not local and remaining.sizes:
                 click.echo(f"tacit: {cost}", err=True)
         if only_estimate:
             return 0
@@ -178,11 +178,11 @@ def caption(
             raise click.UsageError(f"That is more than {bound}: {cost}. Go on with --yes.")
 
         def work(task: Task) -> Record:
-            return captioning(pictures[task.source])
+            return captioning(images[task.source])
 
-        tasks = [Task(picture.name, problem=picture.problem) for picture in pictures.values()]
+        tasks = [Task(image.name, problem=image.problem) for image in images.values()]
         filters: list[Filter] = [("ignore", ConversionWarning), ("ignore", Image.DecompressionBombWarning)]
-        stack.enter_context(captioning.stopping())
+        stack.enter_context(captioning.stopping_on_interrupt())
         report = Report(tasks, _described, as_json, quiet, fatal=CaptionerUnusable)
         return report.follow(work, jobs, filters)
 

@@ -114,10 +114,10 @@ def encode(
     from tacit.image import ConversionWarning, load
 
     try:
-        mapping = None if captions is None else CaptionMap.load(captions)
+        caption_map = None if captions is None else CaptionMap.load(captions)
     except InvalidInput as error:
         raise click.UsageError(f"{error}.") from error
-    if mapping is not None and caption is None and not any(mapping.find(task.source) for task in tasks):
+    if caption_map is not None and caption is None and not any(caption_map.find(task.source) for task in tasks):
         click.echo(f"tacit: warning: captions {captions} have none for any of the files", err=True)
     codec = _codec(tasks, model, device, threads, jobs, text_encoder, word_weights, steer)
 
@@ -127,7 +127,7 @@ def encode(
         found = None
         if not no_caption:
             path = None if piped else task.source
-            found = find_caption(path, photo, given=caption, mapping=mapping, use_metadata=not no_metadata)
+            found = find_caption(path, photo, caption=caption, caption_map=caption_map, use_metadata=not no_metadata)
         result = codec.encode_result(
             photo, found.text if found else None, **asked, store_caption=store_caption, keep_metadata=not no_metadata
         )

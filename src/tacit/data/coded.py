@@ -17,7 +17,8 @@ import torch
 from torch.utils.data import Dataset, IterableDataset
 
 from tacit import files
-from tacit.data.shards import captions_of, expand, read_rows, reader
+from tacit.captions.sidecar import member_captions
+from tacit.data.shards import expand, read_rows, reader
 from tacit.errors import InvalidInput, PathError, TacitError
 
 SUFFIX = "tacit"
@@ -141,7 +142,7 @@ class TacitShards(_Epochs, IterableDataset[Coded]):
         place = f"{os.path.basename(str(row['__url__']))}/{row['__key__']!s}"
         data: bytes | TacitError = row.get(SUFFIX) or InvalidInput(f"no .{SUFFIX} file")
         fields = {k: v for k, v in row.items() if k != SUFFIX and not k.startswith("__")}
-        return Coded(place, data, captions_of(row), seed_of(self.seed, epoch, place), fields)
+        return Coded(place, data, member_captions(row), seed_of(self.seed, epoch, place), fields)
 
 
 def _drain(failures: list[Coded]) -> Iterator[Coded]:

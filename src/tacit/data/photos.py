@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
+from tacit.captions import read_caption_list, read_sidecar
 from tacit.errors import InvalidInput, PathError
 from tacit.files import IMAGE_SUFFIXES
+
+log = logging.getLogger(__name__)
 
 
 class BadImage(Exception):
@@ -68,35 +72,26 @@ def read_folder(path: Path) -> PhotoFiles:
     """
     if not path.is_dir():
         raise PathError(f"{path}: no such folder")
-    captions: list[tuple[str, ...]] = []
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-    for photo in found:
-        sidecar = photo.with_suffix(".txt")
-        try:
-            text = sidecar.read_text("utf-8-sig", errors="replace").strip() if sidecar.is_file() else ""
-        except OSError as error:
-            raise PathError(f"{sidecar}: {error.strerror}") from error
-        captions.append((text,) if text else ())
-    return _some(path, found, captions)
+    return _some(path, found, [_sidecar_captions(image) for image in found])
+
+
+def _sidecar_captions(image: Path) -> tuple[str, ...]:
+    try:
+        text = read_sidecar(image)
+    except InvalidInput as error:  # one bad caption in a large folder must not end a run
+        log.warning("%s; the image is used without a caption", error)
+        return ()
+    return (text,) if text else ()
 
 
 def read_jsonl(path: Path, root: Path | None = None) -> PhotoFiles:
-    """A list of rows {"file": "photo.jpg", "captions": ["...", ...]} or {"file": ..., "caption": "..."}, one a line.
+    """Read a list of images and captions (`tacit.captions.read_caption_list`).
 
     root: where the files are; the list's own folder if not given. Raises: PathError, InvalidInput.
     """
-    found, captions = [], []
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            found.append((root or path.parent) / row["file"])
-            given = row.get("captions") or row.get("caption") or []
-            captions.append((given,) if isinstance(given, str) else tuple(map(str, given)))
-        except (ValueError, TypeError, LookupError) as error:
-            raise InvalidInput(f'{path}, line {number}: expected {{"file": ..., "captions": [...]}}') from error
-    return _some(path, found, captions)
+    entries = read_caption_list(path, captions_required=False)
+    return _some(path, [(root or path.parent) / e.file for e in entries], [e.captions for e in entries])
 
 
 def read_coco(images: Path, annotations: Path) -> PhotoFiles:

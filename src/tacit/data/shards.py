@@ -7,7 +7,6 @@ sample numbers: a resumed run goes on in a new order.
 from __future__ import annotations
 
 import io
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import IterableDataset
 
+from tacit.captions.sidecar import member_captions
 from tacit.data.photos import BadImage, decode, random_crop
 from tacit.data.samples import Recipe, Sample, finish
 from tacit.errors import InvalidInput, MissingExtra, PathError
@@ -146,24 +146,11 @@ def _left(url: str, error: Exception) -> None:
     log.warning("a shard is left: %s: %s", url, error)
 
 
-def captions_of(row: dict[str, Any]) -> tuple[str, ...]:
-    """The captions in a row of a shard: in its .json, or else in its .txt."""
-    if "json" in row:
-        try:
-            about = json.loads(row["json"])
-            if given := about.get("captions") or about.get("caption"):
-                return (given,) if isinstance(given, str) else tuple(map(str, given))
-        except (ValueError, AttributeError, TypeError):
-            pass  # no captions
-    text = row.get("txt", b"").decode("utf-8", "replace").strip()
-    return (text,) if text else ()
-
-
 def _parse(row: dict[str, Any]) -> tuple[np.ndarray, tuple[str, ...]]:
     suffix = next((s for s in IMAGES if s in row), None)
     if suffix is None:
         raise BadImage(f"no image ({', '.join(k for k in row if not k.startswith('__'))})")
-    return decode(io.BytesIO(row[suffix])), captions_of(row)
+    return decode(io.BytesIO(row[suffix])), member_captions(row)
 
 
 def _webdataset() -> Any:

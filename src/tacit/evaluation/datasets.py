@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tacit import files
-from tacit.captions import CaptionMap
+from tacit.captions import CaptionMap, read_caption_list, read_sidecar
 from tacit.errors import InvalidInput, PathError
 
 KODAK = tuple(f"kodim{i:02}.png" for i in range(1, 25))
@@ -76,9 +76,14 @@ def load_dataset(source: str, *, captions: str | os.PathLike[str] | None = None,
     return Dataset(dataset.name, items, notes, dataset.problems)
 
 
-def _made(name: str, found: Sequence[tuple[str, Path, str | None]], notes: Sequence[str] = ()) -> Dataset:
+def _made(
+    name: str,
+    found: Sequence[tuple[str, Path, str | None]],
+    notes: Sequence[str] = (),
+    problems: Mapping[str, str] | None = None,
+) -> Dataset:
     """found: name, path and caption of each."""
-    items, problems = [], {}
+    items, problems = [], dict(problems or {})
     for label, path, caption in found:
         try:
             with path.open("rb") as stream:
@@ -98,44 +103,30 @@ def _made(name: str, found: Sequence[tuple[str, Path, str | None]], notes: Seque
 def _folder(path: Path, name: str | None = None, notes: Sequence[str] = ()) -> Dataset:
     """A folder, or one image."""
     tasks = files.find([str(path)], files.IMAGE_SUFFIXES)
-    problems = [task for task in tasks if task.problem is not None]
-    if problems and len(problems) == len(tasks):
-        raise (EmptySet if path.is_dir() else InvalidInput)(f"{problems[0].source}: {problems[0].problem}")
+    bad = [task for task in tasks if task.problem is not None]
+    if bad and len(bad) == len(tasks):
+        raise (EmptySet if path.is_dir() else InvalidInput)(f"{bad[0].source}: {bad[0].problem}")
     if not path.exists():
         raise PathError(f"{path}: no such file or folder")
     beside = path.with_name(path.name + ".jsonl")
     mapping = CaptionMap.load(beside) if path.is_dir() and path.name and beside.is_file() else None
-    found = []
+    found, problems = [], {}
     for task in tasks:
         if task.problem is None:
             file = Path(task.source)
             label = file.relative_to(path).as_posix() if path.is_dir() else file.name
-            found.append((label, file, (mapping.find(file) if mapping else None) or _sidecar(file)))
+            try:
+                found.append((label, file, (mapping.find(file) if mapping else None) or read_sidecar(file)))
+            except (PathError, InvalidInput) as error:
+                problems[label] = str(error)
     whole = path.resolve()
-    return _made(name or (whole.name if path.is_dir() else whole.stem), found, notes)
-
-
-def _sidecar(file: Path) -> str | None:
-    try:
-        return file.with_suffix(".txt").read_text(encoding="utf-8-sig").strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
+    return _made(name or (whole.name if path.is_dir() else whole.stem), found, notes, problems)
 
 
 def _listed(path: Path) -> Dataset:
-    """JSON lines."""
-    found = []
-    for number, line in enumerate(_text(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        row = _json(line, f"{path}, line {number}")
-        if not isinstance(row, dict) or not isinstance(row.get("file"), str):
-            raise InvalidInput(f'{path}, line {number}: expected {{"file": ..., "caption": ...}}')
-        captions = row.get("captions", [])
-        caption = row.get("caption", captions[0] if isinstance(captions, list) and captions else None)
-        if caption is not None and not isinstance(caption, str):
-            raise InvalidInput(f"{path}, line {number}: the caption is no text")
-        found.append((PurePath(row["file"]).as_posix(), path.parent / row["file"], caption))
+    """The images of a list of files with captions."""
+    entries = read_caption_list(path, captions_required=False)
+    found = [(PurePath(e.file).as_posix(), path.parent / e.file, next(iter(e.captions), None)) for e in entries]
     return _made(path.stem, found)
 
 

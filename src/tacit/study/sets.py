@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tacit import files
-from tacit.captions import CaptionMap
+from tacit.captions import CaptionMap, read_caption_list
 from tacit.data.captions import joined
 from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.datasets import Dataset, load_dataset
@@ -91,8 +91,5 @@ def _several(path: Path) -> dict[str, list[str]]:
     """All captions of each image of a JSONL list, by the names that `load_dataset` gives."""
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
         raise InvalidInput(f"{path}: joined captions are those of a .jsonl list")
-    try:
-        lines = [json.loads(line) for line in path.read_text("utf-8-sig").split("\n") if line.strip()]
-    except (OSError, ValueError) as error:
-        raise PathError(f"{path}: {error}") from error
-    return {Path(row["file"]).as_posix(): list(row.get("captions") or []) for row in lines}
+    entries = read_caption_list(path, captions_required=False)
+    return {Path(entry.file).as_posix(): list(entry.captions) for entry in entries}

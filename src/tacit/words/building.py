@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tacit.captions.caption_list import parse_jsonl
 from tacit.errors import InvalidInput, MissingExtra, PathError
 from tacit.words.english import CLOSERS, DETERMINERS, FUNCTION, GENERAL, PREPOSITIONS, Token, tokens
 from tacit.words.table import FORMAT
@@ -39,18 +40,10 @@ def read_corpus(path: str | os.PathLike[str]) -> list[str]:
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise PathError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    lines = [line.strip() for line in text.split("\n")]
-    if ".jsonl" not in path.suffixes:
-        return [line for line in lines if line]
-    found: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if line:
-            try:
-                row = json.loads(line)
-                found += row.get("captions") or ([row["caption"]] if row.get("caption") else [])
-            except (ValueError, AttributeError, TypeError) as error:
-                raise InvalidInput(f'{path}, line {number}: expected {{"captions": ["..."]}}') from error
-    return [str(caption) for caption in found]
+    if ".jsonl" in path.suffixes:
+        entries = parse_jsonl(text, str(path), files_required=False)
+        return [caption for entry in entries for caption in entry.captions]
+    return [line for line in (line.strip() for line in text.split("\n")) if line]
 
 
 def build_table(captions: Iterable[str], card: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""A file of captions that grows row by row, so that an interrupted run loses nothing and goes on where it was."""
+"""A JSONL file of captions that grows row by row, so that an interrupted run loses nothing and can go on."""
 
 from __future__ import annotations
 
@@ -10,41 +10,55 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import BinaryIO
 
-from tacit.captions.mapping import file_key, read_jsonl
+from tacit.captions.caption_list import JSONL_SUFFIXES, parse_jsonl
+from tacit.captions.caption_map import file_key
 from tacit.errors import InvalidInput, PathError
 from tacit.files import reason
 
 
-class CaptionRows:
-    """JSONL rows {"file", "captions", "source"}, as `CaptionMap` reads them; files are named from the JSONL's folder.
+class CaptionFile:
+    """A file of JSONL rows {"file", "captions", "source"}, as `CaptionMap` reads them.
 
-    Rows that are there already stay, unless `anew`. A last line that was cut short, as by a power failure, is dropped.
-    Nothing is written before the first row. May be used from several threads; a context manager.
+    Files are named relative to the JSONL's folder. A last line that was cut short, as by a power failure, is dropped.
+    Nothing is written before the first row. Several threads may use one object; it is a context manager.
 
-    Raises: PathError; InvalidInput where `path` is no JSONL file of captions.
+    Args:
+        path: The file; it need not exist.
+        overwrite: Whether to begin anew, without the rows that the file has.
+
+    Raises:
+        PathError: The file cannot be read.
+        InvalidInput: The file is no JSONL file of captions.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, anew: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         self.path = Path(path)
         self.folder = Path(os.path.abspath(self.path.parent))
-        if self.path.suffix.lower() not in (".jsonl", ".ndjson"):
-            raise InvalidInput(f"captions {self.path}: expected a file ending in .jsonl or .ndjson")
+        if self.path.suffix.lower() not in JSONL_SUFFIXES:
+            raise InvalidInput(f"{self.path}: a file for captions must end in {' or '.join(JSONL_SUFFIXES)}")
         self._lock = threading.Lock()
         self._stream: BinaryIO | None = None
-        self._whole = b"" if anew else self._read()
+        self._whole = b"" if overwrite else self._read()
         try:
-            rows = list(read_jsonl(self._whole.decode("utf-8-sig")))
-        except (InvalidInput, UnicodeDecodeError) as error:
-            raise InvalidInput(f"captions {self.path}: {error}") from error
-        self._done = {file_key(file, self.folder) for file, caption in rows if caption.strip()}
+            text = self._whole.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{self.path}: not UTF-8 (at byte {error.start})") from error
+        entries = parse_jsonl(text, str(self.path))
+        self._captioned = {file_key(entry.file, self.folder) for entry in entries if entry.captions}
 
     def __contains__(self, name: str) -> bool:
-        return file_key(os.path.abspath(name), self.folder) in self._done
+        return file_key(os.path.abspath(name), self.folder) in self._captioned
 
     def add(self, name: str, caption: str, source: str) -> None:
-        """Write the row of the picture at `name`, at once.
+        """Write one row at once.
 
-        Raises: PathError.
+        Args:
+            name: The image's path.
+            caption: Its caption.
+            source: Who wrote the caption, such as a model's name.
+
+        Raises:
+            PathError: The row cannot be written; the file then ends with the row before.
         """
         file = PurePath(os.path.relpath(os.path.abspath(name), self.folder)).as_posix()
         # ASCII: a path that is not UTF-8 is escaped, and reads back as the same path.
@@ -57,10 +71,10 @@ class CaptionRows:
                     stream.truncate(before)
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
-                raise PathError(f"cannot write {self.path}: {reason(error)}") from error
-            self._done.add(file_key(file, self.folder))
+                raise PathError(f"{self.path}: cannot be written: {reason(error)}") from error
+            self._captioned.add(file_key(file, self.folder))
 
-    def __enter__(self) -> CaptionRows:
+    def __enter__(self) -> CaptionFile:
         return self
 
     def __exit__(
@@ -70,13 +84,13 @@ class CaptionRows:
             self._stream.close()
 
     def _read(self) -> bytes:
-        """What is there, up to the end of the last whole line."""
+        """Return the file's bytes up to the end of the last whole line."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise PathError(f"captions {self.path} cannot be read: {reason(error)}") from error
+            raise PathError(f"{self.path}: cannot be read: {reason(error)}") from error
         whole, end, tail = data.rpartition(b"\n")
         try:
             json.loads(tail)
