@@ -1,7 +1,8 @@
 """Put an exported weights file into the package: `python scripts/ship_weights.py EXPORT.safetensors [--name tacit-s]`.
 
-Copies it to src/tacit/weights, writes its sha256 into weights.py, checks that it codes a picture, makes the conformance
-vectors again (scripts/golden.py) and what the documents say of the weights. Afterwards: `make results`, and commit.
+Copies it to src/tacit/weights, writes its sha256 into the catalogue beside it, checks that it codes an image, and
+makes the conformance vectors (scripts/golden.py) and what the documents say about the weights again. Afterwards, run
+`make results` and commit.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def main() -> None:
     shutil.copyfile(arguments.export, temporary)
     temporary.chmod(0o644)
     temporary.replace(target)
-    pin(ROOT / "src" / "tacit" / "weights.py", arguments.name, hashlib.sha256(data).hexdigest())
-    # in processes of their own: this one has read the old weights.py
+    pin(target.parent / "catalogue.py", arguments.name, hashlib.sha256(data).hexdigest())
+    # in processes of their own: this one has read the old catalogue
     subprocess.run([sys.executable, "-c", CHECK.format(name=arguments.name)], check=True)
     if not arguments.no_golden:
         subprocess.run([sys.executable, ROOT / "scripts" / "golden.py", arguments.name], check=True)

@@ -907,7 +907,15 @@ def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     def describe(path: Path) -> weights.WeightsInfo:
         if path.stem == "broken":
             raise CorruptWeights("broken: not a safetensors file")
-        return weights.WeightsInfo(path.stem, path, "small", bytes(8), True, 123, {"data": "photos", "steps": 7})
+        return weights.WeightsInfo(
+            name=path.stem,
+            path=path,
+            architecture="small",
+            decode_hash=bytes(8),
+            variable_rate=True,
+            size=123,
+            card={"data": "photos", "steps": 7},
+        )
 
     monkeypatch.setattr(weights, "available_models", lambda: ("broken", "mine"))
     monkeypatch.setattr(weights, "locate", Path)

@@ -262,7 +262,7 @@ def test_the_module_functions_take_a_model(
     assert tacit.decode(data).info["caption"] == "a dog"
     assert tacit.decode(data, box=(0, 0, 3, 2)).size == (3, 2)
     assert tacit.encode(image, "a dog", 30, model="tiny", store_caption=True) == data
-    with pytest.raises(UnknownModel, match=r"'tinny' is not known; there are: .*tiny"):
+    with pytest.raises(UnknownModel, match=r"model must be one of .*tiny, or a weights file, got 'tinny'"):
         tacit.encode(image, model="tinny")
 
 

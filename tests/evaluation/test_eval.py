@@ -800,7 +800,7 @@ def test_the_command(run: Any, photos: Path, tmp_path: Path) -> None:
     ("arguments", "status", "said"),
     [
         (["photos"], 2, "Name a DATASET"),
-        (["{photos}", "-o", "{out}", "--codecs", "jpg"], 2, "not known"),
+        (["{photos}", "-o", "{out}", "--codecs", "jpg"], 2, "got 'jpg'"),
         (["{photos}", "-o", "{out}", "--quality", "jpeg"], 2, "expected CODEC=N"),
         (["{out}/none", "-o", "{out}"], 1, "no such file or folder"),
         (["--compare", "{out}/a.json", "{out}/b.json"], 1, "a.json"),

@@ -703,7 +703,7 @@ def test_the_command_says_what_is_wrong(tiny_weights: Path) -> None:
         assert isinstance(result.exception, PathError)
         assert f"cannot listen at 127.0.0.1 port {port}: Address already in use" in str(result.exception)
     for arguments, message in (
-        (["-m", "nothing"], "model 'nothing' is not known"),
+        (["-m", "nothing"], "a weights file, got 'nothing'"),
         (["--token", ""], "the token needs"),
         (["--workers", "0"], "--workers"),
         (["--pixel-limit", "nan"], "is not a number"),

@@ -30,6 +30,9 @@ from support.pictures import synthetic
 from tacit import cli, weights
 from tacit.codec import Codec
 from tacit.errors import CorruptWeights, MissingWeights, PathError, TacitError, UnknownModel
+from tacit.weights import catalogue
+from tacit.weights.catalogue import shipped_path
+from tacit.weights.metadata import contents_hash, decode_hash, read_metadata
 
 SHIPPED = tuple(weights.SHIPPED)
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -64,11 +67,11 @@ def header_of(data: bytes) -> tuple[int, dict[str, Any]]:
 
 def forged(path: Path, change: Callable[[dict[str, Any], dict[str, Tensor]], None], out: Path) -> Path:
     """A weights file with other contents whose hashes are right, as only someone who wants to would write."""
-    about = copy.deepcopy(weights._metadata(path))
+    about = copy.deepcopy(read_metadata(path))
     tensors = load_file(path)
     change(about, tensors)
     tensors = {k: v.contiguous() for k, v in tensors.items()}
-    for name, digest in (("decode_hash", weights.decode_hash), ("contents_hash", weights.contents_hash)):
+    for name, digest in (("decode_hash", decode_hash), ("contents_hash", contents_hash)):
         about.pop("contents_hash", None)
         with contextlib.suppress(KeyError, TypeError):  # no hash can be made of what has been left out
             about[name] = digest(about, tensors)
@@ -87,7 +90,7 @@ def test_names_paths_and_the_folder(tiny_weights: Path, tmp_path: Path, monkeypa
     (tmp_path / "notes.txt").write_text("")
     assert weights.available_models() == (*SHIPPED, "mine")
     assert weights.locate("mine") == tmp_path / "mine.safetensors"
-    assert weights.locate("tacit-s") == weights._shipped_path("tacit-s")
+    assert weights.locate("tacit-s") == shipped_path("tacit-s")
     assert weights.locate(tiny_weights) == tiny_weights
     assert weights.locate(str(tiny_weights)) == tiny_weights
     assert Codec("mine").path == tmp_path / "mine.safetensors"
@@ -103,7 +106,8 @@ def test_the_folder_without_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_names_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "not there"))
-    with pytest.raises(UnknownModel, match="model 'tacit-xl' is not known; there are: tacit-s"):
+    message = "model must be one of tacit-s, tacit-s-mse, or a weights file, got 'tacit-xl'"
+    with pytest.raises(UnknownModel, match=message):
         weights.locate("tacit-xl")
     with pytest.raises(PathError, match=r"none\.safetensors: no such weights file"):
         weights.locate(tmp_path / "none.safetensors")
@@ -126,7 +130,7 @@ def test_an_incomplete_package(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(weights.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(catalogue.resources, "files", lambda _: tmp_path)
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
     shutil.copy(tiny_weights, tmp_path / "own" / "mine.safetensors")
@@ -139,11 +143,12 @@ def test_an_incomplete_package(
     for arguments in (["encode", "a.png"], ["decode", "a.tacit"]):
         assert cli.main([arguments[0], str(tmp_path / arguments[1])]) == 1
         said = capsys.readouterr()
-        assert re.fullmatch(r"tacit: .* is not there: .*reinstall it.*\n", said.err)
+        assert re.fullmatch(r"tacit: .* this installation of tacit lacks .*reinstall it.*\n", said.err)
     assert cli.main(["models"]) == 1
     said = capsys.readouterr()
     assert said.out.startswith("mine\n")
-    assert re.fullmatch("".join(rf"tacit: .*/{name}\.safetensors is not there: .*\n" for name in SHIPPED), said.err)
+    lines = [rf"tacit: .*/{name}\.safetensors: this installation .*\n" for name in SHIPPED]
+    assert re.fullmatch("".join(lines), said.err)
     assert Codec("mine").path.stem == "mine"
 
 
@@ -166,7 +171,7 @@ def test_a_changed_file_is_described_anew(tiny_weights: Path, tiny_taco_weights:
 
 def test_the_shipped_file_is_the_one_in_the_code() -> None:
     for name, digest in weights.SHIPPED.items():
-        data = weights._shipped_path(name).read_bytes()
+        data = shipped_path(name).read_bytes()
         assert hashlib.sha256(data).hexdigest() == digest
         assert len(data) <= 20_000_000
 
@@ -177,8 +182,8 @@ def test_the_shipped_file_must_be_the_shipped_one(
     """Even another good file is not it."""
     (tmp_path / "weights").mkdir()
     shutil.copy(tiny_weights, tmp_path / "weights" / "tacit-s.safetensors")
-    monkeypatch.setattr(weights.resources, "files", lambda _: tmp_path)
-    with pytest.raises(CorruptWeights, match=f"sha256 .*, expected {weights.SHIPPED['tacit-s']}"):
+    monkeypatch.setattr(catalogue.resources, "files", lambda _: tmp_path)
+    with pytest.raises(CorruptWeights, match=f"sha256 must be {weights.SHIPPED['tacit-s']}, got"):
         weights.load(weights.locate("tacit-s"))
 
 
@@ -269,18 +274,18 @@ def test_a_flipped_bit_in_each_tensor(whole: bytes, loads: Callable[[bytes], str
 
 @pytest.mark.parametrize("contents", ["none", "right"])
 def test_the_decode_hash_is_verified_by_itself(tiny_weights: Path, tmp_path: Path, contents: str) -> None:
-    about, tensors = weights._metadata(tiny_weights), load_file(tiny_weights)
+    about, tensors = read_metadata(tiny_weights), load_file(tiny_weights)
     tensors["entropy.medians"][0] += 1
     del about["contents_hash"]
     if contents == "right":
-        about["contents_hash"] = weights.contents_hash(about, tensors)
+        about["contents_hash"] = contents_hash(about, tensors)
     save_file(tensors, tmp_path / "a.safetensors", metadata={"tacit": json.dumps(about)})
     with pytest.raises(CorruptWeights, match="decode hash"):
         weights.load(tmp_path / "a.safetensors")
 
 
 def test_the_contents_hash_cannot_be_left_out(tiny_weights: Path, tmp_path: Path) -> None:
-    about = weights._metadata(tiny_weights)
+    about = read_metadata(tiny_weights)
     del about["contents_hash"]
     save_file(load_file(tiny_weights), tmp_path / "a.safetensors", metadata={"tacit": json.dumps(about)})
     with pytest.raises(CorruptWeights, match="contents_hash"):
@@ -352,7 +357,7 @@ def test_a_checkpoint_is_no_weights_file(loads: Callable[[bytes], str], tmp_path
 
 def test_a_newer_format(tiny_weights: Path, tmp_path: Path) -> None:
     path = forged(tiny_weights, lambda about, _: about.update(format=2), tmp_path / "a.safetensors")
-    with pytest.raises(CorruptWeights, match="a newer tacit may read them"):
+    with pytest.raises(CorruptWeights, match="format of the weights must be 1; a newer tacit may read others"):
         Codec(path).encode(synthetic(4, 4))
 
 

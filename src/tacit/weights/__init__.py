@@ -1,0 +1,61 @@
+"""Weights files: finding, describing, loading and saving them.
+
+A weights file is safetensors. Its metadata hold the architecture, its configuration and the shapes of the frozen
+networks (so that loading needs no other file), the training card, and the hash of what decoding needs. Its tensors are
+`analysis.*`, `synthesis.*`, `hyper_analysis.*`, `gain.*`, `inverse_gain.*` (float), and `entropy.*` (integers).
+
+Finding and describing need no torch. What does is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tacit.weights.catalogue import (
+    DEFAULT,
+    SHIPPED,
+    WeightsInfo,
+    available_models,
+    by_hash,
+    card,
+    describe,
+    folder,
+    for_file,
+    locate,
+)
+
+if TYPE_CHECKING:
+    from tacit.weights.importing import import_taco
+    from tacit.weights.loading import load
+    from tacit.weights.saving import save
+
+_HOMES = {
+    "import_taco": "tacit.weights.importing",
+    "load": "tacit.weights.loading",
+    "save": "tacit.weights.saving",
+}
+
+__all__ = [
+    "DEFAULT",
+    "SHIPPED",
+    "WeightsInfo",
+    "available_models",
+    "by_hash",
+    "card",
+    "describe",
+    "folder",
+    "for_file",
+    "import_taco",
+    "load",
+    "locate",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tacit.weights' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,193 @@
+"""The catalogue of weights: which there are on this machine, where their files are, and what they say; no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from tacit.architectures import ARCHITECTURES
+from tacit.errors import CorruptWeights, MissingWeights, PathError, UnknownModel
+from tacit.weights.metadata import read_metadata
+
+DEFAULT = "tacit-s"
+FOLDER_VARIABLE = "TACIT_WEIGHTS"
+
+SHIPPED: dict[str, str] = {
+    "tacit-s": "e441b668e5e651ccff8c832f23b0e1b25a5a82675cd950eae135b9bd83331c24",
+    "tacit-s-mse": "55e7c5e47dc946d63f71cb3c3abdb22512ea16ac117af2495740c093ad528d14",
+}
+"""Names of the weights in the package, each with the sha256 of its file.
+
+Released weights stay loadable by name (see CHANGELOG).
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsInfo:
+    """What a weights file says about itself."""
+
+    name: str
+    """The name of the file, without its ending."""
+    path: Path
+    """The file."""
+    architecture: str
+    """The name of the architecture; a newer tacit may know more of them."""
+    decode_hash: bytes
+    """The 8 bytes by which every file made with these weights names them."""
+    variable_rate: bool
+    """Whether files can have a quality."""
+    size: int
+    """The bytes of the weights file."""
+    card: Mapping[str, Any]
+    """The training card: data and their terms, steps, hardware, figures, command."""
+
+    @property
+    def quality_maps(self) -> bool:
+        """Whether the quality may vary over an image; False for an unknown architecture."""
+        row = ARCHITECTURES.get(self.architecture)
+        return row is not None and row.quality_maps
+
+
+def folder() -> Path:
+    """Return the folder for weights that did not come with the package.
+
+    It is $TACIT_WEIGHTS where that is set, else tacit/weights in the user's data folder.
+    """
+    configured = os.environ.get(FOLDER_VARIABLE)
+    if configured:
+        return Path(configured)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "tacit" / "weights"
+
+
+def shipped_path(name: str) -> Path:
+    """Return where the package has the weights of this name, whether or not they are there."""
+    return Path(str(resources.files("tacit"))) / "weights" / f"{name}.safetensors"
+
+
+def available_models() -> tuple[str, ...]:
+    """Return the names of the weights on this machine, the default first."""
+    return tuple(name for name, _ in _paths())
+
+
+def locate(model: str | os.PathLike[str]) -> Path:
+    """Return the path of weights given by name or by path.
+
+    Raises:
+        UnknownModel: The model is neither a known name nor a file.
+        MissingWeights: The weights come with the package but are not in it, or the name is that of an architecture
+            without weights in the package.
+        PathError: There is no such weights file, or the system refuses the path.
+    """
+    for name, path in _paths():
+        if name == model:
+            if not path.exists():
+                raise MissingWeights(
+                    f"{path}: this installation of tacit lacks the weights of {name}; reinstall it, "
+                    "put the file there, or name other weights (--model FILE)"
+                )
+            return path
+    path = Path(model)
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise PathError(f"{path}: {error.strerror}") from error
+    if is_file:
+        return path
+    if path.suffix == ".safetensors":
+        raise PathError(f"{path}: no such weights file")
+    row = ARCHITECTURES.get(str(model))
+    if row is not None and row.weights_source:
+        raise MissingWeights(f"{model} has no weights in the package: {row.weights_source}")
+    names = "".join(f"{name}, " for name in available_models())
+    raise UnknownModel(f"model must be one of {names}or a weights file, got {str(model)!r}")
+
+
+def describe(path: Path) -> WeightsInfo:
+    """Read what a weights file says about itself.
+
+    Raises:
+        PathError: The file cannot be read.
+        CorruptWeights: The file is no weights file of tacit.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise PathError(f"{path}: {error.strerror}") from error
+    return _describe(path, stat.st_size, stat.st_mtime_ns)
+
+
+def card(model: str | os.PathLike[str] = DEFAULT) -> Mapping[str, Any]:
+    """Return the training card of weights: data and their terms, steps, hardware, figures, command.
+
+    Raises:
+        UnknownModel, MissingWeights, PathError: As in `locate`.
+        CorruptWeights: As in `describe`.
+    """
+    return describe(locate(model)).card
+
+
+def by_hash(decode_hash: bytes) -> WeightsInfo | None:
+    """Return the weights on this machine that decode files with this hash, or None."""
+    for _, path in _paths():
+        try:
+            about = describe(path)
+        except (CorruptWeights, PathError):
+            continue  # somebody's broken file in the folder is not this file's fault
+        if about.decode_hash == decode_hash:
+            return about
+    return None
+
+
+def for_file(decode_hash: bytes, model_id: int) -> WeightsInfo:
+    """Return the weights that decode a file, by its header's hash and model id.
+
+    Raises:
+        MissingWeights: None of the weights on this machine decode it.
+    """
+    about = by_hash(decode_hash)
+    if about is None:
+        raise MissingWeights(
+            f"this file needs weights {decode_hash.hex()} (model id {model_id}), which are not on this machine; "
+            f"put their .safetensors file into {folder()} or name it as the model"
+        )
+    return about
+
+
+def _paths() -> Iterator[tuple[str, Path]]:
+    """Yield names and paths: the package's weights, there or not, then those in the folder."""
+    for name in SHIPPED:
+        yield name, shipped_path(name)
+    own = folder()
+    if own.is_dir():
+        for path in sorted(own.glob("*.safetensors")):
+            if path.stem not in SHIPPED:
+                yield path.stem, path
+
+
+@lru_cache(maxsize=64)
+def _describe(path: Path, size: int, _changed: int) -> WeightsInfo:
+    about = read_metadata(path)
+    try:
+        decode_hash = bytes.fromhex(about["decode_hash"])
+        if len(decode_hash) != 32:
+            raise ValueError(f"decode_hash must have 32 bytes, got {len(decode_hash)}")
+        variable_rate = about["config"]["knots"] > 0
+        if not isinstance(about["card"], dict):
+            raise TypeError(f"card must be an object, got {type(about['card']).__name__}")
+        return WeightsInfo(
+            name=path.stem,
+            path=path,
+            architecture=str(about["architecture"]),
+            decode_hash=decode_hash[:8],
+            variable_rate=variable_rate,
+            size=size,
+            card=about["card"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptWeights(f"{path}: metadata are not those of tacit weights ({error})") from error
