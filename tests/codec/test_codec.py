@@ -28,7 +28,8 @@ import tacit
 from support.pictures import samples, synthetic
 from support.tiny_models import TINY, TINY_TACO, tiny_model, tiny_taco, write_weights
 from tacit import cli, container
-from tacit.codec import PSNR_TOLERANCE, SIZE_TOLERANCE, Codec, DamageWarning, _Job, _solve
+from tacit.codec import Codec, DamageWarning, EncodeOptions
+from tacit.codec.rate_control import PSNR_TOLERANCE, SIZE_TOLERANCE, solve
 from tacit.container import Metadata, region_grid
 from tacit.entropy.coder import Decoder, Encoder
 from tacit.entropy.tables import SYMBOL_LIMIT
@@ -247,9 +248,9 @@ def test_batches_give_what_single_calls_give(request: pytest.FixtureRequest, pic
 
 
 def test_batches_refuse_what_does_not_fit(codec: Codec, picture: Picture) -> None:
-    with pytest.raises(InvalidInput, match="1 captions for 2 images"):
+    with pytest.raises(InvalidInput, match="one caption for each image, got 1 for 2"):
         codec.encode_batch([picture(4, 4)] * 2, ["a dog"])
-    with pytest.raises(InvalidInput, match="not one text"):
+    with pytest.raises(InvalidInput, match="got one text"):
         codec.encode_batch([picture(4, 4)] * 2, "ab")
 
 
@@ -285,8 +286,8 @@ def test_bf16_decodes_what_fp32_encoded(codec: Codec, tiny_weights: Path, pictur
     [
         ({"device": "abacus"}, "device abacus"),
         ({"device": "cuda:77"}, "device cuda:77"),
-        ({"threads": 0}, "threads 0"),
-        ({"precision": "fp8"}, "precision 'fp8'"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"precision": "fp8"}, "precision must be fp32, bf16 or auto, got 'fp8'"),
     ],
 )
 def test_codecs_that_cannot_be(tiny_weights: Path, options: dict[str, Any], message: str) -> None:
@@ -344,7 +345,7 @@ def test_tiled_analysis_has_no_seam(
     codec = Codec(write_weights(tmp_path / "deaf.safetensors", deaf(make())), precision="fp32")
     model = codec._model(codec.path)
     photo = load(synthetic(*size))
-    job = _Job(codec, model, photo, "a dog", False, False)
+    job = codec._encoding(model, photo, "a dog", EncodeOptions())
     x = torch.from_numpy(photo.pixels).permute(2, 0, 1)[None].float() / 255
     whole = model.analyse(model.pad(x), job.tokens)
     assert len(job.regions) > 1
@@ -510,7 +511,7 @@ def test_a_prepared_image_is_analysed_once(codec: Codec, counted: dict[str, int]
     found = [prepared.encode(q, reconstruct=True) for q in (20, 50.5, 90)]
     found.append(prepared.encode(psnr=24))
     assert counted == {"analysed": 2, "decoded": 0}
-    assert prepared.photo.pixels.shape == (WIDE[1], WIDE[0], 3)
+    assert prepared.raster.pixels.shape == (WIDE[1], WIDE[0], 3)
     assert [f.data for f in found[:3]] == [codec.encode(image, "a dog", q, store_caption=True) for q in (20, 50.5, 90)]
     assert found[3].psnr is not None
     assert found[3].psnr >= 24
@@ -571,16 +572,16 @@ def test_a_search_analyses_once(codec: Codec, counted: dict[str, int], picture: 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ({"quality": -0.1}, "quality -0.1: 0 to 100"),
-        ({"quality": 100.5}, "quality 100.5"),
-        ({"quality": float("nan")}, "quality nan"),
-        ({"quality": "high"}, "quality 'high': a number"),
-        ({"size": 0}, "size 0: a positive number"),
-        ({"size": "60kB"}, "size '60kB': a number"),
-        ({"bpp": -1}, "bpp -1"),
-        ({"psnr": float("inf")}, "psnr inf"),
-        ({"quality": 5, "size": 100}, "not quality and size"),
-        ({"bpp": 1, "psnr": 30}, "not bpp and psnr"),
+        ({"quality": -0.1}, "quality must be 0 to 100, got -0.1"),
+        ({"quality": 100.5}, "quality must be 0 to 100, got 100.5"),
+        ({"quality": float("nan")}, "quality must be 0 to 100, got nan"),
+        ({"quality": "high"}, "quality must be a number, got 'high'"),
+        ({"size": 0}, "size must be a positive number, got 0"),
+        ({"size": "60kB"}, "size must be a number, got '60kB'"),
+        ({"bpp": -1}, "bpp must be a positive number, got -1"),
+        ({"psnr": float("inf")}, "psnr must be a positive number, got inf"),
+        ({"quality": 5, "size": 100}, "got quality and size"),
+        ({"bpp": 1, "psnr": 30}, "got bpp and psnr"),
     ],
 )
 def test_targets_that_are_none(codec: Codec, picture: Picture, target: dict[str, Any], message: str) -> None:
@@ -601,7 +602,7 @@ def test_the_search_finds_the_largest(start: float, power: float, slope: float, 
         rising = start + 6 * (x / 100) ** power + slope * x
         return rising if step == 0 else np.floor(rising / step) * step
 
-    found = _solve(value, limit, -0.05)
+    found = solve(value, limit, -0.05)
     assert len(tried) <= 18
     assert all(0 <= x <= 100 and round(x, 2) == x for x in tried)
     if found is None:
@@ -678,7 +679,7 @@ def test_maps_everywhere_a_file_goes(codec: Codec, picture: Picture) -> None:
 @pytest.mark.parametrize(
     ("offsets", "said"),
     [
-        (np.zeros((2, 3)), "one value for 64x64 pixels is \\[3, 4\\]"),
+        (np.zeros((2, 3)), "one value for each 64x64 pixels, shape \\[3, 4\\]"),
         (np.full((3, 4), 101), "-100 to 100"),
         (np.full((3, 4), np.nan), "-100 to 100"),
         (np.zeros(12), "shape"),
@@ -690,7 +691,7 @@ def test_maps_that_are_none(codec: Codec, picture: Picture, offsets: np.ndarray,
 
 
 def test_weights_that_take_no_maps(taco_fixed_codec: Codec, picture: Picture) -> None:
-    with pytest.raises(InvalidInput, match="take no map"):
+    with pytest.raises(InvalidInput, match="take no quality map"):
         taco_fixed_codec.encode(picture(64, 64), quality_map=np.zeros((1, 1)))
 
 
@@ -767,8 +768,8 @@ def test_no_caption_is_one_thing(tiny_weights: Path, picture: Picture) -> None:
         ("\x1b[31m", "control character"),
         ("x" * 10**6, "1000000 bytes"),
         ("\ud800", "surrogates"),
-        (b"a dog", "text is needed, not bytes"),
-        (["a dog"], "text is needed, not list"),
+        (b"a dog", "must be text, got bytes"),
+        (["a dog"], "must be text, got list"),
     ],
 )
 def test_captions_that_are_none(codec: Codec, picture: Picture, caption: Any, message: str) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from tacit import container, grounding
-from tacit.codec import STEER, Codec
+from tacit import container
+from tacit.codec import DEFAULT_STEER, Codec
+from tacit.codec import steering as grounding
 from tacit.errors import CorruptWeights, InvalidInput
 from tacit.models.grounding import Grounding
 from tacit.text.encoders import load_encoder
@@ -133,7 +134,7 @@ def test_nothing_is_stored_where_nothing_is_to_say(tiny_weights: Path, monkeypat
 
 
 def test_weights_of_a_fixed_rate_are_not_steered(taco_fixed_codec: Codec) -> None:
-    assert taco_fixed_codec.steer == STEER
+    assert taco_fixed_codec.steer == DEFAULT_STEER
     data = taco_fixed_codec.encode(picture(64, 64), "a boat")
     assert container.read(data).header.quality_map is None
 

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 import tacit.data
 from support.paths import ROOT
 from tacit import container
-from tacit.codec import Codec
+from tacit.codec import Codec, Latents
 from tacit.container import Header
 from tacit.data.batches import Collate, ImageBatch, LatentBatch, Synthesiser
 from tacit.data.coded import Coded, TacitFiles, TacitShards
@@ -33,7 +33,6 @@ from tacit.data.crops import CenterCrop, RandomCrop
 from tacit.data.decoding import KINDS, local_codec
 from tacit.errors import CorruptFile, ImageTooLarge, InvalidInput, MissingExtra, MissingWeights, PathError
 from tacit.models.coding import CodingModel
-from tacit.picture import Latents
 
 webdataset = pytest.importorskip("webdataset")
 

@@ -18,6 +18,8 @@ import pytest
 
 import tacit
 from tacit import errors
+from tacit.codec import EncodeOptions, Prepared, Target
+from tacit.codec.options import EncodeFields, TargetFields
 
 NAMES = [
     "CaptionerError", "CaptionerUnusable", "Codec", "CorruptFile", "CorruptWeights", "EncodeResult", "FileError",
@@ -60,23 +62,34 @@ def test_the_names() -> None:
 
 def test_the_signatures() -> None:
     def names(function: Any) -> str:
-        """Those that may stand without a name, then those that may not."""
+        """Those that may stand without a name, then those that may not, with the fields of a TypedDict one by one."""
         parameters = inspect.signature(function).parameters.values()
         free = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-        return " ".join(free) + " * " + " ".join(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+        if "fields" in function.__annotations__:
+            (unpacked,) = eval(function.__annotations__["fields"], function.__globals__).__args__
+            named += unpacked.__annotations__
+        return " ".join(free) + " * " + " ".join(named)
 
-    options = "size bpp psnr quality_map store_caption keep_metadata"
-    assert names(tacit.encode) == f"image caption quality * model {options}"
+    targets = "size bpp psnr"
+    options = f"{targets} quality_map steer store_caption keep_metadata"
+    assert names(tacit.encode) == f"image caption quality * model options {options}"
     assert names(tacit.decode) == "data * box salvage max_pixels"
     assert names(tacit.info) == "source * "
     assert names(tacit.available_models) == " * "
-    assert names(tacit.Codec) == "model * device threads precision text_encoder word_weights steer"
-    assert names(tacit.Codec.encode) == f"self image caption quality * {options}"
-    assert names(tacit.Codec.encode_result) == f"{names(tacit.Codec.encode)} reconstruct"
-    assert names(tacit.Codec.prepare) == "self image caption * quality_map store_caption keep_metadata"
+    assert names(tacit.Codec.__init__) == "self model * device threads precision text_encoder word_weights steer"
+    assert names(tacit.Codec.encode) == f"self image caption quality * options {options}"
+    assert names(tacit.Codec.encode_result) == f"self image caption quality * options reconstruct {options}"
+    assert names(tacit.Codec.prepare) == f"self image caption * options {options}"
+    assert names(Prepared.encode) == f"self quality * reconstruct {targets}"
     assert names(tacit.Codec.decode) == "self data * box salvage max_pixels"
-    assert names(tacit.Codec.encode_batch) == "self sources captions quality * store_caption keep_metadata"
+    assert names(tacit.Codec.encode_batch) == f"self sources captions quality * options {options}"
     assert names(tacit.Codec.decode_batch) == "self files * max_pixels"
+
+
+def test_options_by_name_are_those_of_the_dataclasses() -> None:
+    for fields, options in ((TargetFields, Target), (EncodeFields, EncodeOptions)):
+        assert {"quality", *fields.__annotations__} == {field.name for field in dataclasses.fields(options)}
 
 
 def test_no_module_hides_a_name() -> None:

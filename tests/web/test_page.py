@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tacit.codec import STEER, Codec
+from tacit.codec import DEFAULT_STEER, Codec
 from tacit.container import SIGNATURE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'tacit[dev]'")
@@ -586,7 +586,11 @@ def test_a_model_is_chosen_and_what_it_can_be_asked_is_shown(
 
 def test_a_caption_steers_and_what_it_names_is_shown(visit: Visit, photo: Path) -> None:
     page = opened(visit, photo)
-    assert float(page.locator("#steer").input_value()) == float(page.locator("#steer-number").input_value()) == STEER
+    assert (
+        float(page.locator("#steer").input_value())
+        == float(page.locator("#steer-number").input_value())
+        == DEFAULT_STEER
+    )
     page.get_by_role("radio", name="Named").check()
     expect(page.locator("#legend-low")).to_have_text(re.compile(f"quality {MINUS}\\d"))
     usual = int(page.locator("#legend-high").inner_text())

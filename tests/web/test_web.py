@@ -651,7 +651,7 @@ def test_a_worker_keeps_what_it_has_analysed(codec: Codec, monkeypatch: pytest.M
     first = kept.prepared(photo, "a", plain, PIXEL_LIMIT)
     assert kept.prepared(photo, "a", jobs.Encoding(quality=7), PIXEL_LIMIT) is first
     other = kept.prepared(b"not read", "a", named, PIXEL_LIMIT)  # the photograph is known
-    assert other.photo is first.photo
+    assert other.raster is first.raster
     with pytest.raises(UnsupportedFile):
         kept.prepared(b"not read", "b", plain, PIXEL_LIMIT)
     kept.prepared(photo, "c", plain, PIXEL_LIMIT)  # 45,000 pixels: the oldest goes

@@ -17,14 +17,13 @@ import torch
 from torch import Tensor
 
 from tacit import container
-from tacit.codec import Codec
+from tacit.codec import Box, Codec, Latents
 from tacit.container import MAX_PIXELS, Header
 from tacit.data.captions import draw
 from tacit.data.coded import Coded
 from tacit.data.crops import Crop, RandomCrop
 from tacit.data.decoding import local_codec
 from tacit.errors import FileError, InvalidInput, PathError, TacitError
-from tacit.picture import Box, Latents
 
 log = logging.getLogger(__name__)
 

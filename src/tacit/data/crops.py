@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tacit.codec import Box
 from tacit.errors import InvalidInput
-from tacit.picture import Box
 
 Crop = Callable[[int, int, np.random.Generator], Box]
 

@@ -292,7 +292,7 @@ class TacitCodec:
         return None
 
     def settings(self) -> Mapping[str, Any]:
-        from tacit.grounding import SHA256
+        from tacit.codec.steering import SHA256
 
         about = {key: weights.describe(path) for key, path in self.models.items()}
         return {

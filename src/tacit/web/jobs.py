@@ -147,13 +147,13 @@ class Kept:
         key = digest, asked
         found = self._prepared.pop(key, None)
         if found is None:
-            known = (other.photo for (of, *_), other in self._prepared.items() if of == digest)
+            known = (other.raster for (of, *_), other in self._prepared.items() if of == digest)
             source = next(known, None) or photo(upload, pixel_limit)
             found = asked.codec().prepare(
                 source, asked.caption, store_caption=asked.store_caption, keep_metadata=asked.keep_metadata
             )
         self._prepared[key] = found
-        while sum(one.photo.width * one.photo.height for one in self._prepared.values()) > self._limit:
+        while sum(one.raster.width * one.raster.height for one in self._prepared.values()) > self._limit:
             self._prepared.popitem(last=False)
         return found
 

@@ -213,7 +213,7 @@ _sizes: weakref.WeakKeyDictionary[Prepared, Sizes] = weakref.WeakKeyDictionary()
 
 
 def _known(prepared: Prepared) -> Sizes:
-    return _sizes.setdefault(prepared, Sizes(prepared.photo.width * prepared.photo.height))
+    return _sizes.setdefault(prepared, Sizes(prepared.raster.width * prepared.raster.height))
 
 
 def _sized(prepared: Prepared, quality: float | None, *, reconstruct: bool = True) -> EncodeResult:

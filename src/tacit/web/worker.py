@@ -54,12 +54,12 @@ def codec(model: str | None = None, *, word_weights: bool = False, steer: float 
 
     Raises: RuntimeError in a process that is no worker; what `Codec` raises.
     """
-    from tacit.codec import STEER
+    from tacit.codec import DEFAULT_STEER
 
     if _codec is None:
         raise RuntimeError("only a worker has a codec")
     found = _codec if model is None and not word_weights else _other(model or str(_codec.path), word_weights)
-    found.steer = STEER if steer is None else steer
+    found.steer = DEFAULT_STEER if steer is None else steer
     return found
 
 

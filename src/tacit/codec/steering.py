@@ -1,6 +1,6 @@
 """Steering: what a caption names gets better, at the cost of what it does not name.
 
-A small network says where in the picture the words are (`tacit.models.grounding`); the quality of the file's cells
+A small network finds where in the image the words are (`tacit.models.grounding`); the quality of the file's cells
 follows it. The decoder reads the qualities from the file and knows nothing of words.
 """
 
@@ -21,18 +21,23 @@ from tacit.models.grounding import STRIDE, Grounding
 from tacit.text.tokens import TextTokens
 
 SHA256 = "861ed78209fa1b9716eeba75d30ded159bd2e38c1ffc55fdc6f3efdcc0a88255"
-VIEW = 384  # pixels along the longer side of the copy that is looked at: about the size that was trained with
-SHARPNESS = 4.0  # of differences inside a picture: the network is unsure, and says less than it knows
-ENCODER = "embedded"  # whose words the network knows
+VIEW = 384  # pixels along the longer side of the copy that the network sees: about the size it was trained with
+SHARPNESS = 4.0  # multiplies differences inside an image: the network is unsure, and says less than it knows
+ENCODER = "embedded"  # the text encoder whose words the network knows
 
 
 def relevance(pixels: np.ndarray, tokens: TextTokens) -> np.ndarray:
-    """How much each 64x64 cell of a picture is what the caption names: float32 [ceil(H / 64), ceil(W / 64)] in 0..1, a
-    half being as much as the picture on average.
+    """Return how much each cell of 64x64 pixels shows what the caption names.
 
-    pixels: [H, W, 1 or 3] uint8. tokens: of one caption, by the embedded text encoder.
+    Args:
+        pixels: [H, W, 1 or 3] uint8.
+        tokens: Of one caption, by the embedded text encoder.
 
-    Raises: CorruptWeights.
+    Returns:
+        float32 [ceil(H / 64), ceil(W / 64)] in 0..1; a half is as much as the image on average.
+
+    Raises:
+        CorruptWeights: The network's file is damaged.
     """
     height, width = pixels.shape[:2]
     shrink = VIEW / max(height, width)
@@ -45,22 +50,28 @@ def relevance(pixels: np.ndarray, tokens: TextTokens) -> np.ndarray:
         # a cell is 64 pixels also where the border cuts it
         rows, columns = cells(width, height)
         reach = [rows * 64 / height, columns * 64 / width]
-        found: np.ndarray = _onto(seen, (rows, columns), reach)[0].numpy()
-        return found
+        shares: np.ndarray = _onto(seen, (rows, columns), reach)[0].numpy()
+        return shares
 
 
 def steering(pixels: np.ndarray, tokens: TextTokens, strength: float) -> np.ndarray:
-    """What to add to the quality of each cell: [ceil(H / 64), ceil(W / 64)], whole numbers that are 0 on average.
+    """Return what is added to the quality of each cell: [ceil(H / 64), ceil(W / 64)], whole numbers, on average 0.
 
-    strength: steps of quality between what the caption names and what it does not.
+    Args:
+        pixels: As for `relevance`.
+        tokens: As for `relevance`.
+        strength: Steps of quality between what the caption names and what it does not.
+
+    Raises:
+        CorruptWeights: The network's file is damaged.
     """
-    found = relevance(pixels, tokens)
-    offsets: np.ndarray = np.rint(strength * (found - found.mean())).clip(-100, 100)
+    shares = relevance(pixels, tokens)
+    offsets: np.ndarray = np.rint(strength * (shares - shares.mean())).clip(-100, 100)
     return offsets
 
 
 def _onto(x: Tensor, grid: tuple[int, int], reach: list[float]) -> Tensor:
-    """Averages of x [B, h, w] over a grid whose cells go `reach` times as far as x does, its border repeated."""
+    """Average x [B, h, w] over a grid whose cells go `reach` times as far as x does, its border repeated."""
     extra = [round(side * (r - 1)) for side, r in zip(x.shape[1:], reach, strict=True)]
     padded = F.pad(x[:, None], (0, extra[1], 0, extra[0]), mode="replicate")
     return F.interpolate(padded, grid, mode="area")[:, 0]
@@ -68,7 +79,7 @@ def _onto(x: Tensor, grid: tuple[int, int], reach: list[float]) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _network() -> Grounding:
-    content = verified(Path(__file__).parent / "text" / "grounding.safetensors", SHA256)
+    content = verified(Path(__file__).parents[1] / "text" / "grounding.safetensors", SHA256)
     with torch.device("cpu"):
         network = Grounding().float()  # whatever the caller's defaults are
     tensors = {name: values.float() for name, values in load_safetensors(content).items()}

@@ -1,7 +1,7 @@
-"""A picture between its file's integers and its pixels: latents, and the tiles that are synthesised of them.
+"""From a file's integers to pixels: latents, and the tiles that are synthesised from them.
 
-Latents are exact, small and of no use to the coder any more: they may be made by one process and synthesised by
-another, alone or together with those of other pictures.
+Latents are exact, small and no longer needed by the coder: they may be made by one process and synthesised by another,
+alone or together with those of other images.
 """
 
 from __future__ import annotations
@@ -13,56 +13,79 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tacit.container import CELL, REGION, Header, cells
+from tacit.container import CELL, REGION, Header, Region, cells
 from tacit.models.coding import LATENT_STEP, CodingModel, Quality
 
 Box = tuple[int, int, int, int]
+"""A part of an image in pixels: left, top, right, bottom."""
+
+BATCH_PIXELS = 2 << 20  # regions of one shape are coded together up to this many pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tile:
-    """A part of a picture that is synthesised in one piece.
-
-    latents: [M, h, w] int16, with a halo of what the synthesis reaches, so that no seam shows; row, column: where the
-    part begins in the [16 h, 16 w] pixels that they give; top, left: where it belongs in the box. quality: of the file,
-    or a map of it [1, h, w].
-    """
+    """A part of a box that is synthesised in one piece."""
 
     latents: Tensor
+    """[M, h, w] int16, with a halo of what the synthesis reaches, so that no seam shows."""
+
     quality: float | Tensor | None
+    """The quality of the file, or a map of it [1, h, w]."""
+
     row: int
+    """Where the part begins in the [16 h, 16 w] pixels that the latents give."""
+
     column: int
+    """As `row`, to the right."""
+
     top: int
+    """Where the part belongs in the box."""
+
     left: int
+    """As `top`, to the right."""
+
     height: int
+    """Pixels of the part."""
+
     width: int
+    """Pixels of the part."""
 
 
 @dataclass(frozen=True)
 class Latents:
-    """A box of a picture, decoded to the integers from which, with the weights, its pixels follow.
-
-    header: of the file. box: (left, top, right, bottom) in pixels. values: [M, h, w] int16, in sixteenths of a step,
-    from `origin` (row, column, in latents of 16x16 pixels) on: those of the box and, as far as the picture goes, those
-    that the synthesis reaches around it.
-    """
+    """A box of an image, decoded to the integers from which, with the weights, its pixels follow."""
 
     header: Header
+    """The file's."""
+
     box: Box
+    """The part of the image."""
+
     origin: tuple[int, int]
+    """The row and the column, in latents of 16x16 pixels, at which `values` begin in the image."""
+
     values: Tensor
+    """[M, h, w] int16, in sixteenths of a step: the latents of the box and, as far as the image goes, those that the
+    synthesis reaches around it."""
 
     def cut(self, reach: int) -> Latents:
-        """Without latents that are not needed for the box. Boxes of one size have then latents of one shape, wherever
-        they are, unless the picture is too small for that."""
+        """Leave out the latents that are not needed for the box.
+
+        Boxes of one size then have latents of one shape, wherever they are, unless the image is too small for that.
+        """
         rows, columns = self._window(reach)
         row, column = self.origin
         values = self.values[:, rows.start : rows.stop, columns.start : columns.stop]
         return replace(self, origin=(row + rows.start, column + columns.start), values=values)
 
     def tiles(self, reach: int, *, even: bool = False) -> Iterator[Tile]:
-        """reach: of the synthesis, in latents. even: a box that is one tile has latents of the shape that `cut` gives,
-        so that it can be synthesised with others, rather than the fewest."""
+        """Yield the tiles of the box.
+
+        Args:
+            reach: Of the synthesis, in latents.
+            even: Whether a box that is one tile has latents of the shape that `cut` gives, so that it can be
+                synthesised with others, rather than the fewest.
+        """
         left, top, right, bottom = self.box
         if even and max(right - left, bottom - top) <= REGION:
             rows, columns = self._window(reach)
@@ -81,24 +104,24 @@ class Latents:
         left, top, right, bottom = part
         row, column = rows.start + self.origin[0], columns.start + self.origin[1]
         return Tile(
-            self.values[:, rows.start : rows.stop, columns.start : columns.stop],
-            quality_at(self.header, row, column, len(rows), len(columns)),
-            top - row * LATENT_STEP,
-            left - column * LATENT_STEP,
-            top - self.box[1],
-            left - self.box[0],
-            bottom - top,
-            right - left,
+            latents=self.values[:, rows.start : rows.stop, columns.start : columns.stop],
+            quality=quality_at(self.header, row, column, len(rows), len(columns)),
+            row=top - row * LATENT_STEP,
+            column=left - column * LATENT_STEP,
+            top=top - self.box[1],
+            left=left - self.box[0],
+            height=bottom - top,
+            width=right - left,
         )
 
     def _span(self, axis: int, start: int, stop: int, reach: int) -> range:
-        """Rows or columns of `values` that the pixels start..stop need."""
+        """Return the rows or columns of `values` that the pixels start..stop need."""
         first = start // LATENT_STEP - reach - self.origin[axis]
         last = -(-stop // LATENT_STEP) + reach - self.origin[axis]
         return range(max(0, first), min(self.values.shape[1 + axis], last))
 
     def _window(self, reach: int) -> tuple[range, range]:
-        """Rows and columns of `values`: as many, wherever a box of this size is."""
+        """Return rows and columns of `values`: equally many, wherever a box of this size is."""
         left, top, right, bottom = self.box
 
         def window(axis: int, start: int, stop: int) -> range:
@@ -111,8 +134,11 @@ class Latents:
 
 
 def quality_at(header: Header, row: int, column: int, height: int, width: int) -> float | Tensor | None:
-    """The quality of height x width latents from (row, column) of the picture on: one for all, or where the file has a
-    map, [1, height, width] float32. Beyond the border it is that of the last cell."""
+    """Return the quality of height x width latents from (row, column) of the image on.
+
+    It is one number for all or, where the file has a map, [1, height, width] float32. Beyond the border it is that of
+    the last cell.
+    """
     if header.quality_map is None or header.quality is None:
         return header.quality
     down, across = cells(header.width, header.height)
@@ -125,27 +151,48 @@ def quality_at(header: Header, row: int, column: int, height: int, width: int) -
     return (hundredths[rows[:, None], columns].float() / 100)[None]
 
 
+def region_quality(header: Header, region: Region, height: int, width: int) -> Quality:
+    """Return the quality of the height x width latents of a region."""
+    return quality_at(header, region.top // LATENT_STEP, region.left // LATENT_STEP, height, width)
+
+
+def stack_qualities(qualities: Sequence[Quality], height: int, width: int) -> Quality:
+    """Return the qualities of a batch of height x width latents as the model takes them.
+
+    It is one number for all, [B], or where one has a map, maps [B, height, width].
+    """
+    if any(isinstance(q, Tensor) for q in qualities):
+        even = torch.ones(1, height, width, dtype=torch.float32, device="cpu")
+        return torch.cat([q if isinstance(q, Tensor) else even * (q or 0) for q in qualities])
+    return qualities[0] if len(set(qualities)) == 1 else torch.tensor(qualities, dtype=torch.float32, device="cpu")
+
+
 def synthesise(
-    pictures: Sequence[Latents],
+    latents: Sequence[Latents],
     models: Sequence[CodingModel],
     *,
     device: torch.device,
     out: torch.device,
     together: int = 0,
 ) -> list[Tensor]:
-    """The pixels of each picture's box: [H, W, 3] or, where it is grey, [H, W, 1] uint8, on the device `out`.
+    """Return the pixels of each box: [H, W, 3] or, for a grey image, [H, W, 1] uint8, on the device `out`.
 
-    models: of each picture, on `device`. together: tiles whose latents have one shape run through the model at once, up
-    to so many pixels; 0: one at a time.
+    Args:
+        latents: The boxes.
+        models: Each box's own, on `device`.
+        device: Where the synthesis runs.
+        out: Where the pixels go.
+        together: Tiles whose latents have one shape run through the model at once, up to this many pixels; 0: one at a
+            time.
     """
     results = []
     groups: dict[tuple[object, ...], list[tuple[int, Tile]]] = {}
-    for number, (picture, model) in enumerate(zip(pictures, models, strict=True)):
-        left, top, right, bottom = picture.box
-        header = picture.header
+    for number, (one, model) in enumerate(zip(latents, models, strict=True)):
+        left, top, right, bottom = one.box
+        header = one.header
         shape = bottom - top, right - left, 3 if header.color else 1
         results.append(torch.empty(shape, dtype=torch.uint8, device=out))
-        for tile in picture.tiles(model.synthesis_reach, even=together > 0):
+        for tile in one.tiles(model.synthesis_reach, even=together > 0):
             alike = id(model), header.color, header.quality is None, tile.latents.shape
             groups.setdefault(alike, []).append((number, tile))
 
@@ -172,25 +219,17 @@ def synthesise(
                     marks.append(mark)
             if not part:
                 continue
-            latents = torch.stack([tile.latents for _, tile in part]).to(device)
-            x = model.synthesise(latents, qualities([tile.quality for _, tile in part], height, width))
+            batch = torch.stack([tile.latents for _, tile in part]).to(device)
+            x = model.synthesise(batch, stack_qualities([tile.quality for _, tile in part], height, width))
             if not color:
                 x = x.mean(dim=1, keepdim=True)
             levels = x.mul(255).round_().to(torch.uint8).permute(0, 2, 3, 1)
-            for (number, tile), mark, one in zip(part, marks, levels, strict=True):
-                wanted = one[tile.row : tile.row + tile.height, tile.column : tile.column + tile.width]
+            for (number, tile), mark, whole in zip(part, marks, levels, strict=True):
+                pixels = whole[tile.row : tile.row + tile.height, tile.column : tile.column + tile.width]
                 if mark is not None:
-                    blank[mark] = wanted = wanted.to(out)
-                paint(number, tile, wanted)
+                    blank[mark] = pixels = pixels.to(out)
+                paint(number, tile, pixels)
     return results
-
-
-def qualities(of_each: Sequence[Quality], height: int, width: int) -> Quality:
-    """Of a batch of height x width latents: one for all, [B], or where one has a map, maps [B, height, width]."""
-    if any(isinstance(q, Tensor) for q in of_each):
-        even = torch.ones(1, height, width, dtype=torch.float32, device="cpu")
-        return torch.cat([q if isinstance(q, Tensor) else even * (q or 0) for q in of_each])
-    return of_each[0] if len(set(of_each)) == 1 else torch.tensor(of_each, dtype=torch.float32, device="cpu")
 
 
 def _mark(quality: Quality) -> object:

@@ -1,0 +1,547 @@
+"""The codec: one model, kept loaded, that encodes images and decodes files."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.cpu import _is_avx512_bf16_supported  # there is no public name
+
+from tacit import container, weights
+from tacit import image as images
+from tacit.architectures import ARCHITECTURES
+from tacit.codec.decoding import FileDecoding, FileSource, decode_regions, read_bytes, warn_of_damage
+from tacit.codec.encoding import EncodeResult, ImageEncoding, encode_together, quality_offsets
+from tacit.codec.options import (
+    DEFAULT_QUALITY,
+    DEFAULT_STEER,
+    EncodeFields,
+    EncodeOptions,
+    Target,
+    TargetFields,
+    check_steer,
+    merged,
+)
+from tacit.codec.synthesis import Box, Latents, quality_at, synthesise
+from tacit.codec.threads import thread_count
+from tacit.container import MAX_PIXELS, Container, Header, Metadata
+from tacit.errors import CorruptFile, InvalidInput
+from tacit.image import ImageSource, Raster
+from tacit.models.coding import CodingModel
+from tacit.text.tokens import TextTokens
+
+if TYPE_CHECKING:
+    from tacit.text.encoders import TextEncoder
+    from tacit.words import Weigher
+
+
+class Codec:
+    """Encodes and decodes with one model, kept loaded.
+
+    Args:
+        model: A name, or the path of a weights file; decoding takes whatever weights a file names.
+        device: Where the network runs.
+        threads: For the work of this codec; None: torch's own setting.
+        precision: Of the transforms: "fp32", "bf16", or "auto": bf16 where the processor has it.
+        text_encoder: In place of the model's own, an encoder or what `tacit.text.encoders.load_encoder` takes, such as
+            "clip-published:FOLDER" for imported weights without the hub.
+        word_weights: Whether a caption's names and rare nouns draw more of the encoder's attention (`tacit.words`): a
+            Weigher of yours, or True for the usual one.
+        steer: Steps of quality between what a caption names and what it does not, 0 to 100, where an encoding's options
+            have none. With 0 a caption moves no bits from one place to another.
+
+    Raises:
+        UnknownModel: There is no model of this name.
+        MissingWeights: The model's weights are not on this machine.
+        CorruptWeights: The weights file is damaged.
+        InvalidInput: An argument is out of its range.
+        PathError: The weights file cannot be read.
+        MissingExtra: The text encoder or the Weigher needs a package that is not installed.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = weights.DEFAULT,
+        *,
+        device: torch.device | str = "cpu",
+        threads: int | None = None,
+        precision: str = "auto",
+        text_encoder: TextEncoder | str | None = None,
+        word_weights: bool | Weigher = False,
+        steer: float = DEFAULT_STEER,
+    ) -> None:
+        try:
+            self.device = torch.device(device)
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise InvalidInput(f"device {device}: {str(error).splitlines()[0]}") from error
+        check_steer(steer)
+        if threads is not None and threads < 1:
+            raise InvalidInput(f"threads must be at least 1, got {threads}")
+        self.threads = threads
+        self.precision = _precision(precision, self.device)
+        self.path = weights.locate(model)
+        self._text_encoder = text_encoder
+        self.steer = steer
+        self._weigher = None if word_weights is False else _weigher(word_weights)
+        self._steering_encoder: TextEncoder | None = None
+        self._models: dict[Path, CodingModel] = {}
+        self._lock = threading.Lock()
+
+    # -- encoding -------------------------------------------------------------------------------------------------
+
+    def encode(
+        self,
+        image: ImageSource,
+        caption: str | None = None,
+        quality: float | None = None,
+        *,
+        options: EncodeOptions | None = None,
+        **fields: Unpack[EncodeFields],
+    ) -> bytes:
+        """Return the bytes of a `.tacit` file.
+
+            codec.encode("photo.jpg", "a red boat", quality=40)
+            codec.encode(array, size=60_000, store_caption=True)
+
+        Args:
+            image: A Pillow image, an array [H, W(, 1..4)], a tensor [3, H, W], a path, bytes or a binary file.
+            caption: What the image shows; it guides the encoder.
+            quality: 0 to 100; 50 if there is no target.
+            options: All options at once.
+            **fields: Single options, in place of those in `options`: one other target (`size`, bytes of the whole file
+                at most; `bpp`, bits per pixel at most; `psnr`, dB at least), `quality_map`, `steer`, `store_caption`
+                and `keep_metadata`. `EncodeOptions` explains each.
+
+        Raises:
+            InvalidInput: An option is out of its range, or the image is not one.
+            TargetNotReached: No quality reaches the target.
+            ImageTooLarge: The image has more pixels than Pillow's limit.
+            PathError: The image cannot be read.
+            WeightsError: The weights or the text encoder's are missing or damaged.
+            MissingExtra: The text encoder needs a package that is not installed.
+        """
+        return self.encode_result(image, caption, options=merged(options, quality, fields)).data
+
+    def encode_result(
+        self,
+        image: ImageSource,
+        caption: str | None = None,
+        quality: float | None = None,
+        *,
+        options: EncodeOptions | None = None,
+        reconstruct: bool = False,
+        **fields: Unpack[EncodeFields],
+    ) -> EncodeResult:
+        """Encode an image, as `encode` does, and report what the encoding reached.
+
+        Args:
+            image: As for `encode`.
+            caption: As for `encode`.
+            quality: As for `encode`.
+            options: As for `encode`.
+            reconstruct: Whether the result holds the image that `decode` makes of the file, to the bit. It costs the
+                synthesis alone, because the decoder's integers are at hand.
+            **fields: As for `encode`.
+
+        Raises:
+            TacitError: As for `encode`.
+        """
+        options = merged(options, quality, fields)
+        raster = images.load(image)
+        with thread_count(self.threads):
+            model = self._model(self.path)
+            target = _allowed(options.target, model)
+            return self._encoding(model, raster, caption, options).reach(target, reconstruct)
+
+    def prepare(
+        self,
+        image: ImageSource,
+        caption: str | None = None,
+        *,
+        options: EncodeOptions | None = None,
+        **fields: Unpack[EncodeFields],
+    ) -> Prepared:
+        """Return an image that is analysed once, for several encodings.
+
+        Args:
+            image: As for `encode`.
+            caption: As for `encode`.
+            options: As for `encode`; the target in it is that of encodings which name none.
+            **fields: As for `encode`.
+
+        Raises:
+            TacitError: As for `encode`.
+        """
+        options = merged(options, None, fields)
+        raster = images.load(image)
+        with thread_count(self.threads):
+            model = self._model(self.path)
+            return Prepared(self._encoding(model, raster, caption, options), options.target, self.threads)
+
+    def encode_batch(
+        self,
+        sources: Sequence[ImageSource],
+        captions: Sequence[str | None] | None = None,
+        quality: float | None = None,
+        *,
+        options: EncodeOptions | None = None,
+        **fields: Unpack[EncodeFields],
+    ) -> list[bytes]:
+        """Encode several images at one quality; those of equal shape run through the model together.
+
+        The files are those that `encode` makes, but for float noise in the transforms.
+
+        Args:
+            sources: The images, as for `encode`.
+            captions: One for each image, or None for none.
+            quality: As for `encode`.
+            options: As for `encode`; a quality is the only target that a batch can have.
+            **fields: As for `encode`.
+
+        Raises:
+            TacitError: As for `encode`.
+        """
+        made = self.encode_batch_latents(sources, captions, options=merged(options, quality, fields))
+        return [data for data, _ in made]
+
+    def encode_batch_latents(
+        self,
+        sources: Sequence[ImageSource],
+        captions: Sequence[str | None] | None = None,
+        quality: float | None = None,
+        *,
+        options: EncodeOptions | None = None,
+        **fields: Unpack[EncodeFields],
+    ) -> list[tuple[bytes, Tensor]]:
+        """Encode several images, as `encode_batch` does, and return each file with the integers that were coded.
+
+        The integers are what `latents` must give for the file: [M, h, w] int16.
+        """
+        options = merged(options, quality, fields)
+        if options.target != Target(quality=options.quality):
+            raise InvalidInput("a batch is encoded at one quality: size, bpp and psnr need one image at a time")
+        captions = [None] * len(sources) if captions is None else captions
+        if isinstance(captions, str):
+            raise InvalidInput("captions must be a list with one for each image, got one text")
+        if len(captions) != len(sources):
+            raise InvalidInput(f"there must be one caption for each image, got {len(captions)} for {len(sources)}")
+        rasters = [images.load(source) for source in sources]
+        with thread_count(self.threads):
+            model = self._model(self.path)
+            chosen = _allowed(options.target, model).quality
+            encodings = [
+                self._encoding(model, raster, caption, options)
+                for raster, caption in zip(rasters, captions, strict=True)
+            ]
+            return encode_together(encodings, chosen)
+
+    def bit_map(
+        self,
+        image: ImageSource,
+        caption: str | None = None,
+        quality: float | None = None,
+        *,
+        quality_map: np.ndarray | None = None,
+        steer: float | None = None,
+    ) -> np.ndarray:
+        """Return where the bits of a file go: float32 [ceil(H / 16), ceil(W / 16)], bits for 16x16 pixels each.
+
+        The map adds up to the coded regions of the file that `encode` makes of the same arguments, but for the coder's
+        last words, some 50 bits for each region. Where weights pad regions to more, the padding's bits are at the
+        border.
+
+        Raises:
+            TacitError: As for `encode`.
+        """
+        options = EncodeOptions(quality=quality, quality_map=quality_map, steer=steer)
+        raster = images.load(image)
+        with thread_count(self.threads):
+            model = self._model(self.path)
+            chosen = _allowed(options.target, model).quality
+            return self._encoding(model, raster, caption, options).bit_map(chosen)
+
+    # -- decoding -------------------------------------------------------------------------------------------------
+
+    def decode(
+        self,
+        data: FileSource,
+        *,
+        box: Box | None = None,
+        salvage: bool = False,
+        max_pixels: int | None = MAX_PIXELS,
+    ) -> Image.Image:
+        """Return the image of a `.tacit` file, as a Pillow image with its metadata in `info`.
+
+        Args:
+            data: Bytes, a path or a binary file.
+            box: The part that is decoded, without the rest: left, top, right, bottom in pixels.
+            salvage: Whether damaged parts are left out, with a DamageWarning for each, instead of raising; lost regions
+                are grey, lost alpha is opaque.
+            max_pixels: A limit on width x height; None for none.
+
+        Raises:
+            CorruptFile: The file is damaged.
+            UnsupportedFile: It is no `.tacit` file, or of a newer version.
+            MissingWeights: The weights that it needs are not on this machine.
+            ImageTooLarge: It has more pixels than the limit.
+            InvalidInput: The box is none, or not inside the image.
+            PathError: The file cannot be read.
+        """
+        parsed = container.read(read_bytes(data), salvage=salvage, max_pixels=max_pixels)
+        with thread_count(self.threads):
+            return self._decode([parsed], box, salvage)[0]
+
+    def decode_batch(self, files: Sequence[FileSource], *, max_pixels: int | None = MAX_PIXELS) -> list[Image.Image]:
+        """Decode several files; regions of equal shape run through the model together."""
+        parsed = [container.read(read_bytes(file), max_pixels=max_pixels) for file in files]
+        with thread_count(self.threads):
+            return self._decode(parsed, None, False)
+
+    def latents(self, data: FileSource) -> Tensor:
+        """Return the decoded integers of a whole file, equal on every machine: y in sixteenths, [M, h, w] int16."""
+        with thread_count(self.threads):
+            return self._decoded_latents(data, None, MAX_PIXELS).values
+
+    def unclamped(self, data: FileSource) -> Tensor:
+        """Return the image of a whole file before it is clamped and rounded: [3, H, W] float32, about 0 to 1.
+
+        Published figures of learned codecs are often of this. It is made in one piece, whatever memory that takes.
+        """
+        with thread_count(self.threads):
+            whole = self._decoded_latents(data, None, MAX_PIXELS)
+            model = self._for_file(whole.header)
+            quality = quality_at(whole.header, 0, 0, *whole.values.shape[1:])
+            x = model.synthesise(whole.values[None].to(self.device), quality, clamp=False)[0]
+        return x[:, : whole.header.height, : whole.header.width].cpu()
+
+    def read(self, data: FileSource, *, box: Box | None = None, max_pixels: int | None = MAX_PIXELS) -> Latents:
+        """Decode a file, or a box of its image, as far as integers, of which `synthesise` makes pixels.
+
+        In between they may go to another process or device.
+
+        Raises:
+            TacitError: As for `decode`.
+        """
+        with thread_count(self.threads):
+            latents = self._decoded_latents(data, box, max_pixels)
+            return latents.cut(self._for_file(latents.header).synthesis_reach)
+
+    def synthesise(self, latents: Sequence[Latents], *, together: int = 0) -> list[Tensor]:
+        """Return the pixels of what `read` gave, on the codec's device.
+
+        Args:
+            latents: Images, or boxes of images.
+            together: Run those of one size through the model at once, up to this many pixels, which is what a GPU
+                wants; then a sample in 100,000 may be a level off. With 0 the levels are those of `decode`.
+
+        Raises:
+            MissingWeights: The weights that a file needs are not on this machine.
+            CorruptFile: A header contradicts its weights.
+
+        Returns:
+            Each box's pixels: [H, W, 3] or, for a grey image, [H, W, 1] uint8.
+        """
+        with thread_count(self.threads):
+            models = [self._for_file(one.header) for one in latents]
+            return synthesise(latents, models, device=self.device, out=self.device, together=together)
+
+    def _decoded_latents(self, data: FileSource, box: Box | None, max_pixels: int | None) -> Latents:
+        file = container.read(read_bytes(data), max_pixels=max_pixels)
+        decoding = FileDecoding(file, self._for_file(file.header), box)
+        decode_regions([decoding], salvage=False)
+        return decoding.latents()
+
+    def _decode(self, files: Sequence[Container], box: Box | None, salvage: bool) -> list[Image.Image]:
+        decodings = [FileDecoding(file, self._for_file(file.header), box) for file in files]
+        decode_regions(decodings, salvage=salvage)
+        rasters = [decoding.raster(self.device, salvage) for decoding in decodings]
+        for decoding in decodings:
+            warn_of_damage((*decoding.file.damage, *decoding.damage))
+        return [images.to_pil(raster) for raster in rasters]
+
+    # -- parts ----------------------------------------------------------------------------------------------------
+
+    def _model(self, path: Path) -> CodingModel:
+        with self._lock:
+            if path not in self._models:
+                self._models[path] = weights.load(path, self.device, self.precision)
+            return self._models[path]
+
+    def _for_file(self, header: Header) -> CodingModel:
+        about = weights.describe(self.path)
+        if about.decode_hash != header.weights_hash:
+            about = weights.for_file(header.weights_hash, header.model_id)
+        model = self._model(about.path)
+        if header.model_id != ARCHITECTURES[about.architecture].number:
+            raise CorruptFile(f"chunk H: model {header.model_id}, but its weights are those of {about.architecture}")
+        if (header.quality is not None) != model.variable_rate:
+            fixed = "one fixed rate" if header.quality is None else f"quality {header.quality:g}"
+            raise CorruptFile(
+                f"chunk H: {fixed}, but its weights have {'many rates' if model.variable_rate else 'one'}"
+            )
+        return model
+
+    def _encoding(
+        self, model: CodingModel, raster: Raster, caption: str | None, options: EncodeOptions
+    ) -> ImageEncoding:
+        """Put the parts of an image's encoding together."""
+        if not isinstance(caption, str | None):
+            raise InvalidInput(f"a caption must be text, got {type(caption).__name__}")
+        caption = caption.strip() or None if caption is not None else None
+        if caption is not None:
+            container.check_caption(caption)
+        tokens = self._tokens(model, caption)
+        about = weights.describe(self.path)
+        metadata = raster.metadata if options.keep_metadata else Metadata()
+        steer = self.steer if options.steer is None else options.steer
+        steering = None
+        if steer and caption is not None and model.quality_maps:
+            steering = self._steering(raster, caption, steer)
+        return ImageEncoding(
+            raster,
+            model,
+            tokens=tokens,
+            caption=caption,
+            metadata=replace(metadata, caption=caption if options.store_caption else None),
+            quality_map=quality_offsets(raster, model, options.quality_map, steering),
+            model_id=ARCHITECTURES[about.architecture].number,
+            weights_hash=about.decode_hash,
+            device=self.device,
+        )
+
+    def _tokens(self, model: CodingModel, caption: str | None) -> TextTokens:
+        if caption is None and self._text_encoder is None and not model.published:
+            return TextTokens.empty(1, model.config.text_width)
+        if self._text_encoder is None or isinstance(self._text_encoder, str):
+            from tacit.text.encoders import load_encoder
+
+            self._text_encoder = load_encoder(self._text_encoder or model.text_encoder)
+        tokens = self._text_encoder([caption])
+        if self._weigher is not None and caption is not None:
+            if model.published:
+                raise InvalidInput("these weights take no word weights: the published network has no place for them")
+            from tacit.words.tokens import with_weights
+
+            tokens = with_weights(tokens, self._text_encoder, [caption], self._weigher)
+        if tokens.embeddings.shape[2] != model.config.text_width:
+            raise InvalidInput(
+                f"the text encoder must give {model.config.text_width} channels, which the model takes, "
+                f"got {tokens.embeddings.shape[2]}"
+            )
+        return tokens
+
+    def _steering(self, raster: Raster, caption: str, steer: float) -> np.ndarray | None:
+        """Return what is added to the quality of each cell; None where that is nothing."""
+        from tacit.codec.steering import ENCODER, steering
+        from tacit.text.encoders import load_encoder
+
+        with self._lock:
+            if self._steering_encoder is None:
+                self._steering_encoder = load_encoder(ENCODER)
+        offsets = steering(raster.pixels, self._steering_encoder([caption]), steer)
+        return offsets if offsets.any() else None
+
+
+class Prepared:
+    """An image and its caption, made by `Codec.prepare`; its analysis is kept from the first encoding on."""
+
+    def __init__(self, encoding: ImageEncoding, target: Target, threads: int | None) -> None:
+        self._encoding, self._target, self._threads = encoding, target, threads
+
+    @property
+    def raster(self) -> Raster:
+        """The image as it is encoded: upright, 8 bits."""
+        return self._encoding.raster
+
+    def encode(
+        self,
+        quality: float | None = None,
+        *,
+        reconstruct: bool = False,
+        **fields: Unpack[TargetFields],
+    ) -> EncodeResult:
+        """Encode the image, repeating only what depends on the quality, and report what the encoding reached.
+
+        Args:
+            quality: 0 to 100.
+            reconstruct: As for `Codec.encode_result`.
+            **fields: Another target: `size`, `bpp` or `psnr`, as for `Codec.encode`. Without any, the target is that
+                of `Codec.prepare`.
+
+        Raises:
+            InvalidInput: The target is out of its range.
+            TargetNotReached: No quality reaches the target.
+        """
+        target = Target(quality=quality, **fields)
+        target = _allowed(self._target if target == Target() else target, self._encoding.model)
+        with thread_count(self._threads):
+            self._encoding.keep_analysis()
+            return self._encoding.reach(target, reconstruct)
+
+
+def _allowed(target: Target, model: CodingModel) -> Target:
+    """Return the target with the default filled in; weights of one fixed rate take none."""
+    wanted = target != Target()
+    if not model.variable_rate:
+        if wanted:
+            raise InvalidInput("these weights have one fixed rate: quality, size, bpp and psnr cannot be asked of them")
+        return target
+    return target if wanted else Target(quality=DEFAULT_QUALITY)
+
+
+def _precision(name: str, device: torch.device) -> torch.dtype:
+    known = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    if name in known:
+        return known[name]
+    if name != "auto":
+        raise InvalidInput(f"precision must be fp32, bf16 or auto, got {name!r}")
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    # elsewhere bf16 is emulated, and slow
+    fast = device.type == "cpu" and _is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _weigher(choice: bool | Weigher) -> Weigher:
+    from tacit.words import shared_weigher
+
+    return shared_weigher() if isinstance(choice, bool) else choice
+
+
+@lru_cache(maxsize=4)
+def _shared(model: str) -> Codec:
+    return Codec(model)
+
+
+def encode(
+    image: ImageSource,
+    caption: str | None = None,
+    quality: float | None = None,
+    *,
+    model: str | os.PathLike[str] = weights.DEFAULT,
+    options: EncodeOptions | None = None,
+    **fields: Unpack[EncodeFields],
+) -> bytes:
+    """Return the bytes of a `.tacit` file: `Codec(model).encode(...)`, with the codec kept for the next call."""
+    return _shared(os.fspath(model)).encode(image, caption, quality, options=options, **fields)
+
+
+def decode(
+    data: FileSource,
+    *,
+    box: Box | None = None,
+    salvage: bool = False,
+    max_pixels: int | None = MAX_PIXELS,
+) -> Image.Image:
+    """Return the image of a `.tacit` file: `Codec().decode(...)`; the weights are those that the file names."""
+    return _shared(weights.DEFAULT).decode(data, box=box, salvage=salvage, max_pixels=max_pixels)

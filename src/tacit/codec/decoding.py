@@ -1,0 +1,207 @@
+"""One `.tacit` file on its way to an image."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import operator
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit import image as images
+from tacit.codec.synthesis import BATCH_PIXELS, Box, Latents, region_quality, stack_qualities, synthesise
+from tacit.container import Container, Header, Region, region_grid
+from tacit.errors import CorruptFile, InvalidInput, PathError
+from tacit.image import Raster
+from tacit.models.coding import LATENT_STEP, CodingModel
+
+FileSource = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
+"""A file: its bytes, its path, or a binary file object."""
+
+
+class DamageWarning(UserWarning):
+    """A part of a file was damaged and left out; only when salvaging."""
+
+
+def warn_of_damage(lines: Sequence[str]) -> None:
+    """Issue a DamageWarning for each line, as from the first caller outside of this package."""
+    package = __name__.rpartition(".")[0]
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(f"{package}."):
+        level, frame = level + 1, frame.f_back
+    for line in lines:
+        warnings.warn(DamageWarning(line), stacklevel=level)
+
+
+class FileDecoding:
+    """A file, and the latents of those of its regions that a box needs.
+
+    Args:
+        file: The file.
+        model: The model that decodes it.
+        box: The part that is wanted: left, top, right, bottom in pixels; None for the whole.
+
+    Raises:
+        InvalidInput: The box is none, or not inside the image.
+    """
+
+    def __init__(self, file: Container, model: CodingModel, box: Box | None = None) -> None:
+        self.file, self.model = file, model
+        self.header = file.header
+        self.regions = region_grid(self.header.width, self.header.height)
+        self.box = _checked_box(box, self.header)
+        self.damage: list[str] = []
+        reach = model.synthesis_reach * LATENT_STEP
+        left, top, right, bottom = self.box
+        self.needed = [
+            i
+            for i, r in enumerate(self.regions)
+            if r.left < right + reach
+            and r.top < bottom + reach
+            and r.left + r.width > left - reach
+            and r.top + r.height > top - reach
+        ]
+        first, last = self.regions[self.needed[0]], self.regions[self.needed[-1]]
+        self.origin = first.top // LATENT_STEP, first.left // LATENT_STEP
+        height = last.top // LATENT_STEP + self.latent_shape(last)[0] - self.origin[0]
+        width = last.left // LATENT_STEP + self.latent_shape(last)[1] - self.origin[1]
+        # [M, h, w] of the regions that are needed, from `origin` on
+        self.values = torch.zeros(model.config.latent, height, width, dtype=torch.int16, device="cpu")
+
+    def latent_shape(self, region: Region) -> tuple[int, int]:
+        """Return the height and the width of a region's latents."""
+        return self.model.latent_size(region.height), self.model.latent_size(region.width)
+
+    def put(self, region: Region, latents: Tensor) -> None:
+        """Put the decoded latents of a region where they belong."""
+        row = region.top // LATENT_STEP - self.origin[0]
+        column = region.left // LATENT_STEP - self.origin[1]
+        self.values[:, row : row + latents.shape[1], column : column + latents.shape[2]] = latents
+
+    def latents(self) -> Latents:
+        """Return what is decoded so far."""
+        return Latents(self.header, self.box, self.origin, self.values)
+
+    def raster(self, device: torch.device, salvage: bool = False) -> Raster:
+        """Synthesise the box.
+
+        Args:
+            device: Where the synthesis runs.
+            salvage: Whether damaged alpha is noted in `damage`, and opaque, instead of raising.
+
+        Raises:
+            CorruptFile: The alpha channel is damaged.
+        """
+        (pixels,) = synthesise([self.latents()], [self.model], device=device, out=torch.device("cpu"))
+        return Raster(pixels.numpy(), self._alpha(salvage) if self.header.alpha else None, self.file.metadata)
+
+    def _alpha(self, salvage: bool) -> images.Pixels:
+        """Return the alpha channel of the box; opaque where it is lost."""
+        left, top, right, bottom = self.box
+        if self.file.alpha is not None:
+            try:
+                whole = images.decode_alpha(self.file.alpha, self.header.width, self.header.height)
+                return np.ascontiguousarray(whole[top:bottom, left:right])
+            except CorruptFile as error:
+                if not salvage:
+                    raise
+                self.damage.append(str(error))
+        return np.full((bottom - top, right - left), 255, dtype=np.uint8)
+
+
+def decode_regions(decodings: Sequence[FileDecoding], *, salvage: bool) -> None:
+    """Decode the regions that are needed into the latents of their files; those of equal shape together.
+
+    Args:
+        decodings: Files, of any models.
+        salvage: Whether damaged regions are noted in `damage`, and left as zeros, instead of raising.
+
+    Raises:
+        CorruptFile: A region is damaged.
+    """
+    for model in {id(d.model): d.model for d in decodings}.values():
+        _decode_of_model([d for d in decodings if d.model is model], model, salvage)
+
+
+def _decode_of_model(decodings: Sequence[FileDecoding], model: CodingModel, salvage: bool) -> None:
+    groups: dict[tuple[int, int, float | None, bool], list[tuple[FileDecoding, int]]] = {}
+    for decoding in decodings:
+        for index in decoding.needed:
+            if decoding.file.regions[index] is not None:
+                header = decoding.header
+                mapped = header.quality_map is not None
+                shape = decoding.latent_shape(decoding.regions[index])
+                groups.setdefault((*shape, None if mapped else header.quality, mapped), []).append((decoding, index))
+    for (height, width, *_), members in groups.items():
+        step = max(1, BATCH_PIXELS // (height * width * LATENT_STEP**2))
+        for start in range(0, len(members), step):
+            _decode_batch(members[start : start + step], model, height, width, salvage)
+
+
+def _decode_batch(
+    members: Sequence[tuple[FileDecoding, int]], model: CodingModel, height: int, width: int, salvage: bool
+) -> None:
+    """Decode regions, each of height x width latents."""
+    streams = [decoding.file.regions[index] or b"" for decoding, index in members]
+    qualities = [region_quality(d.header, d.regions[index], height, width) for d, index in members]
+    try:
+        together = model.decompress(streams, height, width, stack_qualities(qualities, height, width)).cpu()
+    except CorruptFile:
+        together = None  # one of them is damaged; find out which
+    for number, (decoding, index) in enumerate(members):
+        try:
+            latents = (
+                together[number]
+                if together is not None
+                else model.decompress([streams[number]], height, width, qualities[number])[0]
+            )
+        except CorruptFile as error:
+            if not salvage:
+                raise CorruptFile(f"chunk R {index}: {error}") from error
+            decoding.damage.append(f"chunk R {index}: {error}")
+        else:
+            decoding.put(decoding.regions[index], latents.cpu())
+
+
+def _checked_box(box: Box | None, header: Header) -> Box:
+    if box is None:
+        return 0, 0, header.width, header.height
+    try:
+        left, top, right, bottom = map(operator.index, box)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"box must be four whole numbers (left, top, right, bottom), got {box!r}") from error
+    if not (0 <= left < right <= header.width and 0 <= top < bottom <= header.height):
+        raise InvalidInput(f"box must be inside the image of {header.width}x{header.height} pixels, got {box}")
+    return left, top, right, bottom
+
+
+def read_bytes(source: FileSource) -> bytes | bytearray | memoryview:
+    """Return the bytes of a file given as bytes, a path or a binary file.
+
+    Raises:
+        PathError: The file cannot be read.
+        InvalidInput: It is none of these.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return source
+    if isinstance(source, str | os.PathLike):
+        try:
+            return Path(source).read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: a null character
+            raise PathError(f"{os.fspath(source)}: {getattr(error, 'strerror', None) or error}") from error
+    if isinstance(source, io.IOBase) or hasattr(source, "read"):
+        try:
+            data = source.read()
+        except (OSError, ValueError) as error:  # ValueError: a closed file
+            name = getattr(source, "name", "file")
+            raise PathError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+        if isinstance(data, bytes | bytearray | memoryview):
+            return data
+    raise InvalidInput(f"a file must be bytes, a path or a binary file, got {type(source).__name__}")

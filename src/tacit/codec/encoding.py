@@ -1,0 +1,319 @@
+"""One image on its way to a `.tacit` file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tacit import container
+from tacit import image as images
+from tacit.codec import rate_control
+from tacit.codec.decoding import FileDecoding
+from tacit.codec.options import Target
+from tacit.codec.rate_control import Attempt
+from tacit.codec.synthesis import BATCH_PIXELS, region_quality, stack_qualities
+from tacit.codec.threads import map_regions
+from tacit.container import Header, Metadata, Region, region_grid
+from tacit.errors import InvalidInput
+from tacit.image import Raster
+from tacit.image.psnr import decibels, psnr
+from tacit.models.coding import LATENT_STEP, CodingModel, Quality
+from tacit.text.tokens import TextTokens
+
+HIGHEST_PSNR = decibels(1e-10)  # dB, stands for infinity: searches compute with it, and JSON has no infinity
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeResult:
+    """What an encoding made, and what it reached."""
+
+    data: bytes
+    """The `.tacit` file."""
+
+    width: int
+    """Pixels."""
+
+    height: int
+    """Pixels."""
+
+    quality: float | None
+    """The quality used; None for weights of one fixed rate."""
+
+    bpp: float
+    """Bits of the whole file per pixel."""
+
+    psnr: float | None
+    """The PSNR of the decoded colours in dB, where the target was a PSNR or the image was reconstructed; 148 where
+    nothing was lost."""
+
+    caption: str | None
+    """The caption that guided the encoder."""
+
+    image: Image.Image | None = None
+    """The decoded image, where it was reconstructed."""
+
+
+class ImageEncoding:
+    """One image with all that its encoding depends on but the quality.
+
+    Args:
+        raster: The image.
+        model: The model that encodes it, on `device`.
+        tokens: The caption's tokens, of a batch of one.
+        caption: The caption, for the result; None if there is none.
+        metadata: What the file keeps.
+        quality_map: What the header has of it: one signed byte for each cell; None if there is no map.
+        model_id: The number of the architecture in files.
+        weights_hash: The decode hash of the weights.
+        device: Where the transforms run.
+    """
+
+    def __init__(
+        self,
+        raster: Raster,
+        model: CodingModel,
+        *,
+        tokens: TextTokens,
+        caption: str | None,
+        metadata: Metadata,
+        quality_map: bytes | None,
+        model_id: int,
+        weights_hash: bytes,
+        device: torch.device,
+    ) -> None:
+        self.raster, self.model, self.caption, self.device = raster, model, caption, device
+        self.regions = region_grid(raster.width, raster.height)
+        self.quality_map = quality_map
+        self.tokens = tokens.to(device)
+        self._metadata = metadata
+        self._alpha = None if raster.alpha is None else images.encode_alpha(raster.alpha)
+        self._model_id, self._weights_hash = model_id, weights_hash
+        self._kept: list[Tensor] | None = None  # y of each region
+
+    @property
+    def pixels(self) -> int:
+        """The number of pixels of the image."""
+        return self.raster.width * self.raster.height
+
+    # -- regions --------------------------------------------------------------------------------------------------
+
+    def header(self, quality: float | None) -> Header:
+        """Return the header of the file at a quality."""
+        return Header(
+            width=self.raster.width,
+            height=self.raster.height,
+            color=self.raster.pixels.shape[2] == 3,
+            alpha=self._alpha is not None,
+            quality=quality,
+            model_id=self._model_id,
+            weights_hash=self._weights_hash,
+            quality_map=self.quality_map,
+        )
+
+    def quality(self, quality: float | None, region: Region) -> Quality:
+        """Return the quality of a region's latents, as the model takes it."""
+        return region_quality(self.header(quality), region, *self.latent_shape(region))
+
+    def latent_shape(self, region: Region) -> tuple[int, int]:
+        """Return the height and the width of a region's latents."""
+        return self.model.latent_size(region.height), self.model.latent_size(region.width)
+
+    def tile_box(self, region: Region) -> tuple[int, int, int, int]:
+        """Return the region with the pixels that its latents depend on: left, top, right, bottom."""
+        reach = -(-self.model.analysis_reach // self.model.multiple) * self.model.multiple
+        return (
+            max(0, region.left - reach),
+            max(0, region.top - reach),
+            min(self.raster.width, region.left + region.width + reach),
+            min(self.raster.height, region.top + region.height + reach),
+        )
+
+    def tile(self, region: Region) -> Tensor:
+        """Return the region's pixels with those around it, padded: [1, 3, h, w] float32 in [0, 1]."""
+        left, top, right, bottom = self.tile_box(region)
+        # a copy: torch warns of arrays that cannot be written to
+        cut = np.array(self.raster.pixels[top:bottom, left:right])
+        x = torch.from_numpy(cut).to(self.device).permute(2, 0, 1)[None].float() / 255
+        return self.model.pad(x.expand(-1, 3, -1, -1))
+
+    def inside_tile(self, region: Region) -> tuple[slice, slice]:
+        """Return the rows and the columns of the tile's latents that are the region's."""
+        left, top, _, _ = self.tile_box(region)
+        return self._window(region, top, left)
+
+    def inside_image(self, region: Region) -> tuple[slice, slice]:
+        """Return the rows and the columns of the image's latents that are the region's."""
+        return self._window(region, 0, 0)
+
+    def _window(self, region: Region, top: int, left: int) -> tuple[slice, slice]:
+        """Return the region's rows and columns among latents that begin at a pixel."""
+        row, column = (region.top - top) // LATENT_STEP, (region.left - left) // LATENT_STEP
+        height, width = self.latent_shape(region)
+        return slice(row, row + height), slice(column, column + width)
+
+    def empty_latents(self) -> Tensor:
+        """Return zeros for the latents of the whole image, to be filled: [M, h, w] int16."""
+        rows, columns = self.inside_image(self.regions[-1])
+        return torch.zeros(self.model.config.latent, rows.stop, columns.stop, dtype=torch.int16)
+
+    # -- the work -------------------------------------------------------------------------------------------------
+
+    def analyse(self, region: Region) -> Tensor:
+        """Return y of a region before the gain: [1, M, h, w].
+
+        Tiles overlap by what the network reaches, so that no seam is in the latents; only the words that the Extractor
+        makes see the tile alone.
+        """
+        rows, columns = self.inside_tile(region)
+        return self.model.analyse(self.tile(region), self.tokens)[:, :, rows, columns]
+
+    def keep_analysis(self) -> None:
+        """Analyse the image once for all the qualities that are tried; large images are kept in half precision."""
+        if self._kept is None:
+            kept = torch.float16 if self.pixels > 8 * BATCH_PIXELS else torch.float32
+            self._kept = map_regions(lambda _, region: self.analyse(region).to(kept), self.regions, self.device)
+
+    def attempt(self, quality: float | None, reconstruct: bool) -> Attempt:
+        """Make the file at a quality.
+
+        Args:
+            quality: 0 to 100; None for weights of one fixed rate.
+            reconstruct: Whether the image that the file decodes to is made, too.
+        """
+
+        def code(index: int, region: Region) -> tuple[bytes, Tensor | None]:
+            y = self.analyse(region) if self._kept is None else self._kept[index].float()
+            (stream,), integers = self.model.compress(y, self.quality(quality, region))
+            return stream, integers[0].cpu() if reconstruct else None
+
+        coded = map_regions(code, self.regions, self.device)
+        data = self.file(quality, [stream for stream, _ in coded])
+        if not reconstruct:
+            return Attempt(quality, data)
+        decoding = FileDecoding(container.read(data, max_pixels=None), self.model)
+        for region, (_, integers) in zip(self.regions, coded, strict=True):
+            assert integers is not None
+            decoding.put(region, integers)
+        decoded = decoding.raster(self.device)
+        return Attempt(quality, data, decoded, min(psnr(decoded.pixels, self.raster.pixels), HIGHEST_PSNR))
+
+    def file(self, quality: float | None, streams: Sequence[bytes]) -> bytes:
+        """Return the file of the regions' entropy-coded streams."""
+        return container.write(self.header(quality), self._metadata, self._alpha, streams)
+
+    def reach(self, target: Target, reconstruct: bool = False) -> EncodeResult:
+        """Encode the image so that it reaches a target.
+
+        Args:
+            target: With the default quality filled in, unless the weights have one fixed rate.
+            reconstruct: Whether the image that the file decodes to is made, too.
+
+        Raises:
+            TargetNotReached: No quality reaches the target.
+        """
+        if target.size is not None or target.bpp is not None or target.psnr is not None:
+            self.keep_analysis()
+        reached = rate_control.reach(target, self.attempt, self.pixels, reconstruct)
+        return EncodeResult(
+            data=reached.data,
+            width=self.raster.width,
+            height=self.raster.height,
+            quality=self.header(reached.quality).quality,
+            bpp=8 * len(reached.data) / self.pixels,
+            psnr=reached.psnr,
+            caption=self.caption,
+            image=None if reached.decoded is None else images.to_pil(reached.decoded),
+        )
+
+    def bit_map(self, quality: float | None) -> np.ndarray:
+        """Return the bits of each 16x16 pixels: float32 [ceil(H / 16), ceil(W / 16)].
+
+        Where weights pad regions to more, the padding's bits are at the border.
+        """
+        total = np.zeros((-(-self.raster.height // LATENT_STEP), -(-self.raster.width // LATENT_STEP)), np.float32)
+        for region in self.regions:
+            bits = self.model.bits(self.analyse(region), self.quality(quality, region))[0]
+            rows = np.minimum(region.top // LATENT_STEP + np.arange(bits.shape[0]), total.shape[0] - 1)
+            columns = np.minimum(region.left // LATENT_STEP + np.arange(bits.shape[1]), total.shape[1] - 1)
+            np.add.at(total, (rows[:, None], columns), bits)
+        return total
+
+
+def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -> list[tuple[bytes, Tensor]]:
+    """Encode several images with one model at one quality; tiles of equal shape run through it together.
+
+    Returns:
+        Each image's file, and its latents as they were coded: [M, h, w] int16.
+    """
+    streams: list[list[bytes]] = [[b""] * len(encoding.regions) for encoding in encodings]
+    latents = [encoding.empty_latents() for encoding in encodings]
+    for batch in _equal_shapes(encodings):
+        members = [(encodings[number], encodings[number].regions[index]) for number, index in batch]
+        model = members[0][0].model
+        tiles = torch.cat([encoding.tile(region) for encoding, region in members])
+        y = model.analyse(tiles, TextTokens.stack([encoding.tokens for encoding, _ in members]))
+        windows = [encoding.inside_tile(region) for encoding, region in members]
+        y = torch.stack([one[:, rows, columns] for one, (rows, columns) in zip(y, windows, strict=True)])
+        qualities = [encoding.quality(quality, region) for encoding, region in members]
+        coded, integers = model.compress(y, stack_qualities(qualities, *y.shape[2:]))
+        for (number, index), stream, part in zip(batch, coded, integers, strict=True):
+            streams[number][index] = stream
+            rows, columns = encodings[number].inside_image(encodings[number].regions[index])
+            latents[number][:, rows, columns] = part
+    files = [encoding.file(quality, own) for encoding, own in zip(encodings, streams, strict=True)]
+    return list(zip(files, latents, strict=True))
+
+
+def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int, int]]]:
+    """Yield (image, region) numbers whose tiles and regions have equal shapes, in batches of bounded size."""
+    groups: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for number, encoding in enumerate(encodings):
+        for index, region in enumerate(encoding.regions):
+            left, top, right, bottom = encoding.tile_box(region)
+            key = (
+                encoding.model.latent_size(right - left),
+                encoding.model.latent_size(bottom - top),
+                *encoding.latent_shape(region),
+                encoding.quality_map is None,
+            )
+            groups.setdefault(key, []).append((number, index))
+    for (width, height, *_), members in groups.items():
+        step = max(1, BATCH_PIXELS // (width * height * LATENT_STEP**2))
+        for start in range(0, len(members), step):
+            yield members[start : start + step]
+
+
+def quality_offsets(
+    raster: Raster, model: CodingModel, quality_map: np.ndarray | None, steering: np.ndarray | None
+) -> bytes | None:
+    """Return the offsets of the quality as a header has them: one signed byte for each cell of 64x64 pixels.
+
+    Args:
+        raster: The image.
+        model: The model that encodes it.
+        quality_map: The caller's offsets; None for none.
+        steering: The offsets that follow from the caption; None for none.
+
+    Raises:
+        InvalidInput: The weights take no map, or the map has a wrong shape or values out of range.
+    """
+    if quality_map is None and steering is None:
+        return None
+    if not model.quality_maps:
+        raise InvalidInput("these weights take no quality map")
+    expected = container.cells(raster.width, raster.height)
+    offsets = np.zeros(expected) if quality_map is None else np.asarray(quality_map)
+    if offsets.shape != expected:
+        raise InvalidInput(
+            f"quality_map must have one value for each 64x64 pixels, shape {list(expected)}, got {list(offsets.shape)}"
+        )
+    if not (np.abs(np.rint(offsets)) <= 100).all():
+        raise InvalidInput(f"quality_map must be -100 to 100, got {offsets.min():g} to {offsets.max():g}")
+    if steering is not None:
+        offsets = np.clip(offsets + steering, -100, 100)
+    return bytes(np.rint(offsets).astype(np.int8).tobytes())

@@ -1,0 +1,134 @@
+"""The options of an encoding: the one list that Python, the command line, the service and the rest fill."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from tacit.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DEFAULT_QUALITY = 50.0
+DEFAULT_STEER = 20.0  # steps of quality between what a caption names and what it does not
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What an encoding must reach: at most one of a quality, a size, a rate and a PSNR.
+
+    Raises:
+        InvalidInput: More than one is given, or one is out of its range.
+    """
+
+    quality: float | None = None
+    """0 to 100; where there is no target at all, 50."""
+
+    size: int | None = None
+    """The largest size of the whole file, in bytes."""
+
+    bpp: float | None = None
+    """The largest number of bits of the whole file per pixel."""
+
+    psnr: float | None = None
+    """The lowest PSNR of the decoded image, in dB."""
+
+    def __post_init__(self) -> None:
+        values = {name: getattr(self, name) for name in TARGETS if getattr(self, name) is not None}
+        for name, value in values.items():
+            if not isinstance(value, Real):
+                raise InvalidInput(f"{name} must be a number, got {value!r}")
+        if len(values) > 1:
+            raise InvalidInput(f"only one of quality, size, bpp and psnr can be given, got {' and '.join(values)}")
+        for name, value in values.items():
+            if name == "quality":
+                check_quality(value)
+            elif not 0 < value < math.inf:
+                raise InvalidInput(f"{name} must be a positive number, got {value}")
+
+    @property
+    def target(self) -> Target:
+        """The target alone."""
+        return Target(quality=self.quality, size=self.size, bpp=self.bpp, psnr=self.psnr)
+
+
+TARGETS = tuple(field.name for field in dataclasses.fields(Target))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeOptions(Target):
+    """How an image is encoded: the target, and everything else but the image, its caption and the model.
+
+    Options with a quality map cannot be compared or hashed; those without one can.
+
+    Raises:
+        InvalidInput: A value is out of its range, or there is more than one target.
+    """
+
+    quality_map: np.ndarray | None = None
+    """What is added to the quality in each cell of 64x64 pixels: [ceil(H / 64), ceil(W / 64)], -100 to 100. Values are
+    rounded to whole numbers."""
+
+    steer: float | None = None
+    """Steps of quality between what the caption names and what it does not, 0 to 100; None: the codec's own. With 0 a
+    caption moves no bits from one place to another."""
+
+    store_caption: bool = False
+    """Whether the caption is kept in the file."""
+
+    keep_metadata: bool = True
+    """Whether the ICC profile, EXIF and XMP are kept."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steer is not None:
+            check_steer(self.steer)
+
+
+class TargetFields(TypedDict, total=False):
+    """The fields of `Target` but for the quality, as keyword arguments; they are explained there."""
+
+    size: int | None
+    bpp: float | None
+    psnr: float | None
+
+
+class EncodeFields(TargetFields, total=False):
+    """The fields of `EncodeOptions` but for the quality, as keyword arguments; they are explained there."""
+
+    quality_map: np.ndarray | None
+    steer: float | None
+    store_caption: bool
+    keep_metadata: bool
+
+
+def merged(options: EncodeOptions | None, quality: float | None, fields: Any) -> EncodeOptions:
+    """Return the options with a quality and single fields in place of their own.
+
+    Args:
+        options: The options to begin with; None for the defaults.
+        quality: In place of that of the options; None to leave it.
+        fields: Further fields by name, as in `EncodeFields`.
+
+    Raises:
+        InvalidInput: A value is out of its range, or there is more than one target.
+        TypeError: There is no such field.
+    """
+    changes = dict(fields) if quality is None else {"quality": quality, **fields}
+    return dataclasses.replace(options or EncodeOptions(), **changes)
+
+
+def check_quality(quality: float) -> None:
+    """Raise InvalidInput unless a quality is 0 to 100."""
+    if not 0 <= quality <= 100:
+        raise InvalidInput(f"quality must be 0 to 100, got {quality}")
+
+
+def check_steer(steer: float) -> None:
+    """Raise InvalidInput unless the strength of steering is 0 to 100."""
+    if not 0 <= steer <= 100:
+        raise InvalidInput(f"steer must be 0 to 100, got {steer}")
