@@ -37,10 +37,10 @@ from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.codec import Codec
 from tacit.data import Collate, ImageBatch, Synthesiser, TacitShards
-from tacit.data.photos import decode, random_crop, read_folder
 from tacit.data.shards import read_rows, reader
 from tacit.evaluation.metrics import psnr
 from tacit.evaluation.pretty import dumps
+from tacit.training.dataset.image_files import decode, random_crop, read_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples"))

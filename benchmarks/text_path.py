@@ -41,7 +41,7 @@ from tacit.text.encoders import EmbeddedEncoder
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
 from tacit.training.loss import Loss, rate_weight
-from tacit.training.thaw import thaw
+from tacit.training.thawing import thaw
 from tacit.words.table import WordTable, read_table
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,7 +2,7 @@
 
     python scripts/train_grounding.py POOL SQUEEZENET OUT.safetensors --minutes 15
 
-POOL: a pool of photos with captions (`tacit.data.pool.build_pool`). SQUEEZENET: the weights that
+POOL: a pool of photos with captions (`tacit.training.dataset.pool.build_pool`). SQUEEZENET: the weights that
 `tacit.perceptual.load_feature_distance` takes; nothing of them is in the result.
 
 No boxes are needed. A batch's photos and captions are compared all with all, as if each photo were a part of a mosaic:
@@ -31,11 +31,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tacit.data.pool import Pool, open_pool
 from tacit.models.grounding import STRIDE, Grounding
 from tacit.perceptual import FeatureDistance, load_feature_distance
 from tacit.text.encoders import load_encoder
 from tacit.text.tokens import TextTokens
+from tacit.training.dataset.pool import ImagePool, open_pool
 
 SIDE = 160  # pixels of a crop
 BATCH = 48
@@ -102,7 +102,7 @@ class Head(Grounding):
 class Photos:
     """Crops and captions of a pool, drawn at random."""
 
-    def __init__(self, pool: Pool, seed: int) -> None:
+    def __init__(self, pool: ImagePool, seed: int) -> None:
         self.pool = pool
         self.rng = np.random.default_rng(seed)
         self.encoder = load_encoder("embedded")

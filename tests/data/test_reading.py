@@ -28,9 +28,10 @@ from tacit import container
 from tacit.codec import Codec, Latents
 from tacit.container import Header
 from tacit.data.batches import Collate, ImageBatch, LatentBatch, Synthesiser
-from tacit.data.coded import Coded, TacitFiles, TacitShards
 from tacit.data.crops import CenterCrop, RandomCrop
-from tacit.data.decoding import KINDS, local_codec
+from tacit.data.datasets import Coded, TacitFiles, TacitShards
+from tacit.data.local_codec import local_codec
+from tacit.data.webdataset_decoder import KINDS
 from tacit.errors import CorruptFile, ImageTooLarge, InvalidInput, MissingExtra, MissingWeights, PathError
 from tacit.models.coding import CodingModel
 

@@ -18,7 +18,6 @@ from support.pictures import synthetic
 from support.tiny_models import TINY
 from tacit import cli
 from tacit.codec import Codec
-from tacit.data.pool import build_pool
 from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.bjontegaard import Curve
 from tacit.evaluation.datasets import Dataset, Item, load_dataset
@@ -34,6 +33,7 @@ from tacit.study.paired import Paired, qualities, rates
 from tacit.study.regions import Region, others, part_psnrs, read_regions
 from tacit.study.run import run
 from tacit.study.steering import steering
+from tacit.training.dataset.pool import build_pool
 
 WORDS = ("a red boat", "a dog on grass", "an old door", "two parrots", "a tall lighthouse", "a sail")
 SIZES = json.dumps(TINY.as_dict())

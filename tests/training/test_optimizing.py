@@ -23,8 +23,8 @@ from tacit.training.config import LossConfig
 from tacit.training.loss import Loss, rate_weight, squared_error
 from tacit.training.module import TrainingModule, fix
 from tacit.training.muon import Muon, matrices, orthogonalised
-from tacit.training.quality import vary
-from tacit.training.structure import SMALLEST, structure
+from tacit.training.quality_maps import vary
+from tacit.training.ssim_loss import SMALLEST, structure
 
 
 @pytest.fixture

@@ -29,30 +29,33 @@ from support.pictures import samples, synthetic
 from support.tiny_models import TINY, TINY_TACO, TINY_TACO_FIXED, tiny_model, tiny_taco, write_weights
 from tacit import cli, weights
 from tacit.codec import Codec
-from tacit.data.captions import CaptionCache, draw, texts
-from tacit.data.photos import BadImage, decode, read_coco, read_folder, read_jsonl
-from tacit.data.pieces import read_pieces, write_pieces
-from tacit.data.pool import Pool, build_pool, cut, open_pool
-from tacit.data.samples import Collate, Numbers, Recipe, Samples
-from tacit.data.shards import Shards, expand
+from tacit.data.shards import expand
 from tacit.errors import CorruptWeights, InvalidInput, MissingWeights, NotExact, PathError, TacitError
 from tacit.models.building import build
 from tacit.models.float_model import Forward
 from tacit.models.noise import uniform
 from tacit.models.prior import FactorizedPrior
 from tacit.text.tokens import TextTokens
+from tacit.training.dataset.batches import BatchNumbers, SampleCollate
+from tacit.training.dataset.bundle import read_bundle, write_bundle
+from tacit.training.dataset.caption_cache import CaptionCache
+from tacit.training.dataset.caption_choice import draw, texts
+from tacit.training.dataset.image_files import BadImage, decode, read_coco, read_folder, read_jsonl
+from tacit.training.dataset.pool import ImagePool, build_pool, cut, open_pool
+from tacit.training.dataset.samples import Recipe, Samples
+from tacit.training.dataset.shard_samples import ShardSamples
 
 pytest.importorskip("lightning.pytorch")
 
 from tacit.training import config as configurations
 from tacit.training import export as exporting
 from tacit.training.checkpoint import read_checkpoint
+from tacit.training.clip_loss import ClipLoss, contrastive
 from tacit.training.config import Config, LossConfig, ScheduleConfig, ValidationConfig
 from tacit.training.fit import fine_tune, load_float, prepare, train
-from tacit.training.joint import JointLoss, contrastive
+from tacit.training.learning_rate import factor
 from tacit.training.loss import Loss, quantile_loss
 from tacit.training.module import TrainingModule
-from tacit.training.schedule import factor
 
 SIZES = json.dumps(TINY.as_dict())
 
@@ -678,7 +681,7 @@ def test_a_pool_that_is_none(pool: Path, tmp_path: Path) -> None:
 def test_an_epoch_has_every_photo_once(pool: Path) -> None:
     opened = open_pool(pool)
     whole = [opened.photo(i) for i in range(5)]
-    flat = Pool.of((np.full_like(p, i), ()) for i, p in enumerate(whole))
+    flat = ImagePool.of((np.full_like(p, i), ()) for i, p in enumerate(whole))
     samples = Samples(flat, Recipe(crop=64))
     epochs = [[int(samples[n].pixels[0, 0, 0]) for n in range(5 * e, 5 * e + 5)] for e in range(4)]
     assert all(sorted(e) == list(range(5)) for e in epochs)
@@ -693,8 +696,8 @@ def test_an_epoch_has_every_photo_once(pool: Path) -> None:
 @given(batch=st.integers(1, 6), processes=st.integers(1, 4), start=st.integers(0, 5))
 def test_processes_share_each_batch(batch: int, processes: int, start: int) -> None:
     batch *= processes
-    whole = iter(Numbers(batch, start))
-    parts = [iter(Numbers(batch, start, rank, processes)) for rank in range(processes)]
+    whole = iter(BatchNumbers(batch, start))
+    parts = [iter(BatchNumbers(batch, start, rank, processes)) for rank in range(processes)]
     for step in range(3):
         together = next(whole)
         assert together == list(range((start + step) * batch, (start + step + 1) * batch))
@@ -703,14 +706,14 @@ def test_processes_share_each_batch(batch: int, processes: int, start: int) -> N
 
 def test_uneven_shares_are_refused() -> None:
     with pytest.raises(InvalidInput, match="split evenly"):
-        Numbers(5, 0, 0, 2)
+        BatchNumbers(5, 0, 0, 2)
 
 
 def test_crops_cut_on_the_device_are_those_cut_by_numpy(pool: Path) -> None:
     opened = open_pool(pool, in_memory=True)
     recipe = Recipe(seed=1, crop=64)
     here, there = Samples(opened, recipe), Samples(opened, recipe, on_device=True)
-    collate = Collate(CaptionCache("embedded", 256))
+    collate = SampleCollate(CaptionCache("embedded", 256))
     a, b = (collate([s[n] for n in range(8)]) for s in (here, there))
     assert a.pixels is not None
     assert b.places is not None
@@ -888,7 +891,7 @@ def shards(tmp_path: Path) -> Path:
 
 def test_shards(shards: Path, caplog: pytest.LogCaptureFixture) -> None:
     url = f"{shards}/s{{0..3}}.tar"
-    stream = iter(Shards([url], Recipe(crop=64), buffer=5))
+    stream = iter(ShardSamples([url], Recipe(crop=64), buffer=5))
     rows = [next(stream) for _ in range(36)]
     values = [int(r.pixels[0, 0, 0]) for r in rows if r.pixels is not None]
     assert [r.caption for r in rows] == [f"grey {v}" for v in values]
@@ -897,9 +900,9 @@ def test_shards(shards: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert len({tuple(values[12 * e : 12 * e + 12]) for e in range(3)}) == 3
     assert 6 <= sum(r.bad for r in rows) <= 9  # three an epoch; those at the end of the last are not reached
     assert "is left out" in caplog.text
-    again = iter(Shards([url], Recipe(crop=64), buffer=5))
+    again = iter(ShardSamples([url], Recipe(crop=64), buffer=5))
     assert [next(again).seed for _ in range(12)] == [r.seed for r in rows[:12]]
-    other = iter(Shards([url], Recipe(crop=64), buffer=5, start=7))
+    other = iter(ShardSamples([url], Recipe(crop=64), buffer=5, start=7))
     assert [next(other).seed for _ in range(12)] != [r.seed for r in rows[:12]]
 
 
@@ -907,12 +910,12 @@ def test_shards_are_dealt_out(shards: Path) -> None:
     url = f"{shards}/*.tar"
     parts = []
     for rank in range(2):
-        stream = iter(Shards([url], Recipe(crop=64), rank=rank, processes=2))
+        stream = iter(ShardSamples([url], Recipe(crop=64), rank=rank, processes=2))
         parts.append({int(next(stream).pixels[0, 0, 0]) for _ in range(6)})
     assert parts[0] | parts[1] == set(range(12))
     assert not parts[0] & parts[1]
     with pytest.raises(InvalidInput, match="4 shards for 5 readers"):
-        next(iter(Shards([url], Recipe(crop=64), processes=5)))
+        next(iter(ShardSamples([url], Recipe(crop=64), processes=5)))
     with pytest.raises(PathError):
         expand(f"{shards}/none*.tar")
 
@@ -924,7 +927,7 @@ def test_shards_behind_a_url_and_damaged_ones(shards: Path, caplog: pytest.LogCa
     for path in shards.glob("*.tar"):
         memory.pipe(f"/far/{path.name}", path.read_bytes())
     memory.pipe("/far/s9.tar", (shards / "s1.tar").read_bytes()[:700])
-    stream = iter(Shards(["memory://far/*.tar", "memory://far/gone.tar"], Recipe(crop=64)))
+    stream = iter(ShardSamples(["memory://far/*.tar", "memory://far/gone.tar"], Recipe(crop=64)))
     # the damaged one may still have given its first photo
     assert {int(next(stream).pixels[0, 0, 0]) for _ in range(13)} == set(range(12))
     assert "gone.tar" in caplog.text
@@ -956,7 +959,7 @@ def test_captions_drawn_and_joined() -> None:
 
 
 def test_captions_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tacit.data.captions.PIECE", 20_000)
+    monkeypatch.setattr("tacit.training.dataset.caption_cache.PIECE", 20_000)
     captions = [f"a boat of {i} tons" for i in range(12)]
     cache = CaptionCache("embedded", 256, tmp_path / "cache")
     assert cache.write([*captions, captions[0]]) == 12
@@ -1060,7 +1063,7 @@ def test_the_contrastive_loss_by_hand() -> None:
 
 
 def test_the_joint_loss(clip_folder: Path) -> None:
-    joint = JointLoss(str(clip_folder), beta=40.0)
+    joint = ClipLoss(str(clip_folder), beta=40.0)
     x = torch.rand(3, 3, 64, 80, generator=torch.Generator().manual_seed(0))
     captions = ["a boat", "a road", None]
     x_hat = (x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
@@ -1074,19 +1077,19 @@ def test_the_joint_loss(clip_folder: Path) -> None:
     difference = found - wanted
     text = contrastive(found, words, torch.tensor([1.0, 1, 0]))
     assert loss.item() == pytest.approx(float((text + 40 * difference.norm(dim=1).mean()).detach()), rel=1e-5)
-    published = JointLoss(str(clip_folder), beta=40.0, published=True)(x_hat, x, captions, alone)
+    published = ClipLoss(str(clip_folder), beta=40.0, published=True)(x_hat, x, captions, alone)
     assert float(published.detach()) == pytest.approx(float((text + 40 * difference.norm()).detach()), rel=1e-5)
     assert float(joint(x, x, [None] * 3, alone)) == pytest.approx(0, abs=1e-4)
 
 
 def test_clip_that_is_not_there(tmp_path: Path, clip_folder: Path) -> None:
     with pytest.raises(MissingWeights):
-        JointLoss(str(tmp_path / "none"))
+        ClipLoss(str(tmp_path / "none"))
     for path in clip_folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"no")
     with pytest.raises(CorruptWeights):
-        JointLoss(str(tmp_path))
+        ClipLoss(str(tmp_path))
 
 
 def test_every_term_has_its_weight(clip_folder: Path) -> None:
@@ -1094,7 +1097,7 @@ def test_every_term_has_its_weight(clip_folder: Path) -> None:
     x, quality = torch.rand(2, 3, 64, 64), torch.tensor([0.0, 100.0])
     out = Forward(x + 0.1, torch.tensor([4096.0, 8192.0]), torch.tensor([0.0, 4096.0]))
     captions = ["a boat", "a road"]
-    joint = JointLoss(str(clip_folder))
+    joint = ClipLoss(str(clip_folder))
 
     def distance(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return torch.tensor([2.0, 4.0])
@@ -1165,7 +1168,7 @@ def test_prepared_photos_train_where_little_is_installed(
     config = settings_of("data.kind=folder", f"data.path={photos}")
     assert prepare(config, prepared) == (3, 1)
     assert "narrow.png is left out: 20x90 pixels, less than 64" in caplog.text
-    pool = read_pieces(prepared)
+    pool = read_bundle(prepared)
     assert [p.tolist() for p in pool.shapes] == [[90, 80]] * 3
     assert np.array_equal(pool.photo(2), decode(photos / "below" / "2.jpg"))
     assert pool.captions == (("a boat",), (), ())
@@ -1201,20 +1204,20 @@ def test_prepared_photos_train_where_little_is_installed(
 
 def test_pieces_are_small(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     largest = max(p.stat().st_size for p in photos.rglob("?.jpg"))
-    monkeypatch.setattr("tacit.data.pieces.PIECE", largest)
-    count = write_pieces(read_folder(photos), tmp_path / "p", 64, lambda name, reason: None)
+    monkeypatch.setattr("tacit.training.dataset.bundle.PIECE", largest)
+    count = write_bundle(read_folder(photos), tmp_path / "p", 64, lambda name, reason: None)
     pieces = sorted((tmp_path / "p").glob("photos-*.bin"))
     assert count == 3
     assert len(pieces) > 1
     assert all(0 < p.stat().st_size <= largest for p in pieces)
-    assert len(read_pieces(tmp_path / "p")) == 3
+    assert len(read_bundle(tmp_path / "p")) == 3
     pieces[0].write_bytes(pieces[0].read_bytes()[:-500])
     pieces[-1].write_bytes(b"\0" * largest)
     with pytest.raises(InvalidInput):
-        read_pieces(tmp_path / "p")
+        read_bundle(tmp_path / "p")
     (tmp_path / "p" / "index.json").write_text("[")
     with pytest.raises(PathError):
-        read_pieces(tmp_path / "p")
+        read_bundle(tmp_path / "p")
 
 
 def test_two_processes_train_as_one(settings_of: Callable[..., Config], clip_folder: Path, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from torch.nn.functional import cosine_similarity
 
 from tacit.cli import main
 from tacit.codec import Codec
-from tacit.data.captions import CaptionCache
 from tacit.errors import CorruptWeights, InvalidInput
 from tacit.evaluation.codecs import find_codec
 from tacit.models.attention import CrossAttention, Extractor, Injector, key_bias
 from tacit.text.encoders import ClipEncoder, EmbeddedEncoder
 from tacit.text.tokens import TextTokens
 from tacit.training.config import read
+from tacit.training.dataset.caption_cache import CaptionCache
 from tacit.words import Weigher, weighted
 from tacit.words.tokens import token_weights, with_weights
 

@@ -32,7 +32,7 @@ Configurations in the package:
   small      variants of tacit-s-mse, fine-tuned from its weights: linear attention,
              weighted words, richer captions, all together
 They expect Kodak's images in $TACIT_DATA/kodak, and `small` a pool of photos at
-$TACIT_POOL (tacit.data.pool.build_pool makes one).
+$TACIT_POOL (tacit.training.dataset.pool.build_pool makes one).
 \b
 What is done is kept in FOLDER: the same command goes on where it was interrupted.
 """,

@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tacit.data.batches import Collate, ImageBatch, LatentBatch, Synthesiser
-    from tacit.data.coded import Coded, TacitFiles, TacitShards
     from tacit.data.crops import CenterCrop, RandomCrop
-    from tacit.data.decoding import decoder
-    from tacit.data.on_ray import read_tacit
+    from tacit.data.datasets import Coded, TacitFiles, TacitShards
+    from tacit.data.ray_dataset import read_tacit
+    from tacit.data.webdataset_decoder import decoder
 
 _HOMES = {
     "CenterCrop": "crops",
-    "Coded": "coded",
+    "Coded": "datasets",
     "Collate": "batches",
     "ImageBatch": "batches",
     "LatentBatch": "batches",
     "RandomCrop": "crops",
     "Synthesiser": "batches",
-    "TacitFiles": "coded",
-    "TacitShards": "coded",
-    "decoder": "decoding",
-    "read_tacit": "on_ray",
+    "TacitFiles": "datasets",
+    "TacitShards": "datasets",
+    "decoder": "webdataset_decoder",
+    "read_tacit": "ray_dataset",
 }
 
 __all__ = [

@@ -19,10 +19,9 @@ from torch import Tensor
 from tacit import container
 from tacit.codec import Box, Codec, Latents
 from tacit.container import MAX_PIXELS, Header
-from tacit.data.captions import draw
-from tacit.data.coded import Coded
 from tacit.data.crops import Crop, RandomCrop
-from tacit.data.decoding import local_codec
+from tacit.data.datasets import Coded
+from tacit.data.local_codec import local_codec
 from tacit.errors import FileError, InvalidInput, PathError, TacitError
 
 log = logging.getLogger(__name__)
@@ -156,7 +155,7 @@ class Collate:
             raise sample.data
         header, metadata, _ = container.read_header(sample.data)
         rng = np.random.default_rng(sample.seed)
-        caption = draw(sample.captions, rng, join=False) or metadata.caption
+        caption = sample.draw_caption(rng) or metadata.caption
         box = None if self.crop is None else self.crop(header.width, header.height, rng)
         return codec.read(sample.data, box=box, max_pixels=self.max_pixels), caption
 

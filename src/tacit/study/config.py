@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+from tacit import yaml_config
 from tacit.errors import InvalidInput
-from tacit.training import settings
 
 FOLDER = resources.files("tacit.study") / "configs"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -145,7 +145,7 @@ KINDS: Mapping[str, type[StudyConfig]] = {
 
 def names() -> tuple[str, ...]:
     """The configurations in the package."""
-    return settings.names(FOLDER)
+    return yaml_config.names(FOLDER)
 
 
 def read(source: str, overrides: Sequence[str] = ()) -> StudyConfig:
@@ -153,17 +153,17 @@ def read(source: str, overrides: Sequence[str] = ()) -> StudyConfig:
 
     Raises: PathError; InvalidInput, for an unknown key, a value of the wrong kind or a variable that is not set.
     """
-    values = settings.read(source, FOLDER, overrides, "key=value, such as measure.qualities=[20,50,80]")
+    values = yaml_config.read(source, FOLDER, overrides, "key=value, such as measure.qualities=[20,50,80]")
     values = _expanded(values)
     kind = values.get("kind", "ablation") if isinstance(values, Mapping) else "ablation"
     if kind not in KINDS:
         raise InvalidInput(f"kind {kind!r}: known are {', '.join(KINDS)}")
-    return settings.build(KINDS[kind], values)
+    return yaml_config.build(KINDS[kind], values)
 
 
 def plain(config: StudyConfig) -> dict[str, Any]:
     """Plain values, as `read` takes them: with the variables' names again, since results go to other machines."""
-    return contracted(settings.plain(dataclasses.asdict(config)))  # type: ignore[no-any-return]
+    return contracted(yaml_config.plain(dataclasses.asdict(config)))  # type: ignore[no-any-return]
 
 
 def contracted(value: Any) -> Any:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from tacit import files
 from tacit.captions import CaptionMap, read_caption_list
-from tacit.data.captions import joined
 from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.datasets import Dataset, load_dataset
 from tacit.evaluation.runner import Progress
 from tacit.study.config import SetConfig
+from tacit.training.dataset.caption_choice import joined
 
 
 def find(sets: Sequence[SetConfig], kinds: Collection[str], progress: Progress) -> list[tuple[SetConfig, Dataset]]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from tacit import yaml_config
 from tacit.architectures import ARCHITECTURES
 from tacit.errors import InvalidInput
-from tacit.training import settings
-from tacit.training.structure import SMALLEST
+from tacit.training.ssim_loss import SMALLEST
 
 FOLDER = resources.files("tacit.training") / "configs"
 
@@ -56,7 +56,7 @@ class DataConfig:
     """Photos, crops and captions.
 
     kind: folder, jsonl, coco, shards, prepared (by `tacit train CONFIG --prepare FOLDER`), pool (of
-    `tacit.data.pool.build_pool`) or samples (scikit-image's photographs).
+    `tacit.training.dataset.pool.build_pool`) or samples (scikit-image's photographs).
     path: the folder, list, COCO's images, shards (patterns, with blanks between) or pool.
     captions: COCO's captions JSON; with jsonl, the folder of the images.
     batch: samples of a step, over all processes. crop: pixels. workers: loader processes of each process.
@@ -96,7 +96,7 @@ class LossConfig:
     lambda_low, lambda_high: lambda at quality 0 and 100, log-linear between; equal for a fixed rate.
     rounded: share of the bits that is estimated for rounded latents, as files have them; the rest takes noise instead.
     mse: weight of the error's mean square; coarse: of those of its means over 2x2, 4x4, 8x8 and 16x16 pixels.
-    structure: weight of 1 - MS-SSIM (`tacit.training.structure`); some 1,000 is as much as the MSE, at any rate.
+    structure: weight of 1 - MS-SSIM (`tacit.training.ssim_loss`); some 1,000 is as much as the MSE, at any rate.
     shares: s at quality 0, 50 and 100, linear between: how much of the distortion these are; the plain MSE is the rest.
     perceptual_growth: the perceptual term times (lambda / middle)^growth; 1 keeps its share of the loss over all rates.
     balance: a sample's loss is divided by (lambda / middle)^balance, so that low rates count as much as high ones.
@@ -259,7 +259,7 @@ class Config:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for YAML and checkpoints."""
-        return settings.plain(dataclasses.asdict(self))  # type: ignore[no-any-return]
+        return yaml_config.plain(dataclasses.asdict(self))  # type: ignore[no-any-return]
 
     def to_yaml(self) -> str:
         """As `read` reads it."""
@@ -268,7 +268,7 @@ class Config:
 
 def names() -> tuple[str, ...]:
     """The configurations in the package."""
-    return settings.names(FOLDER)
+    return yaml_config.names(FOLDER)
 
 
 def read(source: str, overrides: Sequence[str] = ()) -> Config:
@@ -276,12 +276,12 @@ def read(source: str, overrides: Sequence[str] = ()) -> Config:
 
     Raises: PathError; InvalidInput, for an unknown key or a value of the wrong kind.
     """
-    return from_dict(settings.read(source, FOLDER, overrides, "section.key=value, such as run.steps=1000"))
+    return from_dict(yaml_config.read(source, FOLDER, overrides, "section.key=value, such as run.steps=1000"))
 
 
 def from_dict(values: Any) -> Config:
     """What `Config.as_dict` gave. Raises: InvalidInput."""
-    return settings.build(Config, values)
+    return yaml_config.build(Config, values)
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tacit import yaml_config
 from tacit.errors import InvalidInput
 from tacit.models.float_model import FloatModel
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
-from tacit.training import settings
 from tacit.training.checkpoint import Checkpoint, read_checkpoint
 from tacit.training.config import Config, DataConfig
-from tacit.training.feed import Feed
+from tacit.training.datamodule import TrainingData
 
 if TYPE_CHECKING:
     from tacit.models.frozen import FrozenEntropy
@@ -42,7 +42,7 @@ def export(checkpoint: Path, out: Path, *, photos: Path | None = None, card: Map
     found = read_checkpoint(checkpoint)
     model = found.averaged().eval()
     data = _data(photos, found)
-    feed = Feed(Config(data=data, run=configurations.RunConfig(steps=1)), "", 1)
+    feed = TrainingData(Config(data=data, run=configurations.RunConfig(steps=1)), "", 1)
     frozen = freeze(model, feed.crops(CROPS))
     return weights.save(out, model, frozen, training_card(found) | dict(card or {}))
 
@@ -72,7 +72,7 @@ def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
         card["loss"] = ", ".join(
             f"{k} {v}"
             for k, v in said.items()
-            if k in ("mse", "lambda_low", "lambda_high") or v != settings.plain(getattr(usual, k, None))
+            if k in ("mse", "lambda_low", "lambda_high") or v != yaml_config.plain(getattr(usual, k, None))
         )
         card["optimizer"], card["learning_rate"] = optimizer["kind"], optimizer["learning_rate"]
         card["hours"] = round(checkpoint.seconds / 3600, 2)

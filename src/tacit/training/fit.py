@@ -23,16 +23,16 @@ from tacit.architectures import architecture_of
 from tacit.errors import CorruptWeights, InvalidInput, PathError, TacitError
 from tacit.models.building import build
 from tacit.models.float_model import FloatModel
-from tacit.training import feed as feeds
-from tacit.training.callbacks.clock import Clock
+from tacit.training import datamodule
 from tacit.training.callbacks.ema import Ema
-from tacit.training.callbacks.progress import Progress
-from tacit.training.callbacks.validation import Picture, Validation
+from tacit.training.callbacks.progress import TrainingProgress
+from tacit.training.callbacks.run_clock import RunClock
+from tacit.training.callbacks.validation import Validation, ValidationImage
 from tacit.training.checkpoint import Checkpoint, read_checkpoint
+from tacit.training.clip_loss import ClipLoss
 from tacit.training.config import Config, LossConfig, ModelConfig, OptimizerConfig
+from tacit.training.datamodule import TrainingData, pictures
 from tacit.training.export import CROPS
-from tacit.training.feed import Feed, pictures
-from tacit.training.joint import JointLoss
 from tacit.training.klt import start_as_klt
 from tacit.training.loss import Distance, Loss
 from tacit.training.module import TrainingModule
@@ -71,7 +71,7 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
         config = _of_model(config, model)
     else:
         model = build(config.model.name, config.model.options) if start is None else start
-    feed = Feed(config, model.config.text_encoder, model.config.text_width, before.steps if before else 0)
+    feed = TrainingData(config, model.config.text_encoder, model.config.text_width, before.steps if before else 0)
     if before is None and start is None and config.model.start == "klt" and architecture_of(model).klt_start:
         count = KLT_CROPS if feed.epoch_size is None else min(KLT_CROPS, 40 * feed.epoch_size)
         start_as_klt(model, feed.crops(count, config.run.seed))
@@ -97,9 +97,9 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
     with _quiet():
         callbacks = [
             ema,
-            Progress(config.run.log_every, config.run.progress),
+            TrainingProgress(config.run.log_every, config.run.progress),
             *_validation(config, ema, feed),
-            Clock(out, config.run.checkpoint_minutes, config.run.minutes),
+            RunClock(out, config.run.checkpoint_minutes, config.run.minutes),
         ]
         trainer = _trainer(config, callbacks, -1 if total is None else max(0, total - module.steps_before))
         lightning = source if before is not None and before.adam is None else None
@@ -188,7 +188,7 @@ def prepare(config: Config, folder: Path) -> tuple[int, int]:
     Raises: PathError, InvalidInput, MissingExtra, MissingWeights.
     """
     model = build(config.model.name, config.model.options).config
-    return feeds.prepare(config, model.text_encoder, model.text_width, folder)
+    return datamodule.prepare(config, model.text_encoder, model.text_width, folder)
 
 
 def load_float(source: str | os.PathLike[str]) -> FloatModel:
@@ -200,7 +200,7 @@ def load_float(source: str | os.PathLike[str]) -> FloatModel:
     if not path.is_file():
         path = weights.locate(source)
     if path.suffix == ".safetensors":
-        from tacit.training.thaw import thaw
+        from tacit.training.thawing import thaw
 
         return thaw(path)
     if path.suffix in (".ckpt", ".pt"):
@@ -215,7 +215,7 @@ def load_float(source: str | os.PathLike[str]) -> FloatModel:
 def make_loss(config: Config) -> Loss:
     """The terms that have a weight, with their networks."""
     c = config.loss
-    joint = JointLoss(c.clip, c.beta, published=c.published_joint) if c.joint else None
+    joint = ClipLoss(c.clip, c.beta, published=c.published_joint) if c.joint else None
     return Loss(c, _distance(c), joint)
 
 
@@ -263,11 +263,11 @@ def _trainer(config: Config, callbacks: list[L.Callback], steps: int) -> L.Train
         raise InvalidInput(f"run: {next(iter(str(error).splitlines()), type(error).__name__)}") from error
 
 
-def _validation(config: Config, ema: Ema, feed: Feed) -> list[L.Callback]:
+def _validation(config: Config, ema: Ema, feed: TrainingData) -> list[L.Callback]:
     c = config.validation
     if not c.images:
         return []
-    shown = [Picture(*picture) for picture in pictures(c.images, c.count)]
+    shown = [ValidationImage(*picture) for picture in pictures(c.images, c.count)]
     return [Validation(c, shown, ema, lambda: feed.crops(CROPS), feed.captions)]
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from tacit.models.float_model import Forward
 from tacit.models.layers import interpolate
 from tacit.models.prior import FactorizedPrior
+from tacit.training.clip_loss import ClipLoss, Gather
 from tacit.training.config import LossConfig
-from tacit.training.joint import Gather, JointLoss
-from tacit.training.structure import structure
+from tacit.training.ssim_loss import structure
 
 WEIGHT_LOW, WEIGHT_HIGH = 0.0004, 0.07  # lambda at quality 0 and 100 of tacit-s
 PLACE = 16  # pixels a side of what a map of the quality has a value for
@@ -41,13 +41,13 @@ class Terms:
 class Loss:
     """All terms of a run. distance and joint: their networks, None where the weight is 0."""
 
-    def __init__(self, config: LossConfig, distance: Distance | None = None, joint: JointLoss | None = None) -> None:
+    def __init__(self, config: LossConfig, distance: Distance | None = None, joint: ClipLoss | None = None) -> None:
         self.config, self.distance, self.joint = config, distance, joint
 
     def __call__(
         self, out: Forward, x: Tensor, quality: Tensor, captions: Sequence[str | None], gather: Gather
     ) -> Terms:
-        """x [B, 3, H, W] in [0, 1], quality [B] or a map of it [B, H/16, W/16]; gather: see `JointLoss`."""
+        """x [B, 3, H, W] in [0, 1], quality [B] or a map of it [B, H/16, W/16]; gather: see `ClipLoss`."""
         c = self.config
         bpp = (out.y_bits + out.z_bits) / (x.shape[2] * x.shape[3])
         error = out.x_hat.float() - x

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from tacit.architectures import architecture_of
-from tacit.data.samples import Batch
 from tacit.errors import InvalidInput, TacitError
 from tacit.models.float_model import FloatModel
 from tacit.training.config import Config
+from tacit.training.dataset.batches import Batch
+from tacit.training.learning_rate import factor
 from tacit.training.loss import Loss, quantile_loss
 from tacit.training.muon import Muon, matrices
-from tacit.training.quality import vary
-from tacit.training.schedule import factor
+from tacit.training.quality_maps import vary
 
 HOPELESS = 200  # steps in a row that were not finite
 
@@ -190,7 +190,7 @@ class TrainingModule(L.LightningModule):
         """What makes a checkpoint complete in itself."""
         checkpoint["tacit"] = {
             "config": self.config.as_dict(),
-            "architecture": architecture_of(self.model),
+            "architecture": architecture_of(self.model).name,
             "model_config": self.model.config.as_dict(),
             "steps": self.steps,
             "steps_before": self.steps_before,

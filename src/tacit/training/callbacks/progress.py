@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-class Progress(L.Callback):
+class TrainingProgress(L.Callback):
     """Every `every` steps the means since the last time, over all processes, go to the loggers and the terminal.
 
     images_per_second counts all processes; waiting is the share of the time in which the network waited for data.

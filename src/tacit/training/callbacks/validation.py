@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tacit.data.captions import CaptionCache
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights, NotExact
 from tacit.models.model import pad_to_multiple
 from tacit.training.callbacks.ema import Ema
 from tacit.training.config import ValidationConfig
+from tacit.training.dataset.caption_cache import CaptionCache
 from tacit.training.export import freeze
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ PICTURES = 4  # photos that TensorBoard shows
 
 
 @dataclass(frozen=True)
-class Picture:
+class ValidationImage:
     """A photo to validate on: pixels [H, W, 3] uint8."""
 
     name: str
@@ -38,7 +38,7 @@ class Picture:
     caption: str | None
 
 
-Coder = Callable[[Picture, float | None], tuple[float, np.ndarray, np.ndarray]]
+Coder = Callable[[ValidationImage, float | None], tuple[float, np.ndarray, np.ndarray]]
 """A picture and a quality -> bits, the pixels that were coded, and the decoded ones."""
 
 
@@ -52,7 +52,7 @@ class Validation(L.Callback):
     def __init__(
         self,
         config: ValidationConfig,
-        pictures: Sequence[Picture],
+        pictures: Sequence[ValidationImage],
         ema: Ema,
         crops: Callable[[], Tensor],
         captions: CaptionCache,
@@ -145,14 +145,14 @@ class Validation(L.Callback):
         weights.save(path, model, freeze(model, self.crops()), {})
         codec = Codec(path, word_weights=self.captions.weighted)
 
-        def code(picture: Picture, quality: float | None) -> tuple[float, np.ndarray, np.ndarray]:
+        def code(picture: ValidationImage, quality: float | None) -> tuple[float, np.ndarray, np.ndarray]:
             data = codec.encode(Image.fromarray(picture.pixels), picture.caption, quality)
             return 8 * len(data), picture.pixels, np.asarray(codec.decode(data).convert("RGB"))
 
         return code
 
     def _estimates(self, model: Any) -> Coder:
-        def code(picture: Picture, quality: float | None) -> tuple[float, np.ndarray, np.ndarray]:
+        def code(picture: ValidationImage, quality: float | None) -> tuple[float, np.ndarray, np.ndarray]:
             # cut to what needs no padding, whose bits would count
             height, width = (max(64, side // 64 * 64) for side in picture.pixels.shape[:2])
             pixels = picture.pixels[:height, :width]

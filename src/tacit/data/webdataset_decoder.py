@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from tacit.codec import Codec
 from tacit.container import MAX_PIXELS
+from tacit.data.local_codec import local_codec
 from tacit.errors import InvalidInput
 
 # As WebDataset names them: what comes out, the type of its samples, and Pillow's mode.
@@ -25,7 +23,7 @@ KINDS |= {f"pil{mode}": ("pil", "uint8", mode.upper()) for mode in ("l", "rgb", 
 KINDS |= {"pil": KINDS["pilrgb"], "torch": KINDS["torchrgb"]}
 
 
-class Decoder:
+class WebDatasetDecoder:
     """What `decoder` makes: called with a key (".tacit", "photo.tacit") and bytes. It may be pickled; its codec is the
     one of its process, loaded when it is first used."""
 
@@ -48,7 +46,7 @@ class Decoder:
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) if pixels.ndim == 3 else pixels)
 
 
-def decoder(kind: str = "rgb8", *, precision: str = "auto", max_pixels: int | None = MAX_PIXELS) -> Decoder:
+def decoder(kind: str = "rgb8", *, precision: str = "auto", max_pixels: int | None = MAX_PIXELS) -> WebDatasetDecoder:
     """A handler of WebDataset's `decode` for keys that end in `.tacit`; for others it gives None, so that the next one
     is asked. `decode(tacit.data.decoder("rgb8"), "rgb8")` reads `.tacit` and `.jpg` in the same shards.
 
@@ -61,18 +59,7 @@ def decoder(kind: str = "rgb8", *, precision: str = "auto", max_pixels: int | No
 
     Raises: InvalidInput.
     """
-    return Decoder(kind, precision=precision, max_pixels=max_pixels)
-
-
-def local_codec(precision: str = "auto") -> Codec:
-    """The codec of this process, on the CPU. A forked process makes its own: a thread of its parent may have held the
-    locks of the other one."""
-    return _codec(os.getpid(), precision)
-
-
-@lru_cache(maxsize=2)
-def _codec(_process: int, precision: str) -> Codec:
-    return Codec(precision=precision)
+    return WebDatasetDecoder(kind, precision=precision, max_pixels=max_pixels)
 
 
 def _pixels(image: Image.Image, sample: str) -> np.ndarray:

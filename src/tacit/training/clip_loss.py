@@ -26,7 +26,7 @@ Gather = Callable[[Tensor], Tensor]
 """[B, ...] of this process -> [processes * B, ...] of all, in their order, through which gradients pass."""
 
 
-class JointLoss:
+class ClipLoss:
     """CLIP looks at reconstructions. Its own weights do not learn.
 
     source: a local folder or a name on the Hugging Face hub; beta: of the difference between the image embeddings,
@@ -45,7 +45,7 @@ class JointLoss:
         self._size = int(self._model.config.vision_config.image_size)
         self._length = int(self._model.config.text_config.max_position_embeddings)
 
-    def to(self, device: torch.device) -> JointLoss:
+    def to(self, device: torch.device) -> ClipLoss:
         """This, with its network on `device`."""
         self._model.to(device)
         return self

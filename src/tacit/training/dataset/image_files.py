@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +25,7 @@ class BadImage(Exception):
 
 
 @dataclass(frozen=True)
-class PhotoFiles:
+class ImageFiles:
     """Photos that are decoded when they are asked for. captions: of each, none, one or several."""
 
     paths: tuple[Path, ...]
@@ -65,7 +65,7 @@ def random_crop(photo: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     return crop[:, ::-1] if rng.random() < 0.5 else crop
 
 
-def read_folder(path: Path) -> PhotoFiles:
+def read_folder(path: Path) -> ImageFiles:
     """All images in a folder and below, in the order of their names; photo.txt is the caption of photo.jpg.
 
     Raises: PathError, InvalidInput.
@@ -85,7 +85,7 @@ def _sidecar_captions(image: Path) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-def read_jsonl(path: Path, root: Path | None = None) -> PhotoFiles:
+def read_jsonl(path: Path, root: Path | None = None) -> ImageFiles:
     """Read a list of images and captions (`tacit.captions.read_caption_list`).
 
     root: where the files are; the list's own folder if not given. Raises: PathError, InvalidInput.
@@ -94,7 +94,7 @@ def read_jsonl(path: Path, root: Path | None = None) -> PhotoFiles:
     return _some(path, [(root or path.parent) / e.file for e in entries], [e.captions for e in entries])
 
 
-def read_coco(images: Path, annotations: Path) -> PhotoFiles:
+def read_coco(images: Path, annotations: Path) -> ImageFiles:
     """COCO: a folder of images and the captions' JSON (such as train2014 and captions_train2014.json).
 
     Raises: PathError, InvalidInput.
@@ -118,16 +118,7 @@ def _text(path: Path) -> str:
         raise PathError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _some(source: Path, paths: list[Path], captions: list[tuple[str, ...]]) -> PhotoFiles:
+def _some(source: Path, paths: list[Path], captions: list[tuple[str, ...]]) -> ImageFiles:
     if not paths:
         raise InvalidInput(f"{source}: no images")
-    return PhotoFiles(tuple(paths), tuple(captions))
-
-
-def decoded(photos: PhotoFiles, bad: Callable[[str, str], object]) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
-    """Each photo [H, W, 3] with its captions; bad(name, reason) hears of those that are left out."""
-    for path, captions in zip(photos.paths, photos.captions, strict=True):
-        try:
-            yield decode(path), captions
-        except BadImage as error:
-            bad(str(path), str(error))
+    return ImageFiles(tuple(paths), tuple(captions))

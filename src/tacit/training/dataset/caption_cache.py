@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,26 +26,6 @@ PIECE = 15_000_000  # bytes of embeddings and text in one file
 ENCODED_AT_ONCE = 128
 WEIGHED_IN_A_FILE = 5_000  # captions
 WEIGHED_AT_MOST = 500_000  # captions whose weights are kept in memory
-
-
-def joined(captions: Sequence[str]) -> str:
-    """Several captions of one photo as one long one, each a sentence."""
-    sentences = (c.strip() for c in captions)
-    return " ".join(c if c[-1] in ".!?" else f"{c}." for c in sentences if c)
-
-
-def texts(captions: Iterable[Sequence[str]], join: bool) -> list[str]:
-    """Every caption that training may read of photos with these captions, once each."""
-    if join:
-        return list(dict.fromkeys(joined(c) for c in captions if c))
-    return list(dict.fromkeys(text for several in captions for text in several))
-
-
-def draw(captions: Sequence[str], rng: np.random.Generator, join: bool) -> str | None:
-    """One photo's caption for one sample."""
-    if not captions:
-        return None
-    return joined(captions) if join else captions[int(rng.integers(len(captions)))]
 
 
 class CaptionCache:

@@ -13,7 +13,7 @@ from tacit.errors import PathError
 EVERY = 5  # steps between looks at the clock: several processes must agree on the time
 
 
-class Clock(L.Callback):
+class RunClock(L.Callback):
     """Counts the module's seconds, ends a run of so many minutes, and keeps `folder`/last.ckpt at most
     `checkpoint_minutes` old. A checkpoint is written under a temporary name, then renamed: there is always a whole one.
     """

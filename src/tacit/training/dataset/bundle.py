@@ -1,7 +1,7 @@
 """Photos and embedded captions in files of at most 15 MB: what a machine needs to train on, and nothing else.
 
-`photos-NNNN.bin` are the photos' own files in a row, `index.json` says where each begins, and
-`captions-NNNN.safetensors` are written by `tacit.data.captions`. The photos are decoded into a pool when it is opened.
+`photos-NNNN.bin` are the images' own files in a row, `index.json` says where each begins, and
+`captions-NNNN.safetensors` are written by the caption cache. The images are decoded into a pool when it is opened.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tacit.data.captions import PIECE
-from tacit.data.photos import BadImage, PhotoFiles, decode
-from tacit.data.pool import Pool
 from tacit.errors import InvalidInput, PathError
 from tacit.machine import cores
+from tacit.training.dataset.caption_cache import PIECE
+from tacit.training.dataset.image_files import BadImage, ImageFiles, decode
+from tacit.training.dataset.pool import ImagePool
 
 INDEX = "index.json"
 
 
-def write_pieces(photos: PhotoFiles, folder: Path, smallest: int, bad: Callable[[str, str], object]) -> int:
+def write_bundle(photos: ImageFiles, folder: Path, smallest: int, bad: Callable[[str, str], object]) -> int:
     """Write photos whose sides are `smallest` or more; returns how many. bad(name, reason) hears of the others.
 
     Raises: PathError, InvalidInput.
@@ -60,7 +60,7 @@ def write_pieces(photos: PhotoFiles, folder: Path, smallest: int, bad: Callable[
     return len(rows)
 
 
-def read_pieces(folder: Path) -> Pool:
+def read_bundle(folder: Path) -> ImagePool:
     """Decode all photos, on all cores. Raises: PathError, InvalidInput."""
     try:
         rows = json.loads((folder / INDEX).read_text())
@@ -80,7 +80,7 @@ def read_pieces(folder: Path) -> Pool:
             for row, pixels in zip(rows, workers.map(decoded, rows), strict=True):
                 yield pixels, tuple(row["captions"])
 
-    return Pool.of(photos())
+    return ImagePool.of(photos())
 
 
 def _file(path: Path, smallest: int) -> bytes:

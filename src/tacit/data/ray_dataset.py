@@ -12,8 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from tacit.data.batches import Collate, ImageBatch
-from tacit.data.coded import Coded, TacitShards, beside, seed_of
 from tacit.data.crops import Crop
+from tacit.data.datasets import Coded, TacitShards, beside, seed_of
 from tacit.data.shards import expand
 from tacit.errors import InvalidInput, MissingExtra
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tacit.data.photos import BadImage, decode, random_crop
 from tacit.errors import InvalidInput, PathError
+from tacit.training.dataset.image_files import BadImage, decode, random_crop
 
 
 @dataclass(frozen=True)
-class Pool:
+class ImagePool:
     """pixels: all photos in a row, uint8, row-major RGB; offsets: [N] where each begins; shapes: [N, 2] height and
     width; captions: of each."""
 
@@ -26,7 +26,7 @@ class Pool:
     captions: tuple[tuple[str, ...], ...]
 
     @staticmethod
-    def of(photos: Iterable[tuple[np.ndarray, tuple[str, ...]]]) -> Pool:
+    def of(photos: Iterable[tuple[np.ndarray, tuple[str, ...]]]) -> ImagePool:
         """In memory, of photos [H, W, 3] uint8 with their captions. Raises: InvalidInput, for none."""
         arrays, captions = [], []
         for photo, texts in photos:
@@ -35,7 +35,7 @@ class Pool:
         if not arrays:
             raise InvalidInput("a pool of no photos")
         shapes = np.array([a.shape[:2] for a in arrays], dtype=np.int64)
-        return Pool(np.concatenate([a.reshape(-1) for a in arrays]), _offsets(shapes), shapes, tuple(captions))
+        return ImagePool(np.concatenate([a.reshape(-1) for a in arrays]), _offsets(shapes), shapes, tuple(captions))
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -67,7 +67,7 @@ class Pool:
 def cut(pixels: Tensor, places: Tensor, size: int) -> Tensor:
     """Crops out of a pool's pixels, on whatever device those are.
 
-    pixels: flat uint8; places: [B, 3] int64, as `Pool.place` gives them. Returns [B, 3, size, size] uint8.
+    pixels: flat uint8; places: [B, 3] int64, as `ImagePool.place` gives them. Returns [B, 3, size, size] uint8.
     """
     start, stride, mirrored = places.to(pixels.device).unbind(1)
     across = torch.arange(size, device=pixels.device)
@@ -101,7 +101,7 @@ def build_pool(rows: Iterable[dict[str, object]], root: Path, out: Path, smalles
     out.with_suffix(".json").write_text(json.dumps({"shapes": shapes, "captions": captions, **left_out}))
 
 
-def open_pool(path: Path, *, in_memory: bool = False) -> Pool:
+def open_pool(path: Path, *, in_memory: bool = False) -> ImagePool:
     """Open what `build_pool` wrote; unless `in_memory`, the pixels stay on disk until they are used.
 
     Raises: PathError; InvalidInput, for files that are no pool, or not a whole one.
@@ -123,7 +123,7 @@ def open_pool(path: Path, *, in_memory: bool = False) -> Pool:
             f"{file}: {pixels.size:,} bytes, where its index has {len(shapes)} photos of {size:,} bytes"
             f" and {len(captions)} photos' captions"
         )
-    return Pool(pixels, _offsets(shapes), shapes, captions)
+    return ImagePool(pixels, _offsets(shapes), shapes, captions)
 
 
 def _offsets(shapes: np.ndarray) -> np.ndarray:

@@ -15,18 +15,20 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tacit.data.captions import CaptionCache, texts
-from tacit.data.photos import BadImage, PhotoFiles, decode, read_coco, read_folder, read_jsonl
-from tacit.data.pieces import read_pieces, write_pieces
-from tacit.data.pool import Pool, cut, open_pool
-from tacit.data.samples import Batch, Collate, Numbers, Photos, Recipe, Samples
 from tacit.errors import InvalidInput
 from tacit.training.config import POOLS, Config, DataConfig
+from tacit.training.dataset.batches import Batch, BatchNumbers, SampleCollate
+from tacit.training.dataset.bundle import read_bundle, write_bundle
+from tacit.training.dataset.caption_cache import CaptionCache
+from tacit.training.dataset.caption_choice import texts
+from tacit.training.dataset.image_files import BadImage, ImageFiles, decode, read_coco, read_folder, read_jsonl
+from tacit.training.dataset.pool import ImagePool, cut, open_pool
+from tacit.training.dataset.samples import ImageSource, Recipe, Samples
 
 log = logging.getLogger(__name__)
 
 
-class Feed(L.LightningDataModule):
+class TrainingData(L.LightningDataModule):
     """Batches for a model whose words come from `encoder` and are `width` wide.
 
     start: steps that the run has behind it; its batches are those that would have come next.
@@ -41,7 +43,7 @@ class Feed(L.LightningDataModule):
         self.recipe = Recipe(
             config.run.seed, data.crop, data.join_captions, data.caption_dropout, data.by_area and data.kind in POOLS
         )
-        self.photos: Photos | None = None if data.kind == "shards" else open_photos(data)
+        self.photos: ImageSource | None = None if data.kind == "shards" else open_photos(data)
         self._pixels: Tensor | None = None
 
     @property
@@ -58,9 +60,9 @@ class Feed(L.LightningDataModule):
         """Batches without end; of each, this process' share."""
         data = self.config.data
         rank, processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        numbers = Numbers(data.batch, self.start, rank, processes)
+        numbers = BatchNumbers(data.batch, self.start, rank, processes)
         options: dict[str, Any] = {
-            "collate_fn": Collate(self.captions),
+            "collate_fn": SampleCollate(self.captions),
             "num_workers": data.workers,
             "persistent_workers": data.workers > 0,
             "prefetch_factor": 4 if data.workers else None,
@@ -77,7 +79,7 @@ class Feed(L.LightningDataModule):
         if batch.places is None:
             return batch
         if self._pixels is None:
-            assert isinstance(self.photos, Pool)
+            assert isinstance(self.photos, ImagePool)
             self._pixels = torch.from_numpy(np.ascontiguousarray(self.photos.pixels)).to(batch.places.device)
         return replace(batch, pixels=cut(self._pixels, batch.places, self.config.data.crop), places=None)
 
@@ -104,7 +106,7 @@ class Feed(L.LightningDataModule):
         return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2)
 
 
-def open_photos(data: DataConfig) -> Photos:
+def open_photos(data: DataConfig) -> ImageSource:
     """Photos that can be asked for by number. Raises: PathError, InvalidInput, MissingExtra."""
     path = Path(data.path)
     if data.kind == "samples":
@@ -114,7 +116,7 @@ def open_photos(data: DataConfig) -> Photos:
     if data.kind == "pool":
         return open_pool(path, in_memory=data.in_memory)
     if data.kind == "prepared":
-        return read_pieces(path)
+        return read_bundle(path)
     if data.kind == "folder":
         return read_folder(path)
     if data.kind == "jsonl":
@@ -124,11 +126,11 @@ def open_photos(data: DataConfig) -> Photos:
     return read_coco(path, Path(data.captions))
 
 
-def sample_photos() -> Pool:
+def sample_photos() -> ImagePool:
     """The photographs and captions of the demo. Raises: MissingExtra."""
     from tacit.demo.samples import SAMPLES, sample_image
 
-    return Pool.of((np.asarray(sample_image(s.name)), (s.caption,)) for s in SAMPLES)
+    return ImagePool.of((np.asarray(sample_image(s.name)), (s.caption,)) for s in SAMPLES)
 
 
 def prepare(config: Config, encoder: str, width: int, folder: Path) -> tuple[int, int]:
@@ -137,10 +139,10 @@ def prepare(config: Config, encoder: str, width: int, folder: Path) -> tuple[int
     Raises: PathError, InvalidInput, MissingExtra, MissingWeights.
     """
     photos = open_photos(config.data)
-    if not isinstance(photos, PhotoFiles):
+    if not isinstance(photos, ImageFiles):
         raise InvalidInput(f"data.kind {config.data.kind} cannot be prepared: a folder, a JSONL list or COCO can")
     bad: Callable[[str, str], object] = partial(log.warning, "%s is left out: %s")
-    count = write_pieces(photos, folder, config.data.crop, bad)
+    count = write_bundle(photos, folder, config.data.crop, bad)
     captions = CaptionCache(encoder, width, folder, weighted=config.data.word_weights)
     return count, captions.write(texts(photos.captions, config.data.join_captions))
 
@@ -172,6 +174,6 @@ def pictures(images: str, count: int) -> Iterator[tuple[str, np.ndarray, str | N
 
 def open_shards(data: DataConfig, recipe: Recipe, rank: int, processes: int, start: int) -> Any:
     """The stream of `data`. Raises: MissingExtra, PathError."""
-    from tacit.data.shards import Shards
+    from tacit.training.dataset.shard_samples import ShardSamples
 
-    return Shards(data.path.split(), recipe, buffer=data.shuffle, rank=rank, processes=processes, start=start)
+    return ShardSamples(data.path.split(), recipe, buffer=data.shuffle, rank=rank, processes=processes, start=start)

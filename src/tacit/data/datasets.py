@@ -35,6 +35,10 @@ class Coded:
     seed: tuple[int, ...]
     fields: Mapping[str, bytes] = field(default_factory=dict)
 
+    def draw_caption(self, rng: np.random.Generator) -> str | None:
+        """Draw one of the captions beside the file; None where there is none."""
+        return self.captions[int(rng.integers(len(self.captions)))] if self.captions else None
+
 
 class _Epochs:
     """The epoch, which workers that go on from one to the next see, too."""

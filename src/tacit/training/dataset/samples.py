@@ -7,27 +7,24 @@ workers, processes and machines, sees the same samples as one that is not.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
-from tacit.data.captions import CaptionCache, draw
-from tacit.data.photos import BadImage
-from tacit.data.pool import Pool
 from tacit.errors import InvalidInput
-from tacit.text.tokens import TextTokens
+from tacit.training.dataset.caption_choice import draw
+from tacit.training.dataset.image_files import BadImage
+from tacit.training.dataset.pool import ImagePool
 
 log = logging.getLogger(__name__)
 
 TRIES = 100  # bad images in a row that end a run
 
 
-class Photos(Protocol):
+class ImageSource(Protocol):
     """Where crops come from: a pool, or files."""
 
     @property
@@ -71,52 +68,15 @@ class Sample:
     bad: int = 0
 
 
-@dataclass(frozen=True)
-class Batch:
-    """pixels: [B, 3, S, S] uint8, or places [B, 3] int64 in a pool; tokens of what the encoder reads; captions: the
-    photos' own; quality [B]; seeds [B] int64; bad: images passed over."""
-
-    pixels: Tensor | None
-    places: Tensor | None
-    tokens: TextTokens
-    captions: tuple[str | None, ...]
-    quality: Tensor
-    seeds: Tensor
-    bad: int
-
-    def __len__(self) -> int:
-        return len(self.captions)
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The same on `device`."""
-
-        def move(t: Tensor) -> Tensor:
-            return t.to(device, non_blocking=non_blocking)
-
-        return replace(
-            self,
-            pixels=None if self.pixels is None else move(self.pixels),
-            places=None if self.places is None else move(self.places),
-            tokens=self.tokens.to(device),
-            quality=move(self.quality),
-            seeds=move(self.seeds),
-        )
-
-    def pin_memory(self) -> Batch:
-        """In memory from which a GPU reads directly."""
-        pixels = None if self.pixels is None else self.pixels.pin_memory()
-        return replace(self, pixels=pixels)
-
-
 class Samples(Dataset[Sample]):
     """Sample n, for n from 0 without end.
 
-    on_device: give places in a pool, to be cut by `tacit.data.pool.cut`, instead of crops.
+    on_device: give places in a pool, to be cut by `tacit.training.dataset.pool.cut`, instead of crops.
     """
 
-    def __init__(self, photos: Photos, recipe: Recipe, *, on_device: bool = False) -> None:
+    def __init__(self, photos: ImageSource, recipe: Recipe, *, on_device: bool = False) -> None:
         self.photos, self.recipe = photos, recipe
-        self._pool = photos if isinstance(photos, Pool) else None
+        self._pool = photos if isinstance(photos, ImagePool) else None
         if self._pool is None and (on_device or recipe.by_area):
             raise InvalidInput("crops cut on the device, and photos drawn by their size, need a pool")
         self.on_device = on_device
@@ -170,47 +130,3 @@ def finish(
     caption = draw(captions, rng, recipe.join)
     seen = bool(rng.random() >= recipe.dropout)
     return Sample(pixels, place, caption, seen, float(rng.random() * 100), int(rng.integers(2**62)), bad)
-
-
-class Numbers:
-    """A batch sampler: the numbers of the samples that one of several processes takes of each batch.
-
-    batch: samples over all processes; start: batches that were before.
-    """
-
-    def __init__(self, batch: int, start: int = 0, rank: int = 0, processes: int = 1) -> None:
-        if batch % processes:
-            raise InvalidInput(f"a batch of {batch} cannot be split evenly over {processes} processes")
-        self.batch, self.start, self.rank, self.processes = batch, start, rank, processes
-
-    def __iter__(self) -> Iterator[list[int]]:
-        share = self.batch // self.processes
-        step = self.start
-        while True:
-            first = step * self.batch + self.rank * share
-            yield list(range(first, first + share))
-            step += 1
-
-
-class Collate:
-    """Samples to a batch, captions to tokens."""
-
-    def __init__(self, captions: CaptionCache) -> None:
-        self.captions = captions
-
-    def __call__(self, samples: Sequence[Sample]) -> Batch:
-        pixels = places = None
-        crops = [s.pixels for s in samples if s.pixels is not None]
-        if crops:
-            pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-        else:
-            places = torch.tensor([s.place for s in samples], dtype=torch.int64)
-        return Batch(
-            pixels,
-            places,
-            self.captions([s.caption if s.seen else None for s in samples]),
-            tuple(s.caption for s in samples),
-            torch.tensor([s.quality for s in samples], dtype=torch.float32),
-            torch.tensor([s.seed for s in samples], dtype=torch.int64),
-            sum(s.bad for s in samples),
-        )
