@@ -37,7 +37,15 @@ METADATA = Metadata(caption="a red boat", icc=b"an ICC profile", exif=EXIF, xmp=
 def file_of(mode: str = "RGB", size: tuple[int, int] = (5, 3), metadata: Metadata = METADATA) -> bytes:
     """A well-formed file whose regions are not real."""
     alpha = encode_alpha(np.zeros((size[1], size[0]), np.uint8)) if mode.endswith("A") else None
-    header = Header(*size, mode.startswith("RGB"), alpha is not None, 50.0, 1, b"weights.")
+    header = Header(
+        width=size[0],
+        height=size[1],
+        color=mode.startswith("RGB"),
+        alpha=alpha is not None,
+        quality=50.0,
+        model_id=1,
+        weights_hash=b"weights.",
+    )
     return container.write(header, metadata, alpha, [b"region"] * len(region_grid(*size)))
 
 

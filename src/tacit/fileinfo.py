@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -36,6 +38,12 @@ class FileInfo:
     icc_bytes: int
     exif_bytes: int
     xmp_bytes: int
+
+
+def _chunk_sizes(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the fields of `FileInfo` that are sizes of chunks: `icc_bytes` is the size of the chunk named "icc"."""
+    fields = {f"{name.replace(' ', '_')}_bytes": size for name, size in sizes.items()}
+    return {field.name: fields[field.name] for field in dataclasses.fields(FileInfo) if field.name in fields}
 
 
 def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO) -> FileInfo:
@@ -72,9 +80,5 @@ def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | Binar
         bpp=8 * total / (header.width * header.height),
         regions=len(container.region_grid(header.width, header.height)),
         caption=metadata.caption,
-        quality_map_bytes=sizes["quality map"],
-        alpha_bytes=sizes["alpha"],
-        icc_bytes=sizes["icc"],
-        exif_bytes=sizes["exif"],
-        xmp_bytes=sizes["xmp"],
+        **_chunk_sizes(sizes),
     )

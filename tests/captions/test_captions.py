@@ -116,7 +116,8 @@ def test_what_is_accepted_can_be_stored_in_a_file(text: str) -> None:
     if found is None:
         assert not text.strip()
         return
-    data = write(Header(1, 1, True, False, 50.0, 1, bytes(8)), Metadata(caption=found.text), None, [b""])
+    header = Header(width=1, height=1, color=True, alpha=False, quality=50.0, model_id=1, weights_hash=bytes(8))
+    data = write(header, Metadata(caption=found.text), None, [b""])
     assert read(data).metadata.caption == found.text
 
 

@@ -764,7 +764,7 @@ def test_no_caption_is_one_thing(tiny_weights: Path, picture: Picture) -> None:
 @pytest.mark.parametrize(
     ("caption", "message"),
     [
-        ("a\0b", r"control character U\+0000"),
+        ("a\0b", r"control character .*U\+0000"),
         ("\x1b[31m", "control character"),
         ("x" * 10**6, "1000000 bytes"),
         ("\ud800", "surrogates"),
@@ -998,7 +998,7 @@ def test_a_header_that_promises_the_world(codec: Codec, small_file: bytes, size:
 def test_the_limit_on_pixels_can_be_set(codec: Codec, small_file: bytes) -> None:
     assert codec.decode(small_file, max_pixels=24 * 16).size == (24, 16)
     assert codec.decode(small_file, max_pixels=None).size == (24, 16)
-    with pytest.raises(ImageTooLarge, match="384 pixels, the limit is 383"):
+    with pytest.raises(ImageTooLarge, match=r"at most 383 pixels, got .* = 384"):
         codec.decode(small_file, max_pixels=383)
     with pytest.raises(ImageTooLarge):
         codec.decode_batch([small_file], max_pixels=383)

@@ -178,7 +178,7 @@ def test_a_bad_file_in_a_pipeline_is_raised_or_left_out(tmp_path: Path, encoded:
     assert isinstance(raised.value.__cause__ or raised.value.__context__, CorruptFile)
     rest = rows.decode(tacit.data.decoder("pil"), handler=webdataset.handlers.ignore_and_continue)
     assert [row["__key__"] for row in rest] == ["b"]
-    with pytest.raises(ImageTooLarge, match="the limit is 100"):
+    with pytest.raises(ImageTooLarge, match="at most 100 pixels"):
         tacit.data.decoder(max_pixels=100)(".tacit", encoded["low"])
 
 
@@ -269,7 +269,7 @@ def test_windows(size: tuple[int, int], data: st.DataObject, reach: int) -> None
     rows, columns = -(-height // 16), -(-width // 16)
     whole = torch.arange(rows * columns, dtype=torch.int16).view(1, rows, columns)
     wide, high = data.draw(st.integers(1, width)), data.draw(st.integers(1, height))
-    header = Header(width, height, True, False, 50, 1, bytes(8))
+    header = Header(width=width, height=height, color=True, alpha=False, quality=50, model_id=1, weights_hash=bytes(8))
     shapes = set()
     for _ in range(2):
         left, top = data.draw(st.integers(0, width - wide)), data.draw(st.integers(0, height - high))

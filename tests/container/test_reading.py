@@ -1,0 +1,283 @@
+"""Reading: what is written is read, and what is damaged or malformed is refused."""
+
+from __future__ import annotations
+
+import io
+import re
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.containers import CLEAR, FILES, HASH, MAPPED, TWO, H, R, build, chunk, flips, header, pack, small, spans
+from tacit.container import Container, Header, Metadata, read, read_header, region_grid
+from tacit.errors import CorruptFile, FileError, ImageTooLarge, UnsupportedFile
+
+blobs = st.none() | st.binary(max_size=200) | st.binary(max_size=9).map(lambda b: b * 100)
+
+
+captions = st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\t\n\r"), max_size=60)
+
+
+@st.composite
+def containers(draw: st.DrawFn) -> Container:
+    width, height = draw(st.integers(1, 4000)), draw(st.integers(1, 4000))
+    alpha = draw(st.none() | st.binary(min_size=1, max_size=1).map(lambda b: b"\0" + b) | st.just(b"\1\x89PNG data"))
+    return Container(
+        header=Header(
+            width=width,
+            height=height,
+            color=draw(st.booleans()),
+            alpha=alpha is not None,
+            quality=draw(st.none() | st.floats(0, 100)),
+            model_id=draw(st.integers(0, 255)),
+            weights_hash=draw(st.binary(min_size=8, max_size=8)),
+        ),
+        metadata=Metadata(draw(captions), draw(blobs), draw(blobs), draw(blobs)),
+        alpha=alpha,
+        regions=tuple(draw(st.binary(max_size=200)) for _ in region_grid(width, height)),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(containers())
+def test_round_trip(parts: Container) -> None:
+    data = pack(parts)
+    assert read(data) == parts
+    assert read(memoryview(bytearray(data)), salvage=True) == parts
+    for source in (data, bytearray(data), memoryview(data), io.BytesIO(data)):
+        head, metadata, sizes = read_header(source)
+        assert (head, metadata) == (parts.header, parts.metadata)
+        assert sum(sizes.values()) == len(data)
+
+
+def test_read_header_stops_before_the_first_region() -> None:
+    data = pack(small())
+    first = next(start for kind, start, _ in spans(data) if kind == "R")
+    stream = io.BytesIO(data)
+    assert read_header(stream)[0] == small().header
+    assert stream.tell() == first + 2
+    assert read_header(data[: first + 2])[:2] == (small().header, small().metadata)
+
+
+def test_header_with_too_many_pixels() -> None:
+    bomb = build(chunk("H", header(1 << 16, 1 << 15).to_bytes()), R)
+    for salvage in (False, True):
+        with pytest.raises(
+            ImageTooLarge, match="image must have at most 178956970 pixels, got 65536x32768 = 2147483648"
+        ):
+            read(bomb, salvage=salvage)
+    with pytest.raises(ImageTooLarge, match="at most 99 pixels"):
+        read(build(chunk("H", header(10, 10).to_bytes()), R), max_pixels=99)
+    assert read(build(chunk("H", header(10, 10).to_bytes()), R), max_pixels=100).regions == (b"region",)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "error"),
+    [(2**32 - 1, 2**32 - 1, ImageTooLarge), (2**32 - 1, 1024, ImageTooLarge), (1 << 24, 1 << 16, CorruptFile)],
+)
+def test_a_promise_of_many_regions_allocates_nothing(width: int, height: int, error: type[Exception]) -> None:
+    data = build(chunk("H", header(width, height).to_bytes()), chunk("I", bytes(9)), R)
+    tracemalloc.start()
+    try:
+        with pytest.raises(error):
+            read(data, max_pixels=None)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        if error is CorruptFile:  # at most 2^20 regions: a reference to None for each
+            assert not any(read(data, salvage=True, max_pixels=None).regions)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_regions_than_bytes() -> None:
+    count = len(region_grid(64 * 1024, 1024))
+    data = build(chunk("H", header(64 * 1024, 1024).to_bytes()), chunk("I", bytes(count)), R)
+    with pytest.raises(CorruptFile, match="64 regions must have at least 384 bytes, got 12"):
+        read(data)
+
+
+def deflated(data: bytes) -> bytes:
+    return b"\1" + zlib.compress(data)
+
+
+MALFORMED = {
+    "no header": (build(), "ends before its header"),
+    "region first": (build(R), "first chunk must be H, got R"),
+    "no region": (build(H), "ends after 0 of 1 regions"),
+    "second header": (build(H, H, R), "chunk H must be in a file once, got a second one"),
+    "second caption": (
+        build(H, chunk("c", b"a"), chunk("c", b"b"), R),
+        "chunk c must be in a file once, got a second one",
+    ),
+    "no letter": (build(H, chunk("1", b""), R), "type of a chunk must be a letter, got 0x31"),
+    "trailing bytes": (build(H, R) + b"\0", "must end with the last region, got 1 bytes after it"),
+    "trailing region": (build(H, R, R), "must end with the last region, got 12 bytes after it"),
+    "caption behind": (
+        build(TWO, chunk("I", b"\6\6"), R, chunk("c", b"abcdef")),
+        "byte 50 must begin region 1 of 2, got chunk c",
+    ),
+    "checksum": (build(H, R[:-1] + b"\0"), "chunk R 0: checksum must be af514e00, got af514e3d"),
+    "length": (
+        build(H, b"R\x7fabc"),
+        "chunk R 0: length of 127 bytes and a checksum must fit in the file, got 3 bytes",
+    ),
+    "long length": (build(H, b"R" + b"\xff" * 6), "chunk R 0: length must have at most 5 bytes, got more"),
+    "large length": (build(H, b"R\xff\xff\xff\xff\x10"), "chunk R 0: length must be at most 4294967295, got 4"),
+    "loose length": (build(H, b"R\x86\x00region" + bytes(4)), "6 must be written in the fewest bytes, got 2"),
+    "cut length": (build(H, b"R\xff"), "chunk R 0: length is cut off"),
+    "long header": (
+        build(chunk("H", header().to_bytes() + b"\0"), R),
+        "chunk H must have the 16 bytes of its numbers, got 17",
+    ),
+    "short header": (build(chunk("H", header().to_bytes()[:-1]), R), "chunk H: weights must have 8 bytes, got 7"),
+    "empty header": (build(chunk("H", b""), R), "chunk H: width is cut off"),
+    "no width": (build(chunk("H", b"\0" + header().to_bytes()[2:]), R), "width must be 1 to 4294967295, got 0"),
+    "mode": (
+        build(chunk("H", header(1, 1).to_bytes()[:2] + b"\x08" + header(1, 1).to_bytes()[3:]), R),
+        "mode must be 0 to 7, got 8",
+    ),
+    "no map": (
+        build(chunk("H", MAPPED.to_bytes()), R, version=2),
+        "chunk Q: quality map must be present exactly if the header says so, got none",
+    ),
+    "needless map": (
+        build(H, chunk("Q", b"\0\0"), R, version=2),
+        "chunk Q: quality map must be present exactly if the header says so, got one",
+    ),
+    "short map": (
+        build(chunk("H", MAPPED.to_bytes()), chunk("Q", b"\0\1"), R, version=2),
+        "chunk Q: quality map must have a value for each of 1x2 cells, got 1",
+    ),
+    "wrong map": (
+        build(chunk("H", MAPPED.to_bytes()), chunk("Q", b"\0\x9b\x9c"), R, version=2),
+        "chunk Q: quality map values must be -100 to 100, got -101",
+    ),
+    "huge map": (
+        build(chunk("H", MAPPED.to_bytes()), chunk("Q", b"\1" + zlib.compress(bytes(10_000))), R, version=2),
+        "chunk Q: quality map must hold at most 2 bytes of data, got more",
+    ),
+    "map of a fixed rate": (
+        build(chunk("H", MAPPED.to_bytes()[:3] + b"\x91\x4e" + MAPPED.to_bytes()[5:]), R, version=2),
+        "mode must have no quality map for a model of one fixed rate",
+    ),
+    "quality": (build(chunk("H", b"\1\1\1\x92\x4e\1" + HASH), R), "quality must be 0 to 10001, got 10002"),
+    "no index": (build(TWO, R, R), "chunk I: index must be present exactly if there are two regions or more, got none"),
+    "needless index": (
+        build(H, chunk("I", b"\6"), R),
+        "chunk I: index must be present exactly if there are two regions or more, got one",
+    ),
+    "short index": (
+        build(TWO, chunk("I", b"\6"), R, R),
+        "chunk I: index must have at least a byte for each of 2 regions, got 1",
+    ),
+    "cut index": (build(TWO, chunk("I", b"\6\x86"), R, R), "index length of region 1 is cut off"),
+    "long index": (
+        build(TWO, chunk("I", b"\6\6\6"), R, R),
+        "chunk I: index must have the 2 bytes of its 2 lengths, got 3",
+    ),
+    "wrong index": (build(TWO, chunk("I", b"\6\7"), R, R), "chunk R 1 must have 7 bytes as in the index, got 6"),
+    "no alpha": (build(CLEAR, R), "chunk A: alpha must be present exactly if the header says so, got none"),
+    "needless alpha": (
+        build(H, chunk("A", b"\0\0"), R),
+        "chunk A: alpha must be present exactly if the header says so, got one",
+    ),
+    "empty alpha": (build(CLEAR, chunk("A", b""), R), "chunk A: alpha must have a method byte and data, got 0 bytes"),
+    "long alpha": (
+        build(CLEAR, chunk("A", b"\0\1\2"), R),
+        "chunk A: alpha must have 1 byte of data where alpha is constant, got 2",
+    ),
+    "alpha method": (
+        build(CLEAR, chunk("A", b"\7\1"), R),
+        "chunk A: alpha method must be 0 (constant) or 1 (PNG), got 7",
+    ),
+    "empty icc": (build(H, chunk("i", b""), R), "chunk i: icc must begin with a method byte, got an empty payload"),
+    "icc method": (build(H, chunk("i", b"\2abc"), R), "chunk i: icc method must be 0 (as it is) or 1 (zlib), got 2"),
+    "no zlib": (build(H, chunk("e", b"\1abcdefgh"), R), "chunk e: exif must be a zlib stream, got other bytes"),
+    "cut zlib": (
+        build(H, chunk("x", deflated(b"abc" * 50)[:-3]), R),
+        "chunk x: xmp must hold a whole zlib stream, got one that ends early",
+    ),
+    "zlib and more": (
+        build(H, chunk("x", deflated(b"abc") + b"!!"), R),
+        "chunk x: xmp must end with its zlib stream, got 2 bytes after it",
+    ),
+    "critical": (build(H, chunk("Z", b"?"), R), "chunk Z is unknown to this tacit"),
+    "critical region": (build(H, chunk("c", b"a"), chunk("Z", b"?")), "chunk Z is unknown to this tacit"),
+    "critical behind": (build(TWO, chunk("I", b"\6\6"), R, chunk("Z", b"012345")), "chunk Z is unknown to this tacit"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed(name: str) -> None:
+    data, message = MALFORMED[name]
+    expected = UnsupportedFile if re.search("unknown to|method must", message) else CorruptFile
+    with pytest.raises(expected, match=re.escape(message)):
+        read(data)
+
+
+def test_a_false_promise_to_a_stream_is_not_believed() -> None:
+    """A chunk of 4 GiB that is not there: reading takes what is there."""
+    data = build(H, b"e\xff\xff\xff\xff\x0f" + bytes(100))
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            CorruptFile, match="chunk e: length of 4294967295 bytes and a checksum must fit in the file, got 100"
+        ):
+            read_header(io.BufferedReader(io.BytesIO(data)))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("data", FILES.values(), ids=FILES)
+def test_every_truncation_is_an_error(data: bytes) -> None:
+    first = next(start for kind, start, _ in spans(data) if kind == "R")
+    for length in range(len(data)):
+        with pytest.raises(FileError):
+            read(data[:length])
+        if length <= first:
+            with pytest.raises(FileError):
+                read_header(io.BytesIO(data[:length]))
+
+
+@pytest.mark.parametrize("data", FILES.values(), ids=FILES)
+def test_every_flipped_bit_is_an_error(data: bytes) -> None:
+    assert 40 < len(data) < 250
+    first = next(start for kind, start, _ in spans(data) if kind == "R")
+    for place, damaged in flips(data):
+        with pytest.raises(FileError):
+            read(damaged)
+        if place < first:
+            with pytest.raises(FileError):
+                read_header(damaged)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from([b"", build(), build(H), build(TWO), build(CLEAR)]), st.booleans())
+def test_random_bytes(tail: bytes, start: bytes, salvage: bool) -> None:
+    for reader in (lambda data: read(data, salvage=salvage), read_header):
+        try:
+            reader(start + tail)
+        except (FileError, ImageTooLarge):
+            continue
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("HIAciexRzQ"), st.binary(max_size=24) | st.just(header(1025, 9).to_bytes())),
+        max_size=8,
+    ),
+    st.booleans(),
+)
+def test_random_chunks(chunks: list[tuple[str, bytes]], salvage: bool) -> None:
+    """Whole checksums around senseless contents."""
+    data = build(H, *(chunk(kind, payload) for kind, payload in chunks))
+    for reader in (lambda data: read(data, salvage=salvage), read_header):
+        try:
+            reader(data)
+        except (FileError, ImageTooLarge):
+            continue
