@@ -3,7 +3,7 @@
     python scripts/train_grounding.py POOL SQUEEZENET OUT.safetensors --minutes 15
 
 POOL: a pool of photos with captions (`tacit.training.dataset.pool.build_pool`). SQUEEZENET: the weights that
-`tacit.perceptual.load_feature_distance` takes; nothing of them is in the result.
+`tacit.pretrained.feature_distance.load_feature_distance` takes; nothing of them is in the result.
 
 No boxes are needed. A batch's photos and captions are compared all with all, as if each photo were a part of a mosaic:
 the positions of a photo shall say yes to its own caption and no to the others, and as a whole, by the positions that
@@ -32,7 +32,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tacit.models.grounding import STRIDE, Grounding
-from tacit.perceptual import FeatureDistance, load_feature_distance
+from tacit.pretrained.feature_distance import FeatureDistance, load_feature_distance
 from tacit.text.encoders import load_encoder
 from tacit.text.tokens import TextTokens
 from tacit.training.dataset.pool import ImagePool, open_pool

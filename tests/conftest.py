@@ -156,3 +156,26 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         transformers.CLIPTextModel(config).save_pretrained(folder)
     transformers.CLIPTokenizerFast.from_pretrained(folder).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def whole_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP of random weights with both of its networks, in a folder; skips without transformers."""
+    transformers = pytest.importorskip("transformers", reason="the extra tacit[clip] is not installed")
+    folder = tmp_path_factory.mktemp("whole-clip")
+    letters = [c + end for end in ("", "</w>") for c in "abcdefghijklmnopqrstuvwxyz"]
+    pieces = [*letters, "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    special = {"bos_token_id": len(pieces) - 2, "eos_token_id": len(pieces) - 1, "pad_token_id": len(pieces) - 1}
+    config = transformers.CLIPConfig(
+        text_config=sizes | special | {"vocab_size": len(pieces), "max_position_embeddings": 20},
+        vision_config=sizes | {"image_size": 32, "patch_size": 8},
+        projection_dim=8,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        transformers.CLIPModel(config).save_pretrained(folder)
+    transformers.CLIPTokenizerFast.from_pretrained(folder).save_pretrained(folder)
+    return folder

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import os
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,13 +13,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch.nn.functional import cosine_similarity
 
 import tacit.text
-from tacit.errors import CorruptWeights, InvalidInput, MissingExtra, MissingWeights, UnknownModel
+from tacit.errors import CorruptWeights, InvalidInput, MissingExtra, UnknownModel
 from tacit.text import encoders
 from tacit.text.encoders import ClipEncoder, EmbeddedEncoder, TextEncoder, load_encoder
 from tacit.text.tokens import TextTokens
@@ -338,88 +333,3 @@ def test_clip_names_lead_back(clip_folder: Path) -> None:
         encoder = load_encoder(name)
         assert encoder.name == name
         assert encoder(["a dog"]).mask.shape[1] == (2 if kind == "clip" else 38)
-
-
-@pytest.mark.usefixtures("clip_folder")  # skips without transformers
-def test_clip_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingWeights, match="no such folder"):
-        ClipEncoder(tmp_path / "nothing")
-
-
-def test_clip_without_the_hub(tmp_path: Path, clip_folder: Path) -> None:
-    """A cached model is found; one that is not is missed soon, in one line."""
-    cached = tmp_path / "hub" / "models--somebody--tiny"
-    (cached / "refs").mkdir(parents=True)
-    (cached / "refs" / "main").write_text("0123")
-    shutil.copytree(clip_folder, cached / "snapshots" / "0123")
-    part = tmp_path / "hub" / "models--somebody--other"
-    shutil.copytree(cached, part)
-    for path in (part / "snapshots" / "0123").glob("*token*"):
-        path.unlink()
-    Image.new("L", (8, 8)).save(tmp_path / "a.png")
-    code = (
-        "import sys, time; from tacit import cli; from tacit.text.encoders import load_encoder\n"
-        "assert load_encoder('clip:somebody/tiny').width == 16\n"
-        "start = time.monotonic()\n"
-        "status = cli.main(['encode', sys.argv[1], '-c', 'x', '--text-encoder', 'clip-published:somebody/other'])\n"
-        "assert status == 1 and time.monotonic() - start < 30"
-    )
-    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
-    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        environment.pop(name, None)
-    ran = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "a.png")], env=environment, capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr.count("\n") == 1
-    assert re.match(
-        r"tacit: .*a\.png: CLIP text model 'somebody/other' is neither on this machine nor to be had from the hub .*"
-        r"--text-encoder clip-published:FOLDER",
-        ran.stderr,
-    )
-
-
-def test_clip_folder_with_a_tensor_missing(tmp_path: Path, clip_folder: Path) -> None:
-    for path in clip_folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    tensors = load_file(tmp_path / "model.safetensors")
-    removed = tensors.pop(next(n for n in tensors if n.endswith("final_layer_norm.weight")))
-    assert removed.shape == (16,)
-    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(CorruptWeights, match=r"1 tensors missing, the first .*final_layer_norm"):
-        ClipEncoder(tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(CorruptWeights, match="CLIP text model"):
-        ClipEncoder(tmp_path)
-
-
-def test_whole_clip_checkpoint_loads_quietly(
-    tmp_path: Path, clip_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import transformers
-
-    for path in clip_folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    text = transformers.CLIPTextConfig.from_pretrained(clip_folder)
-    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    whole = transformers.CLIPModel(
-        transformers.CLIPConfig(text_config=text.to_dict(), vision_config={**vision, "image_size": 32})
-    )
-    whole.save_pretrained(tmp_path)
-    said: list[str] = []
-    monkeypatch.setattr(logging.getLogger("transformers"), "handlers", [_Listener(said)])
-    encoder = ClipEncoder(tmp_path)
-    assert said == []
-    # The test would hear it: transformers itself reports the image model's tensors.
-    expected = reference(tmp_path, ["a dog"])[:, 1:-1]
-    assert any("vision_model" in line for line in said)
-    assert close(encoder(["a dog"]).embeddings, expected)
-
-
-class _Listener(logging.Handler):
-    def __init__(self, said: list[str]) -> None:
-        super().__init__()
-        self._said = said
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._said.append(record.getMessage())

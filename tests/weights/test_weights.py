@@ -96,14 +96,6 @@ def test_names_paths_and_the_folder(tiny_weights: Path, tmp_path: Path, monkeypa
     assert Codec("mine").path == tmp_path / "mine.safetensors"
 
 
-def test_the_folder_without_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("TACIT_WEIGHTS", raising=False)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert weights.folder() == tmp_path / "tacit" / "weights"
-    monkeypatch.delenv("XDG_DATA_HOME")
-    assert weights.folder() == Path.home() / ".local" / "share" / "tacit" / "weights"
-
-
 def test_names_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "not there"))
     message = "model must be one of tacit-s, tacit-s-mse, or a weights file, got 'tacit-xl'"

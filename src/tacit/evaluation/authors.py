@@ -45,7 +45,8 @@ class AuthorsLpips(_Described):
     protocol = "as TACO's authors: LPIPS 0.1 of AlexNet on floats in [0, 1], neither clamped nor rounded"
 
     def __init__(self) -> None:
-        from tacit.perceptual import SMALLEST, load_lpips
+        from tacit.pretrained.features import SMALLEST
+        from tacit.pretrained.lpips import load_lpips
 
         self.smallest = SMALLEST["alex"]
         self._distance = load_lpips("alex", scale="taco")

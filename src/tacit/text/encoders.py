@@ -6,22 +6,20 @@ extra `clip`. Encoding an image uses these; decoding never does, and no decoder 
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
-from tacit.errors import CorruptWeights, InvalidInput, MissingExtra, MissingWeights, UnknownModel
+from tacit.errors import InvalidInput, UnknownModel
 from tacit.files import verified
+from tacit.pretrained import clip
 from tacit.text.tokens import TextTokens
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ _HERE = Path(__file__).parent
 TABLE_SHA256 = "b794f04f3746a498edd76657c852cf61c172d586ddf57f4ea035c2e4eb0f393b"
 TOKENIZER_SHA256 = "0021c53aef816452d61c1aa9fc35fdba1684b29eedc38abe3aad6a25185088e3"
 
-CLIP_DEFAULT = "openai/clip-vit-base-patch32"
 PUBLISHED_LENGTH = 38  # tokens of a caption in the published TACO, specials included
 CLIP_BATCH = 32  # windows run at once, so that memory stays bounded for a caption of any length
 
@@ -64,19 +61,19 @@ class TextEncoder(Protocol):
 def load_encoder(name: str) -> TextEncoder:
     """The encoder of that name: "embedded", "clip", "clip:SOURCE", "clip-published" or "clip-published:SOURCE".
 
-    SOURCE is a name on the Hugging Face hub or a local folder; without one it is CLIP ViT-B/32.
+    SOURCE is a folder, or a name whose files are in the Hugging Face cache; without one it is CLIP ViT-B/32.
 
     Raises:
         UnknownModel: no encoder has that name.
         MissingExtra: CLIP without the extra `clip`.
-        MissingWeights: CLIP's files are neither here nor to be had from the hub.
+        MissingWeights: CLIP's files are not on this machine; the message says how to get them.
         CorruptWeights: an encoder's files do not verify.
     """
     kind, colon, source = name.partition(":")
     if name == "embedded":
         return EmbeddedEncoder()
     if kind in ("clip", "clip-published") and bool(colon) == bool(source):
-        return ClipEncoder(source or CLIP_DEFAULT, published=kind == "clip-published")
+        return ClipEncoder(source or clip.DEFAULT, published=kind == "clip-published")
     raise UnknownModel(
         f"text encoder {name!r}: known are 'embedded', 'clip', 'clip:SOURCE' and 'clip-published:SOURCE'"
     )
@@ -142,8 +139,7 @@ class EmbeddedEncoder:
 class ClipEncoder:
     """Last hidden states of a CLIP text model, run through `transformers` (the extra `clip`).
 
-    source: a name on the Hugging Face hub or a local folder, both with the tokenizer's files. The hub is asked only for
-    what its cache on this machine lacks.
+    source: a folder, or a name whose files are in the Hugging Face cache; both with the tokenizer's files.
 
     Every token of a caption gets its state, however long the caption: tokens beyond the model's length (77 with its
     two special tokens) are dealt out to as few windows as will hold them, of nearly equal length. Each window is
@@ -156,15 +152,15 @@ class ClipEncoder:
 
     Raises:
         MissingExtra: `transformers` is not installed.
-        MissingWeights: the files are neither here nor to be had from the hub.
+        MissingWeights: the files are not on this machine; the message says how to get them.
         CorruptWeights: the files hold no CLIP text model, or not the whole of it.
     """
 
-    def __init__(self, source: str | PathLike[str] = CLIP_DEFAULT, *, published: bool = False) -> None:
+    def __init__(self, source: str | PathLike[str] = clip.DEFAULT, *, published: bool = False) -> None:
         source = str(source)
         kind = "clip-published" if published else "clip"
-        model, tokenizer = _load_clip(source, kind)
-        self.name = kind + ("" if source == CLIP_DEFAULT else f":{source}")
+        model, tokenizer = clip.load_clip(source, text_only=True)
+        self.name = kind + ("" if source == clip.DEFAULT else f":{source}")
         self.width = int(model.config.hidden_size)
         self._published = published
         self._window = int(model.config.max_position_embeddings)
@@ -222,81 +218,3 @@ def _windows(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     count = -(-len(ids) // size)
     for i in range(count):
         yield ids[i * len(ids) // count : (i + 1) * len(ids) // count]
-
-
-def _load_clip(source: str, kind: str) -> tuple[Any, Any]:
-    """The text model and the tokenizer; `transformers` takes seconds to import, so it is imported here."""
-    try:
-        transformers: Any = importlib.import_module("transformers")
-    except ImportError as error:
-        raise MissingExtra("CLIP text needs transformers: pip install 'tacit[clip]'") from error
-    hub: Any = importlib.import_module("huggingface_hub")
-    folder = Path(source).is_dir()
-    if not folder and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
-        raise MissingWeights(f"CLIP text model {source!r}: no such folder, and not a name on the hub")
-    try:
-        with _errors_only(transformers.utils.logging), _errors_only(hub.utils.logging):
-            try:
-                with _no_bars(transformers.utils.logging):
-                    tokenizer, model, report = _read_clip(transformers, source, local=True)
-            except (OSError, ValueError):  # ValueError: the cache has a part of it, the tokenizer not
-                if folder:
-                    raise
-                _ask_hub(hub, source, kind)
-                tokenizer, model, report = _read_clip(transformers, source, local=False)
-    except OSError as error:
-        raise MissingWeights(f"CLIP text model {source!r}: {_first_line(error)}") from error
-    except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise CorruptWeights(f"CLIP text model {source!r}: {_first_line(error)}") from error
-    # transformers fills what a file lacks with random numbers and goes on.
-    if lacking := sorted(report["missing_keys"]):
-        raise CorruptWeights(f"CLIP text model {source!r}: {len(lacking)} tensors missing, the first {lacking[0]}")
-    special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    if None in special or len(tokenizer) > model.config.vocab_size:
-        raise CorruptWeights(f"CLIP text model {source!r}: its tokenizer is not the model's")
-    return model.eval().requires_grad_(False), tokenizer
-
-
-def _read_clip(transformers: Any, source: str, *, local: bool) -> tuple[Any, Any, Any]:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source, local_files_only=local)
-    model, report = transformers.CLIPTextModel.from_pretrained(source, output_loading_info=True, local_files_only=local)
-    return tokenizer, model, report
-
-
-def _ask_hub(hub: Any, source: str, kind: str) -> None:
-    """Once and for ten seconds at most: without an answer, transformers would try for most of a minute."""
-    try:
-        hub.get_hf_file_metadata(hub.hf_hub_url(source, "config.json"), timeout=10)
-    except Exception as error:  # of the HTTP library that the hub's client happens to use
-        raise MissingWeights(
-            f"CLIP text model {source!r} is neither on this machine nor to be had from the hub ({_first_line(error)}); "
-            f"name a folder that holds it (--text-encoder {kind}:FOLDER)"
-        ) from error
-
-
-@contextmanager
-def _errors_only(logging: Any) -> Iterator[None]:
-    """Hold back transformers' report of the weights left unread (a CLIP checkpoint has the image model's too), and what
-    the hub's client says of each attempt."""
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-
-
-@contextmanager
-def _no_bars(logging: Any) -> Iterator[None]:
-    """Reading a file takes no time worth a progress bar; a download does."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

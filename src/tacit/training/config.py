@@ -103,7 +103,8 @@ class LossConfig:
     perceptual_net: alex, vgg or squeeze for LPIPS; features for the distance of SqueezeNet's features.
     perceptual_backbone, perceptual_heads: files of its weights; where they usually are if empty. perceptual_scale: what
     LPIPS is given: published ([-1, 1], its own convention) or taco ([0, 1], as TACO's authors gave it).
-    clip: CLIP of the joint loss, a local folder or a name on the hub. beta: of its image embeddings' difference.
+    clip: CLIP of the joint loss: a folder, or a name whose files are in the Hugging Face cache. beta: of its image
+    embeddings' difference.
     published_joint: one norm over the whole local batch, as the published code took it.
     """
 

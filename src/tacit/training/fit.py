@@ -222,7 +222,8 @@ def make_loss(config: Config) -> Loss:
 def _distance(config: LossConfig) -> Distance | None:
     if not config.perceptual:
         return None
-    from tacit.perceptual import load_feature_distance, load_lpips
+    from tacit.pretrained.feature_distance import load_feature_distance
+    from tacit.pretrained.lpips import load_lpips
 
     backbone, heads = config.perceptual_backbone or None, config.perceptual_heads or None
     if config.perceptual_net == "features":

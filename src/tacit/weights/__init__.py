@@ -20,7 +20,6 @@ from tacit.weights.catalogue import (
     by_hash,
     card,
     describe,
-    folder,
     for_file,
     locate,
 )
@@ -44,7 +43,6 @@ __all__ = [
     "by_hash",
     "card",
     "describe",
-    "folder",
     "for_file",
     "import_taco",
     "load",

@@ -12,10 +12,10 @@ from typing import Any
 
 from tacit.architectures import ARCHITECTURES
 from tacit.errors import CorruptWeights, MissingWeights, PathError, UnknownModel
+from tacit.folders import weights_folder
 from tacit.weights.metadata import read_metadata
 
 DEFAULT = "tacit-s"
-FOLDER_VARIABLE = "TACIT_WEIGHTS"
 
 SHIPPED: dict[str, str] = {
     "tacit-s": "e441b668e5e651ccff8c832f23b0e1b25a5a82675cd950eae135b9bd83331c24",
@@ -51,18 +51,6 @@ class WeightsInfo:
         """Whether the quality may vary over an image; False for an unknown architecture."""
         row = ARCHITECTURES.get(self.architecture)
         return row is not None and row.quality_maps
-
-
-def folder() -> Path:
-    """Return the folder for weights that did not come with the package.
-
-    It is $TACIT_WEIGHTS where that is set, else tacit/weights in the user's data folder.
-    """
-    configured = os.environ.get(FOLDER_VARIABLE)
-    if configured:
-        return Path(configured)
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "tacit" / "weights"
 
 
 def shipped_path(name: str) -> Path:
@@ -154,7 +142,7 @@ def for_file(decode_hash: bytes, model_id: int) -> WeightsInfo:
     if about is None:
         raise MissingWeights(
             f"this file needs weights {decode_hash.hex()} (model id {model_id}), which are not on this machine; "
-            f"put their .safetensors file into {folder()} or name it as the model"
+            f"put their .safetensors file into {weights_folder()} or name it as the model"
         )
     return about
 
@@ -163,7 +151,7 @@ def _paths() -> Iterator[tuple[str, Path]]:
     """Yield names and paths: the package's weights, there or not, then those in the folder."""
     for name in SHIPPED:
         yield name, shipped_path(name)
-    own = folder()
+    own = weights_folder()
     if own.is_dir():
         for path in sorted(own.glob("*.safetensors")):
             if path.stem not in SHIPPED:

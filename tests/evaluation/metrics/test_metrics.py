@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 import shutil
 import stat
@@ -17,12 +16,12 @@ import torch
 from PIL import Image
 
 from support.paths import DATA, ROOT
-from tacit.errors import CorruptWeights, InvalidInput, MissingExtra, MissingWeights
+from support.pretrained import inception_tensors, squeezenet
+from tacit.errors import InvalidInput, MissingExtra, MissingWeights
 from tacit.evaluation.metrics import METRICS, ImageMetric, SetMetric, load_metric
 from tacit.evaluation.metrics.clip import centre
 from tacit.evaluation.metrics.distribution import Embedding, cut, frechet, kernel
-from tacit.evaluation.metrics.inception import INCEPTION, InceptionFeatures, load_inception
-from tacit.perceptual import BACKBONES, HEADS, SQUEEZENET
+from tacit.pretrained.catalogue import BACKBONES, HEADS, INCEPTION, SQUEEZENET
 
 
 def photo(height: int = 192, width: int = 208, seed: int = 0) -> np.ndarray:
@@ -53,13 +52,6 @@ def image_metric(name: str, **options: Any) -> ImageMetric:
     if name.startswith("butteraugli") and not shutil.which("butteraugli_main"):
         pytest.skip("libjxl-devtools is not installed")
     return cast(ImageMetric, load_metric(name, **options))
-
-
-def squeezenet() -> Path:
-    path = DATA.parent / "weights" / SQUEEZENET.file
-    if not path.is_file():
-        pytest.skip("SqueezeNet's weights are not here")
-    return path
 
 
 @pytest.mark.parametrize("name", IMAGE_METRICS)
@@ -267,7 +259,7 @@ def test_lpips_says_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(network: str, scale: str, **_: Any) -> Any:
         return lambda x, y: (x - y).abs().mean(dim=(1, 2, 3)) * (1 if scale == "taco" else 2)
 
-    monkeypatch.setattr("tacit.perceptual.load_lpips", load)
+    monkeypatch.setattr("tacit.pretrained.lpips.load_lpips", load)
     ours, theirs = image_metric("lpips-alex"), image_metric("lpips-alex-taco")
     assert (ours.name, theirs.name) == ("lpips-alex", "lpips-alex-taco")
     assert "[-1, 1]" in ours.protocol
@@ -343,50 +335,6 @@ def test_statistics_of_squeezenets_features(name: str) -> None:
         load_metric(name, weights=squeezenet(), patch=8)
 
 
-def inception_tensors() -> dict[str, torch.Tensor]:
-    """Weights that anyone can make: normal numbers from a seed made of each name."""
-
-    class Shapes(InceptionFeatures):
-        def load_state_dict(self, *_: Any, **__: Any) -> Any:
-            pass
-
-    tensors = {}
-    for name, value in Shapes({}).state_dict().items():
-        if not value.ndim:
-            continue
-        a = np.random.default_rng(list(name.encode())).standard_normal(tuple(value.shape), dtype=np.float32)
-        if name.endswith("conv.weight"):
-            a *= np.float32((2 / np.prod(value.shape[1:])) ** 0.5)
-        elif name.endswith("running_var"):
-            a = 1 + 0.1 * np.abs(a)
-        elif name.endswith("bn.weight"):
-            a = 1 + 0.1 * a
-        else:
-            a *= np.float32(0.1)
-        tensors[name] = torch.from_numpy(a)
-    return tensors
-
-
-def test_inception_is_that_of_torch_fidelity(tmp_path: Path) -> None:
-    tensors = inception_tensors()
-    network = InceptionFeatures(tensors | {"fc.weight": torch.zeros(1)})
-    x = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 96, 80), dtype=np.uint8))
-    found = network(x.float())
-    assert found.shape == (2, 2048)
-    # What torch-fidelity 0.4.0 ("inception-v3-compat", 2048) gives for these weights and images.
-    expected = [0.04482, 0.023371, 1.101959, 0.056633, 0.000593]
-    assert found[1, [0, 500, 1000, 1500, 2047]].tolist() == pytest.approx(expected, abs=1e-5)
-    assert found.mean().item() == pytest.approx(0.2297246, abs=1e-5)
-    assert found.std().item() == pytest.approx(0.2994166, abs=1e-5)
-    tensors.pop("Mixed_7c.branch_pool.conv.weight")
-    with pytest.raises(CorruptWeights, match="not the weights of Inception v3"):
-        InceptionFeatures(tensors)
-    path = tmp_path / "other.pth"
-    path.write_bytes(b"other")
-    with pytest.raises(CorruptWeights, match="5 bytes"):
-        load_inception(path)
-
-
 def test_features_are_computed_once() -> None:
     calls = []
 
@@ -403,7 +351,7 @@ def test_features_are_computed_once() -> None:
 
 
 def test_fid_of_equal_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tacit.pretrained.load", lambda *_: inception_tensors())
+    monkeypatch.setattr("tacit.pretrained.loading.load", lambda *_: inception_tensors())
     metric = cast(SetMetric, load_metric("fid", weights="made up"))
     assert (metric.name, metric.level, metric.smallest, metric.higher_is_better) == ("fid", "set", 256, False)
     assert "patches of 256" in metric.protocol
@@ -417,36 +365,12 @@ def test_fid_of_equal_sets(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- CLIP, tiny and with random weights --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    transformers = pytest.importorskip("transformers", reason="the extra tacit[clip] is not installed")
-    folder = tmp_path_factory.mktemp("tiny-clip")
-    pieces = [c + end for end in ("", "</w>") for c in "abcdefghijklmnopqrstuvwxyz"] + [
-        "<|startoftext|>",
-        "<|endoftext|>",
-    ]
-    (folder / "vocab.json").write_text(json.dumps({p: i for i, p in enumerate(pieces)}), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    special = {"bos_token_id": len(pieces) - 2, "eos_token_id": len(pieces) - 1, "pad_token_id": len(pieces) - 1}
-    config = transformers.CLIPConfig(
-        text_config=sizes | special | {"vocab_size": len(pieces), "max_position_embeddings": 20},
-        vision_config=sizes | {"image_size": 32, "patch_size": 8},
-        projection_dim=8,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        transformers.CLIPModel(config).save_pretrained(folder)
-    transformers.CLIPTokenizerFast.from_pretrained(folder).save_pretrained(folder)
-    return folder
-
-
-def test_clip_score_is_the_cosine_of_transformers(clip_folder: Path) -> None:
+def test_clip_score_is_the_cosine_of_transformers(whole_clip_folder: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    metric = image_metric("clip-score", model=clip_folder)
+    metric = image_metric("clip-score", model=whole_clip_folder)
     assert (metric.name, metric.needs_caption, metric.higher_is_better) == ("clip-score", True, True)
-    model = transformers.CLIPModel.from_pretrained(clip_folder).eval()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(clip_folder)
+    model = transformers.CLIPModel.from_pretrained(whole_clip_folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(whole_clip_folder)
     image = photo(32, 32)
     mean, spread = np.array([0.48145466, 0.4578275, 0.40821073]), np.array([0.26862954, 0.26130258, 0.27577711])
     pixels = torch.from_numpy(((image / 255 - mean) / spread).transpose(2, 0, 1)).float()[None]
@@ -461,20 +385,6 @@ def test_clip_score_is_the_cosine_of_transformers(clip_folder: Path) -> None:
     assert len(set(values)) > 1
     with pytest.raises(InvalidInput, match="needs a caption"):
         metric(image, image)
-
-
-def test_clip_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    transformers = pytest.importorskip("transformers")
-    with pytest.raises(MissingWeights, match=r"CLIP needs .*none: its pytorch_model\.bin or model\.safetensors"):
-        load_metric("clip-score", model=tmp_path / "none")
-
-    def nowhere(*_: Any, **options: Any) -> None:
-        assert options["local_files_only"]
-        raise OSError("not in the cache")
-
-    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", nowhere)
-    with pytest.raises(MissingWeights, match=r"605,247,071 bytes, sha256 a6308.*`hf download openai/clip-vit-base-p"):
-        load_metric("clip-score")
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (50, 80), (96, 47), (20, 31), (300, 224)])

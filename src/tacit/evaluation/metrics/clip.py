@@ -25,13 +25,13 @@ class ClipScore(Described):
     needs_caption = True
 
     def __init__(self, *, model: str | os.PathLike[str] | None = None) -> None:
-        from tacit import clip
+        from tacit.pretrained import clip
 
         self._clip = clip.Clip(clip.DEFAULT if model is None else model)
         name = clip.DEFAULT if model is None else os.path.basename(str(model).rstrip("/\\"))
         self.protocol = (
             f"100 max(cosine, 0) by {name}; shorter side to {self._clip.side}, bicubic (Pillow), centre; "
-            f"captions cut at {self._clip.words} tokens"
+            f"captions cut at {self._clip.max_tokens} tokens"
         )
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:

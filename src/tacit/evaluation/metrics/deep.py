@@ -1,4 +1,4 @@
-"""Distances in the features of networks, by tacit.perceptual."""
+"""Distances in the features of networks, by tacit.pretrained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tacit.evaluation.metrics.metric import Described
 if TYPE_CHECKING:
     import torch
 
-    from tacit.perceptual import FeatureDistance, Lpips, Network, Scale
+    from tacit.pretrained.catalogue import Network
+    from tacit.pretrained.feature_distance import FeatureDistance
+    from tacit.pretrained.lpips import Lpips, Scale
 
 Path = str | os.PathLike[str] | None
 
@@ -27,7 +29,9 @@ class LpipsMetric(Described):
     def __init__(
         self, network: Network, scale: Scale = "published", *, backbone: Path = None, heads: Path = None
     ) -> None:
-        from tacit.perceptual import BACKBONES, HEADS, SMALLEST, load_lpips
+        from tacit.pretrained.catalogue import BACKBONES, HEADS
+        from tacit.pretrained.features import SMALLEST
+        from tacit.pretrained.lpips import load_lpips
 
         self.name = f"lpips-{network}" + ("" if scale == "published" else f"-{scale}")
         self.smallest = SMALLEST[network]
@@ -51,7 +55,9 @@ class SqueezenetDistance(Described):
     name = "squeezenet-distance"
 
     def __init__(self, *, weights: Path = None) -> None:
-        from tacit.perceptual import SMALLEST, SQUEEZENET, load_feature_distance
+        from tacit.pretrained.catalogue import SQUEEZENET
+        from tacit.pretrained.feature_distance import load_feature_distance
+        from tacit.pretrained.features import SMALLEST
 
         self.protocol = (
             "mean squared distance of unit features over seven stages of Keras's SqueezeNet 1.1; float32; "

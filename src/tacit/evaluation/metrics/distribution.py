@@ -90,13 +90,13 @@ def squeezenet_kernel(*, patch: int = 128, weights: Path = None) -> Distribution
 
 
 def _inception_protocol() -> str:
-    from tacit.evaluation.metrics.inception import INCEPTION
+    from tacit.pretrained.catalogue import INCEPTION
 
     return f"Inception v3 of 2015-12-05, TensorFlow's resize to 299; {INCEPTION.label}"
 
 
 def _squeezenet_protocol() -> str:
-    from tacit.perceptual import SQUEEZENET
+    from tacit.pretrained.catalogue import SQUEEZENET
 
     return f"last features of Keras's SqueezeNet 1.1, averaged over each patch; {SQUEEZENET.label}"
 
@@ -182,7 +182,7 @@ def _text(path: Path) -> str | None:
 
 @lru_cache(maxsize=1)
 def _inception(weights: str | None) -> Embedding:
-    from tacit.evaluation.metrics.inception import load_inception
+    from tacit.pretrained.inception import load_inception
 
     network = load_inception(weights)
     return Embedding(lambda x: network(255 * x))
@@ -190,6 +190,6 @@ def _inception(weights: str | None) -> Embedding:
 
 @lru_cache(maxsize=1)
 def _squeezenet(weights: str | None) -> Embedding:
-    from tacit.perceptual import load_feature_distance
+    from tacit.pretrained.feature_distance import load_feature_distance
 
     return Embedding(load_feature_distance(weights).embed)

@@ -10,17 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tacit import pretrained
 from tacit.errors import CorruptWeights
-from tacit.pretrained import Pretrained
-
-INCEPTION = Pretrained(
-    "Inception v3 of 2015-12-05, which FID and KID are defined with,",
-    "pt_inception-2015-12-05-6726825d.pth",
-    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
-    95_628_359,
-    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-)
+from tacit.pretrained import loading
+from tacit.pretrained.catalogue import INCEPTION
 
 SIDE = 299
 WIDTH = 2048  # of the features
@@ -33,13 +25,15 @@ _halve: Pool = partial(F.max_pool2d, kernel_size=3, stride=2)
 
 
 class InceptionFeatures(nn.Module):
-    """Images [B, 3, H, W], RGB in 0..255 -> features [B, 2048], the last average pool's.
+    """Inception v3 up to its last average pool.
 
-    As the network of 2015 ran in TensorFlow 1: resized to 299x299 with its bilinear filter, whose corners are those of
-    the first pixels, and scaled by (x - 128) / 128.
-    tensors: by the names of the published conversion; what belongs to the classifier is left.
+    Images are prepared as the network of 2015 did it in TensorFlow 1: resized to 299x299 with a bilinear filter whose
+    corners are those of the first pixels, and scaled by (x - 128) / 128.
 
     Source: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016.
+
+    Args:
+        tensors: the weights by the names of the published conversion; the classifier's are ignored.
 
     Raises:
         CorruptWeights: the tensors are not this network's.
@@ -73,7 +67,7 @@ class InceptionFeatures(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, H, W] -> [B, 2048]."""
+        """Return the features [B, 2048] of images [B, 3, H, W], RGB in 0 to 255."""
         x = (_resize(x) - 128) / 128
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(_halve(x)))
@@ -85,13 +79,16 @@ class InceptionFeatures(nn.Module):
 
 
 def load_inception(path: str | os.PathLike[str] | None = None) -> InceptionFeatures:
-    """With the published weights; path: theirs, if they are not where `pretrained` looks.
+    """Load Inception with the published weights.
+
+    Args:
+        path: the path of the weights, or None to look in the usual places.
 
     Raises:
         MissingWeights: the file is not on this machine.
-        CorruptWeights: it is another one.
+        CorruptWeights: the file is not the published one.
     """
-    return InceptionFeatures(pretrained.load(INCEPTION, path))
+    return InceptionFeatures(loading.load(INCEPTION, path))
 
 
 def _resize(x: Tensor) -> Tensor:
@@ -99,7 +96,7 @@ def _resize(x: Tensor) -> Tensor:
 
 
 def _bilinear(size: int) -> Tensor:
-    """[299, size]: output i is taken at i * size / 299, with no shift by half a pixel."""
+    """Return the matrix [299, size] that resizes: output i is taken at i * size / 299, not shifted by half a pixel."""
     at = torch.arange(SIDE, dtype=torch.float64) * (size / SIDE)
     low = at.floor().long().clamp(max=size - 1)
     share = (at - low).clamp(0, 1)

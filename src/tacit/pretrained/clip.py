@@ -1,0 +1,162 @@
+"""CLIP, which embeds images and sentences into one space.
+
+This is the only place that loads CLIP. Nothing is downloaded here: `hf download openai/clip-vit-base-patch32` puts the
+files into the Hugging Face cache, where they are found by their name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from tacit.errors import CorruptWeights, MissingExtra, MissingWeights
+
+DEFAULT = "openai/clip-vit-base-patch32"
+_SIZE, _SHA256 = 605_247_071, "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f"
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STANDARD_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+
+
+class Clip(nn.Module):
+    """CLIP's image and text networks, run by `transformers` (the extra `clip`).
+
+    Gradients reach the images; the networks' own weights are not trained.
+
+    Args:
+        source: a folder, or a name whose files are in the Hugging Face cache; both with the tokenizer's files.
+
+    Raises:
+        MissingExtra: `transformers` is not installed.
+        MissingWeights: the files are not on this machine; the message says how to get them.
+        CorruptWeights: the files are not a CLIP model, or not all of one.
+    """
+
+    mean: Tensor
+    standard_deviation: Tensor
+
+    def __init__(self, source: str | os.PathLike[str] = DEFAULT) -> None:
+        super().__init__()
+        self._model, self._tokenizer = load_clip(source)
+        self.side = int(self._model.config.vision_config.image_size)
+        self.max_tokens = int(self._model.config.text_config.max_position_embeddings)
+        for name, values in (("mean", MEAN), ("standard_deviation", STANDARD_DEVIATION)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+
+    def image(self, x: Tensor) -> Tensor:
+        """Embed images.
+
+        Args:
+            x: [B, 3, side, side], RGB in [0, 1].
+
+        Returns:
+            [B, D], each row of length one.
+        """
+        states = self._model.vision_model(pixel_values=(x - self.mean) / self.standard_deviation).pooler_output
+        return F.normalize(self._model.visual_projection(states), dim=1)
+
+    def text(self, captions: Sequence[str]) -> Tensor:
+        """Embed captions.
+
+        Args:
+            captions: B captions; each is cut at `max_tokens` tokens, the two special ones included.
+
+        Returns:
+            [B, D], each row of length one.
+        """
+        tokens = self._tokenizer(
+            list(captions), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+        ).to(self.mean.device)
+        states = self._model.text_model(tokens["input_ids"], attention_mask=tokens["attention_mask"]).pooler_output
+        return F.normalize(self._model.text_projection(states), dim=1)
+
+
+def load_clip(source: str | os.PathLike[str] = DEFAULT, *, text_only: bool = False) -> tuple[Any, Any]:
+    """Load a CLIP model and its tokenizer from this machine, and check that both are whole and belong together.
+
+    Args:
+        source: a folder, or a name whose files are in the Hugging Face cache.
+        text_only: load only the text network; the files need not contain the image network then.
+
+    Returns:
+        The model and the tokenizer, as `transformers` has them. The model does not train.
+
+    Raises:
+        MissingExtra: `transformers` is not installed.
+        MissingWeights: the files are not on this machine; the message says how to get them.
+        CorruptWeights: the files are not a CLIP model, or not all of one.
+    """
+    source = os.fspath(source)
+    try:
+        transformers: Any = importlib.import_module("transformers")  # takes seconds
+    except ImportError as error:
+        raise MissingExtra("CLIP needs transformers: pip install 'tacit[clip]'") from error
+    in_folder = Path(source).is_dir()
+    if not in_folder and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
+        raise MissingWeights(f"CLIP {source}: no such folder, and not a name on the Hugging Face hub")
+    if in_folder and not Path(source, "config.json").is_file():
+        raise MissingWeights(f"CLIP {source}: no config.json in this folder, which must hold {_files(source)}")
+    network = transformers.CLIPTextModel if text_only else transformers.CLIPModel
+    try:
+        with _quiet(transformers.utils.logging):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source, local_files_only=True)
+            model, report = network.from_pretrained(source, output_loading_info=True, local_files_only=True)
+    except OSError as error:
+        raise _missing(source, error, in_folder=in_folder) from error
+    except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        # Where the cache has only a part of the files, the tokenizer raises a ValueError.
+        if isinstance(error, ValueError) and not in_folder:
+            raise _missing(source, error, in_folder=False) from error
+        raise CorruptWeights(f"CLIP {source}: {_first_line(error)}") from error
+    # transformers fills in random numbers for what a file lacks, and continues.
+    if lacking := sorted(report["missing_keys"]):
+        raise CorruptWeights(f"CLIP {source}: {len(lacking)} tensors missing, the first {lacking[0]}")
+    vocabulary = (model.config if text_only else model.config.text_config).vocab_size
+    special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    if None in special or len(tokenizer) > vocabulary:
+        raise CorruptWeights(f"CLIP {source}: its tokenizer is not the model's")
+    return model.eval().requires_grad_(False), tokenizer
+
+
+def _missing(source: str, error: Exception, *, in_folder: bool) -> MissingWeights:
+    if in_folder:
+        return MissingWeights(f"CLIP {source}: {_first_line(error)}; the folder must hold {_files(source)}")
+    return MissingWeights(
+        f"CLIP {source} is not on this machine: run `hf download {source}`, or name a folder that holds "
+        f"{_files(source)}"
+    )
+
+
+def _files(source: str) -> str:
+    known = f" ({_SIZE:,} bytes, sha256 {_SHA256})" if source == DEFAULT else ""
+    return f"its config.json, its tokenizer's files and its model.safetensors or pytorch_model.bin{known}"
+
+
+@contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    """Hold back transformers' progress bars, and its report of the weights that were left unread.
+
+    A whole CLIP checkpoint holds the image network's weights too, so loading the text network leaves some unread.
+    """
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
