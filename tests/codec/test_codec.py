@@ -29,7 +29,7 @@ from support.pictures import samples, synthetic
 from support.tiny_models import TINY, TINY_TACO, tiny_model, tiny_taco, write_weights
 from tacit import cli, container
 from tacit.codec import Codec, DamageWarning, EncodeOptions
-from tacit.codec.rate_control import PSNR_TOLERANCE, SIZE_TOLERANCE, solve
+from tacit.codec.rate_control import PSNR_TOLERANCE, SIZE_TOLERANCE
 from tacit.container import Metadata, region_grid
 from tacit.entropy.coder import Decoder, Encoder
 from tacit.entropy.tables import SYMBOL_LIMIT
@@ -587,31 +587,6 @@ def test_a_search_analyses_once(codec: Codec, counted: dict[str, int], picture: 
 def test_targets_that_are_none(codec: Codec, picture: Picture, target: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         codec.encode(picture(4, 4), **target)
-
-
-@given(
-    st.floats(-5, 5), st.floats(0.2, 5), st.floats(0, 0.02), st.floats(-6, 12), st.sampled_from([0, 0.01, 0.1]),
-)  # fmt: skip
-@settings(max_examples=300, deadline=None)
-def test_the_search_finds_the_largest(start: float, power: float, slope: float, limit: float, step: float) -> None:
-    """On smooth and on stepped functions of many slopes."""
-    tried: list[float] = []
-
-    def value(x: float) -> float:
-        tried.append(x)
-        rising = start + 6 * (x / 100) ** power + slope * x
-        return rising if step == 0 else np.floor(rising / step) * step
-
-    found = solve(value, limit, -0.05)
-    assert len(tried) <= 18
-    assert all(0 <= x <= 100 and round(x, 2) == x for x in tried)
-    if found is None:
-        assert value(0) > limit
-        return
-    assert value(found) <= limit
-    assert found in tried
-    if found < 100 and power >= 0.5:  # a root's end is too steep for 18 attempts
-        assert value(found) >= limit - 0.05 - step or value(found + 0.05) > limit - 0.05 - step
 
 
 # Fixed-rate weights
