@@ -35,7 +35,7 @@ from tacit.evaluation.compare import confidence_interval
 from tacit.evaluation.pretty import dumps
 from tacit.evaluation.runner import load_pixels
 from tacit.models.model import SmallModel
-from tacit.study.sets import rotated
+from tacit.study.image_sets import rotated_captions
 from tacit.study.summary import rounded
 from tacit.text.encoders import EmbeddedEncoder
 from tacit.text.tokens import TextTokens
@@ -99,7 +99,7 @@ def conditions(photos: Sequence[Path]) -> dict[str, list[str | None]]:
         texts = CaptionMap.load(CAPTIONS / file)
         found[name] = [texts.find(photo) for photo in photos]
     own = {str(i): text or "" for i, text in enumerate(found[SHORT])}
-    found[OTHER] = list(rotated(own, len(photos) // 2).values())
+    found[OTHER] = list(rotated_captions(own, len(photos) // 2).values())
     return found
 
 

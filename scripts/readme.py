@@ -714,10 +714,10 @@ def maps() -> list[tuple[str, Any]]:
     """Where the bits of photographs go, without a caption and with it, as `tacit map` draws it."""
     from tacit.codec import Codec
     from tacit.demo.samples import sample_image
-    from tacit.study.bitmap import bit_maps, draw
+    from tacit.study.bit_allocation import bit_allocation, draw
 
     codec = Codec()
-    return [(name, draw(bit_maps(codec, sample_image(photo), text, MAP_QUALITY))) for name, photo, text in MAPPED]
+    return [(name, draw(bit_allocation(codec, sample_image(photo), text, MAP_QUALITY))) for name, photo, text in MAPPED]
 
 
 if __name__ == "__main__":

@@ -63,10 +63,10 @@ def study(
     if output is None:
         raise click.UsageError("Name a folder for the results (-o/--output).")
     from tacit.study.report import MARKDOWN
-    from tacit.study.run import run
+    from tacit.study.run import run_study
 
     with running(output, quiet) as progress:
-        run(settings, Path(output), progress, jobs=jobs, command=click.get_current_context().obj)
+        run_study(settings, Path(output), progress, jobs=jobs, command=click.get_current_context().obj)
     if not quiet:
         click.echo(Path(output, MARKDOWN))
 
@@ -91,7 +91,7 @@ def bit_map(photo: str, caption: str | None, quality: float | None, output: str,
     from PIL import Image
 
     from tacit.codec import Codec
-    from tacit.study.bitmap import bit_maps, draw
+    from tacit.study.bit_allocation import bit_allocation, draw
 
     suffix = Path(output).suffix.lower()
     kind = Image.registered_extensions().get(suffix)
@@ -99,7 +99,7 @@ def bit_map(photo: str, caption: str | None, quality: float | None, output: str,
         raise click.UsageError(f"{output}: a picture's suffix is needed, such as .png")
     if not force and Path(output).exists():
         raise PathError(f"{output} is there already (-f/--force overwrites it)")
-    picture = draw(bit_maps(Codec(model), photo, caption, quality))
+    picture = draw(bit_allocation(Codec(model), photo, caption, quality))
     stream = io.BytesIO()
     picture.save(stream, kind)
     files.write(output, stream.getvalue(), force=force)

@@ -1,6 +1,6 @@
-"""What a study is: frozen dataclasses, read from YAML, every key overridable as `key=value`.
+"""The configuration of a study: frozen dataclasses, read from YAML, with single keys overridden as `key=value`.
 
-`${NAME}` in a text stands for the environment's variable NAME.
+`${NAME}` in a text stands for the environment variable NAME.
 """
 
 from __future__ import annotations
@@ -19,119 +19,150 @@ from tacit.errors import InvalidInput
 FOLDER = resources.files("tacit.study") / "configs"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
-VARIABLES = ("TACIT_DATA", "TACIT_POOL", "TACIT_WEIGHTS")  # what the configurations in the package ask for
+VARIABLES = ("TACIT_DATA", "TACIT_POOL", "TACIT_WEIGHTS")
+"""The environment variables that the configurations in the package ask for."""
 
 
 @dataclass(frozen=True)
 class SetConfig:
-    """A set of images to measure on; one that is not there is said and left out.
-
-    source: as `tacit eval` takes it. captions: by kind (short, detailed, ...), where its captions are: a map's path,
-    "own" for the set's own, or "joined" for all of an image's own as one. limit: the first so many images; 0 for all.
-    """
+    """A set of images to measure on. A set that does not exist on this machine is reported and left out."""
 
     source: str
+    """The set, as `tacit eval` takes it."""
     captions: Mapping[str, str] = field(default_factory=dict)
+    """By kind of caption (short, detailed and so on), where the captions are.
+
+    This is the path of a caption map, or "own" for the set's own captions, or "joined" for all captions that the set
+    has of an image, joined into one.
+    """
     limit: int = 0
+    """How many images of the set are used, from the first on; 0 for all."""
 
 
 @dataclass(frozen=True)
 class MeasureConfig:
-    """How files are measured, by the evaluation harness. precision: of the model, fp32, bf16 or auto."""
+    """How the evaluation harness measures files."""
 
     sets: tuple[SetConfig, ...] = ()
+    """The sets of images."""
     qualities: tuple[float, ...] = (10, 35, 60, 85)
+    """The qualities to encode at, 0 to 100."""
     metrics: tuple[str, ...] = ("psnr", "ms-ssim", "squeezenet-distance")
+    """The metrics, by their names in `tacit eval`."""
     precision: str = "auto"
+    """The precision of the model: fp32, bf16 or auto."""
 
 
 @dataclass(frozen=True)
 class VariantConfig:
-    """overrides: of the training configuration. codec: what stands behind the weights file for `tacit eval`, such as
-    "+captions". captions: the kind that is given when measuring."""
+    """One variant of an ablation."""
 
     name: str
+    """The variant's name, in letters, digits, dots and dashes."""
     overrides: tuple[str, ...] = ()
+    """What the variant changes in the training configuration, as SECTION.KEY=VALUE."""
     codec: str = "+captions"
+    """The options that `tacit eval` gets behind the weights file, such as "+captions"."""
     captions: str = "short"
+    """The kind of captions that the encoder gets when the variant is measured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AblationConfig:
-    """Variants of one training run, the first of which is the baseline.
-
-    training: a configuration of `tacit train`. start: weights to begin with; none begins anew. steps: of each run, if
-    not what the training configuration says. shared: overrides for every variant.
-    """
+    """Variants of one training run; the first of them is the baseline."""
 
     training: str = "tacit-s"
+    """The training configuration, by its name or path, as `tacit train` takes it."""
     start: str = ""
+    """The weights that every run begins with; empty for random weights."""
     steps: int = 0
+    """The number of training steps of each run; 0 for the number in the training configuration."""
     shared: tuple[str, ...] = ()
+    """What all variants change in the training configuration, as SECTION.KEY=VALUE."""
     seeds: tuple[int, ...] = (0, 1)
+    """The random seeds; each variant is trained once with each."""
     variants: tuple[VariantConfig, ...] = ()
+    """The variants."""
     measure: MeasureConfig = MeasureConfig()
+    """How the exported weights are measured."""
     kind: str = "ablation"
+    """The kind of the study."""
 
     def __post_init__(self) -> None:
-        _distinct("variants", [v.name for v in self.variants], 1)
-        _distinct("seeds", self.seeds, 1)
+        _check_distinct("variants", [v.name for v in self.variants])
+        _check_distinct("seeds", self.seeds)
         for variant in self.variants:
             if not NAME.fullmatch(variant.name):
-                raise InvalidInput(f"variant {variant.name!r}: letters, digits, dots and dashes are possible")
+                raise InvalidInput(
+                    f"a variant's name must be of letters, digits, dots and dashes, got {variant.name!r}"
+                )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CaptionStudyConfig:
-    """The same weights with no caption, with each kind of caption, and with other images' captions of that kind.
-
-    steer: by how many steps of quality captions steer; each of them is measured, and 0 is what the caption does inside
-    the network alone. rotations: how many other images' captions each image gets, one after the other.
-    """
+    """The same weights with no caption, with each kind of caption, and with other images' captions of that kind."""
 
     weights: str = "tacit-s"
+    """The weights, by their name or path."""
     kinds: tuple[str, ...] = ("short", "detailed")
+    """The kinds of captions to compare."""
     steer: tuple[float, ...] = (0, 20)
+    """By how many steps of quality captions steer, 0 to 100. Each value is measured.
+
+    At 0 a caption acts inside the network alone.
+    """
     rotations: int = 2
+    """How many other images' captions each image gets, one after the other; at least 1."""
     measure: MeasureConfig = MeasureConfig()
+    """How the files are measured."""
     kind: str = "captions"
+    """The kind of the study."""
 
     def __post_init__(self) -> None:
-        _distinct("kinds", self.kinds, 1)
-        _distinct("steer", self.steer, 1)
+        _check_distinct("kinds", self.kinds)
+        _check_distinct("steer", self.steer)
         _check_steer(*self.steer)
         if self.rotations < 1:
-            raise InvalidInput(f"rotations {self.rotations}: 1 or more are possible")
+            raise InvalidInput(f"rotations must be at least 1, got {self.rotations}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SteeringConfig:
-    """Whether a caption's words bring bits to what they name, in mosaics of photos and in single photos.
-
-    captions: the kind that mosaics use. steer: steps of quality between what is named and what is not. pairs, quads:
-    mosaics of two and of four photos of the first set, drawn by `seed`; none if both are 0. width, height: of a photo
-    in a mosaic, in pixels. regions: a JSONL file of phrases and boxes in images of that set, {"image": ..., "phrase":
-    ..., "box": [left, top, right, bottom]}; empty for the one in the package, which is of Kodak, and "none" for none.
-    """
+    """Whether a caption's words bring bits to what they name, in mosaics of images and in single images."""
 
     weights: str = "tacit-s"
+    """The weights, by their name or path."""
     captions: str = "short"
+    """The kind of captions that mosaics use."""
     steer: float = 20
+    """The steps of quality between what the words name and what they do not, 0 to 100."""
     pairs: int = 12
+    """The number of mosaics of two images of the first set."""
     quads: int = 6
+    """The number of mosaics of four images of the first set. There are no mosaics if this and `pairs` are 0."""
     seed: int = 0
+    """The random seed that draws the images of the mosaics."""
     width: int = 384
+    """The width of an image in a mosaic, in pixels; at least 64."""
     height: int = 256
+    """The height of an image in a mosaic, in pixels; at least 64."""
     regions: str = ""
+    """The path of a JSONL file of phrases and boxes in images of the first set, or "none".
+
+    A line is {"image": ..., "phrase": ..., "box": [left, top, right, bottom]}. Empty for the file in the package, which
+    is about the Kodak images.
+    """
     measure: MeasureConfig = MeasureConfig(metrics=("psnr",))
+    """How the files are measured."""
     kind: str = "steering"
+    """The kind of the study."""
 
     def __post_init__(self) -> None:
         _check_steer(self.steer)
         if min(self.width, self.height) < 64:
-            raise InvalidInput(f"parts of {self.width}x{self.height} pixels: 64 or more a side are possible")
+            raise InvalidInput(f"width and height must be at least 64 pixels, got {self.width}x{self.height}")
         if min(self.pairs, self.quads) < 0:
-            raise InvalidInput("pairs and quads: 0 or more are possible")
+            raise InvalidInput(f"pairs and quads must be at least 0, got {self.pairs} and {self.quads}")
 
 
 StudyConfig = AblationConfig | CaptionStudyConfig | SteeringConfig
@@ -144,30 +175,39 @@ KINDS: Mapping[str, type[StudyConfig]] = {
 
 
 def names() -> tuple[str, ...]:
-    """The configurations in the package."""
+    """Return the names of the configurations in the package."""
     return yaml_config.names(FOLDER)
 
 
 def read(source: str, overrides: Sequence[str] = ()) -> StudyConfig:
-    """A configuration of the package by its name, or a YAML file, with `key=value` applied in turn.
+    """Read the configuration of a study.
 
-    Raises: PathError; InvalidInput, for an unknown key, a value of the wrong kind or a variable that is not set.
+    Args:
+        source: The name of a configuration in the package, or the path of a YAML file.
+        overrides: Changes as `key=value`, applied in turn.
+
+    Raises:
+        PathError: The file cannot be read.
+        InvalidInput: A key is unknown, a value is of the wrong kind, or an environment variable is not set.
     """
     values = yaml_config.read(source, FOLDER, overrides, "key=value, such as measure.qualities=[20,50,80]")
     values = _expanded(values)
     kind = values.get("kind", "ablation") if isinstance(values, Mapping) else "ablation"
     if kind not in KINDS:
-        raise InvalidInput(f"kind {kind!r}: known are {', '.join(KINDS)}")
+        raise InvalidInput(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     return yaml_config.build(KINDS[kind], values)
 
 
 def plain(config: StudyConfig) -> dict[str, Any]:
-    """Plain values, as `read` takes them: with the variables' names again, since results go to other machines."""
+    """Return a configuration as plain values that `read` takes, fit to be stored with results.
+
+    Texts have the names of environment variables again, because results go to other machines.
+    """
     return contracted(yaml_config.plain(dataclasses.asdict(config)))  # type: ignore[no-any-return]
 
 
 def contracted(value: Any) -> Any:
-    """Plain values with the variables' names instead of what they stand for."""
+    """Return plain values in which the names of environment variables stand instead of the variables' values."""
     if isinstance(value, Mapping):
         return {k: contracted(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -180,7 +220,7 @@ def contracted(value: Any) -> Any:
 
 
 def _expanded(value: Any) -> Any:
-    """With the environment's variables in texts."""
+    """Return plain values in which the values of environment variables stand instead of the variables' names."""
     if isinstance(value, Mapping):
         return {k: _expanded(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -189,19 +229,19 @@ def _expanded(value: Any) -> Any:
 
 
 def _variable(match: re.Match[str]) -> str:
-    found = os.environ.get(match[1])
-    if not found:
-        raise InvalidInput(f"{match[0]} is in the configuration, and the environment's variable {match[1]} is not set")
-    return found
+    value = os.environ.get(match[1])
+    if not value:
+        raise InvalidInput(f"the configuration has {match[0]}, and the environment variable {match[1]} is not set")
+    return value
 
 
 def _check_steer(*steer: float) -> None:
     if not all(0 <= steps <= 100 for steps in steer):
-        raise InvalidInput(f"steer {', '.join(f'{steps:g}' for steps in steer)}: 0 to 100 are possible")
+        raise InvalidInput(f"steer must be 0 to 100, got {', '.join(f'{steps:g}' for steps in steer)}")
 
 
-def _distinct(name: str, values: Sequence[object], least: int) -> None:
-    if len(values) < least:
-        raise InvalidInput(f"{name}: {least} or more are needed")
+def _check_distinct(name: str, values: Sequence[object]) -> None:
+    if not values:
+        raise InvalidInput(f"{name} must have at least one value, got none")
     if len(set(values)) < len(values):
-        raise InvalidInput(f"{name}: two are the same")
+        raise InvalidInput(f"{name} must differ from each other, got {', '.join(map(str, values))}")

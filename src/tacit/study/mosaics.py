@@ -1,10 +1,10 @@
-"""Mosaics: two or four photos in one picture, each with a caption of its own."""
+"""Mosaics: two or four images side by side in one, each with a caption of its own."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,20 +15,24 @@ from tacit import files
 from tacit.errors import InvalidInput
 from tacit.evaluation.datasets import Dataset, Item
 from tacit.evaluation.runner import load_pixels
-from tacit.study.regions import Box
+from tacit.study.named_regions import Box
 
 
 @dataclass(frozen=True)
 class Mosaic:
-    """item: its picture, without a caption. photos: names in their set; boxes and captions in the same order."""
+    """Several images of a set in one image."""
 
     item: Item
-    photos: tuple[str, ...]
+    """The mosaic itself, without a caption."""
+    parts: tuple[str, ...]
+    """The names of its images in their set."""
     boxes: tuple[Box, ...]
+    """Where each of them is, in pixels."""
     captions: tuple[str, ...]
+    """The caption of each of them."""
 
 
-def mosaics(
+def make_mosaics(
     dataset: Dataset,
     captions: Mapping[str, str],
     counts: Mapping[int, int],
@@ -36,42 +40,56 @@ def mosaics(
     seed: int,
     out: Path,
 ) -> tuple[Mosaic, ...]:
-    """Photos that have a caption, scaled and cut in the middle to `size` (width, height), side by side in one row (2)
-    or in two (4), written to `out` as PNG.
+    """Draw images that have a caption, and put them side by side into mosaics, written as PNG.
 
-    counts: mosaics by their number of photos. A photo comes again only when all have been.
+    Images are scaled and cut in the middle. They stand in one row (2 images) or in two (4). An image is used again only
+    when all have been used.
 
-    Raises: InvalidInput, for fewer photos than a mosaic needs; PathError.
+    Args:
+        dataset: The images.
+        captions: Captions by the images' names.
+        counts: The number of mosaics, by the number of images in one: 2 or 4.
+        size: The width and height of an image in a mosaic, in pixels.
+        seed: The random seed.
+        out: The folder to write to.
+
+    Raises:
+        InvalidInput: There are fewer images with a caption than a mosaic needs.
+        PathError: A mosaic cannot be written.
     """
     items = [item for item in dataset.items if item.name in captions]
     rng = np.random.default_rng(seed)
-    found = []
-    for photos, count in counts.items():
-        if count and len(items) < photos:
-            raise InvalidInput(f"{dataset.name}: {len(items)} photos with captions, a mosaic needs {photos}")
+    mosaics = []
+    for parts, count in counts.items():
+        if count and len(items) < parts:
+            raise InvalidInput(
+                f"{dataset.name}: a mosaic of {parts} needs {parts} images with captions, got {len(items)}"
+            )
         order: list[int] = []
         for number in range(count):
-            if len(order) < photos:
+            if len(order) < parts:
                 order = [int(i) for i in rng.permutation(len(items))]
-            chosen, order = [items[i] for i in order[:photos]], order[photos:]
-            name = f"{'pair' if photos == 2 else 'quad'}-{number + 1:02}"
-            found.append(_mosaic(name, chosen, captions, size, out))
-    return tuple(found)
+            chosen, order = [items[i] for i in order[:parts]], order[parts:]
+            name = f"{'pair' if parts == 2 else 'quad'}-{number + 1:02}"
+            mosaics.append(_make_mosaic(name, chosen, captions, size, out))
+    return tuple(mosaics)
 
 
-def _mosaic(name: str, items: list[Item], captions: Mapping[str, str], size: tuple[int, int], out: Path) -> Mosaic:
+def _make_mosaic(
+    name: str, items: Sequence[Item], captions: Mapping[str, str], size: tuple[int, int], out: Path
+) -> Mosaic:
     width, height = size
     boxes = tuple(
         (x * width, y * height, (x + 1) * width, (y + 1) * height) for y in range(len(items) // 2) for x in range(2)
     )
-    picture = Image.new("RGB", (2 * width, len(items) // 2 * height))
+    canvas = Image.new("RGB", (2 * width, len(items) // 2 * height))
     for item, box in zip(items, boxes, strict=True):
-        photo = Image.fromarray(load_pixels(item.path))
-        picture.paste(ImageOps.fit(photo, size, Image.Resampling.LANCZOS), box[:2])
+        image = Image.fromarray(load_pixels(item.path))
+        canvas.paste(ImageOps.fit(image, size, Image.Resampling.LANCZOS), box[:2])
     stream = io.BytesIO()
-    picture.save(stream, "PNG")
+    canvas.save(stream, "PNG")
     data = stream.getvalue()
     path = out / f"{name}.png"
     files.write(str(path), data, force=True)
-    item = Item(path.name, path, hashlib.sha256(data).hexdigest())
-    return Mosaic(item, tuple(i.name for i in items), boxes, tuple(captions[i.name] for i in items))
+    mosaic = Item(path.name, path, hashlib.sha256(data).hexdigest())
+    return Mosaic(mosaic, tuple(i.name for i in items), boxes, tuple(captions[i.name] for i in items))

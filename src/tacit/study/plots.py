@@ -1,4 +1,4 @@
-"""Plots of studies, as SVG by matplotlib: points with error bars."""
+"""Plots of studies, which matplotlib draws as SVG: points with error bars."""
 
 from __future__ import annotations
 
@@ -14,32 +14,36 @@ Values = Mapping[str, Any]
 
 
 def draw(result: Values) -> dict[str, str]:
-    """By file name; none without matplotlib."""
+    """Return the plots of a study as SVG by their file names; none if matplotlib is not installed.
+
+    Args:
+        result: The values of the study's JSON file.
+    """
     if importlib.util.find_spec("matplotlib") is None:
         return {}
-    found: dict[str, str] = {}
+    svgs: dict[str, str] = {}
     if result["study"] == "ablation":
-        for name, of in result["sets"].items():
-            found[f"{name}-differences.svg"] = _differences(of["rate_percent"])
-            for metric in of["rate_percent"]:
-                found[f"{name}-{metric}.svg"] = _curves(of["points"], metric)
+        for name, set_values in result["sets"].items():
+            svgs[f"{name}-differences.svg"] = _differences(set_values["rate_percent"])
+            for metric in set_values["rate_percent"]:
+                svgs[f"{name}-{metric}.svg"] = _curves(set_values["points"], metric)
     elif result["study"] == "captions":
-        for name, of in result["sets"].items():
-            found[f"{name}.svg"] = _comparisons(of["comparisons"])
+        for name, set_values in result["sets"].items():
+            svgs[f"{name}.svg"] = _comparisons(set_values["comparisons"])
     else:
-        gains = {t: result[k] for t, k in (("mosaics", "mosaics"), ("phrases", "regions")) if result[k]}
-        found["gains.svg"] = _gains(gains)
-    return found
+        gains = {title: result[key] for title, key in (("mosaics", "mosaics"), ("phrases", "regions")) if result[key]}
+        svgs["gains.svg"] = _gains(gains)
+    return svgs
 
 
 def _differences(rates: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str:
-    """Variants down, a row of points for each metric; bars are the range over seeds."""
+    """Draw a row for each variant, with a point for each metric; bars are the range over seeds."""
     variants = list(next(iter(rates.values()), {}))
     series = {}
-    for metric, of in rates.items():
-        having = {v: [x for x in of[v] if x is not None] for v in variants}
-        series[metric] = {v: (fmean(x), min(x), max(x)) for v, x in having.items() if x}
-    return _rows(variants, series, "bits for equal quality, per cent; bars: range over seeds")
+    for metric, by_variant in rates.items():
+        by_seed = {variant: [x for x in by_variant[variant] if x is not None] for variant in variants}
+        series[metric] = {variant: (fmean(x), min(x), max(x)) for variant, x in by_seed.items() if x}
+    return _point_rows(variants, series, "bits for equal quality, per cent; bars: range over seeds")
 
 
 def _comparisons(comparisons: Sequence[Values]) -> str:
@@ -47,9 +51,9 @@ def _comparisons(comparisons: Sequence[Values]) -> str:
     series: dict[str, dict[str, tuple[float, float, float]]] = {}
     for c in comparisons:
         if c["t"] is not None:
-            of = series.setdefault(c["metric"], {})
-            of[f"{c['told']}\nagainst {c['against']}"] = (c["mean"], *c["t"])
-    return _rows(rows, series, "bits for equal quality, per cent; bars: 95 % over images")
+            points = series.setdefault(c["metric"], {})
+            points[f"{c['told']}\nagainst {c['against']}"] = (c["mean"], *c["t"])
+    return _point_rows(rows, series, "bits for equal quality, per cent; bars: 95 % over images")
 
 
 def _gains(gains: Mapping[str, Values]) -> str:
@@ -60,14 +64,20 @@ def _gains(gains: Mapping[str, Values]) -> str:
         "against_other": "named, against\nother words",
     }
     series = {
-        title: {words[k]: (p["mean"], *p["t"]) for k, p in of.items() if p["t"] is not None}
-        for title, of in gains.items()
+        title: {words[key]: (p["mean"], *p["t"]) for key, p in differences.items() if p["t"] is not None}
+        for title, differences in gains.items()
     }
-    return _rows(list(words.values()), series, "PSNR at equal bytes, dB; bars: 95 % interval")
+    return _point_rows(list(words.values()), series, "PSNR at equal bytes, dB; bars: 95 % interval")
 
 
-def _rows(rows: Sequence[str], series: Mapping[str, Mapping[str, tuple[float, float, float]]], label: str) -> str:
-    """Points (mean, low, high) at the height of their row."""
+def _point_rows(rows: Sequence[str], series: Mapping[str, Mapping[str, tuple[float, float, float]]], label: str) -> str:
+    """Draw points with bars in rows.
+
+    Args:
+        rows: The names of the rows, from the top.
+        series: By series and row: the point, and the two ends of its bar.
+        label: What the horizontal axis shows.
+    """
 
     def paint(axes: Any) -> None:
         for i, (name, points) in enumerate(series.items()):
@@ -89,9 +99,11 @@ def _rows(rows: Sequence[str], series: Mapping[str, Mapping[str, tuple[float, fl
 
 
 def _curves(points: Mapping[str, Sequence[Values]], metric: str) -> str:
+    """Draw each variant's mean curve of a metric over bits per pixel; bars are the range over seeds."""
+
     def paint(axes: Any) -> None:
-        for i, (variant, of) in enumerate(points.items()):
-            own = [(p["bpp"], [v for v in p["metrics"].get(metric, []) if v is not None]) for p in of]
+        for i, (variant, variant_points) in enumerate(points.items()):
+            own = [(p["bpp"], [v for v in p["metrics"].get(metric, []) if v is not None]) for p in variant_points]
             own = [(rates, values) for rates, values in own if values]
             means = [fmean(values) for _, values in own]
             axes.errorbar(

@@ -1,4 +1,7 @@
-"""A study's report: `study.json`, `report.md`, and plots beside it. Markdown is made of the JSON's values alone."""
+"""A study's report: `study.json`, `report.md`, and plots beside it.
+
+The Markdown is made of the values in the JSON file alone.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,27 @@ Values = Mapping[str, Any]
 
 
 def write(result: Values, out: Path) -> None:
-    """All of them into a folder. Without matplotlib there are no plots.
+    """Write the JSON file, the report and the plots of a study into a folder; there are no plots without matplotlib.
 
-    Raises: PathError.
+    Raises:
+        PathError: A file cannot be written.
     """
-    drawn = plots.draw(result)
-    for name, svg in drawn.items():
+    svgs = plots.draw(result)
+    for name, svg in svgs.items():
         files.write(str(out / "plots" / name), svg.encode(), force=True)
     files.write(str(out / JSON), dumps(result).encode(), force=True)
-    lines = ["# Study", "", *(f"![{name.removesuffix('.svg')}](plots/{name})" for name in drawn), ""]
+    lines = ["# Study", "", *(f"![{name.removesuffix('.svg')}](plots/{name})" for name in svgs), ""]
     text = "\n".join(lines) + "\n" + markdown(result) + "\n" + "\n".join(provenance(result)) + "\n"
     files.write(str(out / MARKDOWN), text.encode(), force=True)
 
 
 def markdown(result: Values, heading: str = "##") -> str:
-    """Tables and what they mean, and what was left out. heading: how titles begin."""
+    """Return a study's tables with what they mean, and what was left out.
+
+    Args:
+        result: The values of the study's JSON file.
+        heading: What titles begin with, such as "##".
+    """
     lines = _TABLES[result["study"]](result)
     if result["skipped"]:
         lines += [f"Left out: {', '.join(result['skipped'])}.", ""]
@@ -40,7 +49,7 @@ def markdown(result: Values, heading: str = "##") -> str:
 
 
 def provenance(result: Values) -> list[str]:
-    """How it was measured."""
+    """Return the lines of Markdown that say how a study was measured."""
     machine, libraries = result["machine"], result["libraries"]
     lines = ["## How it was measured", "", f"    {result['command']}", ""]
     lines += [f"- {result['protocol']}"]
@@ -62,20 +71,21 @@ def _ablation(result: Values) -> list[str]:
     lines: list[str] = []
     seeds = result["config"]["seeds"]
     baseline = result["config"]["variants"][0]["name"]
-    for name, found in result["sets"].items():
-        metrics = list(found["rate_percent"])
+    for name, set_values in result["sets"].items():
+        by_seed = set_values["rate_percent"]
+        metrics = list(by_seed)
         lines += [f"# {name}: bits for equal quality, against {baseline}", ""]
-        lines += [
-            f"{found['images']} images, {len(seeds)} seeds. Per cent; negative is better. The mean over seeds of the "
-            "difference of the mean curves (least to most); in brackets the 95 % interval over images of the paired "
-            "differences.",
-            "",
-        ]
+        explanation = (
+            f"{set_values['images']} images, {len(seeds)} seeds. Differences in per cent; negative is better. Each is "
+            "the mean over seeds of the difference between the mean curves, with the least and the most in "
+            "parentheses; in brackets is the 95 % interval over images of the paired differences."
+        )
+        lines += [explanation, ""]
         rows = [
-            [variant, *(_cell(found["rate_percent"][m][variant], found["over_images"][m][variant]) for m in metrics)]
+            [variant, *(_seeds_cell(by_seed[m][variant], set_values["over_images"][m][variant]) for m in metrics)]
             for variant in (v["name"] for v in result["config"]["variants"][1:])
         ]
-        chance = [_spread([v for v in found["between_seeds"][m] if v is not None]) for m in metrics]
+        chance = [_spread([v for v in set_values["between_seeds"][m] if v is not None]) for m in metrics]
         rows.append([f"{baseline}, one seed against another", *chance])
         lines += _table(["", *metrics], rows)
         lines += [f"# {name}: points", "", "Means over images and seeds; ± half the range over seeds.", ""]
@@ -89,15 +99,15 @@ def _ablation(result: Values) -> list[str]:
                     *(_range(point["metrics"].get(m, []), _digits(m)) for m in metrics),
                     _range(point["encode_cpu_seconds"], 2),
                 ]
-                for variant, points in found["points"].items()
+                for variant, points in set_values["points"].items()
                 for point in points
             ],
         )
     minutes: dict[str, list[float]] = {}
     for run in result["runs"]:
         minutes.setdefault(run["variant"], []).append(run["minutes"])
-    trained = ", ".join(f"{variant} {fmean(of):.1f}" for variant, of in minutes.items())
-    lines += [f"Training took, in minutes a run: {trained}.", ""]
+    means = ", ".join(f"{variant} {fmean(runs):.1f}" for variant, runs in minutes.items())
+    lines += [f"Minutes of training for each run: {means}.", ""]
     return lines
 
 
@@ -106,20 +116,20 @@ def _digits(metric: str) -> int:
 
 
 def _range(values: Sequence[float | None], digits: int) -> str:
-    having = [v for v in values if v is not None]
-    if not having:
+    known = [v for v in values if v is not None]
+    if not known:
         return ""
-    return f"{fmean(having):.{digits}f} ± {(max(having) - min(having)) / 2:.{digits}f}"
+    return f"{fmean(known):.{digits}f} ± {(max(known) - min(known)) / 2:.{digits}f}"
 
 
 def _spread(values: Sequence[float]) -> str:
     return f"{min(values):+.2f} to {max(values):+.2f}" if values else ""
 
 
-def _cell(by_seed: Sequence[float | None], paired: Values) -> str:
-    having = [v for v in by_seed if v is not None]
-    text = f"{fmean(having):+.2f} ({_spread(having)})" if having else "no overlap"
-    return f"{text} [{_interval(paired['t'])}]" if paired["t"] else text
+def _seeds_cell(by_seed: Sequence[float | None], differences: Values) -> str:
+    known = [v for v in by_seed if v is not None]
+    text = f"{fmean(known):+.2f} ({_spread(known)})" if known else "no overlap"
+    return f"{text} [{_interval(differences['t'])}]" if differences["t"] else text
 
 
 # -- captions and steering --------------------------------------------------------------------------------------------
@@ -127,41 +137,44 @@ def _cell(by_seed: Sequence[float | None], paired: Values) -> str:
 
 def _captions(result: Values) -> list[str]:
     lines = []
-    for name, found in result["sets"].items():
+    for name, set_values in result["sets"].items():
         lines += [f"# {name}: bits for equal quality", ""]
-        lines += [
-            f"{found['images']} images. Per cent of bits that the image takes more when the encoder is told the first "
-            "instead of the second; negative is better. Mean over images, 95 % intervals by t and by bootstrap.",
-            "",
-        ]
+        explanation = (
+            f"{set_values['images']} images. By how many per cent the file grows when the encoder gets the first "
+            "caption instead of the second; negative is better. Means over images, with 95 % intervals by t and by "
+            "bootstrap."
+        )
+        lines += [explanation, ""]
         rows = [
-            [f"{c['told']} against {c['against']}", c["metric"], *_paired(c, "{:+.3f}")] for c in found["comparisons"]
+            [f"{c['told']} against {c['against']}", c["metric"], *_difference_cells(c)]
+            for c in set_values["comparisons"]
         ]
-        lines += _table(["told", "at equal", "mean", "by t", "by bootstrap", "images", "excludes zero"], rows)
+        lines += _table(["captions", "at equal", "mean", "by t", "by bootstrap", "images", "excludes zero"], rows)
     return lines
 
 
 def _steering(result: Values) -> list[str]:
-    lines = ["PSNR in dB at equal bytes; positive is better. 95 % intervals by t and by bootstrap.", ""]
+    explanation = "Differences of PSNR in dB at equal bytes; positive is better. 95 % intervals by t and by bootstrap."
+    lines = [explanation, ""]
     words = {
         "named": "the named part, against no caption",
-        "rest": "the rest of the picture, against no caption",
+        "rest": "the rest of the image, against no caption",
         "contrast": "the named part more than the rest",
         "against_other": "the named part, against words for another part",
     }
     for title, gains in (
         ("Mosaics: the caption of one part", result["mosaics"]),
-        *((f"Of them, {name}", gains) for name, gains in result["by_layout"].items()),
-        ("Phrases and boxes in single photos", result["regions"]),
+        *((f"Mosaics: {name} alone", gains) for name, gains in result["by_layout"].items()),
+        ("Phrases and boxes in single images", result["regions"]),
     ):
         if gains:
             unit = "images" if title.startswith("Phrases") else "mosaics"
-            rows = [[words[key], *_paired(of, "{:+.3f}")] for key, of in gains.items()]
+            rows = [[words[key], *_difference_cells(differences)] for key, differences in gains.items()]
             lines += [f"# {title}", ""]
             lines += _table(["", "mean", "by t", "by bootstrap", unit, "excludes zero"], rows)
     if result["by_region"]:
-        shown = [[r["image"], r["phrase"], *map(_gain, (r["named"], r["rest"]))] for r in result["by_region"]]
-        lines += ["# Each phrase", "", *_table(["image", "phrase", "its box", "the rest"], shown)]
+        rows = [[r["image"], r["phrase"], *map(_gain, (r["named"], r["rest"]))] for r in result["by_region"]]
+        lines += ["# Each phrase", "", *_table(["image", "phrase", "its box", "the rest"], rows)]
     return lines
 
 
@@ -169,14 +182,20 @@ def _gain(value: float | None) -> str:
     return "" if value is None else f"{value:+.2f}"
 
 
-def _paired(found: Values, form: str) -> list[str]:
-    mean = "" if found["mean"] is None else form.format(found["mean"])
-    count = str(len(found["values"])) + (f" (without {len(found['left_out'])})" if found["left_out"] else "")
-    return [mean, _interval(found["t"]), _interval(found["bootstrap"]), count, "yes" if found["sure"] else "no"]
+def _difference_cells(differences: Values) -> list[str]:
+    mean = "" if differences["mean"] is None else f"{differences['mean']:+.3f}"
+    left_out = f" (without {len(differences['left_out'])})" if differences["left_out"] else ""
+    return [
+        mean,
+        _interval(differences["t"]),
+        _interval(differences["bootstrap"]),
+        f"{len(differences['values'])}{left_out}",
+        "yes" if differences["sure"] else "no",
+    ]
 
 
-def _interval(found: Sequence[float] | None) -> str:
-    return "" if found is None else f"{found[0]:+.3f} to {found[1]:+.3f}"
+def _interval(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

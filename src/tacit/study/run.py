@@ -1,4 +1,4 @@
-"""A study from its configuration to its folder."""
+"""Run a study: from its configuration to its folder of results."""
 
 from __future__ import annotations
 
@@ -8,29 +8,43 @@ from typing import Any
 
 from tacit.evaluation.runner import Progress
 from tacit.study import report, summary
-from tacit.study.ablation import ablation
-from tacit.study.captions import caption_study
+from tacit.study.ablation_study import run_ablation
+from tacit.study.caption_study import run_caption_study
 from tacit.study.config import AblationConfig, CaptionStudyConfig, StudyConfig
-from tacit.study.steering import steering
+from tacit.study.steering_study import run_steering_study
 
 
-def run(config: StudyConfig, out: Path, progress: Progress, *, jobs: int = 1, command: str = "") -> dict[str, Any]:
-    """Measure, and write `study.json`, `report.md` and plots into `out`, which keeps all that is done. Returns what is
-    in the JSON file.
+def run_study(
+    config: StudyConfig, out: Path, progress: Progress, *, jobs: int = 1, command: str = ""
+) -> dict[str, Any]:
+    """Run a study, and write `study.json`, `report.md` and plots.
 
-    jobs: variants that train at a time, and processes that measure. command: how this can be run again.
+    Args:
+        config: The study's configuration.
+        out: The folder to write to, which keeps all that is done.
+        progress: Takes what is reported.
+        jobs: The number of variants that train at a time, and of processes that measure.
+        command: How the study can be run again, for the report.
 
-    Raises: InvalidInput, PathError, UnknownModel, MissingExtra, and what training raises.
+    Returns:
+        The values in `study.json`.
+
+    Raises:
+        InvalidInput: No set of images can be used, or what the configuration asks for is not possible.
+        PathError: A file cannot be read or written.
+        UnknownModel: There are no weights of a configured name.
+        MissingExtra: A library that is needed is not installed.
+        TacitError: A training run failed.
     """
-    begun = time.monotonic()
+    start = time.monotonic()
     if isinstance(config, AblationConfig):
-        of_ablation = ablation(config, out, progress, jobs=jobs, command=command)
-        result = summary.of_ablation(of_ablation, command, time.monotonic() - begun)
+        ablation = run_ablation(config, out, progress, jobs=jobs, command=command)
+        values = summary.of_ablation(ablation, command, time.monotonic() - start)
     elif isinstance(config, CaptionStudyConfig):
-        of_captions = caption_study(config, out, progress, jobs=jobs)
-        result = summary.of_captions(config, of_captions, command, time.monotonic() - begun)
+        sets = run_caption_study(config, out, progress, jobs=jobs)
+        values = summary.of_captions(config, sets, command, time.monotonic() - start)
     else:
-        of_steering = steering(config, out, progress, jobs=jobs)
-        result = summary.of_steering(config, of_steering, command, time.monotonic() - begun)
-    report.write(result, out)
-    return result
+        steering = run_steering_study(config, out, progress, jobs=jobs)
+        values = summary.of_steering(config, steering, command, time.monotonic() - start)
+    report.write(values, out)
+    return values

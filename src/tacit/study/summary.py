@@ -1,4 +1,4 @@
-"""What studies found, as plain values for JSON: the reports are made of these."""
+"""The results of studies as plain values for JSON, from which the reports are made."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from tacit.evaluation.provenance import describe_libraries, describe_machine
 from tacit.evaluation.results import PROTOCOL, MetricInfo, Point, Results
 from tacit.evaluation.runner import Failure, Row
 from tacit.study import config as configurations
-from tacit.study.ablation import Ablation, codec_name
-from tacit.study.captions import CaptionStudy
-from tacit.study.conditions import Told
+from tacit.study.ablation_study import AblationResults, codec_name
+from tacit.study.caption_conditions import ConditionResults
+from tacit.study.caption_study import CaptionStudyResults
 from tacit.study.config import StudyConfig, VariantConfig
-from tacit.study.paired import Paired, rates
-from tacit.study.steering import Gains, Steering
+from tacit.study.statistics import PairedDifferences, rate_differences
+from tacit.study.steering_study import SteeringGains, SteeringResults
 
 FORMAT = 1
+"""The version of the values' layout."""
 
 Values = dict[str, Any]
 
 
 def _head(config: StudyConfig, command: str, seconds: float) -> Values:
+    """Return what the results of every study begin with."""
     return {
         "kind": "tacit study",
         "format": FORMAT,
@@ -45,14 +47,25 @@ def _head(config: StudyConfig, command: str, seconds: float) -> Values:
     }
 
 
-def of_ablation(found: Ablation, command: str, seconds: float) -> Values:
-    """Points and differences by set. Lists over seeds are in the order of the configuration's."""
-    config = found.config
-    every = [results for several in found.measured.values() for results in several]
+# -- ablations --------------------------------------------------------------------------------------------------------
+
+
+def of_ablation(ablation: AblationResults, command: str, seconds: float) -> Values:
+    """Return the points and differences of an ablation, by set of images.
+
+    Lists over seeds are in the order of the configuration's seeds.
+
+    Args:
+        ablation: What was measured.
+        command: How the study can be run again.
+        seconds: How long the study took.
+    """
+    config = ablation.config
+    results = [result for set_results in ablation.measured.values() for result in set_results]
     return rounded(  # type: ignore[no-any-return]
         {
             **_head(config, command, seconds),
-            "start": _start(found),
+            "start": _start(ablation),
             "runs": [
                 {
                     "variant": run.variant,
@@ -60,46 +73,56 @@ def of_ablation(found: Ablation, command: str, seconds: float) -> Values:
                     "minutes": run.seconds / 60,
                     "weights": weights.describe(run.weights).decode_hash.hex(),
                 }
-                for run in found.runs
+                for run in ablation.runs
             ],
-            "metrics": [_about(metric) for metric in _metrics(every)],
-            "skipped": _skipped(every),
-            "sets": {name: _ablation_set(found, several) for name, several in found.measured.items()},
+            "metrics": [dataclasses.asdict(metric) for metric in _metrics(results)],
+            "skipped": _skipped(results),
+            "sets": {name: _ablation_set(ablation, set_results) for name, set_results in ablation.measured.items()},
         }
     )
 
 
-def _start(found: Ablation) -> Values | None:
-    """Which weights the runs began with: those of a name change from release to release."""
-    if found.start is None:
+def _start(ablation: AblationResults) -> Values | None:
+    """Return which weights the runs began with, by their hash: the weights of a name change from release to release."""
+    if ablation.start is None:
         return None
-    with found.start.open("rb") as stream:
-        return {"file": Path(found.config.start).name, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    with ablation.start.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"file": Path(ablation.config.start).name, "sha256": digest}
 
 
-def _metrics(every: Sequence[Results]) -> list[MetricInfo]:
-    return list({metric.name: metric for results in every for metric in results.metrics}.values())
+def _metrics(results: Sequence[Results]) -> list[MetricInfo]:
+    return list({metric.name: metric for result in results for metric in result.metrics}.values())
 
 
-def _skipped(several: Sequence[Results] | Sequence[Told]) -> Values:
-    """Names, and why, without where somebody's home and data are."""
-    why = {name: text for one in several for name, text in one.skipped.items()}
-    return {name: str(configurations.contracted(text)).replace(str(Path.home()), "~") for name, text in why.items()}
+def _skipped(results: Sequence[Results] | Sequence[ConditionResults]) -> Values:
+    """Return what was skipped, and why, without the paths of somebody's home and data."""
+    reasons = {name: reason for result in results for name, reason in result.skipped.items()}
+    return {
+        name: str(configurations.contracted(reason)).replace(str(Path.home()), "~") for name, reason in reasons.items()
+    }
 
 
-def _about(metric: MetricInfo) -> Values:
-    return dataclasses.asdict(metric)
-
-
-def _ablation_set(found: Ablation, several: Sequence[Results]) -> Values:
-    config = found.config
+def _ablation_set(ablation: AblationResults, results: Sequence[Results]) -> Values:
+    """Return what was measured on one set of images; `results` has one element for each kind of caption."""
+    config = ablation.config
     baseline = config.variants[0]
-    points = {name: of for results in several for curves in results.curves.values() for name, of in curves.items()}
+    points = {
+        codec: codec_points
+        for result in results
+        for curves in result.curves.values()
+        for codec, codec_points in curves.items()
+    }
     runs = {(v.name, seed): points.get(codec_name(v, seed), ()) for v in config.variants for seed in config.seeds}
-    metrics = [metric.name for metric in _metrics(several) if not metric.is_rate]
+    metrics = [metric.name for metric in _metrics(results) if not metric.is_rate]
     curves = {
-        metric.name: {codec: of for r in several for d in r.curves for codec, of in r.curves_of(d, metric).items()}
-        for metric in _metrics(several)
+        metric.name: {
+            codec: curve
+            for result in results
+            for dataset in result.curves
+            for codec, curve in result.curves_of(dataset, metric).items()
+        }
+        for metric in _metrics(results)
     }
 
     def rate(metric: str, anchor: tuple[VariantConfig, int], test: tuple[VariantConfig, int]) -> float | None:
@@ -107,15 +130,15 @@ def _ablation_set(found: Ablation, several: Sequence[Results]) -> Values:
 
     others = [v for v in config.variants if v is not baseline]
     return {
-        "images": len(min((of for results in several for of in results.images.values()), key=len)),
-        "notes": [note for about in several[0].datasets for note in about.notes],
+        "images": len(min((images for result in results for images in result.images.values()), key=len)),
+        "notes": [note for dataset in results[0].datasets for note in dataset.notes],
         "points": {v.name: _points([runs[v.name, seed] for seed in config.seeds]) for v in config.variants},
-        # of each seed, from the baseline of that seed
+        # the difference of each seed from the baseline of that seed
         "rate_percent": {
             metric: {v.name: [rate(metric, (baseline, seed), (v, seed)) for seed in config.seeds] for v in others}
             for metric in metrics
         },
-        # what chance alone makes: the baseline's seeds from each other, both ways
+        # the differences that chance alone makes: the baseline's seeds from each other, both ways
         "between_seeds": {
             metric: [
                 rate(metric, (baseline, a), (baseline, b))
@@ -125,25 +148,25 @@ def _ablation_set(found: Ablation, several: Sequence[Results]) -> Values:
             for metric in metrics
         },
         "over_images": {
-            metric: {v.name: _paired(_over_images(found, several, baseline, v, metric)) for v in others}
+            metric: {v.name: _differences(_over_images(ablation, results, baseline, v, metric)) for v in others}
             for metric in metrics
         },
-        "failures": [_failure(f) for results in several for f in results.measured.failures],
+        "failures": [_failure(f) for result in results for f in result.measured.failures],
     }
 
 
 def _points(runs: Sequence[Sequence[Point]]) -> list[Values]:
-    """By rising quality; lists over seeds."""
+    """Return points by rising quality, with lists over the runs, which are the seeds."""
     by_quality = [{point.quality: point for point in points} for points in runs]
-    common = [q for q in by_quality[0] if all(q in one for one in by_quality)]
+    common = [q for q in by_quality[0] if all(q in run for run in by_quality)]
     return [
         {
             "quality": quality,
-            "bpp": [one[quality].bpp for one in by_quality],
-            "encode_seconds": [one[quality].encode.seconds for one in by_quality],
-            "encode_cpu_seconds": [one[quality].encode.cpu for one in by_quality],
+            "bpp": [run[quality].bpp for run in by_quality],
+            "encode_seconds": [run[quality].encode.seconds for run in by_quality],
+            "encode_cpu_seconds": [run[quality].encode.cpu for run in by_quality],
             "metrics": {
-                name: [one[quality].metrics.get(name) for one in by_quality] for name in by_quality[0][quality].metrics
+                name: [run[quality].metrics.get(name) for run in by_quality] for name in by_quality[0][quality].metrics
             },
         }
         for quality in common
@@ -160,115 +183,138 @@ def _rate(anchor: Curve | None, test: Curve | None) -> float | None:
 
 
 def _over_images(
-    found: Ablation, several: Sequence[Results], baseline: VariantConfig, variant: VariantConfig, metric: str
-) -> Paired:
-    """Each image's rate difference, in the mean over seeds."""
+    ablation: AblationResults,
+    results: Sequence[Results],
+    baseline: VariantConfig,
+    variant: VariantConfig,
+    metric: str,
+) -> PairedDifferences:
+    """Return each image's rate difference, as the mean over seeds."""
     rows: dict[tuple[str, str], list[Row]] = {}
-    for results in several:
-        for row in results.measured.rows:
+    for result in results:
+        for row in result.measured.rows:
             if row.metrics.get(metric) is not None:
                 rows.setdefault((row.codec, row.image), []).append(row)
     curves = {
-        key: ([r.bpp for r in of], [r.metrics[metric] or 0.0 for r in of])
-        for key, of in ((key, sorted(of, key=lambda r: r.bpp)) for key, of in rows.items())
+        key: ([row.bpp for row in by_rate], [row.metrics[metric] or 0.0 for row in by_rate])
+        for key, by_rate in ((key, sorted(unsorted, key=lambda row: row.bpp)) for key, unsorted in rows.items())
     }
     pairs: dict[str, list[tuple[Curve, Curve]]] = {}
-    for seed in found.config.seeds:
-        a, b = codec_name(baseline, seed), codec_name(variant, seed)
+    for seed in ablation.config.seeds:
+        anchor, test = codec_name(baseline, seed), codec_name(variant, seed)
         for codec, image in curves:
-            if codec == a and (b, image) in curves:
-                pairs.setdefault(image, []).append((curves[a, image], curves[b, image]))
-    return rates(pairs)
+            if codec == anchor and (test, image) in curves:
+                pairs.setdefault(image, []).append((curves[anchor, image], curves[test, image]))
+    return rate_differences(pairs)
 
 
-def of_captions(config: StudyConfig, found: Sequence[CaptionStudy], command: str, seconds: float) -> Values:
-    """Means over conditions, and paired differences, by set."""
+# -- captions and steering --------------------------------------------------------------------------------------------
+
+
+def of_captions(config: StudyConfig, sets: Sequence[CaptionStudyResults], command: str, seconds: float) -> Values:
+    """Return the means and paired differences of a caption study, by set of images.
+
+    Args:
+        config: The study's configuration.
+        sets: What was measured on each set.
+        command: How the study can be run again.
+        seconds: How long the study took.
+    """
     return rounded(  # type: ignore[no-any-return]
         {
             **_head(config, command, seconds),
-            **_told([study.told for study in found]),
+            **_measured([result.conditions for result in sets]),
             "sets": {
-                study.dataset.name: {
-                    "images": len(study.dataset.items),
-                    "notes": list(study.dataset.notes),
-                    "points": _conditions(study.told),
+                result.dataset.name: {
+                    "images": len(result.dataset.items),
+                    "notes": list(result.dataset.notes),
+                    "points": _condition_points(result.conditions),
                     "comparisons": [
-                        {"told": c.told, "against": c.against, "metric": c.metric, **_paired(c.rate_percent)}
-                        for c in study.comparisons
+                        {"told": c.test, "against": c.anchor, "metric": c.metric, **_differences(c.rate_percent)}
+                        for c in result.comparisons
                     ],
-                    "failures": [_failure(f) for f in study.told.failures],
+                    "failures": [_failure(f) for f in result.conditions.failures],
                 }
-                for study in found
+                for result in sets
             },
         }
     )
 
 
-def of_steering(config: StudyConfig, found: Steering, command: str, seconds: float) -> Values:
-    """PSNR differences in dB at equal bytes."""
+def of_steering(config: StudyConfig, steering: SteeringResults, command: str, seconds: float) -> Values:
+    """Return the PSNR differences in dB at equal bytes of a steering study.
+
+    Args:
+        config: The study's configuration.
+        steering: What was measured.
+        command: How the study can be run again.
+        seconds: How long the study took.
+    """
     return rounded(  # type: ignore[no-any-return]
         {
             **_head(config, command, seconds),
-            **_told(found.told),
-            "set": found.dataset.name,
-            "notes": list(found.dataset.notes),
-            "mosaics": _gains(found.mosaics),
-            "by_layout": {name: _gains(gains) for name, gains in found.by_layout.items()},
-            "regions": _gains(found.regions),
+            **_measured(steering.conditions),
+            "set": steering.dataset.name,
+            "notes": list(steering.dataset.notes),
+            "mosaics": _gains(steering.mosaics),
+            "by_layout": {name: _gains(gains) for name, gains in steering.by_layout.items()},
+            "regions": _gains(steering.regions),
             "by_region": [
                 {**dataclasses.asdict(region), "named": named, "rest": rest, "against_other": other}
-                for region, (named, rest, other) in found.by_region.items()
+                for region, (named, rest, other) in steering.by_region.items()
             ],
-            "failures": [_failure(f) for told in found.told for f in told.failures],
+            "failures": [_failure(f) for results in steering.conditions for f in results.failures],
         }
     )
 
 
-def _told(several: Sequence[Told]) -> Values:
+def _measured(conditions: Sequence[ConditionResults]) -> Values:
+    """Return which weights and metrics were measured."""
+    metrics = {metric.name: metric for results in conditions for metric in results.metrics}
     return {
-        "weights": dict(several[0].settings),
-        "metrics": [_about(metric) for metric in {m.name: m for told in several for m in told.metrics}.values()],
-        "skipped": _skipped(several),
+        "weights": dict(conditions[0].settings),
+        "metrics": [dataclasses.asdict(metric) for metric in metrics.values()],
+        "skipped": _skipped(conditions),
     }
 
 
-def _conditions(told: Told) -> Values:
-    """Means over the images at each quality, by condition."""
-    groups: dict[str, dict[Any, list[Row]]] = {}
-    for row in told.rows:
-        groups.setdefault(row.dataset, {}).setdefault(row.quality, []).append(row)
+def _condition_points(results: ConditionResults) -> Values:
+    """Return means over the images at each quality, by condition."""
+    rows_by_condition: dict[str, dict[Any, list[Row]]] = {}
+    for row in results.rows:
+        rows_by_condition.setdefault(row.dataset, {}).setdefault(row.quality, []).append(row)
     return {
-        name: [
+        condition: [
             {
                 "quality": quality,
                 "images": len(rows),
                 "bpp": fmean(row.bpp for row in rows),
                 "metrics": {
                     m.name: fmean(values)
-                    for m in told.metrics
+                    for m in results.metrics
                     if (values := [v for row in rows if (v := row.metrics.get(m.name)) is not None])
                 },
             }
             for quality, rows in by_quality.items()
         ]
-        for name, by_quality in groups.items()
+        for condition, by_quality in rows_by_condition.items()
     }
 
 
-def _gains(gains: Gains | None) -> Values | None:
+def _gains(gains: SteeringGains | None) -> Values | None:
     if gains is None:
         return None
-    return {f.name: _paired(getattr(gains, f.name)) for f in dataclasses.fields(gains)}
+    return {f.name: _differences(getattr(gains, f.name)) for f in dataclasses.fields(gains)}
 
 
-def _paired(paired: Paired) -> Values:
+def _differences(differences: PairedDifferences) -> Values:
     return {
-        "mean": paired.mean,
-        "t": paired.t,
-        "bootstrap": paired.bootstrap,
-        "sure": paired.sure,
-        "values": dict(paired.values),
-        "left_out": dict(paired.left_out),
+        "mean": differences.mean,
+        "t": differences.t,
+        "bootstrap": differences.bootstrap,
+        "sure": differences.excludes_zero,
+        "values": dict(differences.values),
+        "left_out": dict(differences.left_out),
     }
 
 
@@ -277,7 +323,7 @@ def _failure(failure: Failure) -> Values:
 
 
 def rounded(value: Any) -> Any:
-    """Numbers to six digits, tuples as lists."""
+    """Return plain values with numbers of six digits, and lists instead of tuples."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):

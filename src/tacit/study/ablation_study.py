@@ -1,4 +1,4 @@
-"""Ablations: variants of one training run, each with several seeds, exported and measured on real files."""
+"""Ablations: variants of one training run, each trained with several seeds, exported and measured on real files."""
 
 from __future__ import annotations
 
@@ -18,71 +18,93 @@ from tacit.evaluation.evaluate import EvalOptions, evaluate
 from tacit.evaluation.results import Results
 from tacit.evaluation.runner import Progress
 from tacit.machine import cores
-from tacit.study import sets
 from tacit.study.config import AblationConfig, SetConfig, VariantConfig
+from tacit.study.image_sets import available_sets, write_caption_map
 
 SETTINGS = "study.yaml"
+"""The file in the study's folder that keeps the settings of its runs."""
 
 
 @dataclass(frozen=True)
-class Trained:
-    """One run. weights: the exported file. seconds: of training."""
+class TrainedVariant:
+    """One training run of a variant."""
 
     variant: str
+    """The variant's name."""
     seed: int
+    """The random seed."""
     weights: Path
+    """The exported weights file."""
     seconds: float
+    """How long the training took."""
 
 
 @dataclass(frozen=True)
-class Ablation:
-    """start: the copy of the weights that all runs began with, if they did. measured: what the harness found, by set,
-    once for each kind of caption; its codecs are the runs."""
+class AblationResults:
+    """What an ablation trained and measured."""
 
     config: AblationConfig
+    """The study's configuration."""
     start: Path | None
-    runs: tuple[Trained, ...]
+    """The copy of the weights that all runs began with; None if they began with random weights."""
+    runs: tuple[TrainedVariant, ...]
+    """The training runs."""
     measured: Mapping[str, tuple[Results, ...]]
+    """What the evaluation harness measured, by set, once for each kind of caption. Its codecs are the runs."""
 
 
 def run_name(variant: str, seed: int) -> str:
-    """Of a run, its folder and its weights."""
+    """Return the name of a training run, which its folder and its weights have too."""
     return f"{variant}-seed{seed}"
 
 
 def codec_name(variant: VariantConfig, seed: int) -> str:
-    """What results call the run's codec."""
+    """Return the name of a training run's codec in the results."""
     return run_name(variant.name, seed) + variant.codec
 
 
-def _weights(out: Path, name: str) -> Path:
+def _weights_path(out: Path, name: str) -> Path:
     return out / "weights" / f"{name}.safetensors"
 
 
-def ablation(config: AblationConfig, out: Path, progress: Progress, *, jobs: int = 1, command: str = "") -> Ablation:
-    """Train, export and measure all variants; what `out` has already is not done again.
+def run_ablation(
+    config: AblationConfig, out: Path, progress: Progress, *, jobs: int = 1, command: str = ""
+) -> AblationResults:
+    """Train, export and measure all variants.
 
-    jobs: variants that train at a time, and processes that measure. command: how this can be run again.
+    Args:
+        config: The study's configuration.
+        out: The folder that keeps what is done; what it has already is not done again.
+        progress: Takes what is reported.
+        jobs: The number of variants that train at a time, and of processes that measure.
+        command: How the study can be run again, for the reports.
 
-    Raises: InvalidInput, PathError, MissingExtra, as training and measuring do.
+    Raises:
+        InvalidInput: A configuration is wrong, no set can be used, or the folder has runs of other settings.
+        PathError: A file cannot be read or written.
+        MissingExtra: A library that is needed is not installed.
+        TacitError: A run failed; the message names it.
     """
     kinds = dict.fromkeys(variant.captions for variant in config.variants if variant.codec)
-    found = sets.find(config.measure.sets, kinds, progress)  # before hours of training
-    _check_same(config, out)
+    sets = available_sets(config.measure.sets, kinds, progress)  # before hours of training
+    _check_same_settings(config, out)
     start = _keep_start(config, out, progress)
     runs = _train_all(config, out, progress, jobs)
     measured = {
-        dataset.name: tuple(_measure(config, out, one, dataset, progress, jobs, command)) for one, dataset in found
+        dataset.name: tuple(_measure(config, out, set_config, dataset, progress, jobs, command))
+        for set_config, dataset in sets
     }
-    return Ablation(config, start, runs, measured)
+    return AblationResults(config, start, runs, measured)
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
-def _check_same(config: AblationConfig, out: Path) -> None:
-    """A folder holds runs of one study, to which variants and seeds can be added: runs of other settings would be
-    taken for these."""
+def _check_same_settings(config: AblationConfig, out: Path) -> None:
+    """Check that a folder has no runs of other settings, and keep those of this study there.
+
+    Variants and seeds can be added to a folder. With anything else changed, its runs would be taken for these.
+    """
     values: dict[str, object] = {
         "training": config.training,
         "start": config.start,
@@ -101,43 +123,43 @@ def _check_same(config: AblationConfig, out: Path) -> None:
         changed = [key for key, value in before.items() if values[key] != value]
         changed += [v.name for v in config.variants if v.name in known and known[v.name] != list(v.overrides)]
         if changed:
-            raise InvalidInput(f"{out} has runs of other settings ({', '.join(changed)} differs): name another folder")
+            raise InvalidInput(f"{out}: has runs with other settings of {', '.join(changed)}; name another folder")
         values["variants"] = known | {v.name: list(v.overrides) for v in config.variants}
     files.write(str(path), yaml.safe_dump(values, sort_keys=False).encode(), force=True)
 
 
 def _keep_start(config: AblationConfig, out: Path, progress: Progress) -> Path | None:
-    """A copy of the weights to begin with, from which all runs begin, whatever becomes of the file meanwhile."""
+    """Copy the weights to begin with, so that all runs begin with the same, even if the file changes meanwhile."""
     if not config.start:
         return None
     path = Path(config.start) if Path(config.start).is_file() else weights.locate(config.start)
-    kept = out / f"start{path.suffix}"
+    copy = out / f"start{path.suffix}"
     try:
-        if not kept.exists():
-            files.write(str(kept), path.read_bytes())
-        elif kept.read_bytes() != path.read_bytes():
-            progress.say(f"{config.start} is another file by now: runs begin with {kept}, as those before did")
+        if not copy.exists():
+            files.write(str(copy), path.read_bytes())
+        elif copy.read_bytes() != path.read_bytes():
+            progress.say(f"{config.start} has changed: runs begin with {copy}, as the earlier ones did")
     except OSError as error:
         raise PathError(f"{path}: {files.reason(error)}") from error
-    return kept
+    return copy
 
 
-def _train_all(config: AblationConfig, out: Path, progress: Progress, jobs: int) -> tuple[Trained, ...]:
+def _train_all(config: AblationConfig, out: Path, progress: Progress, jobs: int) -> tuple[TrainedVariant, ...]:
     tasks = [(variant, seed) for seed in config.seeds for variant in config.variants]
     progress.begin(len(tasks), 0)
-    done = {}
-    for trained in _trained(config, out, tasks, min(jobs, len(tasks))):
-        progress.done(f"{run_name(trained.variant, trained.seed)} trained")
-        done[trained.variant, trained.seed] = trained
-    return tuple(done[variant.name, seed] for variant, seed in tasks)
+    runs = {}
+    for run in _train_in_any_order(config, out, tasks, min(jobs, len(tasks))):
+        progress.done(f"{run_name(run.variant, run.seed)} trained")
+        runs[run.variant, run.seed] = run
+    return tuple(runs[variant.name, seed] for variant, seed in tasks)
 
 
-def _trained(
+def _train_in_any_order(
     config: AblationConfig, out: Path, tasks: Sequence[tuple[VariantConfig, int]], jobs: int
-) -> Iterator[Trained]:
+) -> Iterator[TrainedVariant]:
     if jobs == 1:
         for variant, seed in tasks:
-            yield train_one(config, variant, seed, out)
+            yield train_variant(config, variant, seed, out)
         return
     # Not forked: a fork of a process in which torch has threads can hang.
     with ProcessPoolExecutor(
@@ -147,18 +169,19 @@ def _trained(
         initargs=(max(1, cores() // jobs),),
     ) as pool:
         try:
-            waiting = [pool.submit(train_one, config, variant, seed, out) for variant, seed in tasks]
-            for future in as_completed(waiting):
+            futures = [pool.submit(train_variant, config, variant, seed, out) for variant, seed in tasks]
+            for future in as_completed(futures):
                 yield future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def train_one(config: AblationConfig, variant: VariantConfig, seed: int, out: Path) -> Trained:
-    """One run, trained and exported, or what is there of it.
+def train_variant(config: AblationConfig, variant: VariantConfig, seed: int, out: Path) -> TrainedVariant:
+    """Train and export one run, as far as that is not done already.
 
-    Raises: TacitError, naming the run.
+    Raises:
+        TacitError: The run failed; the message names it.
     """
     from tacit.training import config as training
     from tacit.training import fit
@@ -166,7 +189,7 @@ def train_one(config: AblationConfig, variant: VariantConfig, seed: int, out: Pa
     from tacit.training.export import export
 
     name = run_name(variant.name, seed)
-    folder, target = out / "runs" / name, _weights(out, name)
+    folder, target = out / "runs" / name, _weights_path(out, name)
     overrides = [*config.shared, *variant.overrides, f"run.seed={seed}", f"run.out={folder}", "run.progress=false"]
     if config.steps:
         overrides += [f"run.steps={config.steps}", "run.epochs=0", "run.minutes=0"]
@@ -179,27 +202,33 @@ def train_one(config: AblationConfig, variant: VariantConfig, seed: int, out: Pa
             export(last, target, card={"study": f"variant {variant.name}, seed {seed}"})
     except TacitError as error:
         raise type(error)(f"{name}: {error}") from error
-    return Trained(variant.name, seed, target, read_checkpoint(last).seconds)
+    return TrainedVariant(variant.name, seed, target, read_checkpoint(last).seconds)
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------
 
 
 def _measure(
-    config: AblationConfig, out: Path, one: SetConfig, dataset: Dataset, progress: Progress, jobs: int, command: str
+    config: AblationConfig,
+    out: Path,
+    set_config: SetConfig,
+    dataset: Dataset,
+    progress: Progress,
+    jobs: int,
+    command: str,
 ) -> Iterator[Results]:
-    """The harness over one set, once for each kind of caption."""
+    """Measure all runs on one set of images, once for each kind of caption."""
     for kind in dict.fromkeys(variant.captions for variant in config.variants):
         runs = [(v, seed) for seed in config.seeds for v in config.variants if v.captions == kind]
         yield evaluate(
             EvalOptions(
-                [one.source],
-                [f"{_weights(out, run_name(v.name, seed))}{v.codec}" for v, seed in runs],
-                config.measure.metrics,
-                out / "measured" / f"{dataset.name}-{kind}",
-                captions=sets.caption_map(one, dataset, kind, out / "captions"),
+                datasets=[set_config.source],
+                codecs=[f"{_weights_path(out, run_name(v.name, seed))}{v.codec}" for v, seed in runs],
+                metrics=config.measure.metrics,
+                out=out / "measured" / f"{dataset.name}-{kind}",
+                captions=write_caption_map(set_config, dataset, kind, out / "captions"),
                 qualities={codec_name(v, seed): list(config.measure.qualities) for v, seed in runs},
-                limit=one.limit or None,
+                limit=set_config.limit or None,
                 jobs=jobs,
                 precision=config.measure.precision,
                 crops=0,

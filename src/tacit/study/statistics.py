@@ -1,0 +1,80 @@
+"""Paired differences over images, with two intervals of their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from tacit.errors import InvalidInput
+from tacit.evaluation.bjontegaard import Curve, quality_difference, rate_difference
+from tacit.evaluation.compare import LEAST_IMAGES, confidence_interval
+
+RESAMPLES = 10_000
+
+CurvePairs = Mapping[str, Sequence[tuple[Curve, Curve]]]
+"""By image, pairs of curves (anchor, test) to compare."""
+
+
+@dataclass(frozen=True)
+class PairedDifferences:
+    """Differences of one quantity, one for each image (or mosaic)."""
+
+    values: Mapping[str, float]
+    """The difference by image."""
+    left_out: Mapping[str, str]
+    """The images that have no difference, and why."""
+    mean: float | None
+    """The mean of the differences; None if there are none."""
+    t: tuple[float, float] | None
+    """The 95 % interval of the mean by Student's t; None for fewer than 5 images."""
+    bootstrap: tuple[float, float] | None
+    """The 95 % interval of the mean by 10,000 resamples of the images; None for fewer than 5 images."""
+
+    @staticmethod
+    def from_values(values: Mapping[str, float], left_out: Mapping[str, str]) -> PairedDifferences:
+        """Compute the mean of the differences and its intervals."""
+        differences = list(values.values())
+        if len(differences) < LEAST_IMAGES:
+            return PairedDifferences(values, left_out, fmean(differences) if differences else None, None, None)
+        rng = np.random.default_rng(0)
+        means = rng.choice(differences, (RESAMPLES, len(differences))).mean(axis=1)
+        low, high = np.quantile(means, (0.025, 0.975))
+        interval = confidence_interval(differences)
+        return PairedDifferences(values, left_out, fmean(differences), interval, (float(low), float(high)))
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether both intervals exclude zero."""
+        intervals = (self.t, self.bootstrap)
+        return all(interval is not None and interval[0] * interval[1] > 0 for interval in intervals)
+
+
+def rate_differences(pairs: CurvePairs) -> PairedDifferences:
+    """Return Bjøntegaard's rate differences of the test curves from the anchors, in per cent.
+
+    An image with several pairs counts once, with the mean of their differences.
+    """
+    return _differences(pairs, lambda anchor, test: rate_difference(anchor, test).value)
+
+
+def quality_differences(pairs: CurvePairs) -> PairedDifferences:
+    """Return Bjøntegaard's quality differences of the test curves from the anchors, in the metric's unit.
+
+    An image with several pairs counts once, with the mean of their differences.
+    """
+    return _differences(pairs, lambda anchor, test: quality_difference(anchor, test).value)
+
+
+def _differences(pairs: CurvePairs, difference: Callable[[Curve, Curve], float]) -> PairedDifferences:
+    values, left_out = {}, {}
+    for image, curves in pairs.items():
+        try:
+            differences = [0.0 if anchor == test else difference(anchor, test) for anchor, test in curves]
+        except InvalidInput as error:
+            left_out[image] = str(error)
+        else:
+            values[image] = fmean(differences)
+    return PairedDifferences.from_values(values, left_out)
