@@ -1,23 +1,24 @@
-"""What full and linear attention cost: `python -m benchmarks.attention`.
+"""Measure what full attention and linear attention cost: `python -m benchmarks.attention`.
 
-Time and peak memory of tacit-s' text layers (an Injector at 1/8 of a picture's size, an Extractor and an Injector at
-1/16, random weights, one picture in one piece, fp32, one thread), against the words of the caption, the pixels of the
-picture, and both growing together. Compared are
+The benchmark measures the time and the peak memory of the text layers of tacit-s: an Injector at 1/8 of the image's
+size, and an Extractor and an Injector at 1/16, with random weights, for one image in one piece, in fp32, on one thread.
+Three series are measured: growing captions, growing images, and both growing together. Three methods are compared:
 
     full     the logits of all pixels and words are held in memory
     fused    full attention by torch's fused kernel, as tacit runs it: the logits exist in parts, one after the other
-    linear   over 64 slots
+    linear   attention over 64 slots
 
-for a forward pass, and for a training step (forward and backward). Each measurement has a process of its own. Time is
-the processor's, the median of as many passes as take half a second, of five at most; memory is the peak of the first
-pass beyond what was there before. What would take more than --limit seconds (9) or 6 GB, going by the two sizes before,
-is left out, and the result says so. Operations are the multiplications and additions of matrix products, counted.
+Each method is measured for a forward pass and for a training step (forward and backward), each in a process of its own.
+The time is processor time: the median of as many passes as take half a second, five at most. The memory is the peak of
+the first pass above what the process held before. A size is left out if, judging by the two sizes before, it would take
+more than --limit seconds (9 by default) or 6 GB; the result says so. Operations are the counted multiplications and
+additions of matrix products.
 
-How near linear attention is to the full one whose weights it begins with is measured on every third Kodak image (as for
-benchmarks/kodak.py), with the captions in data/captions. --start measures that alone.
+How close linear attention is to the full attention whose weights it starts from is measured on every third Kodak image
+(see benchmarks/kodak.py) with the captions in data/captions. --start measures only that.
 
-Writes results/attention.json, and from it the blocks of docs/attention.md, docs/attention-forward.svg and
-docs/attention-training.svg, which --write alone makes again.
+The results are results/attention.json, the generated blocks of docs/attention.md, docs/attention-forward.svg and
+docs/attention-training.svg. --write makes all but the first again from it.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ SLOT_COUNTS = (16, 32, 64, 128)
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--start", action="store_true", help="measure only how near linear is to full attention")
     parser.add_argument("--limit", type=float, default=MAX_SECONDS, metavar="SECONDS", help="of one pass")
@@ -105,7 +106,7 @@ def main() -> None:
 
 
 def benchmark(limit: float) -> dict[str, Any]:
-    """All series, methods and modes. limit: in seconds."""
+    """Measure all series, methods and modes; a size that would take longer than `limit` seconds is left out."""
     rows: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
     for series, points in SERIES.items():
@@ -136,12 +137,12 @@ def _same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 
 def _left_out(before: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> str | None:
-    """Why a smaller size was left out, which then holds for this one."""
+    """Return why a smaller size was left out, since that reason then holds for this size, too."""
     return next((str(r["because"]) for r in before if _same(r, row)), None)
 
 
 def _too_much(rows: Sequence[Mapping[str, Any]], seconds: float) -> str | None:
-    """Which of the limits the next size would exceed, if it grows as the last two did; None for neither."""
+    """Return which limit the next size would exceed if cost grows as between the last two sizes; None for neither."""
     if len(rows) < 2:
         return None
     for name, limit in (("seconds", seconds), ("memory", MAX_MEMORY)):
@@ -152,7 +153,7 @@ def _too_much(rows: Sequence[Mapping[str, Any]], seconds: float) -> str | None:
 
 
 def _apart(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """What `work` returns, in a process of its own, which has torch already."""
+    """Run `work` in a forked process, which has torch loaded already, and return its result."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=lambda: sender.send(work(*arguments)))
@@ -167,7 +168,7 @@ def _apart(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, An
 
 
 def measure(side: int, words: int, method: str, mode: str) -> dict[str, Any]:
-    """Cost of one pass: seconds of the processor, seconds of the clock, bytes."""
+    """Measure one pass: seconds of processor time, seconds by the clock, bytes of memory."""
     torch.manual_seed(0)
     layers, x8, x16, tokens = _inputs(side, words, method)
 
@@ -197,7 +198,7 @@ def measure(side: int, words: int, method: str, mode: str) -> dict[str, Any]:
 
 
 def analysis(method: str) -> dict[str, Any]:
-    """Seconds of tacit-s' whole analysis of the fixed picture and words, to see what share attention has in it."""
+    """Measure the whole analysis of tacit-s in seconds, to see the share of attention in it."""
     c = SmallConfig()
     model = Analysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads, METHODS[method])
     x = torch.rand(1, 3, FIXED_SIDE, FIXED_SIDE)
@@ -213,7 +214,7 @@ def analysis(method: str) -> dict[str, Any]:
 
 @functools.lru_cache
 def count(side: int, words: int, method: str) -> int:
-    """Operations of a forward pass; nothing is computed."""
+    """Count the operations of a forward pass without computing it."""
     with FakeTensorMode(), torch.inference_mode():
         layers, x8, x16, tokens = _inputs(side, words, method)
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
@@ -256,8 +257,10 @@ def _kernel(method: str) -> Iterator[None]:
 
 @torch.inference_mode()
 def start() -> dict[str, Any]:
-    """Of the latents of tacit-s on Kodak: how far linear attention with the weights of full attention is from it, as a
-    share of the latents and of what the caption changes in them. Root mean squares over every third image.
+    """Compare the latents of tacit-s with linear attention to those with full attention, before any training.
+
+    The differences are root mean squares over every third Kodak image: as a share of the latents, and as a share of
+    what the caption changes in them.
     """
     from tacit.text.encoders import load_encoder
 
@@ -301,7 +304,7 @@ def start() -> dict[str, Any]:
 
 
 def _captions() -> dict[str, dict[str, str]]:
-    """Kind -> file -> caption. Long ones are four detailed captions, of the image and of the next three."""
+    """Return captions by kind and file; a long one joins the detailed captions of the image and of the next three."""
     kinds = {}
     for name in ("short", "detailed"):
         lines = (ROOT / "data" / "captions" / f"kodak-{name}.jsonl").read_text().splitlines()
@@ -320,7 +323,7 @@ NAMES = {"both": "both growing together", "words": "words alone", "pixels": "pix
 
 
 def curve(result: Mapping[str, Any], series: str, method: str, mode: str, measure: str) -> list[tuple[float, float]]:
-    """Sizes (words, or pixels) and values."""
+    """Return the sizes (words or pixels) and the values of a series."""
     rows = result["rows"] + (result["left_out"] if measure == "operations" else [])
     wanted = {"series": series, "method": method, "mode": mode}
     size = "words" if series == "words" else "pixels"
@@ -328,7 +331,7 @@ def curve(result: Mapping[str, Any], series: str, method: str, mode: str, measur
 
 
 def exponent(points: Sequence[tuple[float, float]], count: int) -> float | None:
-    """Of value over size, by least squares of the logarithms of the `count` largest sizes."""
+    """Return the exponent of value over size, by least squares of the logarithms of the `count` largest sizes."""
     if len(points) < 2:
         return None
     sizes, values = np.log(np.array(points[-count:], dtype=float)).T
@@ -336,8 +339,9 @@ def exponent(points: Sequence[tuple[float, float]], count: int) -> float | None:
 
 
 def crossing(ours: Sequence[tuple[float, float]], theirs: Sequence[tuple[float, float]]) -> float:
-    """The size from which on ours is the smaller one, by the logarithms between two sizes; 0 if it is at all sizes,
-    infinity if it never is.
+    """Return the size from which on the first series is the smaller one.
+
+    It is interpolated in the logarithms between two sizes: 0 if the first is smaller at all sizes, infinity if at none.
     """
     sizes = sorted(dict(ours).keys() & dict(theirs).keys())
     ratios = [math.log(dict(ours)[size] / dict(theirs)[size]) for size in sizes]
@@ -352,7 +356,7 @@ def crossing(ours: Sequence[tuple[float, float]], theirs: Sequence[tuple[float, 
 
 
 def growth(result: Mapping[str, Any]) -> str:
-    """The exponents."""
+    """Write the block with the exponents of growth."""
     fitted = result["fitted"]
     lines = ["| growing | method | operations | time, forward | time, training | memory, forward | memory, training |"]
     lines.append("|---|---|---|---|---|---|---|")
@@ -368,7 +372,7 @@ def growth(result: Mapping[str, Any]) -> str:
 
 
 def sizes(result: Mapping[str, Any]) -> str:
-    """Time and memory at every size."""
+    """Write the block with the time and memory at every size."""
     lines = []
     for series in NAMES:
         lines += [
@@ -392,7 +396,7 @@ def _cost(row: Mapping[str, Any] | None) -> str:
 
 
 def crossings(result: Mapping[str, Any]) -> str:
-    """From how many words on linear attention is ahead."""
+    """Write the block with the number of words from which on linear attention is faster."""
     lines = ["| linear is ahead of | time, forward | time, training | memory, forward | memory, training |"]
     lines.append("|---|---|---|---|---|")
     for other in ("full", "fused"):
@@ -409,15 +413,17 @@ def crossings(result: Mapping[str, Any]) -> str:
     whole = {name: 1000 * value["seconds"] for name, value in result["analysis"].items()}
     lines += [
         "",
-        f"Measured at {FIXED_SIDE**2 / 1e6:.1f} megapixels. The whole analysis of such a picture with {FIXED_WORDS} "
-        f"words takes {whole['fused']:.0f} ms with full attention\n(fused) and {whole['linear']:.0f} ms with linear "
-        "attention.",
+        (
+            f"Measured at {FIXED_SIDE**2 / 1e6:.1f} megapixels. The whole analysis of such a picture with "
+            f"{FIXED_WORDS} words takes {whole['fused']:.0f} ms with full attention\n(fused) and {whole['linear']:.0f} "
+            "ms with linear attention."
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
 def nearness(result: Mapping[str, Any]) -> str:
-    """How near linear attention begins."""
+    """Write the block that says how close linear attention starts to full attention."""
     found = result["start"]
     counts = list(found["rows"][0]["of_latents"])
     lines = [
@@ -447,7 +453,7 @@ BLOCKS = {"growth": growth, "sizes": sizes, "crossings": crossings, "start": nea
 
 
 def filled(page: str, result: Mapping[str, Any]) -> str:
-    """The page with its blocks made again: between `<!-- NAME: made by benchmarks.attention -->` and `<!-- end -->`."""
+    """Return the page with its generated blocks made again; they end with `<!-- end -->`."""
 
     def block(found: re.Match[str]) -> str:
         return f"{found[1]}\n{BLOCKS[found[2]](result).rstrip()}\n{found[3]}"
@@ -456,12 +462,12 @@ def filled(page: str, result: Mapping[str, Any]) -> str:
 
 
 def picture(mode: str) -> Path:
-    """Where a plot is."""
+    """Return the path of a plot."""
     return ROOT / "docs" / f"attention-{mode}.svg"
 
 
 def digest(result: Mapping[str, Any], mode: str) -> str:
-    """Of what a plot shows."""
+    """Return a hash of what a plot shows."""
     shown = [
         [r["series"], r["method"], r["pixels"], r["words"], r["seconds"], r["memory"]]
         for r in result["rows"]
@@ -471,7 +477,7 @@ def digest(result: Mapping[str, Any], mode: str) -> str:
 
 
 def plot(result: Mapping[str, Any], mode: str) -> str:
-    """Time and memory over size, both logarithmic, with the exponents."""
+    """Draw time and memory over size, both logarithmic, with the exponents."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

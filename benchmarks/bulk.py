@@ -1,11 +1,15 @@
-"""Speed, memory and cost of `tacit bulk`: `python -m benchmarks.bulk [--minutes 3] [--images 400] [--watch-only]`.
+"""Measure speed, memory and cost of `tacit bulk`.
 
-Shards of photographs of scikit-image, cut to 256x256 pixels as image-text data sets often are, and captions: with one
-worker and with two, of one thread each, on a local Ray; then again and again for so many minutes, reading back what was
-written, while the memory of the driver, of the worker and of Ray's own processes is looked at each second; each of
-those shards has an image that is cut off. At last the entries of a billion images are read, as a driver would. Writes
-results/bulk.json, from which docs/bulk.md has its tables and its plan. It takes about two minutes and those of the last
-run but one, and wants the machine for itself.
+    python -m benchmarks.bulk [--minutes 3] [--images 400] [--watch-only]
+
+The data set consists of shards of scikit-image's photographs, cut to 256x256 pixels as image-text data sets often are,
+with captions. It is compressed with one worker and with two, of one thread each, on a local Ray. Then shards are
+compressed for --minutes and verified by reading them back, while the memory of the driver, of the worker and of Ray's
+own processes is read every second; one image of each of these shards is truncated. Last, the manifest of a billion
+images is read, as a driver would read it.
+
+The results are results/bulk.json, from which docs/bulk.md takes its tables and its plan. The benchmark takes two
+minutes beside --minutes, and needs a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -52,7 +56,7 @@ PLANNED_FAILURES = 0.01
 
 
 def main() -> None:
-    """Measure, write and print."""
+    """Measure, and write and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=400, help="of the runs with one and two workers")
     parser.add_argument("--minutes", type=float, default=3.0, help="of the run that is watched")
@@ -95,7 +99,7 @@ def main() -> None:
 
 
 def write_shards(folder: Path, count: int, images: int, cut: int = 0) -> None:
-    """Tar shards of crops, each another one, as JPEG of quality 90 with captions; `cut` of each are cut off."""
+    """Write tar shards of different crops, as JPEG of quality 90 with captions; `cut` images of each are truncated."""
     from tacit.demo.samples import SAMPLES, sample_image
 
     folder.mkdir(parents=True)
@@ -118,7 +122,10 @@ def write_shards(folder: Path, count: int, images: int, cut: int = 0) -> None:
 
 
 def speed(folder: Path, workers: int) -> dict[str, Any]:
-    """A whole run. Images a second from when the first shard is done, for until then workers start and load."""
+    """Run a whole job and measure images per second.
+
+    The clock starts when the first shard is done, since workers start and load their weights until then.
+    """
     out = folder / f"out-{workers}"
     ended: list[tuple[float, int]] = []
     outcome = run(
@@ -147,8 +154,9 @@ def speed(folder: Path, workers: int) -> dict[str, Any]:
 
 
 def watch(folder: Path, seconds: float) -> dict[str, Any]:
-    """The same shards under more names than can be done, and who holds how much memory meanwhile: each second, from
-    when the first shard is done.
+    """Compress the same shards under more names than can be done, and record memory every second.
+
+    The record starts when the first shard is done.
     """
     write_shards(folder / "few", 8, WATCHED_PER_SHARD + 1, cut=1)
     source = folder / "many"
@@ -200,8 +208,10 @@ def watch(folder: Path, seconds: float) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path, like: Path) -> dict[str, float]:
-    """What a driver has to read and to hold of a billion images: as many entries as they are shards, each a copy of the
-    first one of the run `like`. The memory is what this process has grown by, the most on the way.
+    """Measure the time and memory that a driver needs to read the manifest of a billion images.
+
+    The manifest has as many entries as a billion images are shards; each is a copy of the first entry of the run
+    `like`. The memory is the largest growth of this process.
     """
     entry = json.loads((like / MANIFEST).read_text().splitlines()[0])
     store = Store(str(folder))
@@ -221,13 +231,14 @@ def read_manifest(folder: Path, like: Path) -> dict[str, float]:
 
 
 def _most() -> int:
-    """The most bytes that this process has held."""
+    """Return the most bytes that this process has held."""
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def resident() -> tuple[int, int, int]:
-    """Bytes that this process holds, the workers below it, and Ray's own processes, as in WATCHED; what they share is
-    counted for each.
+    """Return the bytes that this process, its workers and Ray's own processes hold, as in WATCHED.
+
+    Memory that processes share is counted for each of them.
     """
     held = dict.fromkeys(WATCHED, 0)
     for pid in _with_descendants(os.getpid()):
@@ -253,8 +264,9 @@ def _with_descendants(pid: int) -> Iterator[int]:
 
 
 def trend(seconds: Sequence[float], held: Sequence[int]) -> dict[str, float]:
-    """Of bytes: the most in the first and in the last third, and the slope of a straight line through the last two,
-    with its standard error, in bytes a minute.
+    """Summarise a record of bytes: the maxima of its first and last third, and a slope in bytes per minute.
+
+    The slope is that of a straight line through the last two thirds, with its standard error.
     """
     third = max(1, len(held) // 3)
     minutes, some = np.array(seconds[third:]) / 60, np.array(held[third:], dtype=float)
@@ -271,7 +283,7 @@ def trend(seconds: Sequence[float], held: Sequence[int]) -> dict[str, float]:
 
 
 def cost(result: dict[str, Any], vcpu_hour: float, gigabyte_month: float) -> dict[str, float]:
-    """For a million such images, step by step."""
+    """Compute the cost of a million images step by step."""
     one = result["workers"]["1"]
     hours = MILLION / one["images_per_second"] / 3600
     before, after = (MILLION * one[name] / one["images"] / 1e9 for name in ("bytes_in", "bytes_out"))
@@ -287,7 +299,7 @@ def cost(result: dict[str, Any], vcpu_hour: float, gigabyte_month: float) -> dic
 
 
 def document(result: dict[str, Any]) -> str:
-    """For docs/bulk.md."""
+    """Return the block of docs/bulk.md with the measured figures."""
     one, two = result["workers"]["1"], result["workers"]["2"]
     money = result["cost"]
     scaling = two["images_per_second"] / one["images_per_second"]
@@ -302,22 +314,26 @@ def document(result: dict[str, Any]) -> str:
         f"Two workers are {scaling:.2f} times as fast as one.",
         "",
         _watched(result),
-        f"A million such images: 1,000,000 / {one['images_per_second']:.2f} images a second / 3600 = "
-        f"**{money['core_hours']:,.0f} core hours**; at ${money['vcpu_hour']:g} for the hour of a core (an assumption) "
-        f"**${money['dollars']:,.2f}**. They go from {money['gigabytes_before']:,.1f} GB to "
-        f"{money['gigabytes_after']:,.1f} GB, which at ${money['gigabyte_month']:g} for a gigabyte and month (another) "
-        f"saves ${money['saved_a_month']:,.2f} a month. Larger images cost by their pixels: these are "
-        f"{one['megapixels'] / one['images']:.3f} megapixels each.",
+        (
+            f"A million such images: 1,000,000 / {one['images_per_second']:.2f} images a second / 3600 = "
+            f"**{money['core_hours']:,.0f} core hours**; at ${money['vcpu_hour']:g} for the hour of a core (an "
+            f"assumption) **${money['dollars']:,.2f}**. They go from {money['gigabytes_before']:,.1f} GB to "
+            f"{money['gigabytes_after']:,.1f} GB, which at ${money['gigabyte_month']:g} for a gigabyte and month "
+            f"(another) saves ${money['saved_a_month']:,.2f} a month. Larger images cost by their pixels: these are "
+            f"{one['megapixels'] / one['images']:.3f} megapixels each."
+        ),
         "",
-        f"{result['machine']['processor']}, {result['machine']['cores']} cores, one thread a worker, torch "
-        f"{result['machine']['torch']}; load of the machine before: {result['load_average']}; weights "
-        f"{result['weights_hash']}; `{result['command']}`; [results/bulk.json](../results/bulk.json).",
+        (
+            f"{result['machine']['processor']}, {result['machine']['cores']} cores, one thread a worker, torch "
+            f"{result['machine']['torch']}; load of the machine before: {result['load_average']}; weights "
+            f"{result['weights_hash']}; `{result['command']}`; [results/bulk.json](../results/bulk.json)."
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _column(run: dict[str, Any]) -> list[tuple[str, str]]:
-    """Titles and figures of a run."""
+    """Return the titles and figures of a run."""
     spent = run["spent"]
     return [
         ("images a second, once the workers have started", f"{run['images_per_second']:.2f}"),
@@ -333,14 +349,16 @@ def _column(run: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _watched(result: dict[str, Any]) -> str:
-    """Of the long run, where there was one."""
+    """Return the paragraph about the long run, or nothing where there was none."""
     if (watched := result.get("watched")) is None:
         return "Memory over a long run is not measured yet.\n"
     titles = dict(zip(WATCHED, ("driver", "worker", "Ray's own processes"), strict=True))
     lines = [
-        f"For {watched['seconds']:.0f} s (`{watched['command']}`, load {watched['load_average']}) one worker did "
-        f"{watched['images']:,} images in {watched['shards']:,} shards and verified them, which took "
-        f"{watched['verify_per_code']:.2f} of the time of coding them. Resident memory, looked at each second:",
+        (
+            f"For {watched['seconds']:.0f} s (`{watched['command']}`, load {watched['load_average']}) one worker did "
+            f"{watched['images']:,} images in {watched['shards']:,} shards and verified them, which took "
+            f"{watched['verify_per_code']:.2f} of the time of coding them. Resident memory, looked at each second:"
+        ),
         "",
         "| | most in the first third | most in the last third | slope of the last two thirds, MB a minute |",
         "|---|---:|---:|---:|",
@@ -355,7 +373,7 @@ def _watched(result: dict[str, Any]) -> str:
 
 
 def plan(result: dict[str, Any]) -> str:
-    """A billion such images, step by step from what was measured; for docs/bulk.md."""
+    """Return the plan for a billion images in docs/bulk.md, computed step by step from what was measured."""
     one, two, money = result["workers"]["1"], result["workers"]["2"], result["cost"]
     speed = two["images_per_second"] / 2  # of a core, where all are at work
     hours, of_shard = BILLION / speed / 3600, PLANNED_PER_SHARD / speed / 3600

@@ -1,9 +1,10 @@
-"""Speed and memory: `make bench`, or `python -m benchmarks.codec [--image PHOTO] [--large]`.
+"""Measure speed and memory of the codec: `make bench`, or `python -m benchmarks.codec [--image FILE] [--large]`.
 
-On two cores, with one photograph of 768x512: kodim05 of the Kodak suite where that is found (see benchmarks/kodak.py),
-else scikit-image's coffee cup, resized. Times are medians, in one process, after loading and a warm-up; commands are
-whole processes. Writes results/codec.json and prints the figures beside the limits that the project has set itself.
---large also measures an image of 100 megapixels (minutes).
+The measurements run on two cores, with one image of 768x512 pixels: kodim05 of the Kodak suite where it is found (see
+benchmarks/kodak.py), otherwise scikit-image's coffee cup, resized. Times are medians in one process, after loading and
+one run that does not count; times of commands are those of whole processes. --large also measures an image of 100
+megapixels, which takes minutes. The results are written to results/codec.json, and printed beside the limits that the
+project has set itself.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ MEASURES: dict[str, tuple[str, float | None, str]] = {
 
 
 def main() -> None:
-    """Measure, write and print."""
+    """Measure, and write and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", type=Path, help="a photograph; it is cut to 768x512 if it is larger")
     parser.add_argument("--runs", type=int, default=9, help="of each measurement")
@@ -105,7 +106,7 @@ def main() -> None:
 
 
 def _photo(path: Path | None) -> tuple[Image.Image, str]:
-    """768x512 and what it is."""
+    """Return an image of 768x512 pixels, and a text that says which one it is."""
     if path is None:
         try:
             path = find_data("kodak") / "kodim05.png"
@@ -118,7 +119,7 @@ def _photo(path: Path | None) -> tuple[Image.Image, str]:
 
 
 def _median(work: Callable[[], object], runs: int) -> float:
-    """Seconds, after one run that does not count."""
+    """Return the median time in seconds, after one run that does not count."""
     work()
     times = []
     for _ in range(runs):
@@ -129,7 +130,7 @@ def _median(work: Callable[[], object], runs: int) -> float:
 
 
 def in_process(photo: Image.Image, runs: int) -> dict[str, float]:
-    """tacit-s in this process."""
+    """Measure tacit-s in this process."""
     from tacit import weights
     from tacit.codec import Codec
 
@@ -149,7 +150,7 @@ def in_process(photo: Image.Image, runs: int) -> dict[str, float]:
 
 
 def entropy_coding(codec: Any, photo: Image.Image, runs: int) -> dict[str, float]:
-    """The entropy coder alone, on the symbols of one encoding: recorded, then coded again."""
+    """Measure the entropy coder alone, on the recorded symbols of one encoding."""
     from tacit.entropy import coder
     from tacit.models import frozen
 
@@ -184,7 +185,7 @@ def entropy_coding(codec: Any, photo: Image.Image, runs: int) -> dict[str, float
 
 
 def round_trip(path: Path) -> dict[str, float]:
-    """Encode and decode a file once; seconds, and this process's peak memory in MB."""
+    """Encode and decode a file once; return seconds, and the peak memory of this process in MB."""
     Image.MAX_IMAGE_PIXELS = None
     from tacit.codec import Codec
 
@@ -207,7 +208,7 @@ def _in_process_of_its_own(path: Path) -> dict[str, float]:
 
 
 def large(folder: Path) -> dict[str, float]:
-    """100 megapixels: a mosaic of scikit-image's photographs."""
+    """Measure an image of 100 megapixels, a mosaic of scikit-image's photographs."""
     from tacit.demo.samples import SAMPLES, sample_image
 
     size = (12_288, 8_192)
@@ -222,7 +223,7 @@ def large(folder: Path) -> dict[str, float]:
 
 
 def commands(folder: Path, runs: int) -> dict[str, float]:
-    """Whole processes, in seconds."""
+    """Measure whole processes in seconds."""
     tacit = Path(sys.executable).with_name("tacit")
 
     def run(*arguments: str) -> Callable[[], object]:
@@ -238,7 +239,7 @@ def commands(folder: Path, runs: int) -> dict[str, float]:
 
 
 def taco(photo: Image.Image, folder: Path, runs: int) -> dict[str, float]:
-    """The published architecture with random weights, frozen; what it codes is no picture, but takes the time."""
+    """Measure the published architecture with random weights; what it codes is no image, but takes the same time."""
     import torch
 
     from tacit import weights
@@ -281,7 +282,7 @@ def taco(photo: Image.Image, folder: Path, runs: int) -> dict[str, float]:
 
 
 def report(result: dict[str, Any]) -> str:
-    """As text, with the limits."""
+    """Return the figures and their limits as text."""
     lines = []
     for name, measure in result["measures"].items():
         limit = measure["limit"]

@@ -1,4 +1,4 @@
-"""What a result says of where it was measured, and where the scripts find data."""
+"""Describe the machine of a measurement, and find the data that benchmarks need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tacit.evaluation import provenance
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, memory, system, Python, torch: for a JSON file of results."""
+    """Describe processor, cores, memory, system, Python and torch for a JSON file of results."""
     import torch
 
     return {
@@ -18,15 +18,15 @@ def describe_machine() -> dict[str, Any]:
             **provenance.describe_machine(),
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
-            "bf16": bool(torch.cpu._is_avx512_bf16_supported()),
+            "bf16": bool(torch.cpu._is_avx512_bf16_supported()),  # noqa: SLF001 - torch has no public name for it
         }
     }
 
 
 def find_data(name: str) -> Path:
-    """A folder of $TACIT_DATA, or of ../shared/data beside the repository.
+    """Return a folder of $TACIT_DATA, or of ../shared/data beside the repository.
 
-    Exits with a message where it is not there.
+    The process exits with a message if the folder does not exist.
     """
     base = os.environ.get("TACIT_DATA")
     folder = Path(base) if base else Path(__file__).resolve().parents[2] / "shared" / "data"

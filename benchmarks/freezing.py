@@ -1,15 +1,16 @@
-"""What freezing costs in bytes: `python -m benchmarks.freezing CHECKPOINT WEIGHTS [FOLDER]`.
+"""Measure what freezing costs in bytes: `python -m benchmarks.freezing CHECKPOINT WEIGHTS [FOLDER]`.
 
-CHECKPOINT is a training checkpoint, WEIGHTS the weights file exported from it, FOLDER the Kodak images (as for
-benchmarks/kodak.py). Both code the same y and z of the checkpoint's float analysis, without captions. Compared are
+CHECKPOINT is a training checkpoint, WEIGHTS is the weights file exported from it, and FOLDER holds the Kodak images
+(see benchmarks/kodak.py). Both models code the same y and z, made by the checkpoint's float analysis without captions.
+Three code lengths are compared:
 
     ideal     -log2 of the probabilities that the float networks give to their own rounded symbols: normal
               distributions of continuous scale about unquantised means, and the float prior of z
-    skipping  the same, but for values of narrow scale, which are set to their means and cost nothing, as the
-              frozen model does
-    real      the bytes of the frozen networks' streams (the container not counted)
+    skipping  the same, but values of narrow scale are set to their means and cost nothing, as in the frozen model
+    real      the bytes of the frozen networks' streams, without the container
 
-and the PSNR of what each decodes to, through the same float synthesis. Writes results/freezing.json.
+The PSNR of what each of them decodes to is compared, too, through the same float synthesis. The results are written to
+results/freezing.json.
 """
 
 from __future__ import annotations
@@ -41,15 +42,21 @@ QUALITIES = (0, 25, 50, 75, 100)
 
 @dataclass(frozen=True)
 class Coded:
-    """Bytes, and the latents that they decode to, in steps [1, M, h, w]."""
+    """Bytes of a code, and the latents that it decodes to, in quantisation steps [1, M, h, w]."""
 
     size: float
     latents: Tensor
 
 
 def ideal(model: SmallModel, y: Tensor, z: Tensor, quality: float, skip: int) -> Coded:
-    """Code length by the float networks. y, z: gained, [1, M, h, w] and [1, Z, hz, wz]; scales of the tables below
-    `skip` (0: none) code nothing.
+    """Return the code length by the float networks.
+
+    Args:
+        model: The float model.
+        y: Latents after the gain, [1, M, h, w].
+        z: Hyper-latents, [1, Z, hz, wz].
+        quality: The quality, 0 to 100.
+        skip: Scales of the tables below this index code nothing; 0 codes everything.
     """
     medians = model.prior.medians[:, None, None]
     z_hat = (z - medians).round() + medians
@@ -77,7 +84,7 @@ def ideal(model: SmallModel, y: Tensor, z: Tensor, quality: float, skip: int) ->
 
 @torch.inference_mode()
 def measure(model: SmallModel, frozen: Any, paths: list[Path], quality: float) -> dict[str, float]:
-    """Sums of bytes and mean PSNR over the images."""
+    """Return sums of bytes and the mean PSNR over the images."""
     chosen = torch.tensor([float(quality)])
     gain, inverse = model.gain(chosen), model.inverse_gain(chosen)
     sizes = {"ideal": 0.0, "skipping": 0.0, "real": 0.0}
@@ -107,7 +114,7 @@ def measure(model: SmallModel, frozen: Any, paths: list[Path], quality: float) -
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("weights", type=Path)

@@ -1,8 +1,8 @@
-"""`tacit eval` on the Kodak suite with this project's settings, into results/kodak: `make kodak`.
+"""Run `tacit eval` on the Kodak suite with this project's settings, into results/kodak: `make kodak`.
 
-The images are kodak/ in $TACIT_DATA, with their captions in kodak.jsonl beside it. Options of `tacit eval` may follow,
-such as `-j 1` or `--fresh`. What is in results/kodak already is not measured again: after new weights, tacit's files
-alone are.
+The images are in the folder kodak of $TACIT_DATA, their captions in kodak.jsonl beside it. Options of `tacit eval` may
+follow, such as `-j 1` or `--fresh`. Results that are in results/kodak already are kept: after a change of weights, only
+tacit's own files are measured again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ QUALITIES = {
 
 
 def main() -> int:
-    """Run it; the exit status."""
+    """Run the evaluation and return its exit status."""
     os.environ["TACIT_DATA"] = str(find_data("kodak").resolve().parent)
     os.chdir(ROOT)
     arguments = ["eval", "kodak", "-o", str(FOLDER), "--codecs", ",".join(QUALITIES), "--metrics", ",".join(METRICS)]

@@ -1,15 +1,16 @@
-"""The page's pictures and its speed: `python -m benchmarks.page [--pictures] [--time]`, both if neither is named.
+"""Take the pictures of the web page and measure its speed: `python -m benchmarks.page [--pictures] [--time]`.
 
---pictures: docs/images/page-*.webp, of the shipped weights. --time: results/page.json, in the browser, for a photograph
-of one megapixel (samples of scikit-image, side by side): from the quality's slider to the picture, from the size's, and
-from the photograph's choice to its first picture; and what that time is made of:
+Without an option, both are done. --pictures writes docs/images/page-*.webp with the shipped weights. --time writes
+results/page.json: the browser's times, for an image of one megapixel (samples of scikit-image, side by side), from a
+move of the quality slider to the image, from a move of the size slider, and from the choice of an image to its first
+picture. Each time is split into these steps:
 
-    open    until the page has the photograph   wait    until a request is sent
-    encode  the codec, in the worker: the file, and what it decodes to
-    pack    that picture as a file              send    all else until the page has it: HTTP, queue, processes
-    read    that file as the browser's picture  draw    until it is on the canvas
+    open    until the page has the image            wait    until a request is sent
+    encode  the codec in the worker: the file, and what it decodes to
+    pack    writing the decoded image as a file     send    all else until the page has it: HTTP, queue, processes
+    read    decoding that file in the browser       draw    until it is on the canvas
 
-It wants two quiet cores and Chromium.
+The benchmark needs two quiet cores and Chromium.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ SIDE = 512
 
 
 def main() -> int:
+    """Take the pictures and measure the times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", action="store_true")
     parser.add_argument("--time", action="store_true")
@@ -105,7 +107,7 @@ def _about(browser: str) -> dict[str, Any]:
 
 
 def _timed(page: Page, address: str, steps: int) -> dict[str, Any]:
-    """Move the slider and let each picture come before the next move, as somebody who looks does."""
+    """Move the slider, and wait for each image before the next move, as a person who looks would."""
     mosaic = Image.new("RGB", (2 * SIDE, 2 * SIDE))
     for place, sample in enumerate(SAMPLES):
         photo = sample_image(sample.name)
@@ -151,7 +153,7 @@ def _timed(page: Page, address: str, steps: int) -> dict[str, Any]:
 
 
 def _latency(page: Page) -> dict[str, float]:
-    """Milliseconds from the slider to the picture, in all and step by step."""
+    """Return the milliseconds from the slider to the image, in all and step by step."""
     found = page.locator("#f-latency")
     return {
         "all": float(found.get_attribute("data-ms") or "nan"),
@@ -191,7 +193,7 @@ VIEWS: dict[str, dict[str, Any]] = {
 
 
 def _arrange(page: Page, name: str) -> None:
-    """The same page, looked at in three ways."""
+    """Yield the same page in three arrangements: light, dark and on a phone."""
     sample = {"light": "chelsea", "dark": "astronaut", "phone": "coffee"}[name]
     page.locator(f"[data-sample={sample}]").click()
     _settled(page)

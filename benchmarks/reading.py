@@ -1,14 +1,15 @@
-"""A training job that reads `.tacit` shards, beside one that reads JPEG shards of the same photographs:
-`python -m benchmarks.reading [--photos N]`.
+"""Compare a training job that reads `.tacit` shards with one that reads JPEG shards of the same images.
 
-The photographs are the first N of $TACIT_DATA/coco_eval, or else cuts of scikit-image's, resized to a short side of 320
-pixels. Shards are written of each: `.tacit` at quality 50, JPEG of the same mean PSNR, and JPEG of quality 95, at which
-img2dataset keeps images. Each is read in random crops of 224 pixels by 0, 1 and 2 workers, and trained on with 2, by
-the network of examples/train_on_shards.py. Workers are up and have their weights before the clock starts. Writes
-results/reading.json.
+    python -m benchmarks.reading [--photos N]
 
-cpu_ms is the processor time of all processes per image: the figure to compare where other programs run, as images per
-second are by the clock on the wall. The load average stands beside it.
+The images are the first N of $TACIT_DATA/coco_eval, or else crops of scikit-image's samples, resized to a short side of
+320 pixels. Shards are written in three forms: `.tacit` at quality 50, JPEG of the same mean PSNR, and JPEG of quality
+95, at which img2dataset keeps images. Each is read in random crops of 224 pixels by 0, 1 and 2 workers, and read by 2
+workers while the network of examples/train_on_shards.py trains. The clock starts when the workers have their weights.
+The results are written to results/reading.json.
+
+`cpu_ms` is the processor time of all processes per image. It is the figure to compare where other programs run, because
+images per second are measured by the clock. The load average is recorded beside it.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ CONFIGURATIONS = [
 
 
 class JpegShards(IterableDataset[np.ndarray]):
-    """Crops of the photographs in shards, once."""
+    """Crops of the images in JPEG shards, each once."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self.urls = urls
@@ -68,8 +69,8 @@ class JpegShards(IterableDataset[np.ndarray]):
             yield random_crop(decode(io.BytesIO(row["jpg"])), CROP, rng)
 
 
-class Warming(IterableDataset[Any]):
-    """A batch of what `data` gives at first, all of it afterwards."""
+class StartedWorkers(IterableDataset[Any]):
+    """One batch of `data` at first, and all of it once `warm` is set: by then its workers have started."""
 
     def __init__(self, data: IterableDataset[Any]) -> None:
         self.data = data
@@ -80,7 +81,7 @@ class Warming(IterableDataset[Any]):
 
 
 def main() -> None:
-    """Measure, write and print."""
+    """Measure, and write and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, default=64)
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "reading.json")
@@ -135,7 +136,7 @@ def _jpeg(photo: Image.Image, quality: int) -> bytes:
 
 
 def _write(photos: Sequence[Image.Image], folder: Path) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Two shards of each form, and what is in them."""
+    """Write two shards of each form, and describe what they hold."""
     codec = Codec(threads=1)
     arrays = [np.asarray(photo) for photo in photos]
 
@@ -182,7 +183,7 @@ def _write(photos: Sequence[Image.Image], folder: Path) -> tuple[dict[str, list[
 
 
 def measure(form: str, workers: int, work: str, shards: dict[str, list[str]], count: int) -> dict[str, Any]:
-    """One pass over the shards."""
+    """Measure one pass over the shards."""
     kind = form.split(",")[0]
     collate: Callable[[Any], Any]
     images: Callable[[Any], Tensor]
@@ -193,7 +194,7 @@ def measure(form: str, workers: int, work: str, shards: dict[str, list[str]], co
         data = TacitShards(*shards["tacit"], shuffle=0)
         collate = Collate(CROP, pixels=form == "tacit")
         images = _images if form == "tacit" else _made(Synthesiser())
-    warming = Warming(data)
+    warming = StartedWorkers(data)
     loader = DataLoader(warming, BATCH, num_workers=workers, collate_fn=collate, persistent_workers=workers > 0)
     step = _step() if work == "training" else _read
     for batch in loader:
@@ -255,7 +256,7 @@ def _fail(url: str, error: Exception) -> None:
 
 
 def _cpu() -> float:
-    """Seconds of the processor that this process and its workers have had."""
+    """Return the processor time in seconds of this process and of its workers."""
     ticks = os.sysconf("SC_CLK_TCK")
     total = time.process_time()
     for child in active_children():

@@ -1,16 +1,16 @@
-"""Why captions do what they do inside the network: `python -m benchmarks.text_path [WEIGHTS] [--images N]`.
+"""Measure why captions change so little inside the network: `python -m benchmarks.text_path [WEIGHTS] [--images N]`.
 
-WEIGHTS: a name or a weights file of the architecture of tacit-s; the package's default. On the Kodak images (the folder
-`kodak` of $TACIT_DATA) and their captions in data/captions. Nothing is steered. Measured are
+WEIGHTS is a name or a weights file of the architecture tacit-s, by default the package's default. The images are
+Kodak's (the folder `kodak` of $TACIT_DATA), their captions those of data/captions. Steering is off. Measured are
 
-    gates      what the Injectors add to the picture's features, and how far captions move the latents
+    gates      what the Injectors add to the image's features, and how far captions move the latents
     gradients  of the loss that the default model ended its training with: of the parameters that captions pass through,
                of the others, and how much of it changes when the captions are swapped
-    loss       bits of rounded latents plus weighted error, by the float model, with no caption, each image's own, and
-               another's
-    words      how many bits a caption is, word by word, at the words' frequencies in the package's table
+    loss       bits of rounded latents plus weighted error, by the float model, without a caption, with each image's
+               own, and with another image's
+    words      how many bits a caption holds, word by word, at the words' frequencies in the package's table
 
-Writes results/study/text.json.
+The results are written to results/study/text.json.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ PARTS = {  # of the parameters, by how their names begin; the first that fits
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", default=weights.DEFAULT)
     parser.add_argument("--images", type=int, default=24)
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def conditions(photos: Sequence[Path]) -> dict[str, list[str | None]]:
-    """What the encoder is told of each photo."""
+    """Return the caption of each image under each condition."""
     found: dict[str, list[str | None]] = {NONE: [None] * len(photos)}
     for name, file in ((SHORT, "kodak-short.jsonl"), (DETAILED, "kodak-detailed.jsonl")):
         texts = CaptionMap.load(CAPTIONS / file)
@@ -104,7 +104,7 @@ def conditions(photos: Sequence[Path]) -> dict[str, list[str | None]]:
 
 
 def middle(photo: Path, side: int) -> Tensor:
-    """[1, 3, side, side] in [0, 1]."""
+    """Return the middle of an image as [1, 3, side, side] in [0, 1]."""
     pixels = torch.from_numpy(load_pixels(photo).copy()).permute(2, 0, 1)[None].float() / 255
     top, left = ((size - side) // 2 for size in pixels.shape[2:])
     return pixels[:, :, top : top + side, left : left + side].contiguous(memory_format=torch.channels_last)
@@ -114,7 +114,7 @@ ENCODER = EmbeddedEncoder()
 
 
 def rms(x: Tensor) -> float:
-    """Root of the mean square."""
+    """Return the root of the mean square."""
     return float(x.double().square().mean().sqrt())
 
 
@@ -122,8 +122,10 @@ def rms(x: Tensor) -> float:
 
 
 def gates(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
-    """Gates, and what is added to the features in proportion to them (root mean squares); and of the latents, in steps
-    of quantisation: how far a caption moves them, and the share that rounds to another integer.
+    """Measure the gates, what they add to the features, and how far a caption moves the latents.
+
+    What is added is a ratio of root mean squares. The latents' change is in quantisation steps, with the share of
+    latents that round to another integer.
     """
     added: dict[str, list[float]] = {"inject8": [], "inject16": []}
     handles = [
@@ -156,9 +158,11 @@ def gates(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | 
 
 
 def gradients(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
-    """Of the training loss over batches, by part of the model. each: root mean square over parameters. swapped: the
-    norm of what changes when the captions are others', in proportion to the whole. agreement: the mean cosine of two
-    batches' gradients; agreement_swapped: the same of what the swap changes, which is all that captions can teach.
+    """Measure gradients of the training loss over batches, for each part of the model.
+
+    The result has, for each part, `each`: the root mean square over parameters; `swapped`: the norm of the change when
+    captions are swapped, relative to the whole; `agreement`: the mean cosine of two batches' gradients; and
+    `agreement_swapped`: the same of what the swap changes, which is all that captions can teach.
     """
     kinds: dict[str, dict[str, list[Tensor]]] = {part: {SHORT: [], OTHER: []} for part in PARTS}
     for start in range(0, len(photos) - BATCH + 1, BATCH):
@@ -203,8 +207,10 @@ def _agreement(several: Sequence[Tensor]) -> float | None:
 
 
 def loss_by_caption(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
-    """By quality: bits and PSNR without a caption; and by condition, paired differences from that in per cent of the
-    loss and in bits, with the 95 % interval over images.
+    """Measure the loss under each condition at each quality.
+
+    The result has the bits and the PSNR without a caption, and for each condition the paired differences from that: in
+    percent of the loss and in bits, with the 95 % interval over images.
     """
     found = {}
     for quality in QUALITIES:
@@ -233,7 +239,7 @@ def loss_by_caption(model: SmallModel, photos: Sequence[Path], told: dict[str, l
 
 
 def _coded(model: SmallModel, x: Tensor, caption: str | None, quality: float) -> tuple[float, float, float]:
-    """The loss, bits, and PSNR in dB."""
+    """Return the loss, the bits, and the PSNR in dB."""
     q = torch.tensor([quality])
     out = model(x, ENCODER([caption]), q, rounded=1.0)
     bits, error = float(out.y_bits + out.z_bits), float((out.x_hat.clamp(0, 1) - x).square().mean())
@@ -249,7 +255,7 @@ def _interval(values: Sequence[float]) -> dict[str, Any]:
 
 
 def words(told: dict[str, list[str | None]], losses: dict[str, Any]) -> dict[str, Any]:
-    """Words and bits of the captions of each kind, and the bits' share of the pictures' in per cent, by quality."""
+    """Return words and bits of each kind of caption, and the bits in percent of the images' bits, by quality."""
     table = read_table()
     found = {}
     for name in (SHORT, DETAILED):
@@ -268,7 +274,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _bits(table: WordTable, several: Sequence[str]) -> Iterator[float]:
-    """Of each word, by the share of captions that have it among all words of all captions."""
+    """Return the bits of each word, by the share of captions that have it among all words of all captions."""
     having = {w: (1 + table.captions) * math.exp(1 - e.idf) for w, e in table.entries.items() if " " not in w}
     total = sum(having.values())
     return (-math.log2(having.get(word, 1.0) / total) for word in several)

@@ -1,11 +1,11 @@
-"""The service under load: `python -m benchmarks.web [--seconds N] [--image PHOTO]`; four minutes as it is.
+"""Measure the service under load: `python -m benchmarks.web [--seconds N] [--image FILE]`; four minutes by default.
 
-Starts `tacit serve` on loopback with its defaults and asks it for encodings of one photograph of 768x512 (the
-one of benchmarks/codec.py, as a JPEG), from 1, 4 and 16 clients at a time, each asking again as soon as it is answered;
-then from 4 clients for six times as long, while memory is looked at each second and a line fitted through what is seen;
-then once more from 4 clients while workers are killed. Afterwards, without the service: what encoding several images
-together would bring, and what a photograph of one megapixel takes the page. Writes results/web.json. Run it on a
-machine that does nothing else.
+The benchmark starts `tacit serve` on loopback with its defaults, and requests encodings of one image of 768x512 pixels
+(the one of benchmarks/codec.py, as a JPEG) from 1, 4 and 16 clients at a time; each sends its next request as soon as
+the last is answered. Then 4 clients run for six times as long, while memory is read every second and a line is fitted
+to it. Then 4 clients run once more while workers are killed. Last, without the service, it measures what encoding
+several images together would gain, and how long an image of one megapixel takes for the page. The results are written
+to results/web.json. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MEGAPIXEL = (1248, 832)
 
 
 def main() -> None:
-    """Measure, write and print."""
+    """Measure, and write and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", type=Path, help="a photograph; it is cut to 768x512 if it is larger")
     parser.add_argument("--seconds", type=float, default=20, help="of each number of clients")
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def as_jpeg(photo: Image.Image) -> bytes:
-    """As a camera's file."""
+    """Return an image as the JPEG file that a camera would write."""
     stream = io.BytesIO()
     photo.save(stream, "JPEG", quality=92)
     return stream.getvalue()
@@ -100,7 +100,7 @@ def as_jpeg(photo: Image.Image) -> bytes:
 
 @contextmanager
 def service() -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`tacit serve` with its defaults, on a free port."""
+    """Run `tacit serve` with its defaults on a free port."""
     command = [sys.executable, "-m", "tacit", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -111,20 +111,20 @@ def service() -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """Return the processes that a process has started."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")  # each thread has its own
     return [int(child) for found in lists for child in found.read_text().split()]
 
 
 def counted(url: str, name: str) -> float:
-    """One of the service's metrics."""
+    """Return one of the service's metrics."""
     found = re.search(rf"^{name} (\S+)", httpx.get(f"{url}/metrics", timeout=60).text, re.MULTILINE)
     assert found is not None
     return float(found[1])
 
 
 def resident(pid: int) -> float:
-    """Megabytes of the server and its workers together."""
+    """Return the megabytes that the server and its workers hold together."""
     found = 0
     for one in (pid, *children(pid)):
         status = Path(f"/proc/{one}/status").read_text()
@@ -133,9 +133,11 @@ def resident(pid: int) -> float:
 
 
 def watched(url: str, pid: int, upload: bytes, seconds: float) -> dict[str, Any]:
-    """Four clients, and what becomes of memory meanwhile. The results that the service keeps for a while, as many as
-    `--cache` allows, are taken off: they are to grow. slope: of the line through the rest, by least squares, in
-    megabytes a minute, with its standard error.
+    """Run four clients and record the service's memory.
+
+    The results that the service keeps for a while, as many as `--cache` allows, are subtracted, since they are meant to
+    grow. `slope` is that of a straight line through the rest by least squares, in megabytes per minute, with its
+    standard error.
     """
     times: list[float] = []
     sizes: list[float] = []
@@ -161,7 +163,7 @@ def watched(url: str, pid: int, upload: bytes, seconds: float) -> dict[str, Any]
 
 
 def line(x: list[float], y: list[float]) -> tuple[float, float]:
-    """The slope of the line through points, by least squares, and its standard error."""
+    """Return the slope of a straight line through points by least squares, and its standard error."""
     slope, start = statistics.linear_regression(x, y)
     rest = sum((b - start - slope * a) ** 2 for a, b in zip(x, y, strict=True))
     middle = statistics.fmean(x)
@@ -169,7 +171,7 @@ def line(x: list[float], y: list[float]) -> tuple[float, float]:
 
 
 def kill_some(pid: int, seconds: float) -> None:
-    """Kill a worker, now and then."""
+    """Kill a worker every now and then."""
     for _ in range(KILLS):
         time.sleep(seconds / (KILLS + 1))
         workers = [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
@@ -179,7 +181,7 @@ def kill_some(pid: int, seconds: float) -> None:
 def hammer(
     url: str, upload: bytes, clients: int, seconds: float, meanwhile: Callable[[], None] | None = None
 ) -> dict[str, Any]:
-    """Requests from so many clients for so many seconds, each of another quality, so that no answer is an old one."""
+    """Send requests from several clients for some seconds, each of another quality, so that no answer is cached."""
     times: list[float] = []
     lost: list[str] = []
     begun = time.perf_counter()
@@ -216,8 +218,9 @@ def hammer(
 
 
 def batches(photo: Image.Image) -> list[dict[str, Any]]:
-    """Images a second of one thread, which is what a job has while all workers are busy: encoded one after the other,
-    and several together.
+    """Return the images per second of one thread, encoded one after the other and several together.
+
+    One thread is what a job has while all workers are busy.
     """
     from tacit.codec import Codec
 
@@ -236,8 +239,9 @@ def batches(photo: Image.Image) -> list[dict[str, Any]]:
 
 
 def megapixel(photo: Image.Image) -> dict[str, float]:
-    """Milliseconds of what the page asks of a worker: a photograph seen first, and again at another quality; with the
-    decoded image and its PSNR.
+    """Return the milliseconds that a worker takes for the page's requests for one image.
+
+    That is the image seen for the first time, and again at another quality, each with the decoded image and its PSNR.
     """
     from tacit.codec import Codec
 
@@ -254,7 +258,7 @@ def megapixel(photo: Image.Image) -> dict[str, float]:
 
 
 def median(work: Callable[[], object], runs: int = 5) -> float:
-    """Seconds, after one that does not count."""
+    """Return the median time in seconds, after one run that does not count."""
     times = []
     for _ in range(runs + 1):
         start = time.perf_counter()

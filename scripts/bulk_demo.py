@@ -1,6 +1,6 @@
-"""A small data set of images and captions, made from scikit-image's photographs: `python scripts/bulk_demo.py FOLDER`.
+"""Make a small data set of images and captions from scikit-image's samples: `python scripts/bulk_demo.py FOLDER`.
 
-`make bulk-demo` compresses it, finds that there is nothing left to do, and restores it.
+`make bulk-demo` compresses the data set, runs again and finds nothing left to do, and restores it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 256, 192
 
 
 def main(folder: Path) -> None:
-    """Six crops of each photograph with its caption beside it, a file that is no image, and one that says so."""
+    """Write six captioned crops of each image, a file that is no image, and one that claims to be one."""
     for sample in SAMPLES:
         photo = sample_image(sample.name)
         for number in range(6):

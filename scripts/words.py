@@ -1,11 +1,11 @@
-"""Make the table of words that comes with the package: how rare the words of captions are, and what they are.
+"""Make the table of words that comes with the package: how rare the words of captions are, and what they mostly are.
 
     pip install 'tacit[words]'
     python scripts/words.py DATA/text/captions.txt.gz
 
-The corpus is the captions of COCO val2017 and of thirty thousand photographs of COCO 2014 (CC BY 4.0), of Flickr8k and
-of Multi30k, one a line. The table says how many captions have a word or a pair of words, and holds no caption. `tacit
-word-table` does the same for any corpus.
+The corpus consists of the captions of COCO val2017 and of thirty thousand images of COCO 2014 (CC BY 4.0), of Flickr8k
+and of Multi30k, one per line. The table records how many captions have a word or a pair of words, and holds no caption.
+`tacit word-table` makes such a table from any corpus.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SOURCES = "captions of COCO val2017 and of 30,000 photographs of COCO 2014 (CC B
 
 
 def main() -> None:
-    """Read, count, write."""
+    """Read the corpus, count, and write the table."""
     parser = argparse.ArgumentParser(description="Make the table of words that comes with the package.")
     parser.add_argument("corpus", type=Path, help="captions, one a line")
     parser.add_argument("-o", "--output", type=Path, default=SHIPPED)
