@@ -28,8 +28,8 @@ axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright", re
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra web")
 
 from tacit.web.app import create_app  # noqa: E402
-from tacit.web.pool import Overloaded  # noqa: E402
-from tacit.web.settings import Settings  # noqa: E402
+from tacit.web.settings import ServiceSettings  # noqa: E402
+from tacit.web.workers.errors import Overloaded  # noqa: E402
 
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
@@ -43,7 +43,9 @@ expect.set_options(timeout=PATIENCE)
 
 @pytest.fixture(scope="module")
 def app(tiny_weights: Path) -> Any:
-    return create_app(Settings(model=str(tiny_weights), workers=1, threads=1, body_limit=1_000_000, time_limit=300))
+    return create_app(
+        ServiceSettings(model=str(tiny_weights), workers=1, threads=1, body_limit=1_000_000, time_limit=300)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +376,7 @@ def test_a_map_that_comes_too_late_is_not_shown(
     visit: Visit, photo: Path, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = opened(visit, photo)
-    delay(monkeypatch, app, "run_aside", 0.5)
+    delay(monkeypatch, app, "run_in_background", 0.5)
     with page.expect_response("**/bits"):
         page.get_by_role("radio", name="With caption").check()
         expect(page.locator("#still")).to_have_text("Counting bits…")
@@ -438,7 +440,7 @@ def test_what_cannot_be_used_is_said(visit: Visit, tmp_path: Path) -> None:
     alert.get_by_role("button").click()
     expect(alert).to_be_hidden()
     drop(page, "huge.png", 1_000_001)
-    expect(alert).to_contain_text("more than 1000000 bytes")
+    expect(alert).to_contain_text("at most 1000000 bytes")
     page.keyboard.press("Escape")
     expect(alert).to_be_hidden()
     drop(page, "broken", SIGNATURE + b"\x01nothing")
@@ -481,7 +483,7 @@ def test_a_busy_service_is_asked_again(visit: Visit, photo: Path, app: Any, monk
     def busy_once() -> None:
         if not refused:
             refused.append(True)
-            raise Overloaded("16 jobs are waiting already")
+            raise Overloaded("the queue is full")
         check()
 
     monkeypatch.setattr(pool, "check", busy_once)
@@ -498,7 +500,7 @@ def test_large_photographs_are_reduced_and_say_so(visit: Visit, tmp_path: Path) 
     page = opened(visit, path)
     note = page.locator("#scaled")
     expect(note).to_contain_text(re.compile("2100.1400 pixels, worked on at 1732.1155"))
-    with page.expect_request(lambda r: "/preview/photos?" in r.url and "pixels=" not in r.url):
+    with page.expect_request(lambda r: "/preview/images?" in r.url and "pixels=" not in r.url):
         note.get_by_role("button", name="Use all pixels").click()
     expect(note).to_be_hidden()
 
@@ -709,11 +711,11 @@ BROKEN = stream.getvalue()[:-100]
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
-        ("photos/" + 64 * "0" + "/encode", {"quality": 50}, 404),
-        ("photos/zero/encode", {"quality": 50}, 422),
+        ("images/" + 64 * "0" + "/encode", {"quality": 50}, 404),
+        ("images/zero/encode", {"quality": 50}, 422),
         ("samples/nobody", {}, 404),
-        ("photos", b"\x00", 415),
-        ("photos", BROKEN, 422),
+        ("images", b"\x00", 415),
+        ("images", BROKEN, 422),
     ],
 )
 def test_requests_that_cannot_be_answered(address: str, path: str, body: object, status: int) -> None:
@@ -729,19 +731,19 @@ def test_requests_that_cannot_be_answered(address: str, path: str, body: object,
         ("encode", {"unknown": 1}),
         ("encode", b"not JSON"),
         ("encode", {"caption": 5000 * "x"}),
-        ("other", {"codec": "GIF", "bytes": 1000}),
-        ("other", {"codec": "JPEG", "bytes": 0}),
+        ("comparison", {"codec": "GIF", "bytes": 1000}),
+        ("comparison", {"codec": "JPEG", "bytes": 0}),
         ("point", {"codec": "JPEG"}),
         ("encode", {"model": "nothing"}),
         ("encode", {"steer": 101}),
     ],
 )
 def test_requests_that_make_no_sense(address: str, photo: Path, path: str, body: object) -> None:
-    status, form = ask(address, "photos", photo.read_bytes())
+    status, form = ask(address, "images", photo.read_bytes())
     assert status == 200
-    digest = re.search(rb'"photo": "([0-9a-f]{64})"', form)
+    digest = re.search(rb'"digest": "([0-9a-f]{64})"', form)
     assert digest is not None
-    status, problem = ask(address, f"photos/{digest[1].decode()}/{path}", body)
+    status, problem = ask(address, f"images/{digest[1].decode()}/{path}", body)
     assert status == 422, problem
     assert problem["detail"]
 
@@ -749,7 +751,7 @@ def test_requests_that_make_no_sense(address: str, photo: Path, path: str, body:
 def test_a_photograph_is_shown_upright_in_srgb_and_without_metadata(address: str, tmp_path: Path) -> None:
     from PIL import ImageCms
 
-    from tacit.web import preview_jobs
+    from tacit.web.jobs.display_images import open_upload
 
     image = Image.new("RGB", (40, 20), (200, 60, 30))
     exif = Image.Exif()
@@ -757,8 +759,8 @@ def test_a_photograph_is_shown_upright_in_srgb_and_without_metadata(address: str
     path = tmp_path / "p.jpg"
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image.save(path, exif=exif, icc_profile=lab, quality=95)
-    raw = preview_jobs.opened(path.read_bytes(), 400, True, 10_000)
-    found = preview_jobs.opened(path.read_bytes(), 400, False, 10_000)
+    raw = open_upload(path.read_bytes(), 400, True, 10_000)
+    found = open_upload(path.read_bytes(), 400, False, 10_000)
     assert (raw.media_type, found.media_type) == ("image/bmp", "image/webp")
     assert np.array_equal(Image.open(io.BytesIO(raw.data)), Image.open(io.BytesIO(found.data)))
     assert (found.own_width, found.own_height) == (20, 40)

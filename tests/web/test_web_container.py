@@ -14,7 +14,7 @@ import pytest
 from support.paths import ROOT
 from tacit import cli
 from tacit.web.app import create_app
-from tacit.web.settings import Settings
+from tacit.web.settings import ServiceSettings
 
 yaml = pytest.importorskip("yaml", reason="needs PyYAML, which the extra train brings")
 
@@ -94,7 +94,7 @@ def test_it_runs_without_root_and_is_looked_after(tiny_weights: Path) -> None:
     url = re.search(r"http://127\.0\.0\.1:(\d+)(/\w+)", command[-1])
     assert url is not None
     assert [url[1]] == of(last, "EXPOSE")
-    app = create_app(Settings(model=str(tiny_weights), workers=1))
+    app = create_app(ServiceSettings(model=str(tiny_weights), workers=1))
     assert url[2] in app.openapi()["paths"]
 
 
@@ -126,4 +126,4 @@ def test_the_compose_file_gives_it_little() -> None:
     options = started(command)
     assert str(options["port"]) == exposed
     assert int(service["mem_limit"].removesuffix("g")) >= 1 + options["workers"]
-    assert int(service["stop_grace_period"].removesuffix("s")) > Settings().shutdown_time
+    assert int(service["stop_grace_period"].removesuffix("s")) > ServiceSettings().shutdown_time

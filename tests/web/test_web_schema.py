@@ -22,10 +22,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tacit.codec import Codec
-from tacit.web import captioning
 from tacit.web.app import create_app
-from tacit.web.pool import WorkerPool
-from tacit.web.settings import Settings
+from tacit.web.settings import ServiceSettings
+from tacit.web.v1 import captions
+from tacit.web.workers.pool import WorkerPool
 
 CHECKS = [
     not_a_server_error,
@@ -40,8 +40,10 @@ CHECKS = [
 def document(codec: Codec) -> Iterator[Any]:
     """The document of a service whose work is done in this process, without workers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tacit.web.worker._codec", codec)
-        settings = Settings(model=str(codec.path), workers=1, pixel_limit=10_000, caption_url="http://127.0.0.1:9")
+        patch.setattr("tacit.web.workers.codecs._codec", codec)
+        settings = ServiceSettings(
+            model=str(codec.path), workers=1, pixel_limit=10_000, caption_url="http://127.0.0.1:9"
+        )
         app = create_app(settings)
 
         async def here(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -49,7 +51,7 @@ def document(codec: Codec) -> Iterator[Any]:
 
         patch.setattr(app.state.service.pool, "run", here)
         patch.setattr(WorkerPool, "healthy", True)
-        patch.setattr(captioning, "_ask", lambda *_: "a dog")
+        patch.setattr(captions, "_ask_endpoint", lambda *_: "a dog")
         with socket.create_server(("127.0.0.1", 0)) as listening:
             server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
             thread = threading.Thread(target=server.run, args=([listening],))

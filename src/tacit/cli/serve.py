@@ -103,8 +103,8 @@ def serve(
         import uvicorn
 
         from tacit.web.app import create_app
-        from tacit.web.server import configured
-        from tacit.web.settings import Settings
+        from tacit.web.server import uvicorn_config
+        from tacit.web.settings import ServiceSettings
     except ImportError as error:
         raise MissingExtra(f"the service needs {error.name}: pip install 'tacit[web]'") from error
     from tacit import weights
@@ -116,7 +116,7 @@ def serve(
     if hosts or local:
         options["hosts"] = tuple(dict.fromkeys([*hosts, host, *(LOOPBACK if local else ())]))
     try:
-        settings = Settings(pixel_limit=math.ceil(1e6 * pixel_limit), **options)
+        settings = ServiceSettings(pixel_limit=math.ceil(1e6 * pixel_limit), **options)
         weights.describe(weights.locate(settings.model))
         app = create_app(settings)
     except (InvalidInput, UnknownModel) as error:
@@ -135,7 +135,7 @@ def serve(
 
     if not local and settings.token is None:
         click.echo("tacit: warning: whoever can reach this machine can use the service; --token asks for one", err=True)
-    server = Server(configured(app, access_log=access_log))
+    server = Server(uvicorn_config(app, access_log=access_log))
     # uvicorn ends in good order and then sends itself the signal again; by then there is nothing left to end.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,4 @@
-"""The application: routes, errors, headers, and the life of the workers."""
+"""The application: its routes, its errors, its headers, and the life of its workers."""
 
 from __future__ import annotations
 
@@ -13,32 +13,36 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
 import tacit
-from tacit.web import captioning, document, preview, problems, v1
-from tacit.web.metrics import Metrics
-from tacit.web.middleware import Surroundings
-from tacit.web.service import Service, ServiceDep, authorized
-from tacit.web.settings import Settings
+from tacit.web import openapi, problems, v1
+from tacit.web.access import authorized
+from tacit.web.metrics import ServiceMetrics
+from tacit.web.middleware import ServiceMiddleware
+from tacit.web.preview import routes as preview
+from tacit.web.service import Service, ServiceDep
+from tacit.web.settings import ServiceSettings
 
 STATIC = Path(str(resources.files("tacit"))) / "web" / "static"
 
 
-class Health(BaseModel):
-    """Whether the service takes work."""
+class HealthResponse(BaseModel):
+    """The health of the service."""
 
     status: str
     version: str
     workers: int
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The service as an ASGI application; its workers start and end with it. Run it in one process only: the workers
-    are the others."""
-    service = Service(settings or Settings())
+def create_app(settings: ServiceSettings | None = None) -> FastAPI:
+    """Return the service as an ASGI application; its workers start and end with it.
+
+    Run it in one process only: the workers are the other processes.
+    """
+    service = Service(settings or ServiceSettings())
     settings = service.settings
-    metrics = Metrics(service)
+    metrics = ServiceMetrics(service)
 
     @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.pool.start()
         try:
             yield
@@ -48,14 +52,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="tacit",
         version=tacit.__version__,
-        summary="A codec for photographs that reads their captions.",
-        lifespan=life,
-        docs_url=None,  # both load scripts from elsewhere
+        summary="A learned image codec that reads captions.",
+        lifespan=lifespan,
+        docs_url=None,  # both pages of documentation load scripts from elsewhere
         redoc_url=None,
     )
     app.state.service = service
     problems.install(app)
-    document.install(app, token=settings.token is not None)
+    openapi.install(app, token=settings.token is not None)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -64,30 +68,29 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["authorization", "content-type", "range", "if-range", "if-none-match"],
             expose_headers=["*"],
         )
-    app.add_middleware(Surroundings, metrics=metrics, hosts=settings.hosts)
+    app.add_middleware(ServiceMiddleware, metrics=metrics, hosts=settings.hosts)
     app.include_router(v1.router)
-    app.include_router(captioning.router)
     app.include_router(preview.router)
 
-    @app.get("/healthz", summary="Whether the service takes work", responses=problems.documented(503))
-    async def healthz(service: ServiceDep) -> Health:
-        """200 with a worker that is there, else 503."""
+    @app.get("/healthz", summary="Check the health of the service", responses=problems.documented(503))
+    async def healthz(service: ServiceDep) -> HealthResponse:
+        """200 if at least one worker is running, otherwise 503."""
         if not service.pool.healthy:
-            return problems.response(503, "no worker is there", headers={"retry-after": "1"})  # type: ignore[return-value]
-        return Health(status="ok", version=tacit.__version__, workers=len(service.pool.workers))
+            return problems.response(503, "no worker is running", headers={"retry-after": "1"})  # type: ignore[return-value]
+        return HealthResponse(status="ok", version=tacit.__version__, workers=len(service.pool.workers))
 
     @app.get(
         "/metrics",
-        summary="Figures for Prometheus",
+        summary="Get the metrics for Prometheus",
         response_class=Response,
         dependencies=[Depends(authorized)],
         responses=problems.documented(),
     )
     async def prometheus() -> Response:
-        """For Prometheus, in its text format."""
+        """The metrics in Prometheus' text format."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     if STATIC.is_dir():
-        # Not mounted: a mount at / would answer for routes that are asked with a method that they do not have.
+        # Not mounted: a mount at / would answer for routes that are called with a method that they do not have.
         app.router.default = StaticFiles(directory=STATIC, html=True)
     return app

@@ -1,4 +1,4 @@
-"""Bodies of requests: raw bytes, in memory and never on disk, bounded in size, number and time."""
+"""Bodies of requests: raw bytes in memory, never on disk, limited in size, number and time."""
 
 from __future__ import annotations
 
@@ -11,23 +11,31 @@ from fastapi import Depends, Header, Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from tacit.web.pool import Overloaded
+from tacit.web.media_types import OCTETS
 from tacit.web.service import ServiceDep
+from tacit.web.workers.errors import Overloaded
 
-# curl sends the last with --data-binary, whatever the data are
-UNTYPED = ("", "application/octet-stream", "application/x-www-form-urlencoded")
-LINGER_TIME, LINGER_BYTES = 2.0, 16 << 20
+UNTYPED = ("", OCTETS, "application/x-www-form-urlencoded")  # curl --data-binary sends the last, whatever the data are
+DISCARD_TIME, DISCARD_BYTES = 2.0, 16 << 20  # seconds and bytes that are still read of a body that is refused
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
+"""What OpenAPI calls a body of raw bytes."""
 
 
 async def body(request: Request, service: ServiceDep) -> AsyncIterator[bytes]:
-    """A request's body, in memory, never on disk; refused as soon as it is known to be too large or nobody would have
-    time for it, and where it takes too long to arrive. As many are read at a time as jobs can run and wait."""
+    """Read a request's body into memory.
+
+    At most as many bodies are read at a time as jobs can run and wait.
+
+    Raises:
+        Overloaded: No worker would have time for the request.
+        Closing: The service is shutting down.
+        HTTPException: The body is too large, takes too long to arrive, or ends too early.
+    """
     settings = service.settings
     service.pool.check()
     if service.bodies >= service.pool.capacity:
-        raise Overloaded("as many requests are being read as can be worked on")
+        raise Overloaded("too many requests are being read")
     service.bodies += 1
     try:
         yield await _read(request, settings.body_limit, settings.body_time)
@@ -35,63 +43,65 @@ async def body(request: Request, service: ServiceDep) -> AsyncIterator[bytes]:
         service.bodies -= 1
 
 
+Body = Annotated[bytes, Depends(body)]
+
+
+def typed(prefix: str) -> Any:
+    """Return a dependency that refuses a body whose media type does not begin with `prefix`, before it is read."""
+
+    def check(content_type: Annotated[str, Header(include_in_schema=False)] = "") -> None:
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type not in UNTYPED and not media_type.startswith(prefix):
+            raise HTTPException(
+                415, f"the body must be the bytes of a file of type {prefix}, got Content-Type {media_type}"
+            )
+
+    return Depends(check)
+
+
+def described(text: str, *types: str) -> dict[str, Any]:
+    """Return a route's `openapi_extra` that describes its body."""
+    return {"requestBody": {"required": True, "description": text, "content": dict.fromkeys(types, BINARY)}}
+
+
 async def _read(request: Request, limit: int, seconds: float) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        # One that asks first has sent nothing yet.
+        # A client that waits for "100 Continue" has sent nothing yet.
         if request.headers.get("expect", "").lower() != "100-continue":
             await _discard(request)
         raise _too_large(limit)
-    read = bytearray()
+    data = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
-                read += chunk
-                if len(read) > limit:
+                data += chunk
+                if len(data) > limit:
                     break
     except TimeoutError as error:
         raise HTTPException(
             408, f"the body did not arrive within {seconds:g} seconds", {"connection": "close"}
         ) from error
     except ClientDisconnect as error:
-        raise HTTPException(400, "the body has ended too early") from error
-    if len(read) > limit:
-        read.clear()
+        raise HTTPException(400, "the body ended too early") from error
+    if len(data) > limit:
+        data.clear()
         await _discard(request)
         raise _too_large(limit)
-    return bytes(read)
+    return bytes(data)
 
 
 def _too_large(limit: int) -> HTTPException:
-    return HTTPException(413, f"a body of more than {limit} bytes", {"connection": "close"})
+    return HTTPException(413, f"the body must have at most {limit} bytes", {"connection": "close"})
 
 
 async def _discard(request: Request) -> None:
-    """Take some of what a client is still sending: it would not see an answer to a connection that is closed on it."""
+    """Read some of what a client is still sending: it would not see an answer if its connection were closed at once."""
     discarded = 0
     with contextlib.suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(LINGER_TIME):
-            while discarded < LINGER_BYTES:
+        async with asyncio.timeout(DISCARD_TIME):
+            while discarded < DISCARD_BYTES:
                 message = await request.receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):
                     return
                 discarded += len(message.get("body", b""))
-
-
-Body = Annotated[bytes, Depends(body)]
-
-
-def typed(prefix: str) -> Any:
-    """A dependency of a route that refuses bodies of types that do not begin with `prefix`; before they are read."""
-
-    def check(content_type: Annotated[str, Header(include_in_schema=False)] = "") -> None:
-        given = content_type.partition(";")[0].strip().lower()
-        if given not in UNTYPED and not given.startswith(prefix):
-            raise HTTPException(415, f"Content-Type {given}: {prefix} is needed, the bytes as they are")
-
-    return Depends(check)
-
-
-def described(text: str, *types: str) -> dict[str, Any]:
-    """A route's `openapi_extra` that says what its body is."""
-    return {"requestBody": {"required": True, "description": text, "content": dict.fromkeys(types, BINARY)}}

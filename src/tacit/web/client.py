@@ -6,8 +6,8 @@
         encoded = client.encode("photo.jpg", "a red boat on a lake", quality=40)
         image = client.decode(encoded.data, media_type="image/webp")
 
-It needs httpx, and neither torch nor the rest of this package. Images and files may be bytes, a path, or a binary file.
-What is wrong with them is the same error as of `tacit.encode` and `tacit.decode`; all else is a ServiceError.
+It needs httpx, and neither torch nor the rest of this package. Images and files may be bytes, a path or a binary file.
+What is wrong with them raises the same errors as `tacit.encode` and `tacit.decode`; everything else is a ServiceError.
 """
 
 from __future__ import annotations
@@ -29,51 +29,61 @@ from tacit.fileinfo import FileInfo
 Source = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 
 URN = "urn:tacit:"
-AGAIN = frozenset({429, 503})
-"""Statuses that come with a Retry-After, which is obeyed."""
-
-PATIENCE = 60.0  # seconds of one Retry-After, at most
+RETRIED_STATUSES = frozenset({429, 503})  # if they come with a Retry-After
+LONGEST_WAIT = 60.0  # seconds before one retry, whatever Retry-After says
 
 
-@dataclass(frozen=True)
-class Result:
-    """What the service made. location: where it can be had again for a while; warnings: what could not be kept."""
+@dataclass(frozen=True, kw_only=True)
+class ServiceResult:
+    """What the service made."""
 
     data: bytes
     media_type: str
     width: int
     height: int
     location: str
+    """The path under which the service keeps the result for a while; see `Client.result`."""
     warnings: tuple[str, ...]
+    """What could not be kept, or was damaged."""
 
 
-@dataclass(frozen=True)
-class Encoded(Result):
-    """A `.tacit` file. quality: None for fixed-rate weights; psnr: in dB, where one was asked for."""
+@dataclass(frozen=True, kw_only=True)
+class ServiceEncoding(ServiceResult):
+    """A `.tacit` file that the service made."""
 
     quality: float | None
+    """0 to 100; None for fixed-rate weights."""
     bpp: float
+    """Bits of the whole file per pixel."""
     psnr: float | None
+    """In dB, if a PSNR was the target."""
 
 
-@dataclass(frozen=True)
-class Model:
-    """Weights at the service. default: whether it encodes with them."""
+@dataclass(frozen=True, kw_only=True)
+class ServiceModel:
+    """Weights at the service."""
 
     name: str
     architecture: str
     weights_hash: str
     variable_rate: bool
     default: bool
+    """Whether the service encodes with these weights if a request names none."""
 
 
 class Client:
-    """A connection to a service; close it, or use it as a context manager. It may be shared by threads.
+    """A connection to a service; close it, or use it as a context manager. Threads may share it.
 
-    url: of the service. token: where it wants one. timeout: seconds without a byte. attempts: of one request, while the
-    service says that it is too busy, and when to try again. transport: httpx's, for tests.
+    Args:
+        url: The address of the service.
+        token: The token that the service asks for, if it does.
+        timeout: Seconds to wait for the next byte.
+        attempts: How often one request is sent while the service is too busy and says when to try again.
+        transport: A transport of httpx, for tests.
 
-    Raises: MissingExtra; InvalidInput, for an URL that is none.
+    Raises:
+        MissingExtra: httpx is not installed.
+        InvalidInput: The URL is not one of HTTP.
     """
 
     def __init__(
@@ -90,10 +100,10 @@ class Client:
         except ImportError as error:
             raise MissingExtra("the client needs httpx: pip install 'tacit[web]'") from error
         if not url.startswith(("http://", "https://")):
-            raise InvalidInput(f"url {url!r}: http:// or https:// and a host are needed")
+            raise InvalidInput(f"url must begin with http:// or https://, got {url!r}")
         self._attempts = max(1, attempts)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        # Redirects are not followed: they would take the token along.
+        # Redirects are not followed: the token would go along.
         self._client: Any = self._httpx.Client(
             base_url=url, headers=headers, timeout=timeout, transport=transport, follow_redirects=False
         )
@@ -112,17 +122,46 @@ class Client:
         store_caption: bool = False,
         keep_metadata: bool = True,
         model: str | None = None,
-    ) -> Encoded:
-        """As `tacit.encode`; steer and word_weights as of `tacit.Codec`. model: a name of `models`.
+    ) -> ServiceEncoding:
+        """Encode an image at the service.
 
-        Raises: InvalidInput (TargetNotReached, ImageTooLarge), UnsupportedFile, UnknownModel, PathError, ServiceError.
+        Args:
+            image: The image file.
+            caption: As of `tacit.encode`, like the arguments that are not listed here.
+            quality: As of `tacit.encode`.
+            size: As of `tacit.encode`.
+            bpp: As of `tacit.encode`.
+            psnr: As of `tacit.encode`.
+            steer: As of `tacit.Codec`.
+            word_weights: As of `tacit.Codec`.
+            store_caption: As of `tacit.encode`.
+            keep_metadata: As of `tacit.encode`.
+            model: The name of one of `models`; None for the service's default.
+
+        Raises:
+            InvalidInput: An argument is out of range, or the image is damaged. The subclass TargetNotReached: no
+                quality reaches the target; ImageTooLarge: the image has more pixels than the service allows.
+            UnsupportedFile: The bytes are not an image of a known format.
+            UnknownModel: The service has no such model.
+            PathError: The image cannot be read.
+            ServiceError: The service cannot be reached, refuses, or fails.
         """
-        asked = {"caption": caption, "quality": quality, "size": size, "bpp": bpp, "psnr": psnr, "steer": steer}
-        flags = {"word_weights": word_weights or None, "store_caption": store_caption or None, "model": model}
-        answer = self._post("/v1/encode", image, {**asked, **flags, "metadata": None if keep_metadata else False})
-        found = {name: answer.headers.get(f"tacit-{name}") for name in ("quality", "bpp", "psnr")}
-        numbers: dict[str, Any] = {name: None if text is None else float(text) for name, text in found.items()}
-        return Encoded(**_result(answer), **numbers)
+        parameters = {
+            "caption": caption,
+            "quality": quality,
+            "size": size,
+            "bpp": bpp,
+            "psnr": psnr,
+            "steer": steer,
+            "word_weights": word_weights or None,
+            "store_caption": store_caption or None,
+            "model": model,
+            "metadata": None if keep_metadata else False,
+        }
+        answer = self._post("/v1/encode", image, parameters)
+        texts = {name: answer.headers.get(f"tacit-{name}") for name in ("quality", "bpp", "psnr")}
+        numbers: dict[str, Any] = {name: None if text is None else float(text) for name, text in texts.items()}
+        return ServiceEncoding(**_result_fields(answer), **numbers)
 
     def decode(
         self,
@@ -131,32 +170,68 @@ class Client:
         media_type: str = "image/png",
         box: tuple[int, int, int, int] | None = None,
         salvage: bool = False,
-    ) -> Result:
-        """As `tacit.decode`, to an image in the format of a media type: image/png, jpeg, webp or avif.
+    ) -> ServiceResult:
+        """Decode a `.tacit` file at the service, to an image file.
 
-        Raises: CorruptFile, UnsupportedFile, MissingWeights, ImageTooLarge, InvalidInput, PathError, ServiceError.
+        Args:
+            data: The `.tacit` file.
+            media_type: image/png, image/jpeg, image/webp or image/avif.
+            box: Decode only this part: (left, top, right, bottom) in pixels.
+            salvage: Decode what is intact of a damaged file.
+
+        Raises:
+            CorruptFile: The file is damaged.
+            UnsupportedFile: It is not a `.tacit` file, or of a newer version.
+            MissingWeights: The service does not have the weights that the file names.
+            ImageTooLarge: The image has more pixels than the service allows.
+            InvalidInput: The box is not inside the image.
+            PathError: The file cannot be read.
+            ServiceError: The service cannot be reached, refuses, or fails.
         """
         crop = None if box is None else f"{box[0]},{box[1]},{box[2] - box[0]},{box[3] - box[1]}"
-        asked = {"crop": crop, "salvage": salvage or None}
-        return Result(**_result(self._post("/v1/decode", data, asked, {"Accept": media_type})))
+        parameters = {"crop": crop, "salvage": salvage or None}
+        answer = self._post("/v1/decode", data, parameters, {"Accept": media_type})
+        return ServiceResult(**_result_fields(answer))
 
     def info(self, data: Source) -> FileInfo:
-        """As `tacit.info`. Raises: CorruptFile, UnsupportedFile, PathError, ServiceError."""
+        """Return what the header of a `.tacit` file says, as `tacit.info` does.
+
+        Raises:
+            CorruptFile: The file is damaged.
+            UnsupportedFile: It is not a `.tacit` file, or of a newer version.
+            PathError: The file cannot be read.
+            ServiceError: The service cannot be reached, refuses, or fails.
+        """
         return FileInfo(**self._post("/v1/info", data, {}).json())
 
-    def models(self) -> tuple[Model, ...]:
-        """The models at the service. Raises: ServiceError."""
-        names = [field.name for field in fields(Model)]
-        found = self._ask("GET", "/v1/models").json()["models"]
-        return tuple(Model(**{name: model[name] for name in names}) for model in found)
+    def models(self) -> tuple[ServiceModel, ...]:
+        """Return the models at the service, the default first.
+
+        Raises:
+            ServiceError: The service cannot be reached, refuses, or fails.
+        """
+        names = [field.name for field in fields(ServiceModel)]
+        models = self._request("GET", "/v1/models").json()["models"]
+        return tuple(ServiceModel(**{name: model[name] for name in names}) for model in models)
 
     def caption(self, image: Source) -> str:
-        """What the service's captioner sees in an image. Raises: InvalidInput, PathError, ServiceError."""
+        """Return the caption that the service's captioner writes for an image.
+
+        Raises:
+            InvalidInput: The image is damaged.
+            UnsupportedFile: The bytes are not an image of a known format.
+            PathError: The image cannot be read.
+            ServiceError: The service has no captioner, cannot be reached, refuses, or fails.
+        """
         return str(self._post("/v1/caption", image, {}).json()["caption"])
 
     def result(self, location: str) -> bytes:
-        """A result again, by its location. Raises: ServiceError, where it is not kept any more."""
-        return bytes(self._ask("GET", location).content)
+        """Return the data of an earlier result again, by its location.
+
+        Raises:
+            ServiceError: The result is not kept any more, or the service cannot be reached.
+        """
+        return bytes(self._request("GET", location).content)
 
     def close(self) -> None:
         """Close the connections."""
@@ -173,16 +248,16 @@ class Client:
     def _post(
         self, path: str, source: Source, parameters: Mapping[str, object], headers: Mapping[str, str] | None = None
     ) -> Any:
-        given = {
+        query = {
             name: str(value).lower() if isinstance(value, bool) else value
             for name, value in parameters.items()
             if value is not None
         }
-        path = f"{path}?{urlencode(given)}" if given else path
+        path = f"{path}?{urlencode(query)}" if query else path
         octets = {"Content-Type": "application/octet-stream"}
-        return self._ask("POST", path, _bytes(source), octets | dict(headers or {}))
+        return self._request("POST", path, _read(source), octets | dict(headers or {}))
 
-    def _ask(
+    def _request(
         self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Any:
         for attempt in range(self._attempts):
@@ -191,15 +266,15 @@ class Client:
             except self._httpx.HTTPError as error:
                 raise ServiceError(f"{self._client.base_url}: {error or type(error).__name__}") from error
             wait = answer.headers.get("retry-after", "")
-            if answer.status_code not in AGAIN or not wait.isdecimal() or attempt + 1 == self._attempts:
+            if answer.status_code not in RETRIED_STATUSES or not wait.isdecimal() or attempt + 1 == self._attempts:
                 break
-            time.sleep(min(float(wait), PATIENCE))
+            time.sleep(min(float(wait), LONGEST_WAIT))
         if answer.is_success:
             return answer
         raise _error(answer)
 
 
-def _result(answer: Any) -> dict[str, Any]:
+def _result_fields(answer: Any) -> dict[str, Any]:
     headers = answer.headers
     return {
         "data": answer.content,
@@ -212,21 +287,21 @@ def _result(answer: Any) -> dict[str, Any]:
 
 
 def _error(answer: Any) -> TacitError:
-    """The error that a problem stands for."""
+    """Return the error that a problem stands for."""
     try:
         problem = answer.json()
         kind, detail = str(problem["type"]), str(problem.get("detail") or problem["title"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return ServiceError(f"{answer.status_code} {answer.reason_phrase}", answer.status_code)
-    known = getattr(errors, kind.removeprefix(URN), None) if kind.startswith(URN) else None
-    if isinstance(known, type) and issubclass(known, TacitError) and known is not ServiceError:
-        return known(detail)
+    error = getattr(errors, kind.removeprefix(URN), None) if kind.startswith(URN) else None
+    if isinstance(error, type) and issubclass(error, TacitError) and error is not ServiceError:
+        return error(detail)
     if answer.status_code in (413, 415, 422):
         return InvalidInput(detail)
     return ServiceError(f"{answer.status_code} {detail}", answer.status_code, kind)
 
 
-def _bytes(source: Source) -> bytes:
+def _read(source: Source) -> bytes:
     try:
         if isinstance(source, bytes | bytearray | memoryview):
             return bytes(source)

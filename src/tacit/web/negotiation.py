@@ -6,22 +6,23 @@ from collections.abc import Sequence
 
 
 def preferred(accept: str | None, offers: Sequence[str]) -> str | None:
-    """The offer that the Accept header likes best, the first of those that it likes equally; None if it likes none.
+    """Return the offer that an Accept header prefers, or None if it accepts no offer.
 
-    Without a header every offer is as good. The most specific range that names an offer decides on it.
+    The most specific range that matches an offer decides its weight. Among equal offers, and without a header, the
+    first one is returned.
     """
     ranges = dict(_range(part) for part in (accept or "*/*").split(",") if part.strip())
-    best, most = None, 0.0
+    best, best_weight = None, 0.0
     for offer in offers:
         names = (offer, offer.partition("/")[0] + "/*", "*/*")
-        liked = next((ranges[name] for name in names if name in ranges), 0.0)
-        if liked > most:
-            best, most = offer, liked
+        weight = next((ranges[name] for name in names if name in ranges), 0.0)
+        if weight > best_weight:
+            best, best_weight = offer, weight
     return best
 
 
 def _range(part: str) -> tuple[str, float]:
-    """A media range and its weight; one that cannot be read is refused."""
+    """Return a media range and its weight, which is 0 if it cannot be read."""
     name, *parameters = (piece.strip().lower() for piece in part.split(";"))
     weight = 1.0
     for parameter in parameters:

@@ -1,8 +1,8 @@
-"""Errors as problem details (RFC 9457): every answer of 400 and above is one.
+"""Errors as problem details (RFC 9457): every answer with a status of 400 or more is one.
 
-`type` is a URN that names the kind, `title` says it in words, `detail` tells of this case; `errors` lists what is wrong
-with parameters. Clients tell kinds apart by `type`: `urn:tacit:InvalidInput` is the error of that name in
-`tacit.errors`; `about:blank` is nothing more than its status.
+`type` is a URN that names the kind of error, `title` describes the kind, `detail` this case, and `errors` lists what is
+wrong with parameters. Clients distinguish kinds by `type`: `urn:tacit:InvalidInput` is the error of that name in
+`tacit.errors`; `about:blank` means nothing more than the status.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from tacit import errors
-from tacit.web import pool
+from tacit.web.workers.errors import Overloaded, PoolError
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:tacit:"
 
-# The first class that an error is an instance of decides.
+# The first class of which an error is an instance decides.
 STATUSES: tuple[tuple[type[errors.TacitError], int], ...] = (
     (errors.ImageTooLarge, 413),
     (errors.UnsupportedFile, 415),
@@ -34,25 +34,25 @@ STATUSES: tuple[tuple[type[errors.TacitError], int], ...] = (
     (errors.UnknownModel, 422),
     (errors.MissingWeights, 422),
     (errors.CaptionerError, 502),
-    (pool.Overloaded, 429),
-    (pool.PoolError, 503),
+    (Overloaded, 429),
+    (PoolError, 503),
 )
 
 logger = logging.getLogger("tacit.web")
 
 
 class Problem(BaseModel):
-    """Problem details, RFC 9457."""
+    """Problem details as in RFC 9457."""
 
     type: str = Field("about:blank", examples=["urn:tacit:InvalidInput"])
     title: str = Field(examples=["Unprocessable Content"])
     status: int = Field(examples=[422])
-    detail: str | None = Field(None, examples=["quality 101.0: 0 to 100 are possible"])
+    detail: str | None = Field(None, examples=["quality must be 0 to 100, got 101"])
     errors: list[dict[str, Any]] | None = None
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """A route's `responses` for what may go wrong."""
+    """Return a route's `responses` for these statuses and for those that every route may answer."""
     reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {"description": http.HTTPStatus(status).phrase, "content": {MEDIA_TYPE: reference}}
@@ -61,7 +61,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 WORK = documented(400, 408, 413, 415, 422, 429, 503)
-"""Of a route that takes a body and works on it."""
+"""The `responses` of a route that takes a body and works on it."""
 
 
 def response(
@@ -72,7 +72,15 @@ def response(
     errors: list[dict[str, Any]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """A problem as a response. kind: a name behind the URN's prefix."""
+    """Return a problem as a response.
+
+    Args:
+        status: The HTTP status.
+        detail: What is wrong in this case.
+        kind: The name of the error, which becomes the URN; None for `about:blank`.
+        errors: What is wrong with each parameter.
+        headers: Further headers.
+    """
     problem = Problem(
         type="about:blank" if kind is None else URN + kind,
         title=http.HTTPStatus(status).phrase,
@@ -83,11 +91,14 @@ def response(
     return JSONResponse(problem.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
 
 
-def of(error: Exception) -> JSONResponse:
-    """The response to an error of tacit's. Any other is a fault of ours: it is logged, and not told."""
+def from_error(error: Exception) -> JSONResponse:
+    """Return the response to an error.
+
+    An error that is not one of tacit's is a bug: it is logged, and the client is told nothing about it.
+    """
     for kind, status in STATUSES:
         if isinstance(error, kind):
-            retry = error.retry_after if isinstance(error, pool.PoolError) else None
+            retry = error.retry_after if isinstance(error, PoolError) else None
             headers = {} if retry is None else {"retry-after": str(retry)}
             return response(status, str(error), kind=type(error).__name__, headers=headers)
     logger.error("%s: %s", type(error).__name__, error, exc_info=error)
@@ -95,14 +106,14 @@ def of(error: Exception) -> JSONResponse:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods that some route has for a request's path."""
+    """Return the methods that any route has for a request's path."""
     routes = request.app.router.routes
     scopes = {method: {**request.scope, "method": method} for method in ("GET", "HEAD", "POST")}
     return [m for m, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem; faults are the middleware's."""
+    """Make every error of the application a problem; errors that are bugs are left to the middleware."""
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -110,14 +121,15 @@ def install(app: FastAPI) -> None:
         detail = None if error.detail == phrase else error.detail
         headers = {name.lower(): value for name, value in (error.headers or {}).items()}
         if error.status_code == 405 and (allowed := _allowed(request)):
-            headers["allow"] = ", ".join(allowed)  # of one route of several that have this path, until here
+            # The error names the methods of one route, but several may have this path.
+            headers["allow"] = ", ".join(allowed)
         return response(error.status_code, detail, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        found = [{"in": list(map(str, one["loc"])), "detail": one["msg"]} for one in error.errors()]
-        return response(422, "; ".join(f"{one['in'][-1]}: {one['detail']}" for one in found), errors=found)
+        problems = [{"in": list(map(str, one["loc"])), "detail": one["msg"]} for one in error.errors()]
+        return response(422, "; ".join(f"{one['in'][-1]}: {one['detail']}" for one in problems), errors=problems)
 
     @app.exception_handler(errors.TacitError)
-    async def ours(request: Request, error: errors.TacitError) -> Response:
-        return of(error)
+    async def tacit_error(request: Request, error: errors.TacitError) -> Response:
+        return from_error(error)

@@ -11,17 +11,18 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tacit.web import problems
-from tacit.web.middleware import SAFE
+from tacit.web.middleware import SAFETY_HEADERS
 from tacit.web.service import Service
 
 
-class Protocol(H11Protocol):
-    """uvicorn's; its answer to what is no HTTP, which no application sees, is a problem like all others."""
+class ProblemProtocol(H11Protocol):
+    """uvicorn's protocol, whose answer to what is not HTTP is a problem like all others; no application sees it."""
 
     def send_400_response(self, msg: str) -> None:
-        """Say so and close, unless an answer is on its way already."""
+        """Answer with a problem and close the connection, unless another answer has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            problem = problems.response(400, msg, headers={**SAFE, "cache-control": "no-store", "connection": "close"})
+            headers = {**SAFETY_HEADERS, "cache-control": "no-store", "connection": "close"}
+            problem = problems.response(400, msg, headers=headers)
             for event in (
                 h11.Response(status_code=400, headers=problem.raw_headers, reason=b"Bad Request"),
                 h11.Data(data=bytes(problem.body)),
@@ -31,12 +32,12 @@ class Protocol(H11Protocol):
         self.transport.close()
 
 
-def configured(app: FastAPI, *, access_log: bool = False) -> uvicorn.Config:
-    """How uvicorn shall serve `app`, of `create_app`."""
+def uvicorn_config(app: FastAPI, *, access_log: bool = False) -> uvicorn.Config:
+    """Return how uvicorn should serve an application of `create_app`."""
     service = cast(Service, app.state.service)
     return uvicorn.Config(
         app,
-        http=Protocol,
+        http=ProblemProtocol,
         log_level="info" if access_log else "warning",
         access_log=access_log,
         proxy_headers=False,

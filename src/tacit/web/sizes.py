@@ -37,7 +37,8 @@ class Sizes:
 
     def next(self, limit: int, *, halve: bool = False) -> float | None:
         """What to try next; None where `best` leaves over no more than the tolerance, or nothing is between it and what
-        does not fit. halve: where estimates have not led there."""
+        does not fit. halve: where estimates have not led there.
+        """
         low = self.best(limit)
         if low is not None and (low == 100 or self._known[low] >= (1 - TOLERANCE) * limit):
             return None

@@ -1,4 +1,4 @@
-"""Bytes kept in memory for a while: results that can be asked for again, uploads that are worked on again."""
+"""Bytes kept in memory for a while: results that can be fetched again, uploads that are worked on again."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Stored:
-    """Bytes that are kept for a while. digest: hexadecimal SHA-256, by which they are found; kept_until: of
-    time.monotonic."""
+class StoredBytes:
+    """Bytes that are kept for a while."""
 
     data: bytes
     media_type: str
-    digest: str
-    kept_until: float
+    digest: str  # hexadecimal SHA-256 of the data, by which they are found
+    kept_until: float  # a time of time.monotonic()
 
 
-class Store:
-    """Bytes in memory, by their digest: the oldest go when there are more than `limit` bytes or they are `seconds` old.
+class ByteStore:
+    """Bytes in memory, by their digest.
 
-    One that is stored or asked for again counts as new.
+    The oldest are dropped when all together are more than `limit` bytes, and each when it is `seconds` old. Bytes that
+    are stored or read again count as new.
     """
 
     def __init__(self, limit: int, seconds: float) -> None:
         self.limit, self.seconds = limit, seconds
         self.bytes = 0
-        self._kept: OrderedDict[str, Stored] = OrderedDict()
+        self._kept: OrderedDict[str, StoredBytes] = OrderedDict()
 
-    def put(self, data: bytes, media_type: str) -> Stored:
-        """Keep them, if they are no more than the limit."""
+    def put(self, data: bytes, media_type: str) -> StoredBytes:
+        """Keep the data, unless they alone are more than the limit."""
         digest = hashlib.sha256(data).hexdigest()
         self._drop(digest)
-        stored = Stored(data, media_type, digest, time.monotonic() + self.seconds)
+        stored = StoredBytes(data, media_type, digest, time.monotonic() + self.seconds)
         if len(data) <= self.limit:
             self._kept[digest] = stored
             self.bytes += len(data)
         self._tidy()
         return stored
 
-    def get(self, digest: str) -> Stored | None:
-        """What is kept by this digest, if it still is; for as long again."""
+    def get(self, digest: str) -> StoredBytes | None:
+        """Return the bytes of a digest, which count as new from now on, or None if they are not kept."""
         self._tidy()
-        found = self._kept.get(digest)
-        return None if found is None else self.put(found.data, found.media_type)
+        stored = self._kept.get(digest)
+        return None if stored is None else self.put(stored.data, stored.media_type)
 
     def _tidy(self) -> None:
         now = time.monotonic()
@@ -56,6 +56,6 @@ class Store:
             self._drop(digest)
 
     def _drop(self, digest: str) -> None:
-        found = self._kept.pop(digest, None)
-        if found is not None:
-            self.bytes -= len(found.data)
+        stored = self._kept.pop(digest, None)
+        if stored is not None:
+            self.bytes -= len(stored.data)

@@ -20,16 +20,16 @@ const CURVE = {
 };
 const SIZES = [0.02, 3]; // bits per pixel at the ends of the size slider
 // To a browser on the service's own machine bytes cost nothing, and packing them costs time.
-const RAW = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-const PHOTOS = `preview/photos?raw=${RAW}`;
+const UNCOMPRESSED = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+const IMAGES = `preview/images?uncompressed=${UNCOMPRESSED}`;
 
 const viewer = new Viewer($("stage"), $("picture"), $("divider"), $("zoom-level"));
 
-/** What is on the page: the photograph (`photo`), the last encoding (`shown`), what other codecs made of as many bytes
+/** What is on the page: the photograph (`image`), the last encoding (`shown`), what other codecs made of as many bytes
  * (`others`), its bit maps (`maps`), and the points of the curve. `models`: what it may be encoded with, the first where nothing is chosen. */
 const state = {
   models: [],
-  photo: null,
+  image: null,
   file: null,
   shown: null,
   others: new Map(),
@@ -49,25 +49,25 @@ async function open(source, { full = false } = {}) {
   const since = performance.now();
   try {
     await started;
-    const path = source.sample ? `preview/samples/${source.sample}?raw=${RAW}` : `${PHOTOS}${full ? "" : `&pixels=${COMFORTABLE}`}`;
-    const photo = await post(path, source.file ? untyped(source.file) : null);
+    const path = source.sample ? `preview/samples/${source.sample}?uncompressed=${UNCOMPRESSED}` : `${IMAGES}${full ? "" : `&pixels=${COMFORTABLE}`}`;
+    const image = await post(path, source.file ? untyped(source.file) : null);
     if (mine !== state.opening) return;
     forget();
-    const reading = createImageBitmap(photo.picture); // while the encoder is at work
-    state.photo = { ...photo, source, reading, original: null, title: source.sample ?? source.file.name ?? "pasted photograph" };
-    enter(state.photo.title);
-    $("caption").value = photo.caption ?? "";
+    const reading = createImageBitmap(image.data); // while the encoder is at work
+    state.image = { ...image, source, reading, original: null, title: source.sample ?? source.file.name ?? "pasted photograph" };
+    enter(state.image.title);
+    $("caption").value = image.caption ?? "";
     $("store").checked = true;
     $("words").hidden = true;
-    const reduced = photo.own_width * photo.own_height > photo.width * photo.height;
-    const scaled = `${photo.own_width}×${photo.own_height} pixels, worked on at ${photo.width}×${photo.height} so that it follows the slider. `;
-    const remarks = reduced ? [scaled, button("Use all pixels", () => open(source, { full: true })), ...photo.warnings] : photo.warnings;
+    const reduced = image.own_width * image.own_height > image.width * image.height;
+    const scaled = `${image.own_width}×${image.own_height} pixels, worked on at ${image.width}×${image.height} so that it follows the slider. `;
+    const remarks = reduced ? [scaled, button("Use all pixels", () => open(source, { full: true })), ...image.warnings] : image.warnings;
     $("scaled").replaceChildren(...remarks.flatMap((remark) => [remark, " "]));
     $("scaled").hidden = !remarks.length;
     setSizeRange();
     state.chosen = since;
     ask();
-    state.photo.original = await reading;
+    state.image.original = await reading;
     if (mine === state.opening) await present();
   } catch (error) {
     if (mine === state.opening) complain(error);
@@ -89,7 +89,7 @@ function forget() {
   encoding.forget();
   rest.stop();
   curve.stop();
-  Object.assign(state, { photo: null, file: null, shown: null, points: null, curving: false, refusal: "" });
+  Object.assign(state, { image: null, file: null, shown: null, points: null, curving: false, refusal: "" });
   $("rate").classList.remove("wrong");
   $("download").disabled = true;
   state.others.clear();
@@ -168,25 +168,25 @@ function wanted() {
 }
 
 function ask() {
-  if (!state.photo) return;
+  if (!state.image) return;
   rest.stop();
   curve.stop();
-  encoding.ask({ photo: state.photo, asked: wanted(), since: performance.now() });
+  encoding.ask({ image: state.image, asked: wanted(), since: performance.now() });
 }
 
 /** Of a size, first what one encoding finds, and then, with `exact`, the best that fits: nobody shall wait for a search
  * while the slider moves. */
-const encoding = new Latest(async ({ photo, asked, since, exact = false }) => {
+const encoding = new Latest(async ({ image, asked, since, exact = false }) => {
   busy(true);
   try {
     const sent = performance.now();
-    const answer = await again(photo, () => post(`preview/photos/${photo.photo}/encode`, { ...asked, once: !exact, raw: RAW }));
+    const answer = await again(image, () => post(`preview/images/${image.digest}/encode`, { ...asked, once: !exact, uncompressed: UNCOMPRESSED }));
     const came = performance.now();
-    const picture = await createImageBitmap(answer.picture);
-    await photo.reading;
-    if (photo !== state.photo) return;
+    const bitmap = await createImageBitmap(answer.decoded);
+    await image.reading;
+    if (image !== state.image) return;
     const read = performance.now();
-    const shown = { ...answer, asked, picture, since, photo };
+    const shown = { ...answer, asked, bitmap, since, image };
     state.shown = shown;
     if (state.bits === "named") state.overlay = await namedOverlay(shown);
     const key = rateKey(shown);
@@ -198,9 +198,9 @@ const encoding = new Latest(async ({ photo, asked, since, exact = false }) => {
     const drawn = await present();
     if (!exact) {
       state.latency = drawn - since;
-      photo.first ??= drawn - state.chosen;
-      const { encode, picture: packed } = shown.made;
-      state.steps = { wait: sent - since, encode, pack: packed, send: came - sent - encode - packed, read: read - came, draw: drawn - read };
+      image.first ??= drawn - state.chosen;
+      const { encode, pack } = shown.work;
+      state.steps = { wait: sent - since, encode, pack, send: came - sent - encode - pack, read: read - came, draw: drawn - read };
     }
     shown.latency = state.latency;
     refuse("");
@@ -211,7 +211,7 @@ const encoding = new Latest(async ({ photo, asked, since, exact = false }) => {
     drawCurve();
     if (!encoding.pending) rest.later(); // it is of what is shown, and something else is wanted already
   } catch (error) {
-    if (photo !== state.photo) return;
+    if (image !== state.image) return;
     if (error instanceof Problem && error.status === 422) {
       still("");
       refuse(error.message);
@@ -222,12 +222,12 @@ const encoding = new Latest(async ({ photo, asked, since, exact = false }) => {
 });
 
 /** Once more where the service has let a photograph go. */
-async function again(photo, work) {
+async function again(image, work) {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof Problem) || error.status !== 404 || !photo.picture) throw error;
-    await post(PHOTOS, photo.picture);
+    if (!(error instanceof Problem) || error.status !== 404 || !image.data) throw error;
+    await post(IMAGES, image.data);
     return work();
   }
 }
@@ -240,8 +240,8 @@ function rateKey({ bytes, asked }) {
 
 /** Put the pictures on the canvas that the tab asks for. */
 async function present() {
-  const { photo, shown, file } = state;
-  if (file) return viewer.show(null, file.picture);
+  const { image, shown, file } = state;
+  if (file) return viewer.show(null, file.bitmap);
   const other = state.codec === "tacit" ? shown : state.others.get(state.codec);
   const against = state.codec !== "tacit" && $("against").checked && shown;
   $("left-tag").textContent = against ? `tacit, ${bytes(shown.bytes)}` : "Original";
@@ -249,30 +249,30 @@ async function present() {
   $("picture").setAttribute("aria-label", describe(against, other));
   $("stage").classList.toggle("stale", !other && state.codec !== "tacit");
   showOverlay();
-  return viewer.show(against ? shown.picture : photo.original, other?.picture ?? shown?.picture ?? photo.original, photo);
+  return viewer.show(against ? shown.bitmap : image.original, other?.bitmap ?? shown?.bitmap ?? image.original, image);
 }
 
 function describe(against, other) {
-  const subject = $("caption").value.trim() || state.photo.title;
+  const subject = $("caption").value.trim() || state.image.title;
   return `${subject}: on the left ${against ? "tacit" : "the original"}, on the right ${other ? state.codec : "nothing yet"}`;
 }
 
 /** Beside the slider's own picture, what takes longer: times, the other codec of the tab, the map of bits. */
 const rest = new Idle(async (signal) => {
-  const { photo, shown } = state;
-  if (!photo || !shown) return;
+  const { image, shown } = state;
+  if (!image || !shown) return;
   curve.stop();
   if (!shown.exact) {
-    encoding.ask({ photo, asked: shown.asked, since: shown.since, exact: true });
+    encoding.ask({ image, asked: shown.asked, since: shown.since, exact: true });
     return;
   }
   announce();
   try {
-    if (state.codec !== "tacit") await compare(photo, shown, signal);
+    if (state.codec !== "tacit") await compare(image, shown, signal);
     else if (state.bits === "named") await showNamed(shown);
-    else if (state.bits !== "off") await mapBits(photo, shown, signal);
-    await time(photo, shown, signal);
-    await weigh(photo, shown.asked.caption, signal);
+    else if (state.bits !== "off") await mapBits(image, shown, signal);
+    await time(image, shown, signal);
+    await weigh(image, shown.asked.caption, signal);
     if (state.curving || (state.points && state.points.guidance !== JSON.stringify(guidance()))) {
       state.curving = true;
       curve.later(0);
@@ -282,20 +282,20 @@ const rest = new Idle(async (signal) => {
   }
 }, REST);
 
-async function time(photo, shown, signal) {
+async function time(image, shown, signal) {
   if (shown.times) return;
   const asked = { ...shown.asked, size: undefined, quality: shown.quality, file: shown.digest };
-  shown.times = await again(photo, () => post(`preview/photos/${photo.photo}/times`, asked, { signal }));
+  shown.times = await again(image, () => post(`preview/images/${image.digest}/times`, asked, { signal }));
   figures();
 }
 
-async function compare(photo, shown, signal) {
+async function compare(image, shown, signal) {
   const { codec } = state;
   if (!state.others.has(codec)) {
     still(`Making ${codec} of ${bytes(shown.bytes)}…`);
     try {
-      const other = await again(photo, () => post(`preview/photos/${photo.photo}/other`, { codec, bytes: shown.bytes }, { signal }));
-      other.picture = await createImageBitmap(other.picture);
+      const other = await again(image, () => post(`preview/images/${image.digest}/comparison`, { codec, bytes: shown.bytes }, { signal }));
+      other.bitmap = await createImageBitmap(other.file);
       signal.throwIfAborted();
       state.others.set(codec, other);
     } finally {
@@ -311,7 +311,7 @@ async function compare(photo, shown, signal) {
 function figures() {
   const { shown, codec, file } = state;
   const other = codec === "tacit" ? shown : state.others.get(codec);
-  const pixels = file ? file.width * file.height : state.photo.width * state.photo.height;
+  const pixels = file ? file.width * file.height : state.image.width * state.image.height;
   const times = codec === "tacit" ? shown?.times : other && { encode: other.encode_time, decode: other.decode_time };
   const own = file ?? other;
   const set = (id, text) => {
@@ -328,7 +328,7 @@ function figures() {
   set("f-latency", latency !== undefined ? milliseconds(latency) : undefined);
   $("f-latency").dataset.ms = latency?.toFixed(1) ?? "";
   const steps = latency === undefined || file ? {} : state.steps;
-  $("f-latency").dataset.first = state.photo?.first?.toFixed(1) ?? "";
+  $("f-latency").dataset.first = state.image?.first?.toFixed(1) ?? "";
   $("f-latency").dataset.steps = JSON.stringify(steps);
   $("f-latency").title = Object.entries(steps).map(([name, time]) => `${name} ${milliseconds(time)}`).join(", ");
   $("f-latency").previousElementSibling.textContent = file ? "File to picture" : "Slider to picture";
@@ -387,7 +387,7 @@ function select(codec, focus = false) {
   $("panel").setAttribute("aria-labelledby", `tab-${codec}`);
   $("beside").hidden = codec === "tacit";
   still("");
-  if (!state.photo) return;
+  if (!state.image) return;
   present();
   figures();
   if (state.shown) rest.later(0);
@@ -440,7 +440,7 @@ couple($("steer"), $("steer-number"));
 
 /** The size slider is logarithmic, from what a bad picture takes to what a very good one does. */
 function setSizeRange() {
-  const pixels = state.photo.width * state.photo.height;
+  const pixels = state.image.width * state.image.height;
   state.sizes = SIZES.map((bpp) => (bpp * pixels) / 8);
   const size = 1000 * Number($("size-number").value);
   if (size > 0) setSize(size);
@@ -499,12 +499,12 @@ $("model").addEventListener("change", () => {
   ask();
 });
 $("generate").addEventListener("click", async () => {
-  const { photo } = state;
+  const { image } = state;
   $("generate").disabled = true;
   still("Looking at the photograph…");
   try {
-    const { caption } = await post("v1/caption", photo.picture);
-    if (photo !== state.photo) return;
+    const { caption } = await post("v1/caption", image.data);
+    if (image !== state.image) return;
     $("caption").value = caption;
     ask();
   } catch (error) {
@@ -515,10 +515,10 @@ $("generate").addEventListener("click", async () => {
   }
 });
 
-async function weigh(photo, caption, signal) {
-  if (photo.weighed === caption) return;
+async function weigh(image, caption, signal) {
+  if (image.weighed === caption) return;
   const { words, names } = caption ? await post("preview/words", { caption }, { signal }) : { words: [] };
-  photo.weighed = caption;
+  image.weighed = caption;
   $("words-note").textContent = `As “tacit weigh” has them: names and rare nouns the most. Names are found by ${names}.`;
   $("words").hidden = !words.length;
   $("words").querySelector("ul").replaceChildren(...words.map(chip));
@@ -568,13 +568,13 @@ for (const choice of document.querySelectorAll("[name=bits]")) {
   choice.addEventListener("change", () => showBits(choice.value));
 }
 
-async function mapBits(photo, shown, signal) {
+async function mapBits(image, shown, signal) {
   const kind = state.bits;
   const fetchMap = async (caption) => {
     if (!state.maps.has(caption)) {
       still("Counting bits…");
       const asked = { ...shown.asked, size: undefined, quality: shown.quality, caption };
-      state.maps.set(caption, await again(photo, () => post(`preview/photos/${photo.photo}/bits`, asked, { signal })));
+      state.maps.set(caption, await again(image, () => post(`preview/images/${image.digest}/bits`, asked, { signal })));
     }
     return state.maps.get(caption);
   };
@@ -618,8 +618,8 @@ function bitsNote(kind, caption, own, without) {
 // -- the curve ------------------------------------------------------------------------------------------------------
 
 const curve = new Idle(async (signal) => {
-  const { photo, points } = state;
-  if (!photo || !points) return;
+  const { image, points } = state;
+  if (!image || !points) return;
   const guided = guidance();
   const key = JSON.stringify(guided);
   if (points.guidance !== key) Object.assign(points, { guidance: key, tacit: [] });
@@ -631,9 +631,9 @@ const curve = new Idle(async (signal) => {
     for (const [done, { codec, quality }] of missing.entries()) {
       curveNote(missing.length - done);
       const asked = codec === "tacit" ? { codec, quality, ...guided } : { codec, quality };
-      const point = await again(photo, () => post(`preview/photos/${photo.photo}/point`, asked, { signal }));
+      const point = await again(image, () => post(`preview/images/${image.digest}/point`, asked, { signal }));
       signal.throwIfAborted();
-      points[codec].push({ ...point, bpp: (8 * point.bytes) / (photo.width * photo.height) });
+      points[codec].push({ ...point, bpp: (8 * point.bytes) / (image.width * image.height) });
       drawCurve();
     }
     curveNote(0);
@@ -698,10 +698,10 @@ async function openTacit(file) {
     const info = await post("v1/info", body);
     const since = performance.now();
     const data = await post("v1/decode", body, { accept: "image/png" });
-    const picture = await createImageBitmap(data);
+    const bitmap = await createImageBitmap(data);
     if (mine !== state.opening) return;
     forget();
-    state.file = { ...info, data, picture, name: file.name ?? "file.tacit" };
+    state.file = { ...info, data, bitmap, name: file.name ?? "file.tacit" };
     enter(state.file.name);
     $("file-caption").hidden = !info.caption;
     $("file-caption").textContent = info.caption ?? "";
@@ -747,7 +747,7 @@ $("download").addEventListener("click", () => {
   const stem = (name) => name.replace(/\.[^.]*$/, "");
   const [data, name] = state.file
     ? [state.file.data, `${stem(state.file.name)}.png`]
-    : [state.shown.file, `${stem(state.photo.title)}.tacit`];
+    : [state.shown.file, `${stem(state.image.title)}.tacit`];
   const link = document.createElement("a");
   link.href = URL.createObjectURL(data);
   link.download = name;
@@ -861,10 +861,10 @@ function sample({ name, caption }) {
   choice.append(canvas);
   choice.addEventListener("click", () => open({ sample: name }));
   item.append(choice);
-  getBlob(`preview/samples/${name}`).then(createImageBitmap).then((picture) => {
-    canvas.width = picture.width;
-    canvas.height = picture.height;
-    canvas.getContext("2d").drawImage(picture, 0, 0);
+  getBlob(`preview/samples/${name}`).then(createImageBitmap).then((bitmap) => {
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+    canvas.getContext("2d").drawImage(bitmap, 0, 0);
   }, complain);
   return item;
 }

@@ -25,11 +25,11 @@ async function paint({ width, height }, colour) {
 /** Bits of one encoding; `other` decides the scale too, so that the two can be compared. */
 export async function heat(map, other) {
   const top = Math.max(quantile(map.values, 0.995), other ? quantile(other.values, 0.995) : 0, 1);
-  const picture = await paint(map, (i) => {
+  const bitmap = await paint(map, (i) => {
     const t = Math.sqrt(map.values[i] / top);
     return [...warm(t), 60 + 175 * Math.min(t, 1)];
   });
-  return { picture, side: map.side, low: "0", high: `${Math.round(top)} bits`, kind: "heat" };
+  return { bitmap, side: map.side, low: "0", high: `${Math.round(top)} bits`, kind: "heat" };
 }
 
 function signed(grid, top) {
@@ -43,15 +43,15 @@ function signed(grid, top) {
 export async function change(before, after) {
   const differences = { ...after, values: after.values.map((v, i) => v - before.values[i]) };
   const top = Math.max(quantile(differences.values.map(Math.abs), 0.995), 0.5);
-  const picture = await signed(differences, top);
+  const bitmap = await signed(differences, top);
   const shown = top < 10 ? top.toFixed(1) : Math.round(top);
-  return { picture, side: after.side, low: `−${shown} bits`, high: `+${shown} bits`, kind: "change" };
+  return { bitmap, side: after.side, low: `−${shown} bits`, high: `+${shown} bits`, kind: "change" };
 }
 
 /** What a caption adds to the quality of each square: orange where it names something, blue elsewhere. */
 export async function named(steps) {
   const top = Math.max(...steps.values.map(Math.abs), 1);
-  return { picture: await signed(steps, top), side: steps.side, low: `quality −${top}`, high: `+${top}`, kind: "change" };
+  return { bitmap: await signed(steps, top), side: steps.side, low: `quality −${top}`, high: `+${top}`, kind: "change" };
 }
 
 export function total(map) {

@@ -51,7 +51,7 @@ export class Viewer {
     return this.#soon();
   }
 
-  /** Lay a map over the right picture (`picture`: one pixel for each square of `side` pixels), or none. */
+  /** Lay a map over the right picture (`bitmap`: one pixel for each square of `side` pixels), or none. */
   lay(overlay) {
     this.#overlay = overlay;
     return this.#soon();
@@ -222,7 +222,7 @@ export class Viewer {
 
   #drawOverlay(box) {
     const context = this.#context;
-    const { picture, side, kind } = this.#overlay;
+    const { bitmap, side, kind } = this.#overlay;
     context.beginPath();
     context.rect(box.x, box.y, box.width, box.height);
     context.clip();
@@ -230,7 +230,7 @@ export class Viewer {
     context.fill();
     const size = side * this.#scale();
     context.imageSmoothingEnabled = true;
-    context.drawImage(picture, box.x, box.y, picture.width * size, picture.height * size);
+    context.drawImage(bitmap, box.x, box.y, bitmap.width * size, bitmap.height * size);
   }
 
   // -- input -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,124 @@
+"""The work of `/v1`: encoding, decoding, and reading a file's header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tacit.export import to_bytes
+from tacit.fileinfo import FileInfo, info
+from tacit.web.jobs.uploads import load_upload
+from tacit.web.jobs.warning_messages import collected_messages
+from tacit.web.workers.codecs import worker_codec
+
+if TYPE_CHECKING:
+    from tacit.codec import Codec
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeArguments:
+    """The arguments of an encoding: those of `tacit.encode` and of `tacit.Codec`."""
+
+    caption: str | None = None
+    quality: float | None = None
+    size: int | None = None
+    bpp: float | None = None
+    psnr: float | None = None
+    store_caption: bool = False
+    keep_metadata: bool = True
+    steer: float | None = None
+    word_weights: bool = False
+    model: str | None = None
+    """The path of a weights file; None for the service's own model."""
+
+    def codec(self) -> Codec:
+        """Return the worker's codec for this model and these options."""
+        return worker_codec(self.model, word_weights=self.word_weights, steer=self.steer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeReply:
+    """A `.tacit` file and what is known of it."""
+
+    data: bytes
+    width: int
+    height: int
+    quality: float | None  # None for fixed-rate weights
+    bpp: float  # bits of the whole file per pixel
+    psnr: float | None  # in dB, if a PSNR was the target
+    warnings: tuple[str, ...]  # about what the file could not keep
+
+
+@dataclass(frozen=True)
+class DecodeReply:
+    """A decoded image as the bytes of a usual format."""
+
+    data: bytes
+    width: int
+    height: int
+    warnings: tuple[str, ...]  # about damage, and what the format could not keep
+
+
+def encode(upload: bytes, arguments: EncodeArguments, pixel_limit: int) -> EncodeReply:
+    """Encode an uploaded image.
+
+    Raises:
+        UnsupportedFile: The bytes are not an image of a known format.
+        InvalidInput: The image is damaged, or an argument is out of range.
+        ImageTooLarge: The image has more than `pixel_limit` pixels.
+    """
+    with collected_messages() as messages:
+        result = arguments.codec().encode_result(
+            load_upload(upload, pixel_limit),
+            arguments.caption,
+            arguments.quality,
+            size=arguments.size,
+            bpp=arguments.bpp,
+            psnr=arguments.psnr,
+            store_caption=arguments.store_caption,
+            keep_metadata=arguments.keep_metadata,
+        )
+    return EncodeReply(
+        data=result.data,
+        width=result.width,
+        height=result.height,
+        quality=result.quality,
+        bpp=result.bpp,
+        psnr=result.psnr,
+        warnings=tuple(messages),
+    )
+
+
+def decode(
+    data: bytes, suffix: str, box: tuple[int, int, int, int] | None, salvage: bool, pixel_limit: int
+) -> DecodeReply:
+    """Decode a `.tacit` file to an image of another format.
+
+    Args:
+        data: The `.tacit` file.
+        suffix: The format, a key of `tacit.export.FORMATS`.
+        box: (left, top, right, bottom) in pixels, or None for the whole image.
+        salvage: Decode what is intact of a damaged file.
+        pixel_limit: The largest width x height to decode.
+
+    Raises:
+        CorruptFile: The file is damaged.
+        UnsupportedFile: It is not a `.tacit` file, or of a newer version.
+        MissingWeights: The weights that it names are not on this machine.
+        ImageTooLarge: The image has more than `pixel_limit` pixels.
+        InvalidInput: The box is not inside the image, or the format cannot hold the image.
+    """
+    with collected_messages() as messages:
+        image = worker_codec().decode(data, box=box, salvage=salvage, max_pixels=pixel_limit)
+        exported = to_bytes(image, suffix)
+    return DecodeReply(exported, image.width, image.height, tuple(messages))
+
+
+def describe(data: bytes) -> FileInfo:
+    """Return what the header of a `.tacit` file says.
+
+    Raises:
+        CorruptFile: The file is damaged.
+        UnsupportedFile: It is not a `.tacit` file, or of a newer version.
+    """
+    return info(data)

@@ -1,0 +1,168 @@
+"""Encodings that the page shows. Their images were made by `display_images`, and are known by their digests."""
+
+from __future__ import annotations
+
+import math
+import time
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tacit import container
+from tacit.web.jobs.coding import EncodeArguments
+from tacit.web.jobs.display_images import lossless_file
+from tacit.web.jobs.prepared_images import prepared_images
+from tacit.web.jobs.uploads import UploadedImage, load_upload
+from tacit.web.sizes import Sizes
+
+if TYPE_CHECKING:
+    from tacit.codec import EncodeResult, Prepared
+
+SIZE_ATTEMPTS = 16
+CELL_SIDE = 64  # pixels of a cell of a quality map
+LATENT_SIDE = 16  # pixels of a cell of a bit map
+
+
+@dataclass(frozen=True)
+class ValueGrid:
+    """A value for each square of `side` x `side` pixels of an image."""
+
+    side: int
+    width: int  # squares in a row
+    height: int
+    values: list[float]  # row by row
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewEncoding:
+    """A `.tacit` file, and the image that it decodes to as a lossless file."""
+
+    file: bytes
+    decoded: bytes
+    media_type: str  # of the decoded image
+    quality: float | None  # None for fixed-rate weights
+    bpp: float  # bits of the whole file per pixel
+    psnr: float | None  # in dB; None if nothing was lost
+    exact: bool  # whether the target was reached, and not only approached
+    steps: ValueGrid | None  # what is added to the quality of each cell; None if nothing is
+    times: dict[str, float]  # milliseconds, of the codec and of the lossless file
+
+
+@dataclass(frozen=True)
+class CodecTimes:
+    """How long encoding and decoding take as a whole, in milliseconds."""
+
+    encode: float
+    decode: float
+
+
+def encode_preview(
+    image: UploadedImage, arguments: EncodeArguments, once: bool, uncompressed: bool, pixel_limit: int
+) -> PreviewEncoding:
+    """Encode an image and decode it again.
+
+    The analysis of the image is kept, so that another quality of the same image and caption takes less time.
+
+    Args:
+        image: The image.
+        arguments: How to encode it, with a quality or a size.
+        once: For a size, encode only once: the result seldom misses the size by much.
+        uncompressed: As of `lossless_file`.
+        pixel_limit: The largest number of pixels that is decoded.
+
+    Raises:
+        TargetNotReached: No file is as small as the size.
+    """
+    start = time.perf_counter()
+    prepared = _prepared(image, arguments, pixel_limit)
+    exact = True
+    if arguments.size is None:
+        result = _encode_at(prepared, arguments.quality)
+    else:
+        result, exact = _encode_to_size(prepared, arguments.size, once)
+    encoded = time.perf_counter()
+    assert result.image is not None
+    decoded, media_type = lossless_file(result.image.convert("RGB"), uncompressed)
+    return PreviewEncoding(
+        file=result.data,
+        decoded=decoded,
+        media_type=media_type,
+        quality=result.quality,
+        bpp=result.bpp,
+        psnr=finite(result.psnr),
+        exact=exact,
+        steps=_quality_steps(result),
+        times={"encode": 1000 * (encoded - start), "pack": 1000 * (time.perf_counter() - encoded)},
+    )
+
+
+def curve_point(image: UploadedImage, arguments: EncodeArguments, pixel_limit: int) -> tuple[int, float | None]:
+    """Return the bytes and the PSNR in dB of an encoding; the PSNR is None if nothing was lost."""
+    result = _encode_at(_prepared(image, arguments, pixel_limit), arguments.quality)
+    return len(result.data), finite(result.psnr)
+
+
+def codec_times(image: UploadedImage, file: bytes, arguments: EncodeArguments, pixel_limit: int) -> CodecTimes:
+    """Measure encoding an image from its pixels, and decoding its file."""
+    codec = arguments.codec()
+    raster = load_upload(image.data, pixel_limit)
+    start = time.perf_counter()
+    codec.encode(raster, arguments.caption, arguments.quality, store_caption=arguments.store_caption)
+    encoded = time.perf_counter()
+    codec.decode(file)
+    return CodecTimes(1000 * (encoded - start), 1000 * (time.perf_counter() - encoded))
+
+
+def bit_map(image: UploadedImage, arguments: EncodeArguments, pixel_limit: int) -> ValueGrid:
+    """Return how many bits each square of 16x16 pixels takes."""
+    bits = arguments.codec().bit_map(load_upload(image.data, pixel_limit), arguments.caption, arguments.quality)
+    return ValueGrid(LATENT_SIDE, bits.shape[1], bits.shape[0], [round(float(value), 1) for value in bits.flat])
+
+
+def finite(value: float | None) -> float | None:
+    """Return the value, or None for infinity, which JSON does not have."""
+    return None if value is None or math.isinf(value) else value
+
+
+_sizes: weakref.WeakKeyDictionary[Prepared, Sizes] = weakref.WeakKeyDictionary()
+
+
+def _known_sizes(prepared: Prepared) -> Sizes:
+    return _sizes.setdefault(prepared, Sizes(prepared.raster.width * prepared.raster.height))
+
+
+def _prepared(image: UploadedImage, arguments: EncodeArguments, pixel_limit: int) -> Prepared:
+    return prepared_images.get(image.data, image.digest, arguments, pixel_limit)
+
+
+def _encode_at(prepared: Prepared, quality: float | None, *, reconstruct: bool = True) -> EncodeResult:
+    """Encode at one quality, and remember the size."""
+    result = prepared.encode(quality, reconstruct=reconstruct)
+    if result.quality is not None:
+        _known_sizes(prepared).add(result.quality, len(result.data))
+    return result
+
+
+def _encode_to_size(prepared: Prepared, size: int, once: bool) -> tuple[EncodeResult, bool]:
+    """Return the best encoding of at most `size` bytes, and whether it is the best."""
+    sizes = _known_sizes(prepared)
+    if once and (quality := sizes.next(size)) is not None:
+        result = _encode_at(prepared, quality)
+        return result, len(result.data) <= size and sizes.next(size) is None
+    for attempt in range(SIZE_ATTEMPTS):
+        quality = sizes.next(size, halve=attempt % 3 == 2)
+        if quality is None:
+            break
+        _encode_at(prepared, quality, reconstruct=False)
+    best = sizes.best(size)
+    return (prepared.encode(size=size) if best is None else _encode_at(prepared, best)), True
+
+
+def _quality_steps(result: EncodeResult) -> ValueGrid | None:
+    steps = container.read(result.data, max_pixels=None).header.quality_map
+    if steps is None:
+        return None
+    rows, columns = container.cells(result.width, result.height)
+    return ValueGrid(CELL_SIDE, columns, rows, np.frombuffer(steps, np.int8).astype(float).tolist())

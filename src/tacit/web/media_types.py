@@ -1,0 +1,8 @@
+"""The media types of what the service takes and gives."""
+
+from __future__ import annotations
+
+TACIT = "image/x-tacit"
+OCTETS = "application/octet-stream"
+IMAGE_SUFFIXES = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/avif": "avif"}
+"""The formats of decoded images, by media type; the first is the default."""

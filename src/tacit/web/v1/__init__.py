@@ -1,0 +1,12 @@
+"""Version 1 of the HTTP interface, as docs/web.md describes it: a module for each thing that can be asked for."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from tacit.web.access import authorized
+from tacit.web.v1 import captions, decoding, encoding, info, models, results
+
+router = APIRouter(dependencies=[Depends(authorized)])
+for module in (encoding, decoding, info, results, models, captions):
+    router.include_router(module.router)

@@ -1,0 +1,71 @@
+"""`POST /v1/decode`: a `.tacit` file to an image of another format."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from starlette.exceptions import HTTPException
+
+from tacit.web import problems
+from tacit.web.bodies import BINARY, Body, described, typed
+from tacit.web.jobs import coding
+from tacit.web.media_types import IMAGE_SUFFIXES, OCTETS, TACIT
+from tacit.web.negotiation import preferred
+from tacit.web.service import ServiceDep
+from tacit.web.v1 import results
+
+router = APIRouter(prefix="/v1")
+
+
+def _accepted_type(
+    accept: Annotated[str | None, Header(description="Media types, which may have weights.")] = None,
+) -> str:
+    media_type = preferred(accept, tuple(IMAGE_SUFFIXES))
+    if media_type is None:
+        raise HTTPException(406, f"Accept must include one of {', '.join(IMAGE_SUFFIXES)}, got {accept}")
+    return media_type
+
+
+@router.post(
+    "/decode",
+    summary="Decode a .tacit file to an image",
+    dependencies=[typed(TACIT)],
+    response_class=Response,
+    openapi_extra=described("A .tacit file.", TACIT, OCTETS),
+    responses={
+        200: {
+            "description": "The image, in the format that Accept prefers.",
+            "content": dict.fromkeys(IMAGE_SUFFIXES, BINARY),
+            "headers": results.HEADERS,
+        },
+        **problems.documented(406),
+        **problems.WORK,
+    },
+)
+async def decode(
+    service: ServiceDep,
+    media_type: Annotated[str, Depends(_accepted_type)],
+    upload: Body,
+    crop: Annotated[
+        str | None,
+        Query(
+            pattern=r"^\d{1,9},\d{1,9},\d{1,9},\d{1,9}$",
+            description="Decode only this part: left,top,width,height in pixels.",
+            examples=["0,0,64,64"],
+        ),
+    ] = None,
+    salvage: Annotated[bool, Query(description="Decode what is intact of a damaged file.")] = False,
+) -> Response:
+    """The file names the weights that decode it. Damage that was left out is reported in Tacit-Warning."""
+    start = time.perf_counter()
+    box = None
+    if crop is not None:
+        left, top, width, height = map(int, crop.split(","))
+        box = left, top, left + width, top + height
+    reply = await service.pool.run(
+        coding.decode, upload, IMAGE_SUFFIXES[media_type], box, salvage, service.settings.pixel_limit
+    )
+    headers = {"tacit-width": str(reply.width), "tacit-height": str(reply.height), "vary": "accept"}
+    return results.first_response(service, reply.data, media_type, headers | results.timing(start), reply.warnings)

@@ -1,0 +1,63 @@
+"""The codecs of a worker process: its own model's, and those of other models that requests named lately."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tacit.codec import Codec
+
+SPIN_COUNT = "1000"  # for GOMP_SPINCOUNT
+OTHER_CODECS = 4  # of other models or options, kept beside the worker's own
+
+_codec: Codec | None = None
+_text_encoder: str | None = None
+
+
+def load(model: str, text_encoder: str | None = None) -> None:
+    """Load this worker's codec, and everything that its first job would otherwise have to wait for."""
+    global _codec, _text_encoder
+    # libgomp lets the threads of a job spin for milliseconds while they wait for each other. That is right on a machine
+    # of their own. Here other workers want the core, and the thread that is waited for may be without one.
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    from PIL import Image
+
+    from tacit.codec import Codec
+
+    Image.MAX_IMAGE_PIXELS = None  # the service has a limit of its own and checks it before decoding
+    _codec, _text_encoder = Codec(model, text_encoder=text_encoder), text_encoder
+    _codec.decode(_codec.encode(Image.new("RGB", (16, 16)), "a word"))
+
+
+def worker_codec(model: str | None = None, *, word_weights: bool = False, steer: float | None = None) -> Codec:
+    """Return this worker's codec for a model and options; loaded codecs are kept.
+
+    The codec is for one job at a time: the next job may set another `steer`.
+
+    Args:
+        model: The path of a weights file, or None for the service's own model.
+        word_weights: As of `tacit.Codec`.
+        steer: As of `tacit.Codec`; None for its default.
+
+    Raises:
+        RuntimeError: This process is not a worker.
+        TacitError: The codec cannot be made; see `tacit.Codec`.
+    """
+    from tacit.codec import STEER
+
+    if _codec is None:
+        raise RuntimeError("only a worker has a codec")
+    codec = _codec if model is None and not word_weights else _other_codec(model or str(_codec.path), word_weights)
+    codec.steer = STEER if steer is None else steer
+    return codec
+
+
+@lru_cache(maxsize=OTHER_CODECS)
+def _other_codec(model: str, word_weights: bool) -> Codec:
+    from tacit.codec import Codec
+
+    assert _codec is not None
+    own = model == str(_codec.path)  # the operator may have chosen a text encoder for the service's own model
+    return Codec(model, word_weights=word_weights, text_encoder=_text_encoder if own else None)
