@@ -33,7 +33,7 @@ import tacit
 from support.chat_server import Server as ChatServer
 from support.pictures import synthetic
 from tacit import cli, container
-from tacit.codec import Codec
+from tacit.codec import Codec, EncodeOptions
 from tacit.errors import (
     CorruptFile,
     ImageTooLarge,
@@ -647,7 +647,7 @@ def test_a_worker_keeps_what_it_has_analysed(codec: Codec, monkeypatch: pytest.M
     kept = PreparedImages(pixels=40_000)
     plain, named = EncodeArguments(), EncodeArguments(caption="a dog")
     first = kept.get(photo, "a", plain, PIXEL_LIMIT)
-    assert kept.get(photo, "a", EncodeArguments(quality=7), PIXEL_LIMIT) is first
+    assert kept.get(photo, "a", EncodeArguments(options=EncodeOptions(quality=7)), PIXEL_LIMIT) is first
     other = kept.get(b"not read", "a", named, PIXEL_LIMIT)  # the photograph is known
     assert other.raster is first.raster
     with pytest.raises(UnsupportedFile):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tacit.codec.options import EncodeOptions
 from tacit.export import to_bytes
 from tacit.fileinfo import FileInfo, info
 from tacit.web.jobs.uploads import load_upload
@@ -17,23 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeArguments:
-    """The arguments of an encoding: those of `tacit.encode` and of `tacit.Codec`."""
+    """Everything that decides on an encoding but the image."""
 
     caption: str | None = None
-    quality: float | None = None
-    size: int | None = None
-    bpp: float | None = None
-    psnr: float | None = None
-    store_caption: bool = False
-    keep_metadata: bool = True
-    steer: float | None = None
+    options: EncodeOptions = field(default_factory=EncodeOptions)
     word_weights: bool = False
+    """Whether names and rare nouns of the caption count for more, as of `tacit.Codec`."""
     model: str | None = None
     """The path of a weights file; None for the service's own model."""
 
     def codec(self) -> Codec:
-        """Return the worker's codec for this model and these options."""
-        return worker_codec(self.model, word_weights=self.word_weights, steer=self.steer)
+        """Return the worker's codec for this model."""
+        return worker_codec(self.model, word_weights=self.word_weights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +64,8 @@ def encode(upload: bytes, arguments: EncodeArguments, pixel_limit: int) -> Encod
         ImageTooLarge: The image has more than `pixel_limit` pixels.
     """
     with collected_messages() as messages:
-        result = arguments.codec().encode_result(
-            load_upload(upload, pixel_limit),
-            arguments.caption,
-            arguments.quality,
-            size=arguments.size,
-            bpp=arguments.bpp,
-            psnr=arguments.psnr,
-            store_caption=arguments.store_caption,
-            keep_metadata=arguments.keep_metadata,
-        )
+        raster = load_upload(upload, pixel_limit)
+        result = arguments.codec().encode_result(raster, arguments.caption, options=arguments.options)
     return EncodeReply(
         data=result.data,
         width=result.width,

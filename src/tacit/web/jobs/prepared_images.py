@@ -28,7 +28,7 @@ class PreparedImages:
         Args:
             upload: The image.
             digest: Its digest, by which it is recognised.
-            arguments: How it will be encoded; its quality or other target does not matter here.
+            arguments: How it will be encoded; the target does not matter here.
             pixel_limit: The largest number of pixels that is decoded.
 
         Raises:
@@ -36,18 +36,13 @@ class PreparedImages:
             InvalidInput: The image is damaged.
             ImageTooLarge: It has more than `pixel_limit` pixels.
         """
-        arguments = replace(arguments, quality=None, size=None, bpp=None, psnr=None)
+        arguments = replace(arguments, options=replace(arguments.options, quality=None, size=None, bpp=None, psnr=None))
         key = digest, arguments
         prepared = self._prepared.pop(key, None)
         if prepared is None:
             rasters = (other.raster for (of, *_), other in self._prepared.items() if of == digest)
             raster = next(rasters, None) or load_upload(upload, pixel_limit)
-            prepared = arguments.codec().prepare(
-                raster,
-                arguments.caption,
-                store_caption=arguments.store_caption,
-                keep_metadata=arguments.keep_metadata,
-            )
+            prepared = arguments.codec().prepare(raster, arguments.caption, options=arguments.options)
         self._prepared[key] = prepared
         while sum(one.raster.width * one.raster.height for one in self._prepared.values()) > self._limit:
             self._prepared.popitem(last=False)

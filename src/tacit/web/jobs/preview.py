@@ -78,10 +78,10 @@ def encode_preview(
     start = time.perf_counter()
     prepared = _prepared(image, arguments, pixel_limit)
     exact = True
-    if arguments.size is None:
-        result = _encode_at(prepared, arguments.quality)
+    if arguments.options.size is None:
+        result = _encode_at(prepared, arguments.options.quality)
     else:
-        result, exact = _encode_to_size(prepared, arguments.size, once)
+        result, exact = _encode_to_size(prepared, arguments.options.size, once)
     encoded = time.perf_counter()
     assert result.image is not None
     decoded, media_type = lossless_file(result.image.convert("RGB"), uncompressed)
@@ -100,7 +100,7 @@ def encode_preview(
 
 def curve_point(image: UploadedImage, arguments: EncodeArguments, pixel_limit: int) -> tuple[int, float | None]:
     """Return the bytes and the PSNR in dB of an encoding; the PSNR is None if nothing was lost."""
-    result = _encode_at(_prepared(image, arguments, pixel_limit), arguments.quality)
+    result = _encode_at(_prepared(image, arguments, pixel_limit), arguments.options.quality)
     return len(result.data), finite(result.psnr)
 
 
@@ -109,7 +109,7 @@ def codec_times(image: UploadedImage, file: bytes, arguments: EncodeArguments, p
     codec = arguments.codec()
     raster = load_upload(image.data, pixel_limit)
     start = time.perf_counter()
-    codec.encode(raster, arguments.caption, arguments.quality, store_caption=arguments.store_caption)
+    codec.encode(raster, arguments.caption, options=arguments.options)
     encoded = time.perf_counter()
     codec.decode(file)
     return CodecTimes(1000 * (encoded - start), 1000 * (time.perf_counter() - encoded))
@@ -117,7 +117,10 @@ def codec_times(image: UploadedImage, file: bytes, arguments: EncodeArguments, p
 
 def bit_map(image: UploadedImage, arguments: EncodeArguments, pixel_limit: int) -> ValueGrid:
     """Return how many bits each square of 16x16 pixels takes."""
-    bits = arguments.codec().bit_map(load_upload(image.data, pixel_limit), arguments.caption, arguments.quality)
+    options = arguments.options
+    bits = arguments.codec().bit_map(
+        load_upload(image.data, pixel_limit), arguments.caption, options.quality, steer=options.steer
+    )
     return ValueGrid(LATENT_SIDE, bits.shape[1], bits.shape[0], [round(float(value), 1) for value in bits.flat])
 
 

@@ -14,6 +14,7 @@ from tacit.demo.samples import SAMPLES
 from tacit.evaluation.baselines import BASELINES, search_within
 from tacit.web.access import authorized
 from tacit.web.bodies import Body, typed
+from tacit.web.encode_parameters import EncodeParameters
 from tacit.web.jobs import comparison, display_images, preview, words
 from tacit.web.jobs.display_images import DisplayImage
 from tacit.web.jobs.uploads import UploadedImage
@@ -21,7 +22,6 @@ from tacit.web.media_types import TACIT
 from tacit.web.preview.parts import parts_response
 from tacit.web.preview.requests import (
     ComparisonRequest,
-    EncodingRequest,
     ImageRequest,
     PointRequest,
     TimesRequest,
@@ -147,7 +147,7 @@ async def times(
 
 @router.post("/images/{digest}/bits")
 async def bits(
-    service: ServiceDep, image: ImageDep, body: Annotated[EncodingRequest, json_body(EncodingRequest)]
+    service: ServiceDep, image: ImageDep, body: Annotated[EncodeParameters, json_body(EncodeParameters)]
 ) -> dict[str, Any]:
     """How many bits each square of the image takes."""
     limit, arguments = service.settings.pixel_limit, body.arguments(service)

@@ -6,10 +6,11 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tacit.web import problems
 from tacit.web.bodies import BINARY, Body, described, typed
+from tacit.web.encode_parameters import EncodeParameters
 from tacit.web.jobs import coding
 from tacit.web.media_types import OCTETS, TACIT
 from tacit.web.service import ServiceDep
@@ -18,40 +19,13 @@ from tacit.web.v1 import results
 router = APIRouter(prefix="/v1")
 
 
-class EncodeQuery(BaseModel):
+class EncodeQuery(EncodeParameters):
     """The parameters of /v1/encode."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    quality: float | None = Field(
-        None, ge=0, le=100, description="0 (smallest file) to 100; 50 if no other target is given."
-    )
-    size: int | None = Field(None, ge=1, le=1 << 40, description="Instead of a quality: the largest size in bytes.")
     bpp: float | None = Field(None, gt=0, le=1000, description="Instead of a quality: the most bits per pixel.")
     psnr: float | None = Field(None, gt=0, le=1000, description="Instead of a quality: the lowest PSNR, in dB.")
-    caption: str | None = Field(
-        None,
-        max_length=4096,
-        description="What the image shows. What the caption names is encoded at a higher quality, the rest at a lower "
-        "one.",
-        examples=["a red boat on a lake"],
-    )
-    steer: float | None = Field(
-        None,
-        ge=0,
-        le=100,
-        description="The difference in quality between what the caption names and the rest: 20 by default, 0 for the "
-        "same quality everywhere.",
-        examples=[40],
-    )
-    word_weights: bool = Field(False, description="Let names and rare nouns of the caption count for more.")
-    store_caption: bool = Field(False, description="Keep the caption in the file.")
-    metadata: bool = Field(True, description="Keep the ICC profile, EXIF, XMP, and captions in them.")
-    model: str | None = Field(
-        None,
-        max_length=255,
-        description="The name of a model of /v1/models, instead of the default.",
-        examples=["tacit-s"],
+    keep_metadata: bool = Field(
+        True, alias="metadata", description="Keep the ICC profile, EXIF, XMP, and captions in them."
     )
 
 
@@ -81,19 +55,7 @@ class EncodeQuery(BaseModel):
 async def encode(service: ServiceDep, query: Annotated[EncodeQuery, Query()], upload: Body) -> Response:
     """The body is the image file itself, not a form: `curl -T photo.jpg -X POST .../v1/encode -o photo.tacit`."""
     start = time.perf_counter()
-    arguments = coding.EncodeArguments(
-        caption=query.caption,
-        quality=query.quality,
-        size=query.size,
-        bpp=query.bpp,
-        psnr=query.psnr,
-        store_caption=query.store_caption,
-        keep_metadata=query.metadata,
-        steer=query.steer,
-        word_weights=query.word_weights,
-        model=service.model(query.model),
-    )
-    reply = await service.pool.run(coding.encode, upload, arguments, service.settings.pixel_limit)
+    reply = await service.pool.run(coding.encode, upload, query.arguments(service), service.settings.pixel_limit)
     numbers = {
         "width": reply.width,
         "height": reply.height,

@@ -31,27 +31,22 @@ def load(model: str, text_encoder: str | None = None) -> None:
     _codec.decode(_codec.encode(Image.new("RGB", (16, 16)), "a word"))
 
 
-def worker_codec(model: str | None = None, *, word_weights: bool = False, steer: float | None = None) -> Codec:
-    """Return this worker's codec for a model and options; loaded codecs are kept.
-
-    The codec is for one job at a time: the next job may set another `steer`.
+def worker_codec(model: str | None = None, *, word_weights: bool = False) -> Codec:
+    """Return this worker's codec for a model; loaded codecs are kept.
 
     Args:
         model: The path of a weights file, or None for the service's own model.
         word_weights: As of `tacit.Codec`.
-        steer: As of `tacit.Codec`; None for its default.
 
     Raises:
         RuntimeError: This process is not a worker.
         TacitError: The codec cannot be made; see `tacit.Codec`.
     """
-    from tacit.codec import STEER
-
     if _codec is None:
         raise RuntimeError("only a worker has a codec")
-    codec = _codec if model is None and not word_weights else _other_codec(model or str(_codec.path), word_weights)
-    codec.steer = STEER if steer is None else steer
-    return codec
+    if model is None and not word_weights:
+        return _codec
+    return _other_codec(model or str(_codec.path), word_weights)
 
 
 @lru_cache(maxsize=OTHER_CODECS)

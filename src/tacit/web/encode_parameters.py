@@ -1,0 +1,63 @@
+"""What a request can ask of an encoding: the options of `tacit.codec.EncodeOptions` as HTTP has them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tacit.codec.options import EncodeOptions
+from tacit.web.jobs.coding import EncodeArguments
+from tacit.web.service import Service
+
+CAPTION_LENGTH = 4096  # characters
+
+_OPTIONS = {field.name for field in dataclasses.fields(EncodeOptions)}
+
+
+class EncodeParameters(BaseModel):
+    """The options that both `/v1` and the page have; those of the same name are fields of `EncodeOptions`."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    quality: float | None = Field(
+        None, ge=0, le=100, description="0 (smallest file) to 100; 50 if no other target is given."
+    )
+    size: int | None = Field(None, ge=1, le=1 << 40, description="Instead of a quality: the largest size in bytes.")
+    caption: str | None = Field(
+        None,
+        max_length=CAPTION_LENGTH,
+        description="What the image shows. What the caption names is encoded at a higher quality, the rest at a lower "
+        "one.",
+        examples=["a red boat on a lake"],
+    )
+    steer: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="The difference in quality between what the caption names and the rest: 20 by default, 0 for the "
+        "same quality everywhere.",
+        examples=[40],
+    )
+    word_weights: bool = Field(False, description="Let names and rare nouns of the caption count for more.")
+    store_caption: bool = Field(False, description="Keep the caption in the file.")
+    model: str | None = Field(
+        None,
+        max_length=255,
+        description="The name of a model of /v1/models, instead of the default.",
+        examples=["tacit-s"],
+    )
+
+    def arguments(self, service: Service) -> EncodeArguments:
+        """Return the encoding as workers take it; an empty caption counts as none.
+
+        Raises:
+            InvalidInput: There is more than one target.
+            UnknownModel: The service has no such model.
+        """
+        return EncodeArguments(
+            caption=(self.caption or "").strip() or None,
+            options=EncodeOptions(**self.model_dump(include=_OPTIONS)),
+            word_weights=self.word_weights,
+            model=service.model(self.model),
+        )
