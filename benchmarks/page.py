@@ -41,8 +41,8 @@ from tacit import weights
 from tacit.demo.samples import SAMPLES, sample_image
 from tacit.evaluation.pretty import dumps
 from tacit.web.app import create_app
-from tacit.web.server import configured
-from tacit.web.settings import Settings
+from tacit.web.server import uvicorn_config
+from tacit.web.settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
@@ -79,7 +79,7 @@ def main() -> int:
 @contextmanager
 def _service() -> Iterator[str]:
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(configured(create_app(Settings(time_limit=600))))
+    server = uvicorn.Server(uvicorn_config(create_app(ServiceSettings(time_limit=600))))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     while not server.started:

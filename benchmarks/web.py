@@ -36,7 +36,7 @@ from benchmarks.environment import describe_machine
 from tacit.errors import TacitError
 from tacit.evaluation.pretty import dumps
 from tacit.web.client import Client
-from tacit.web.worker import SPINS
+from tacit.web.workers.codecs import SPIN_COUNT
 
 CLIENTS = (1, 4, 16)
 LONG = 6  # times the seconds of the others
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="of each number of clients")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "web.json")
     arguments = parser.parse_args()
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # as workers have it
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # as workers have it
     photo, origin = _photo(arguments.image)
     upload = as_jpeg(photo)
     with service() as (url, process):
