@@ -411,7 +411,7 @@ def test_one_bad_file_is_reported_and_the_rest_go_on(
     lines = capsys.readouterr().err.splitlines()
     assert sorted(lines) == sorted(
         [
-            "tacit: b.jpg: not an image of a known format",
+            "tacit: b.jpg: not an image that Pillow reads",
             "tacit: missing.jpg: No such file or directory",
             "tacit: none*.jpg: no file matches",
             "tacit: 2 of 5 files done, 3 failed",
@@ -430,7 +430,7 @@ def test_json_has_one_object_per_file(fake: type[FakeCodec], capsys: pytest.Capt
         "file": "a.jpg", "output": "a.tacit", "width": 6, "height": 4, "bytes": size, "bpp": size * 8 / 24,
         "quality": 50, "psnr": None, "caption": "a boat", "caption_from": "given",
     }  # fmt: skip
-    assert bad == {"file": "b.jpg", "error": "not an image of a known format", "kind": "InvalidInput"}
+    assert bad == {"file": "b.jpg", "error": "not an image that Pillow reads", "kind": "InvalidInput"}
 
 
 def test_quiet_says_only_what_went_wrong(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
@@ -653,7 +653,7 @@ def test_a_damaged_pipe_is_named(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Pipe(b"no image at all"))
     assert cli.main(["encode", "-", "-o", "x.tacit"]) == 1
-    assert capsys.readouterr().err == "tacit: standard input: not an image of a known format\n"
+    assert capsys.readouterr().err == "tacit: standard input: not an image that Pillow reads\n"
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
@@ -815,7 +815,7 @@ def test_the_format_goes_by_the_suffix(fake: type[FakeCodec], suffix: str, forma
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif"])
 def test_metadata_is_in_the_decoded_image(fake: type[FakeCodec], suffix: str) -> None:
-    from tacit.export import to_bytes
+    from tacit.image.export import to_bytes
 
     exif = Image.Exif()
     exif[315] = "somebody"  # Artist
@@ -836,7 +836,7 @@ def _srgb() -> bytes:
 
 
 def test_transparency_is_put_on_white_where_there_is_none() -> None:
-    from tacit.export import to_bytes
+    from tacit.image.export import to_bytes
 
     with pytest.warns(ConversionWarning, match="JPEG has no transparency"):
         data = to_bytes(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "jpg")
@@ -846,7 +846,7 @@ def test_transparency_is_put_on_white_where_there_is_none() -> None:
 
 
 def test_a_format_that_cannot_hold_the_image_is_invalid_input() -> None:
-    from tacit.export import to_bytes
+    from tacit.image.export import to_bytes
 
     with pytest.raises(InvalidInput, match="cannot be saved as WEBP"):
         to_bytes(Image.new("L", (16_384, 1)), "webp")

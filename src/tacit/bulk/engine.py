@@ -16,8 +16,8 @@ from tacit.codec import Codec
 from tacit.container import check_caption
 from tacit.errors import TacitError
 from tacit.evaluation.metrics import psnr
-from tacit.export import to_bytes
 from tacit.fileinfo import info
+from tacit.image.export import to_bytes
 
 if TYPE_CHECKING:
     from tacit.image import Raster

@@ -129,7 +129,7 @@ def bulk(
     """
     from tacit.bulk import Cluster, Interrupted, Job, TooManyFailures, run
     from tacit.captions import CaptionMap
-    from tacit.export import FORMATS
+    from tacit.image.export import FORMATS
 
     decode = options["decode"]
     if no_caption and (captions is not None or options["store_caption"]):

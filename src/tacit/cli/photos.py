@@ -192,7 +192,7 @@ def decode(
     quiet: bool,
 ) -> int:
     """Restore images from .tacit files."""
-    from tacit.export import FORMATS, to_bytes
+    from tacit.image.export import FORMATS, to_bytes
 
     named = PurePath(output or "").suffix.lower().lstrip(".")
     suffix = format or (named if named in FORMATS else "png")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tacit.codec.options import EncodeOptions
-from tacit.export import to_bytes
 from tacit.fileinfo import FileInfo, info
+from tacit.image.export import to_bytes
 from tacit.web.jobs.uploads import load_upload
 from tacit.web.jobs.warning_messages import collected_messages
 from tacit.web.workers.codecs import worker_codec
@@ -84,7 +84,7 @@ def decode(
 
     Args:
         data: The `.tacit` file.
-        suffix: The format, a key of `tacit.export.FORMATS`.
+        suffix: The format, a key of `tacit.image.export.FORMATS`.
         box: (left, top, right, bottom) in pixels, or None for the whole image.
         salvage: Decode what is intact of a damaged file.
         pixel_limit: The largest width x height to decode.

@@ -9,8 +9,8 @@ from PIL import Image, UnidentifiedImageError
 
 from tacit import image as images
 from tacit.errors import ImageTooLarge, InvalidInput, UnsupportedFile
-from tacit.export import to_bytes
 from tacit.image import Raster
+from tacit.image.export import to_bytes
 from tacit.web.jobs.warning_messages import collected_messages
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")

@@ -1,9 +1,8 @@
-"""A decoded image as bytes of a usual format, with its ICC profile, EXIF and XMP where the format holds them."""
+"""Export: a raster as a Pillow image, and an image as a file of a usual format."""
 
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -12,9 +11,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tacit.errors import InvalidInput
-from tacit.image import ConversionWarning
+from tacit.image.messages import warn
+from tacit.image.metadata import pil_info
+from tacit.image.raster import Raster
 
-# A decoded photograph has been through one lossy codec already; none of these adds loss that is seen.
+# A decoded image has been through one lossy codec already; none of these options adds loss that is seen.
 FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
     {
         "png": ("PNG", {}),
@@ -31,12 +32,30 @@ FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
 """By suffix: Pillow's name of the format, and its options."""
 
 
+def to_pil(raster: Raster) -> Image.Image:
+    """Return a raster as a Pillow image of mode L, LA, RGB or RGBA.
+
+    Metadata is in `info` as Pillow's own plugins leave it: `icc_profile`, `exif`, `xmp`; and `caption`.
+    """
+    grey = raster.pixels.shape[2] == 1
+    image = Image.fromarray(raster.pixels[..., 0] if grey else raster.pixels)
+    if raster.alpha is not None:
+        image.putalpha(Image.fromarray(raster.alpha))
+    image.info.update(pil_info(raster.metadata))
+    return image
+
+
 def to_bytes(image: Image.Image, suffix: str) -> bytes:
-    """`image` in the format of `suffix`, a key of FORMATS.
+    """Return the bytes of a file, with the image's ICC profile, EXIF and XMP where the format holds them.
 
-    Transparency is put on white, with a ConversionWarning, where the format has none.
+    Where the format has no transparency, the image is put on white, with a `ConversionWarning`.
 
-    Raises: InvalidInput, where the format cannot hold the image or its metadata.
+    Args:
+        image: The image.
+        suffix: The suffix of the format, a key of `FORMATS`.
+
+    Raises:
+        InvalidInput: The format cannot hold the image or its metadata.
     """
     name, options = FORMATS[suffix]
     options = {**options, **{key: image.info[key] for key in ("icc_profile", "exif") if image.info.get(key)}}
@@ -47,7 +66,7 @@ def to_bytes(image: Image.Image, suffix: str) -> bytes:
         elif name in ("JPEG", "WEBP", "AVIF"):
             options["xmp"] = xmp
     if name in ("JPEG", "BMP", "PPM") and image.mode in ("LA", "RGBA"):
-        warnings.warn(f"{name} has no transparency: put on white", ConversionWarning, stacklevel=2)
+        warn(f"{name} has no transparency: the image is put on white")
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
         image = white.convert("L" if image.mode == "LA" else "RGB")

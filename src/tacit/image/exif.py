@@ -1,0 +1,84 @@
+"""EXIF: what of it is kept, and the orientation in it."""
+
+from __future__ import annotations
+
+import struct
+
+from PIL import ExifTags, Image
+
+from tacit.image.messages import one_line, warn
+
+EXIF_PREFIX = b"Exif\x00\x00"
+"""What JPEG puts before EXIF. It is in Pillow's `info["exif"]` and not in a `Raster` or a `.tacit` file."""
+
+# The tags of a TIFF that are about the image, apart from those about its own strips and samples.
+_IMAGE_TAGS = {
+    *(270, 271, 272, 282, 283, 296, 305, 306, 315, 316),  # description, make, model, resolution, software, date, artist
+    *(18246, 18249, 33432),  # rating, rating in percent, copyright
+    *(40091, 40092, 40093, 40094, 40095),  # title, comment, author, keywords, subject, as Windows writes them
+    *(ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo),
+}
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the orientation, 1 to 8, from EXIF or else XMP, as Pillow's `exif_transpose` finds it."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (Warning, MemoryError):
+        raise
+    except Exception:  # broken EXIF: the pixels are what counts, and kept_exif warns of it
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def kept_exif(image: Image.Image, name: str) -> bytes | None:
+    """Return an image's EXIF as a TIFF structure with orientation 1, or None.
+
+    Bytes that the file had are kept as they are, but for the orientation: if they were written anew, the offsets inside
+    makers' notes would no longer hold.
+
+    Args:
+        image: The image.
+        name: What warnings call it.
+    """
+    data = image.info.get("exif")
+    try:
+        if not isinstance(data, bytes):
+            exif = image.getexif()  # a TIFF's own tags, or the hexadecimal form that ImageMagick puts into PNG
+            kept = Image.Exif()
+            kept.endian = exif.endian
+            for tag in _IMAGE_TAGS & set(exif):
+                kept[tag] = exif.get_ifd(tag) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else exif[tag]
+            return kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None
+        data = data.removeprefix(EXIF_PREFIX)
+        if not data:
+            return None
+        data = _reset_orientation(data)
+        check = Image.Exif()
+        check.load(data)
+        if check.get(ExifTags.Base.Orientation, 1) != 1:
+            raise ValueError("the orientation cannot be reset")
+        return data
+    except (Warning, MemoryError):
+        raise
+    except Exception as error:  # Pillow's parser answers broken EXIF with errors of many kinds
+        warn(f"{name}: unreadable EXIF is dropped ({one_line(error)})")
+        return None
+
+
+def _reset_orientation(exif: bytes) -> bytes:
+    """Return the same EXIF with orientation 1, changed in place.
+
+    Raises:
+        struct.error: The structure is cut short.
+    """
+    order = "<" if exif.startswith(b"II") else ">"
+    (start,) = struct.unpack_from(order + "I", exif, 4)
+    (count,) = struct.unpack_from(order + "H", exif, start)
+    changed = bytearray(exif)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from(order + "HH", exif, entry)
+        size = {1: "B", 3: "H", 4: "I"}.get(kind)  # BYTE, SHORT (what it should be), LONG
+        if tag == ExifTags.Base.Orientation and size is not None:
+            struct.pack_into(order + size, changed, entry + 8, 1)
+    return bytes(changed)

@@ -1,0 +1,70 @@
+"""The metadata of an image: what of it a `.tacit` file keeps, and how Pillow is given it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from tacit.container import MAX_CAPTION, MAX_METADATA, Metadata
+from tacit.image.caption import caption_from_metadata
+from tacit.image.exif import EXIF_PREFIX, kept_exif
+from tacit.image.messages import warn
+from tacit.image.xmp import reset_xmp_orientation, xmp_packet
+
+
+def image_with_info(info: Mapping[str, Any]) -> Image.Image:
+    """Return an image without pixels that has this metadata."""
+    image = Image.Image()
+    image.info.update(info)
+    return image
+
+
+def kept_metadata(image: Image.Image, mode: str, grey: bool, name: str) -> Metadata:
+    """Return what is kept of an image's metadata.
+
+    Args:
+        image: The image, or one without pixels that has its metadata.
+        mode: The mode of the pixels as they were.
+        grey: Whether the pixels have become grey.
+        name: What warnings call the image.
+    """
+    packet = xmp_packet(image)
+    kept = {
+        "ICC profile": _kept_icc(image, mode, grey, name),
+        "EXIF": kept_exif(image, name),
+        "XMP": None if packet is None else reset_xmp_orientation(packet),
+    }
+    for kind, data in kept.items():
+        if data is not None and len(data) > MAX_METADATA:
+            warn(f"{name}: {kind} must have at most {MAX_METADATA} bytes, got {len(data)}, and is dropped")
+            kept[kind] = None
+    caption = caption_from_metadata(image)
+    if caption is not None and len(caption.encode()) > MAX_CAPTION:
+        warn(f"{name}: the caption in its metadata is cut to {MAX_CAPTION} bytes")
+        caption = caption.encode()[:MAX_CAPTION].decode(errors="ignore")
+    return Metadata(caption=caption, icc=kept["ICC profile"], exif=kept["EXIF"], xmp=kept["XMP"])
+
+
+def pil_info(metadata: Metadata) -> dict[str, Any]:
+    """Return the entries of Pillow's `Image.info` for the metadata of a `.tacit` file."""
+    entries = {
+        "icc_profile": metadata.icc,
+        # With JPEG's prefix, because that is what Pillow's JPEG writer wants and the others accept.
+        "exif": EXIF_PREFIX + metadata.exif if metadata.exif else None,
+        "xmp": metadata.xmp,
+        "caption": metadata.caption,
+    }
+    return {key: value for key, value in entries.items() if value is not None}
+
+
+def _kept_icc(image: Image.Image, mode: str, grey: bool, name: str) -> bytes | None:
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes) or not profile or mode in ("CMYK", "LAB"):
+        return None  # CMYK and LAB were converted to sRGB, which needs no profile
+    space = profile[16:20]
+    if space != (b"GRAY" if grey else b"RGB "):
+        warn(f"{name}: an ICC profile for {space.decode('ascii', 'replace').strip()!r} pixels is dropped")
+        return None
+    return profile

@@ -1,0 +1,186 @@
+"""Pixels of every kind as 8-bit levels: the modes of Pillow, and the samples of arrays."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from tacit.errors import InvalidInput
+from tacit.image.messages import one_line, warn
+from tacit.image.raster import Pixels
+
+_STRIP_PIXELS = 1 << 20  # pixels that are converted at a time
+
+# Colour spaces whose conversion to RGB is not exact. P, PA, 1, RGBX and premultiplied alpha become RGB, L and plain
+# alpha with nothing to warn of.
+_APPROXIMATE = {"CMYK", "YCbCr", "LAB", "HSV"}
+# Modes in which one colour may be transparent.
+_TRANSPARENT_COLOUR = {"1", "L", "P", "RGB", "I", "I;16", "I;16B", "I;16L"}
+
+
+def copy_pixels(image: Image.Image, orientation: int, deep: bool, name: str) -> tuple[Pixels, Pixels | None]:
+    """Copy the pixels of an image, upright and of 8 bits.
+
+    Args:
+        image: The image, loaded.
+        orientation: The EXIF orientation of its rows and columns, 1 to 8.
+        deep: Whether it had more than 8 bits before Pillow loaded it.
+        name: What warnings call the image.
+
+    Returns:
+        The colours, uint8 [H, W, 1 or 3], and alpha, uint8 [H, W] or None.
+    """
+    mode = image.mode
+    grey = mode in ("1", "L", "LA", "La", "I", "F") or mode.startswith("I;16")
+    has_alpha = mode in ("LA", "La", "PA", "RGBA", "RGBa") or (
+        mode in _TRANSPARENT_COLOUR and image.has_transparency_data
+    )
+    colours = 1 if grey else 3
+    convert = _strip_converter(image, ("L" if grey else "RGB") + ("A" if has_alpha else ""), deep, name)
+
+    width, height = image.size
+    upright = (width, height) if orientation >= 5 else (height, width)
+    pixels = np.empty((*upright, colours), np.uint8)
+    alpha = np.empty(upright, np.uint8) if has_alpha else None
+    # Views of the upright arrays in the order in which the file has its rows: turning the image costs no copy.
+    stored_pixels = _as_stored(pixels, orientation)
+    stored_alpha = None if alpha is None else _as_stored(alpha, orientation)
+    for rows in _strips(width, height):
+        strip = convert(image.crop((0, rows.start, width, rows.stop)))
+        strip = strip.reshape(rows.stop - rows.start, width, -1)  # L: [h, W] -> [h, W, 1]
+        stored_pixels[rows] = strip[..., :colours]
+        if stored_alpha is not None:
+            stored_alpha[rows] = strip[..., colours]
+    return pixels, alpha
+
+
+def _strips(width: int, height: int) -> Iterator[slice]:
+    rows = max(1, _STRIP_PIXELS // width)
+    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
+
+
+def _as_stored(upright: Pixels, orientation: int) -> Pixels:
+    """Return a view [h, w, ...] of an upright array, in the order of rows and columns that this orientation means."""
+    if orientation >= 5:
+        upright = upright.swapaxes(0, 1)
+    if orientation in (3, 4, 6, 7):
+        upright = upright[::-1]
+    if orientation in (2, 3, 7, 8):
+        upright = upright[:, ::-1]
+    return upright
+
+
+def _strip_converter(image: Image.Image, target: str, deep: bool, name: str) -> Callable[[Image.Image], Pixels]:
+    """Return a function that turns a strip of `image` into uint8 [h, W] or [h, W, C] of mode `target`.
+
+    What the conversion loses is warned of here, once.
+    """
+    mode = image.mode
+    if mode in ("I", "F") or mode.startswith("I;16"):
+        return _wide_converter(image, target, name)
+    if mode in _APPROXIMATE:
+        transform = _cmyk_transform(image, name) if mode == "CMYK" else None
+        if transform is not None:
+            warn(f"{name}: CMYK is converted to sRGB by its ICC profile")
+            return lambda strip: np.asarray(transform.apply(strip))
+        warn(f"{name}: {mode} is converted to RGB")
+    transparency = image.info.get("transparency")
+    if deep and isinstance(transparency, tuple):
+        # The transparent colour of a 16-bit PNG has 16 bits where Pillow's pixels have kept the upper 8.
+        transparency = tuple(level >> 8 for level in transparency)
+
+    def convert(strip: Image.Image) -> Pixels:
+        if strip.mode != target:
+            if transparency is not None:
+                strip.info["transparency"] = transparency
+            strip = strip.convert(target)
+        return np.asarray(strip)
+
+    return convert
+
+
+def _wide_converter(image: Image.Image, target: str, name: str) -> Callable[[Image.Image], Pixels]:
+    """Return the function for strips of the modes I, I;16 and F, whose numbers do not say which one is white."""
+    if image.mode.startswith("I;16"):
+        white = 65535.0
+        warn(f"{name}: 16-bit samples are reduced to 8 bits")
+    else:
+        low, high = image.getextrema()
+        choices = (1.0, 255.0) if image.mode == "F" else (255.0, 65535.0)
+        white = choices[0] if isinstance(high, (int, float)) and high <= choices[0] else choices[1]
+        lost = ", and clipping what lies outside" if low < 0 or high > white else ""  # type: ignore[operator]
+        warn(f"{name}: mode {image.mode} is reduced to 8 bits, taking 0 as black and {white:g} as white{lost}")
+    transparent = image.info.get("transparency")
+
+    def convert(strip: Image.Image) -> Pixels:
+        values: NDArray[Any] = np.asarray(strip)
+        scaled: NDArray[np.float32] = np.nan_to_num(
+            values.astype(np.float32) * np.float32(255 / white), posinf=255.0, neginf=0.0
+        )
+        grey: Pixels = np.rint(scaled.clip(0, 255)).astype(np.uint8)
+        if target == "L":
+            return grey
+        return np.stack([grey, np.where(values == transparent, 0, 255).astype(np.uint8)], axis=-1)
+
+    return convert
+
+
+def _cmyk_transform(image: Image.Image, name: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the transform from CMYK to sRGB by the image's profile, or None without a profile that can be used."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "CMYK", "RGB")
+    except (ImageCms.PyCMSError, OSError, ImportError) as error:  # ImportError: a Pillow built without LittleCMS
+        warn(f"{name}: the ICC profile cannot be used ({one_line(error)})")
+        return None
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Return whether an image that is not loaded yet has colours of more than 8 bits, which Pillow drops on loading."""
+    if image.mode not in ("RGB", "RGBA", "CMYK", "LA"):
+        return False
+    for codec, _, _, args in getattr(image, "tile", ()):
+        arguments = args if isinstance(args, tuple) else (args,)
+        if any(isinstance(argument, str) and ";16" in argument for argument in arguments):
+            return True
+        if codec.startswith("ppm") and isinstance(arguments[-1], int) and arguments[-1] > 255:
+            return True
+    return False
+
+
+def to_levels(array: NDArray[Any], name: str) -> Pixels:
+    """Return an array [H, W, C] of bools, 16-bit samples or floats in [0, 1] as uint8 levels.
+
+    Args:
+        array: The samples.
+        name: What warnings and errors call the array.
+
+    Raises:
+        InvalidInput: The samples are of another type, or out of range.
+    """
+    if array.dtype == np.bool_:
+        return np.where(array, np.uint8(255), np.uint8(0))
+    if array.dtype != np.uint16 and array.dtype.kind != "f":
+        raise InvalidInput(f"{name} must be of uint8, bool, uint16 or floats in [0, 1], got {array.dtype}")
+    levels = np.empty(array.shape, np.uint8)
+    for rows in _strips(array.shape[1], array.shape[0]):
+        if array.dtype == np.uint16:
+            levels[rows] = (array[rows].astype(np.uint32) * 255 + 32767) // 65535
+            continue
+        scaled = np.rint(array[rows].astype(np.float32) * np.float32(255))
+        # Overshoot of less than half a level rounds into the range, more is somebody's other scale. NaN fails too.
+        if not ((scaled >= 0) & (scaled <= 255)).all():
+            extent = f"{np.nanmin(array):.6g} to {np.nanmax(array):.6g}" if not np.isnan(array).any() else "NaN"
+            raise InvalidInput(f"{name} of floats must have values in [0, 1], got {extent}")
+        levels[rows] = scaled
+    if array.dtype == np.uint16:
+        warn(f"{name}: 16-bit samples are reduced to 8 bits")
+    return levels

@@ -1,0 +1,179 @@
+"""Reading: whatever holds an image, as a `Raster`."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from tacit.errors import ImageTooLarge, InvalidInput, PathError, TacitError
+from tacit.image.exif import orientation_of
+from tacit.image.messages import one_line, warn
+from tacit.image.metadata import image_with_info, kept_metadata
+from tacit.image.pixels import copy_pixels, is_deep, to_levels
+from tacit.image.raster import Raster
+
+if TYPE_CHECKING:
+    import torch
+
+ImageSource: TypeAlias = (
+    "Raster | Image.Image | NDArray[Any] | torch.Tensor | str | os.PathLike[str]"
+    " | bytes | bytearray | memoryview | BinaryIO"
+)
+
+
+def load(source: ImageSource) -> Raster:
+    """Return any image that a user may have as a `Raster`.
+
+    The limit on pixels is Pillow's: twice `PIL.Image.MAX_IMAGE_PIXELS`. Where a conversion loses something, there is a
+    `ConversionWarning`.
+
+    Args:
+        source: A `Raster`, which is returned as it is; a Pillow image, whose current frame is taken; an array [H, W] or
+            [H, W, C] or a tensor [H, W], [C, H, W] or [H, W, C], with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or
+            4 (RGBA), as uint8, bool, uint16 or floats in [0, 1]; or the path, the bytes or the binary file object of an
+            image that Pillow reads, whose first frame is taken.
+
+    Raises:
+        InvalidInput: This is not an image, or a damaged one.
+        ImageTooLarge: The image has more pixels than the limit.
+        PathError: The file cannot be read.
+    """
+    if isinstance(source, Raster):
+        return source
+    if isinstance(source, Image.Image):
+        return from_pil(source)
+    if isinstance(source, np.ndarray):
+        return from_array(source)
+    if _is_tensor(source):
+        return _from_tensor(source)
+
+    file: str | BinaryIO
+    if isinstance(source, str | os.PathLike):
+        file = name = os.fspath(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        file, name = io.BytesIO(source), "image"
+    elif hasattr(source, "read"):
+        file, name = cast(BinaryIO, source), _name(getattr(source, "name", None))
+    else:
+        rule = "a Pillow image, an array, a tensor, a path, bytes or a binary file"
+        raise InvalidInput(f"image must be {rule}, got {type(source).__name__}")
+    with _reading(name), Image.open(file) as image:
+        return from_pil(image, name=name)
+
+
+def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name: str | None = None) -> Raster:
+    """Return a Pillow image of any mode as a `Raster`, turned as its EXIF (or XMP) orientation says.
+
+    The image itself is left as it was. Where the conversion loses something, there is a `ConversionWarning`.
+
+    Args:
+        image: The image.
+        info: Metadata to go by and to keep instead of the image's own, with keys and values as in Pillow's `info`.
+        name: What warnings and errors call the image; by default its file name.
+
+    Raises:
+        InvalidInput: The image is empty or damaged.
+        ImageTooLarge: The image has more pixels than the limit.
+        PathError: The image's file cannot be read.
+    """
+    name = name or _name(getattr(image, "filename", None))
+    _check_size(*image.size, name)
+    with _reading(name):
+        frames = getattr(image, "n_frames", 1)
+        deep = is_deep(image)
+        image.load()  # also reads metadata that stands behind the pixels
+        described = image if info is None else image_with_info(info)
+        orientation = orientation_of(described)
+        pixels, alpha = copy_pixels(image, orientation, deep, name)
+    if frames > 1:
+        warn(f"{name}: one frame of {frames} is kept")
+    if deep:
+        warn(f"{name}: 16-bit samples are reduced to 8 bits")
+    return Raster(pixels, alpha, kept_metadata(described, image.mode, pixels.shape[2] == 1, name))
+
+
+def from_array(array: NDArray[Any], *, name: str = "array") -> Raster:
+    """Return an array as a `Raster`.
+
+    A uint8 array's memory is shared, not copied. For 16-bit samples there is a `ConversionWarning`.
+
+    Args:
+        array: [H, W] or [H, W, C], of the kinds that `load` takes.
+        name: What warnings and errors call it.
+
+    Raises:
+        InvalidInput: The array has another shape or type, or values out of range.
+        ImageTooLarge: The array has more pixels than the limit.
+    """
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
+        raise InvalidInput(f"{name} must have shape [H, W] or [H, W, C] with C from 1 to 4, got {list(array.shape)}")
+    height, width, channels = array.shape
+    _check_size(width, height, name)
+    levels = array if array.dtype == np.uint8 else to_levels(array, name)
+    if channels in (1, 3):
+        return Raster(np.ascontiguousarray(levels))
+    return Raster(np.ascontiguousarray(levels[..., :-1]), np.ascontiguousarray(levels[..., -1]))
+
+
+def _is_tensor(value: object) -> TypeGuard[torch.Tensor]:
+    # A tensor exists only where torch has been imported, so that this module need not import it to know one.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _from_tensor(tensor: torch.Tensor) -> Raster:
+    """Return a tensor [H, W], [C, H, W] or [H, W, C] as a `Raster`; where two are possible, it is [C, H, W]."""
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # NumPy has no bfloat16
+    if tensor.ndim == 3 and tensor.shape[0] in (1, 2, 3, 4):
+        tensor = tensor.permute(1, 2, 0)
+    return from_array(tensor.numpy(), name="tensor")
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width < 1 or height < 1:
+        raise InvalidInput(f"{name} must have at least 1x1 pixels, got {width}x{height}")
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > 2 * limit:
+        raise ImageTooLarge(
+            f"{name} must have at most {2 * limit} pixels (twice PIL.Image.MAX_IMAGE_PIXELS), "
+            f"got {width}x{height} = {width * height}"
+        )
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn everything that reading somebody's file can end in into errors of ours.
+
+    Pillow's readers raise errors of many kinds (SyntaxError, struct.error, zlib.error, EOFError, IndexError and more)
+    where a file is damaged.
+    """
+    try:
+        yield
+    except (TacitError, Warning, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"{name}: {one_line(error)}") from error
+    except UnidentifiedImageError as error:
+        raise InvalidInput(f"{name}: not an image that Pillow reads") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise PathError(f"{name}: {error.strerror}") from error
+        raise InvalidInput(f"{name}: damaged image ({one_line(error)})") from error
+    except Exception as error:
+        raise InvalidInput(f"{name}: damaged image ({one_line(error)})") from error
+
+
+def _name(filename: object) -> str:
+    return filename if isinstance(filename, str) and filename else "image"
