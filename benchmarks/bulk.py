@@ -36,9 +36,9 @@ import numpy as np
 
 from benchmarks.environment import describe_machine
 from tacit import weights
-from tacit.bulk import Cluster, Interrupted, Job, Summary, run
+from tacit.bulk import BulkJob, Cluster, Interrupted, RunSummary, run
 from tacit.bulk.manifest import FAILURES, MANIFEST, Manifest
-from tacit.bulk.store import Store
+from tacit.bulk.store import ShardStore
 from tacit.evaluation.pretty import dumps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,9 +129,9 @@ def speed(folder: Path, workers: int) -> dict[str, Any]:
     out = folder / f"out-{workers}"
     ended: list[tuple[float, int]] = []
     outcome = run(
-        Job(str(folder / "in"), str(out)),
+        BulkJob(source=str(folder / "in"), destination=str(out)),
         Cluster(workers=(workers, workers)),
-        progress=lambda name, now: ended.append((time.perf_counter(), now.images)),
+        on_progress=lambda name, now: ended.append((time.perf_counter(), now.images)),
     )
     rows = [json.loads(line) for line in (out / "_tacit" / "manifest.jsonl").read_text().splitlines()]
     (first, before), (last, after) = ended[0], ended[-1]
@@ -164,7 +164,7 @@ def watch(folder: Path, seconds: float) -> dict[str, Any]:
     shards = sorted((folder / "few").glob("*.tar"))
     for number in range(max(100, round(seconds * 10))):
         os.link(shards[number % len(shards)], source / f"{number:06}.tar")
-    ended: list[Summary] = []
+    ended: list[RunSummary] = []
     points: list[tuple[float, int, tuple[int, int, int]]] = []
     over = threading.Event()
 
@@ -176,7 +176,7 @@ def watch(folder: Path, seconds: float) -> dict[str, Any]:
             points.append((round(time.perf_counter() - begun, 1), ended[-1].images, resident()))
             over.wait(1)
 
-    def stop_in_time(name: str, now: Summary) -> None:
+    def stop_in_time(name: str, now: RunSummary) -> None:
         ended.append(now)
         if points and points[-1][0] > seconds:
             over.set()  # what ends now is not looked at
@@ -185,8 +185,8 @@ def watch(folder: Path, seconds: float) -> dict[str, Any]:
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        job = Job(str(source), str(folder / "watched"), verify=True)
-        now = run(job, Cluster(), max_failures=1, progress=stop_in_time).now
+        job = BulkJob(source=str(source), destination=str(folder / "watched"), verify=True)
+        now = run(job, Cluster(), max_failures=1, on_progress=stop_in_time).now
     except Interrupted as interrupted:
         now = interrupted.outcome.now
     finally:
@@ -214,7 +214,7 @@ def read_manifest(folder: Path, like: Path) -> dict[str, float]:
     `like`. The memory is the largest growth of this process.
     """
     entry = json.loads((like / MANIFEST).read_text().splitlines()[0])
-    store = Store(str(folder))
+    store = ShardStore(str(folder))
     with store.create(MANIFEST) as part:
         for number in range(PLANNED_SHARDS):
             part.stream.write(json.dumps({**entry, "name": f"{number:06}"}).encode() + b"\n")

@@ -15,6 +15,7 @@ from PIL import Image
 from support.chat_server import KEY, Server
 from support.paths import DATA
 from support.pictures import synthetic
+from support.ray_head import ray_head
 from support.tiny_models import TINY_TACO_FIXED, tiny_model, tiny_taco, write_weights
 from tacit.codec import Codec
 
@@ -179,3 +180,11 @@ def whole_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         transformers.CLIPModel(config).save_pretrained(folder)
     transformers.CLIPTokenizerFast.from_pretrained(folder).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """The address of a Ray cluster with one processor, which all tests that need Ray share; skips without Ray."""
+    pytest.importorskip("ray.data")
+    with ray_head() as address:
+        yield address

@@ -358,7 +358,7 @@ def test_a_caption_that_cannot_be_used_is_one_line(
     make_image("a.jpg")
     assert cli.main(["encode", "a.jpg", "-c", text]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("tacit: a.jpg: caption has ")
+    assert error.startswith("tacit: a.jpg: caption must have ")
     assert error.count("\n") == 1
     assert fake.calls == []
 
@@ -379,7 +379,7 @@ def test_a_map_that_is_none_is_wrong_usage(
     make_image("a.jpg")
     Path(name).write_text(content)
     assert cli.main(["encode", "a.jpg", "--captions", name]) == 2
-    assert f"Error: captions {name}: " in capsys.readouterr().err
+    assert f"Error: {name}" in capsys.readouterr().err
     assert fake.made == []
 
 

@@ -574,13 +574,12 @@ def table(folder: Path, encoded: dict[str, bytes]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
-def test_reading_on_ray(
-    tmp_path: Path, shards: str, encoded: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reading_on_ray(tmp_path: Path, shards: str, encoded: dict[str, bytes], ray_address: str) -> None:
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
-    from tacit.bulk.cluster import Cluster, connected
+    from tacit.bulk.cluster import Cluster, connect
 
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -590,8 +589,7 @@ def test_reading_on_ray(
     table(folder, encoded)  # beside files, it is about them
     (tmp_path / "table").mkdir()
     codec = Codec(threads=1)
-    monkeypatch.setenv("RAY_worker_niceness", "0")
-    with connected(Cluster()):  # which tries again where the machine is too busy for Ray's patience
+    with connect(Cluster(ray_address)):
         ray.data.DataContext.get_current().enable_progress_bars = False
         rows = tacit.data.read_tacit(shards, fields=["json"]).take_all()
         assert sorted(row["key"] for row in rows) == [f"{i // 3}.tar/{i:02}" for i in range(12)]

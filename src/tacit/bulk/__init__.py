@@ -2,14 +2,14 @@
 
     source ─► plan: units of work ─► Ray Data: a pool of workers, each with a model ─► destination, manifest
 
-One unit is one shard, and `tacit.bulk.convert.convert` does all of it: reads, codes, writes, verifies, and leaves an
-entry in the manifest. Ray only says which worker does which unit, so that nothing but small descriptions and reports
-travels between processes, and a lost worker costs the shard that it was at.
+One unit of work is one shard. `tacit.bulk.conversion.convert` does all of it: it reads, codes, writes and verifies
+the shard, and leaves an entry in the manifest. Ray only decides which worker does which unit, so that nothing but small
+descriptions and reports travels between processes, and a lost worker costs the shard that it was at.
 """
 
 from tacit.bulk.cluster import Cluster
 from tacit.bulk.driver import Interrupted, TooManyFailures, run
-from tacit.bulk.job import Job, Kind
-from tacit.bulk.summary import Outcome, Summary
+from tacit.bulk.job import BulkJob, StorageKind
+from tacit.bulk.summary import RunOutcome, RunSummary
 
-__all__ = ["Cluster", "Interrupted", "Job", "Kind", "Outcome", "Summary", "TooManyFailures", "run"]
+__all__ = ["BulkJob", "Cluster", "Interrupted", "RunOutcome", "RunSummary", "StorageKind", "TooManyFailures", "run"]

@@ -1,4 +1,4 @@
-"""What is counted of a unit, and added up over all of them."""
+"""The counts of a unit of work, which are added up over a run."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """images: coded; failed: left out; captions: of the images; others: samples and files without an image. pixels, and
-    bytes_in, bytes_out: of the images, before and after; bytes_rest: of everything else. verified: images whose latents
-    were read back and compared. lost: workers that were lost at a unit before it was done. measured: images whose PSNR
-    is known, and finite.
-    """
+    """Numbers of images, bytes and more; the names are those of the manifest's JSON."""
 
     images: int = 0
+    """Images that were coded."""
     failed: int = 0
+    """Images that were left out."""
     captions: int = 0
+    """Coded images that have a caption."""
     others: int = 0
+    """Samples and files without an image."""
     pixels: int = 0
+    """Pixels of the coded images."""
     bytes_in: int = 0
+    """Bytes of the coded images before."""
     bytes_out: int = 0
+    """Bytes of the coded images after."""
     bytes_rest: int = 0
+    """Bytes of everything else."""
     verified: int = 0
+    """Images whose latents were read back and compared."""
     lost: int = 0
+    """Workers that were lost at a unit before it was done."""
     measured: int = 0
+    """Images whose PSNR is known and finite."""
 
 
 COUNTS = tuple(field.name for field in fields(Counts))

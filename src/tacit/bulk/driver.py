@@ -1,4 +1,4 @@
-"""A bulk run: what is missing is found, done, and added up."""
+"""The driver of a bulk run: it finds what is missing, has workers do it, and adds up the results."""
 
 from __future__ import annotations
 
@@ -7,131 +7,158 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
 
-from tacit.bulk.cluster import Cluster, connected, run_units
-from tacit.bulk.job import Job, Kind
-from tacit.bulk.manifest import Entry, Manifest
-from tacit.bulk.sources import Plan, Source, open_source, plan
-from tacit.bulk.store import Store
-from tacit.bulk.summary import Outcome, Summary, Total
+from tacit.bulk.cluster import Cluster, connect
+from tacit.bulk.job import BulkJob, StorageKind
+from tacit.bulk.manifest import Manifest, ManifestEntry
+from tacit.bulk.plan import Plan, make_plan
+from tacit.bulk.source import Source, open_source
+from tacit.bulk.store import ShardStore
+from tacit.bulk.summary import RunningTotal, RunOutcome, RunSummary
+from tacit.bulk.workers import run_units
 from tacit.captions import CaptionMap
 from tacit.errors import InvalidInput, TacitError
 
-ENOUGH_IMAGES, ENOUGH_SHARDS = 100, 10  # from which on a failure rate says something
+ENOUGH_IMAGES, ENOUGH_SHARDS = 100, 10  # from which on a failure rate is meaningful
 
 
 class TooManyFailures(TacitError):
-    """More images failed than was allowed. outcome: of the run so far."""
+    """More images or shards failed than was allowed.
 
-    def __init__(self, message: str, outcome: Outcome) -> None:
+    Attributes:
+        outcome: What the run has done so far.
+    """
+
+    def __init__(self, message: str, outcome: RunOutcome) -> None:
         super().__init__(message)
         self.outcome = outcome
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C. outcome: of the run so far."""
+    """Ctrl-C during a run.
 
-    def __init__(self, outcome: Outcome) -> None:
+    Attributes:
+        outcome: What the run has done so far.
+    """
+
+    def __init__(self, outcome: RunOutcome) -> None:
         super().__init__()
         self.outcome = outcome
 
 
 def run(
-    job: Job,
+    job: BulkJob,
     cluster: Cluster | None = None,
     *,
     captions: CaptionMap | None = None,
     max_failures: float = 0.05,
-    planned: Callable[[Source, Plan], object] = lambda source, plan: None,
-    progress: Callable[[str, Summary], object] = lambda name, summary: None,
-) -> Outcome:
-    """Do what is missing of a data set.
+    on_plan: Callable[[Source, Plan], object] = lambda source, plan: None,
+    on_progress: Callable[[str, RunSummary], object] = lambda name, summary: None,
+) -> RunOutcome:
+    """Convert what is missing of a data set.
 
-    captions: a map, for sources that are folders. max_failures: the share of bad images, and of bad shards, above which
-    the run stops; judged from 100 images on and at the end. planned: hears what is to be done before it begins.
-    progress: hears the name of each unit that has ended, with what this run has done so far.
+    Args:
+        job: The settings of the run.
+        cluster: Where it takes place; None for one local worker.
+        captions: Captions of images, for sources that are folders.
+        max_failures: The share of bad images, and of bad shards, above which the run stops, 0 to 1; judged from 100
+            images or 10 shards on, and at the end.
+        on_plan: Called with the source and what is to be done, before it begins.
+        on_progress: Called with the name of each unit that has ended, and what this run has done so far.
 
-    Raises: TooManyFailures; Interrupted; PathError, InvalidInput, WeightsError, MissingExtra.
+    Raises:
+        TooManyFailures: More images or shards failed than `max_failures` allows.
+        Interrupted: Ctrl-C, or SIGTERM.
+        PathError: The source cannot be read, or the destination cannot be written.
+        InvalidInput: The settings do not go with the source or the destination.
+        WeightsError: The model's weights cannot be used.
+        MissingExtra: Ray or another library is not installed.
     """
     cluster = cluster or Cluster()
     if not 0 <= max_failures <= 1:
-        raise InvalidInput(f"max_failures {max_failures}: a share from 0 to 1 is needed")
-    source = open_source(job.source, job.kind, job.decode)
-    job = replace(job, source=source.store.url, kind=source.kind, to=job.to or source.kind)
-    store = Store(job.destination)
+        raise InvalidInput(f"max_failures must be 0 to 1, got {max_failures:g}")
+    source = open_source(job.source, job.source_kind, job.decode)
+    output_kind = job.output_kind or source.kind
+    job = replace(job, source=source.store.url, source_kind=source.kind, output_kind=output_kind)
+    store = ShardStore(job.destination)
     _check_apart(source, store)
-    if captions is not None and job.kind != Kind.FOLDER:
-        raise InvalidInput(f"a map of captions is for images in files; these are in {job.kind} shards, with captions")
+    if captions is not None and job.source_kind != StorageKind.FOLDER:
+        raise InvalidInput(f"a list of captions needs images in files; these are in {job.source_kind} shards")
     settings = {"source": source.store.absolute, "captions": "of a map" if captions is not None else None}
     manifest = Manifest(store, settings | job.settings())
-    todo = plan(source, job, manifest.entries, store.list(), captions)
-    planned(source, todo)
-    before = [manifest.entries[name] for name in todo.done]
-    course = _Course(before, len(todo.units), max_failures)
+    plan = make_plan(source, job, manifest.entries, store.list(), captions)
+    on_plan(source, plan)
+    before = [manifest.entries[name] for name in plan.done]
+    state = _RunState(before, len(plan.units), max_failures)
     try:
-        if todo.units:
-            with connected(cluster), closing(run_units(todo.units, job, cluster)) as results:
-                course.begin()
+        if plan.units:
+            with connect(cluster), closing(run_units(plan.units, job, cluster)) as results:
+                state.begin()
                 for name, result in results:
-                    if isinstance(result, Entry):
+                    if isinstance(result, ManifestEntry):
                         manifest.add(result)
-                    course.take(name, result)
-                    progress(name, course.now.summary())
-        course.judge(at_the_end=True)
+                    state.take(name, result)
+                    on_progress(name, state.now.summary())
+        state.check_failures(at_the_end=True)
     except KeyboardInterrupt as error:
-        raise Interrupted(course.outcome()) from error
+        raise Interrupted(state.outcome()) from error
     finally:
-        manifest.fold()
+        manifest.gather()
         manifest.close()
-    return course.outcome()
+    return state.outcome()
 
 
-class _Course:
-    """How the run goes."""
+class _RunState:
+    """What a run has done so far."""
 
-    def __init__(self, before: Iterable[Entry], units: int, max_failures: float) -> None:
-        self.now, self.all = Total(before=()), Total(before)
+    def __init__(self, before: Iterable[ManifestEntry], units: int, max_failures: float) -> None:
+        self.now, self.all = RunningTotal(), RunningTotal(before)
         self.left, self.max_failures = units, max_failures
         self.errors: dict[str, str] = {}
-        self.begun = time.perf_counter()
+        self.start = time.perf_counter()
 
     def begin(self) -> None:
-        """The workers are on their way."""
-        self.begun = time.perf_counter()
+        """Take the time from now on: the workers are on their way."""
+        self.start = time.perf_counter()
 
-    def take(self, name: str, result: Entry | str) -> None:
-        """What came of a unit. Raises: TooManyFailures."""
-        if isinstance(result, Entry):
+    def take(self, name: str, result: ManifestEntry | str) -> None:
+        """Take the result of a unit, and raise TooManyFailures where it is one too many."""
+        if isinstance(result, ManifestEntry):
             self.now.add(result)
             self.all.add(result)
             self.left -= 1
         else:
             self.errors[name] = result
-        self.judge()
+        self.check_failures()
 
-    def judge(self, at_the_end: bool = False) -> None:
-        """Raises: TooManyFailures."""
+    def check_failures(self, at_the_end: bool = False) -> None:
+        """Raise TooManyFailures where the share of failures is too large and means something."""
         total = self.all.summary()
-        for bad, good, what, enough in (
+        for bad, good, noun, enough in (
             (total.failed, total.images, "images", ENOUGH_IMAGES),
             (len(self.errors), total.shards, "shards", ENOUGH_SHARDS),
         ):
             seen = bad + good
             if bad > self.max_failures * seen and (at_the_end or seen >= enough):
                 raise TooManyFailures(
-                    f"{bad:,} of {seen:,} {what} cannot be used ({bad / seen:.2%}); "
+                    f"{bad:,} of {seen:,} {noun} cannot be used ({bad / seen:.2%}); "
                     f"--max-failures allows {100 * self.max_failures:g}%",
                     self.outcome(),
                 )
 
-    def outcome(self) -> Outcome:
-        """So far."""
-        seconds = time.perf_counter() - self.begun
-        return Outcome(self.now.summary(), self.all.summary(), dict(self.errors), self.left, seconds)
+    def outcome(self) -> RunOutcome:
+        """Return what the run has done so far."""
+        return RunOutcome(
+            now=self.now.summary(),
+            all=self.all.summary(),
+            errors=dict(self.errors),
+            left=self.left,
+            seconds=time.perf_counter() - self.start,
+        )
 
 
-def _check_apart(source: Source, destination: Store) -> None:
-    """A destination inside the source would be taken for a part of it next time; beside files that were named, not."""
+def _check_apart(source: Source, destination: ShardStore) -> None:
+    """Raise InvalidInput where a destination inside the source would be taken for a part of it by the next run."""
     inner, outer = f"{destination.absolute.rstrip('/')}/", f"{source.store.absolute.rstrip('/')}/"
     below = inner.startswith(outer) and (source.whole or any(f"{outer}{n}".startswith(inner) for n in source.files))
     if below or outer.startswith(inner):
-        raise InvalidInput(f"{destination.url} and {source.store.url} are in each other: name another destination")
+        raise InvalidInput(f"{destination.url} and {source.store.url} are in each other; name another destination")

@@ -1,4 +1,4 @@
-"""Images to `.tacit` and back, several at a time, so that one bad image costs itself alone."""
+"""Engines that turn images into `.tacit` files and back, several at a time, so that a bad image costs itself alone."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from tacit import image as images
-from tacit.bulk.job import Job
+from tacit.bulk.job import BulkJob
 from tacit.bulk.record import Record
 from tacit.codec import Codec
 from tacit.container import check_caption
 from tacit.errors import TacitError
-from tacit.evaluation.metrics import psnr
 from tacit.fileinfo import info
 from tacit.image.export import to_bytes
+from tacit.image.psnr import psnr
 
 if TYPE_CHECKING:
     from tacit.image import Raster
@@ -25,124 +25,161 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Unusable(Exception):
+class UnusableImage(Exception):
     """An image that cannot be coded; the text says why."""
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A record whose image is ready to be coded. photo: None where it is a `.tacit` file."""
+class EngineInput:
+    """A record whose image is ready to be coded."""
 
     record: Record
-    photo: Raster | None
+    raster: Raster | None
+    """The decoded image; None where the record's image is a `.tacit` file."""
     caption: str | None
+    """The caption for the encoder."""
     pixels: int
+    """The number of the image's pixels, which is what coding it takes memory for."""
 
 
 @dataclass(frozen=True)
-class Coded:
-    """An image's new bytes. latents: a hash of what was coded, where that shall be verified."""
+class EngineOutput:
+    """The new bytes of an image."""
 
     data: bytes
     latents: str | None = None
+    """A hash of the latents that were coded, where they will be verified."""
 
 
 class Engine(Protocol):
-    """suffix: of what it makes."""
+    """Prepares and codes images with one model."""
 
     suffix: str
+    """The suffix of the files that the engine makes."""
 
-    def prepare(self, record: Record) -> Prepared:
-        """In any thread. Raises: Unusable."""
+    def prepare(self, record: Record) -> EngineInput:
+        """Make a record's image ready to be coded; any thread may call this.
 
-    def code(self, batch: Sequence[Prepared]) -> list[Coded | Unusable]:
-        """In one thread."""
+        Raises:
+            UnusableImage: The image cannot be used.
+        """
+
+    def code(self, batch: Sequence[EngineInput]) -> list[EngineOutput | UnusableImage]:
+        """Code several images; only one thread at a time may call this.
+
+        Returns:
+            For each image its new bytes, or why it cannot be coded.
+        """
 
 
-def engine(job: Job) -> Engine:
-    """With the model in memory. Raises: WeightsError, InvalidInput."""
-    return Decoder(job) if job.decode else Encoder(job)
+def make_engine(job: BulkJob) -> Engine:
+    """Return the engine for a job, with its model in memory.
+
+    Raises:
+        WeightsError: The model's weights cannot be used.
+        InvalidInput: The job's device, text encoder or quality cannot be used.
+    """
+    return DecodingEngine(job) if job.decode else EncodingEngine(job)
 
 
-class Encoder:
-    """Images to `.tacit`."""
+class EncodingEngine:
+    """Encodes images to `.tacit` files."""
 
     suffix = "tacit"
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BulkJob) -> None:
         self.job = job
         self.codec = _codec(job)
         # Whatever is wrong with the model, its text encoder or the device is no image's fault, and comes out here.
         self.codec.encode(np.zeros((1, 1, 3), np.uint8), "a" if job.use_captions else None, job.quality)
 
-    def prepare(self, record: Record) -> Prepared:
-        """Pixels, and the caption: the sample's own, else what the image's metadata says."""
-        photo = _usable(lambda: images.load(record.image or b""))
+    def prepare(self, record: Record) -> EngineInput:
+        """Decode a record's image, and choose its caption: the record's own, else the one in the image's metadata.
+
+        Raises:
+            UnusableImage: The image or the caption cannot be used.
+        """
+        raster = _usable(lambda: images.load(record.image or b""))
         caption = record.caption
         if not caption and self.job.keep_metadata:
-            caption = photo.metadata.caption
-        caption = _clean(caption) if caption and self.job.use_captions else None
+            caption = raster.metadata.caption
+        caption = _printable(caption) if caption and self.job.use_captions else None
         if caption:
             _usable(lambda: check_caption(caption))
-        return Prepared(record, photo, caption or None, photo.width * photo.height)
+        return EngineInput(record, raster, caption or None, raster.width * raster.height)
 
-    def code(self, batch: Sequence[Prepared]) -> list[Coded | Unusable]:
-        """Those of equal shape together; where that fails, one by one."""
+    def code(self, batch: Sequence[EngineInput]) -> list[EngineOutput | UnusableImage]:
+        """Encode images, those of equal shape together; where that fails, one by one."""
         return _one_bad_alone(self._code, batch)
 
-    def _code(self, batch: Sequence[Prepared]) -> list[Coded]:
-        made = self.codec.encode_batch_latents(
-            [p.photo for p in batch if p.photo is not None],
-            [p.caption for p in batch],
+    def _code(self, batch: Sequence[EngineInput]) -> list[EngineOutput]:
+        encoded = self.codec.encode_batch_latents(
+            [item.raster for item in batch if item.raster is not None],
+            [item.caption for item in batch],
             self.job.quality,
             store_caption=self.job.store_caption,
             keep_metadata=self.job.keep_metadata,
         )
-        return [Coded(data, hash_latents(latents.numpy()) if self.job.verify else None) for data, latents in made]
+        verify = self.job.verify
+        return [EngineOutput(data, hash_latents(latents.numpy()) if verify else None) for data, latents in encoded]
 
-    def measure(self, photo: Raster, data: bytes) -> float:
-        """PSNR in dB of the decoded image."""
+    def measure(self, raster: Raster, data: bytes) -> float:
+        """Return the PSNR in dB between an image and what its `.tacit` file decodes to."""
         decoded = np.asarray(self.codec.decode(data, max_pixels=None).convert("RGB"))
-        original = np.broadcast_to(photo.pixels, (*photo.pixels.shape[:2], 3))
+        original = np.broadcast_to(raster.pixels, (*raster.pixels.shape[:2], 3))
         return psnr(decoded, original)
 
-    def latents(self, data: bytes) -> str:
-        """The hash of what a file decodes to. Raises: FileError."""
+    def latents_hash(self, data: bytes) -> str:
+        """Return the hash of the latents in a `.tacit` file.
+
+        Raises:
+            FileError: The file is damaged or needs a newer version.
+        """
         return hash_latents(self.codec.latents(data).numpy())
 
 
-class Decoder:
-    """`.tacit` to images of a usual format."""
+class DecodingEngine:
+    """Decodes `.tacit` files to images of a usual format."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BulkJob) -> None:
         self.suffix = job.format
         self.codec = _codec(job)
 
-    def prepare(self, record: Record) -> Prepared:
-        """The header is read; what it says is how much memory decoding takes."""
-        about = _usable(lambda: info(record.image or b""))
-        return Prepared(record, None, record.caption, about.width * about.height)
+    def prepare(self, record: Record) -> EngineInput:
+        """Read the header of a record's `.tacit` file, which says how much memory decoding takes.
 
-    def code(self, batch: Sequence[Prepared]) -> list[Coded | Unusable]:
-        """Those of equal shape together; where that fails, one by one."""
+        Raises:
+            UnusableImage: The header cannot be read.
+        """
+        header = _usable(lambda: info(record.image or b""))
+        return EngineInput(record, None, record.caption, header.width * header.height)
+
+    def code(self, batch: Sequence[EngineInput]) -> list[EngineOutput | UnusableImage]:
+        """Decode files, those of equal shape together; where that fails, one by one."""
         return _one_bad_alone(self._code, batch)
 
-    def _code(self, batch: Sequence[Prepared]) -> list[Coded]:
-        decoded = self.codec.decode_batch([p.record.image or b"" for p in batch])
-        return [Coded(to_bytes(image, self.suffix)) for image in decoded]
+    def _code(self, batch: Sequence[EngineInput]) -> list[EngineOutput]:
+        decoded = self.codec.decode_batch([item.record.image or b"" for item in batch])
+        return [EngineOutput(to_bytes(image, self.suffix)) for image in decoded]
 
 
 def hash_latents(latents: np.ndarray) -> str:
-    """Of int16 [M, h, w]."""
+    """Return the SHA-256 of latents, int16 [M, h, w], in hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(latents).tobytes()).hexdigest()
 
 
-def _codec(job: Job) -> Codec:
+def error_line(error: BaseException) -> str:
+    """Return an error as one line of text; the name of its class comes first where the error is not one of ours."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, TacitError | UnusableImage) and text else f"{type(error).__name__}: {text}"
+
+
+def _codec(job: BulkJob) -> Codec:
     return Codec(job.model, device=job.device, threads=job.threads, text_encoder=job.text_encoder)
 
 
-def _clean(caption: str) -> str:
-    """Web captions hold control characters and halves of surrogate pairs; the encoder is not to fail for them."""
+def _printable(caption: str) -> str:
+    """Replace control characters and halves of surrogate pairs by blanks: web captions hold such, and must not fail."""
     printable = (c if c.isprintable() else " " for c in caption)
     return " ".join("".join(printable).split())
 
@@ -151,21 +188,15 @@ def _usable(work: Callable[[], T]) -> T:
     try:
         return work()
     except Exception as error:  # whatever a hostile file does to a library; the image is the one thing that it costs
-        raise Unusable(explained(error)) from error
+        raise UnusableImage(error_line(error)) from error
 
 
 def _one_bad_alone(
-    code: Callable[[Sequence[Prepared]], list[Coded]], batch: Sequence[Prepared]
-) -> list[Coded | Unusable]:
+    code: Callable[[Sequence[EngineInput]], list[EngineOutput]], batch: Sequence[EngineInput]
+) -> list[EngineOutput | UnusableImage]:
     try:
         return list(code(batch))
     except Exception as error:
         if len(batch) == 1:
-            return [Unusable(explained(error))]
-    return [one for item in batch for one in _one_bad_alone(code, [item])]
-
-
-def explained(error: BaseException) -> str:
-    """One line that says what went wrong."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, TacitError | Unusable) and text else f"{type(error).__name__}: {text}"
+            return [UnusableImage(error_line(error))]
+    return [result for item in batch for result in _one_bad_alone(code, [item])]

@@ -1,8 +1,8 @@
-"""What a run does, the same for each of its units."""
+"""The settings of a bulk run, which are the same for each of its units."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -10,62 +10,87 @@ from tacit import weights
 from tacit.errors import InvalidInput
 
 
-class Kind(StrEnum):
-    """How a data set is stored: tar shards as WebDataset has them, a folder of files, or Parquet files."""
+class StorageKind(StrEnum):
+    """How a data set is stored."""
 
     TAR = "tar"
+    """Tar shards as WebDataset writes them."""
     FOLDER = "folder"
+    """A folder of files."""
     PARQUET = "parquet"
+    """Parquet files with a column of images."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A run's settings, as each worker gets them.
-
-    source, destination: paths or URLs. kind: of the source, None to find out; to: of the destination, None for the
-    source's. decode: from `.tacit` to `format` instead. quality: 0..100, None for the default or fixed-rate weights.
-    image_column, caption_column: of Parquet files, None to find out. shard_size: images of a shard that is made from a
-    folder. threads: of each worker. psnr_every: one image of so many is decoded to be measured. verify: read each
-    shard back, and compare its latents with those that were coded.
-    """
+@dataclass(frozen=True, kw_only=True)
+class BulkJob:
+    """A run's settings, as each worker gets them."""
 
     source: str
+    """Path or URL of the data set."""
     destination: str
-    kind: Kind | None = None
-    to: Kind | None = None
+    """Path or URL of the output."""
+    source_kind: StorageKind | None = None
+    """How the source is stored; None finds out."""
+    output_kind: StorageKind | None = None
+    """How the output is stored; None stores it as the source is."""
     decode: bool = False
+    """Whether to decode `.tacit` files to `format`, instead of encoding images."""
     quality: float | None = None
+    """0 to 100; None for the default quality, or for weights of a fixed rate."""
     use_captions: bool = True
+    """Whether the encoder is given the captions."""
     store_caption: bool = False
+    """Whether captions are also stored in the `.tacit` files."""
     keep_metadata: bool = True
+    """Whether ICC profiles, EXIF and XMP are kept, and captions in them are used."""
     model: str = weights.DEFAULT
+    """A model's name or the path of a weights file."""
     text_encoder: str | None = None
+    """The name of a text encoder; None for the model's own."""
     format: str = "png"
+    """The format of decoded images."""
     image_column: str | None = None
+    """The column of images in Parquet files; None finds out."""
     caption_column: str | None = None
+    """The column of captions in Parquet files; None finds out."""
     shard_size: int = 1000
+    """The number of record keys of a folder that are one unit, and become one shard."""
     device: str = "cpu"
+    """The torch device of each worker's model."""
     threads: int = 1
+    """The number of threads of each worker."""
     psnr_every: int = 64
+    """One image of this many is decoded, to measure its PSNR."""
     verify: bool = False
+    """Whether each shard is read back and its latents are compared with those that were coded."""
 
     def __post_init__(self) -> None:
         if self.quality is not None and not 0 <= self.quality <= 100:
-            raise InvalidInput(f"quality {self.quality}: 0 to 100 are possible")
+            raise InvalidInput(f"quality must be 0 to 100, got {self.quality:g}")
         if self.verify and self.decode:
-            raise InvalidInput("verifying compares the latents of .tacit files; decoding writes none")
+            raise InvalidInput("verify must be off when decoding: it compares latents of .tacit files that are written")
         for name in ("shard_size", "threads", "psnr_every"):
             if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} {getattr(self, name)}: at least 1 is needed")
+                raise InvalidInput(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def settings(self) -> dict[str, Any]:
-        """What the contents of the destination follow from, beside the source's: a second run must have the same."""
-        of_encoding = ("quality", "use_captions", "store_caption", "keep_metadata", "text_encoder")
-        kept = ("decode", "kind", "to", *(("format",) if self.decode else of_encoding))
+        """Return what decides the contents of the destination besides those of the source.
+
+        The manifest keeps these settings under these names; a second run into the same destination must have the same.
+        """
+        settings: dict[str, Any] = {"decode": self.decode, "kind": self.source_kind, "to": self.output_kind}
         weights_hash = weights.describe(weights.locate(self.model)).decode_hash.hex()
-        about = asdict(self)
-        return {
-            **{name: about[name] for name in kept},
-            **({} if self.decode else {"weights": weights_hash}),
-            **({n: about[n] for n in ("image_column", "caption_column")} if self.kind == Kind.PARQUET else {}),
-        }
+        if self.decode:
+            settings["format"] = self.format
+        else:
+            settings |= {
+                "quality": self.quality,
+                "use_captions": self.use_captions,
+                "store_caption": self.store_caption,
+                "keep_metadata": self.keep_metadata,
+                "text_encoder": self.text_encoder,
+                "weights": weights_hash,
+            }
+        if self.source_kind == StorageKind.PARQUET:
+            settings |= {"image_column": self.image_column, "caption_column": self.caption_column}
+        return settings

@@ -1,8 +1,8 @@
-"""What a run has done, shard by shard, beside the data: so that the next run does what is missing and nothing else.
+"""The record of what runs have done, kept beside the data, so that the next run does only what is missing.
 
 DEST/_tacit/run.json           the settings
-DEST/_tacit/shards/NAME.json   one entry a shard, written by the worker when the shard is in its place
-DEST/_tacit/manifest.jsonl     the entries of runs that have ended, folded into one file
+DEST/_tacit/shards/NAME.json   one entry for each shard, written by the worker when the shard is in its place
+DEST/_tacit/manifest.jsonl     the entries of runs that have ended, gathered in one file
 DEST/_tacit/failures.jsonl     images that could not be used, with the reason
 DEST/_tacit/tries/NAME         a shard that a worker is at: how many have begun it, and who the last one is
 DEST/_tacit/parts/             files that are not whole yet
@@ -18,99 +18,136 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO, cast
 
 from tacit.bulk.counts import Counts
-from tacit.bulk.store import OWN, PARTS, Store
+from tacit.bulk.store import OWN_FOLDER, PARTS, ShardStore
 from tacit.errors import InvalidInput
 
-SHARDS = f"{OWN}/shards"
-TRIES = f"{OWN}/tries"
-SETTINGS = f"{OWN}/run.json"
-MANIFEST = f"{OWN}/manifest.jsonl"
-FAILURES = f"{OWN}/failures.jsonl"
+SHARDS = f"{OWN_FOLDER}/shards"
+TRIES = f"{OWN_FOLDER}/tries"
+SETTINGS = f"{OWN_FOLDER}/run.json"
+MANIFEST = f"{OWN_FOLDER}/manifest.jsonl"
+FAILURES = f"{OWN_FOLDER}/failures.jsonl"
 
 
-@dataclass(frozen=True)
-class Entry(Counts):
-    """What came of one unit.
-
-    inputs: the source's files, with what changes when they do. files: what was written, with bytes and sha256. psnr:
-    dB, the mean over the measured images, None where there are none. seconds: by what they went to, "wall" from
-    beginning to end. memory: the most bytes that the worker has ever held. warnings: what of images could not be kept,
-    and how often. failures: key and reason of each image that was left out.
-    """
+@dataclass(frozen=True, kw_only=True)
+class ManifestEntry(Counts):
+    """The result of one unit; the names are those of the manifest's JSON."""
 
     name: str
+    """The unit's name."""
     inputs: Mapping[str, str]
+    """The source's files, each with a stamp that changes when the file does."""
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The files that were written, each with "bytes" and "sha256"."""
     psnr: float | None = None
+    """The mean PSNR of the measured images in dB; None where no image was measured."""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by activity; "wall" is the time from beginning to end."""
     memory: int = 0
+    """The most bytes that the worker has ever held."""
     warnings: Mapping[str, int] = field(default_factory=dict)
+    """What could not be kept of images, and how often."""
     failures: tuple[Mapping[str, str], ...] = ()
+    """"key" and "reason" of each image that was left out."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the entry as JSON has it."""
         return {"name": self.name, **asdict(self)}
 
     @staticmethod
-    def from_json(data: bytes | str, where: str) -> Entry:
-        """Raises: InvalidInput."""
+    def from_json(data: bytes | str, path: str) -> ManifestEntry:
+        """Parse an entry.
+
+        Args:
+            data: JSON text, as `to_json` gives it.
+            path: Where the text was read; error messages begin with it.
+
+        Raises:
+            InvalidInput: The text is not an entry.
+        """
         try:
             fields = json.loads(data)
-            return Entry(**{**fields, "failures": tuple(fields["failures"])})
+            return ManifestEntry(**{**fields, "failures": tuple(fields["failures"])})
         except (ValueError, TypeError, KeyError) as error:
-            raise InvalidInput(f"{where}: no entry of a manifest ({type(error).__name__}: {error})") from error
+            raise InvalidInput(f"{path}: not an entry of a manifest ({type(error).__name__}: {error})") from error
 
 
 def entry_name(unit: str) -> str:
-    """Where a unit's entry is."""
+    """Return the name of the file that holds a unit's entry."""
     return f"{SHARDS}/{unit}.json"
 
 
-def write_entry(store: Store, entry: Entry) -> None:
-    """As a worker does when a shard is in its place. Raises: PathError."""
+def write_entry(store: ShardStore, entry: ManifestEntry) -> None:
+    """Write an entry into a file of its own, as a worker does when a shard is in its place.
+
+    Raises:
+        PathError: The file cannot be written.
+    """
     store.put(entry_name(entry.name), json.dumps(entry.to_json()).encode())
 
 
-def read_entry(store: Store, unit: str) -> Entry | None:
-    """Of a unit that is done. Raises: PathError, InvalidInput."""
+def read_entry(store: ShardStore, unit: str) -> ManifestEntry | None:
+    """Return the entry that a worker has written for a unit, or None where there is none.
+
+    Raises:
+        PathError: The file cannot be read.
+        InvalidInput: The file is not an entry.
+    """
     name = entry_name(unit)
     data = store.read(name)
-    return None if data is None else Entry.from_json(data, f"{store.url}/{name}")
+    return None if data is None else ManifestEntry.from_json(data, f"{store.url}/{name}")
 
 
 class Manifest:
-    """All entries of a destination, without the lists of failures, which may be long and are kept on disk.
+    """All entries of a destination; the lists of failures, which may be long, are kept on disk.
 
-    Raises: PathError; InvalidInput, where the destination holds something else, or was made with other settings.
+    Args:
+        store: The destination.
+        settings: The run's settings, `BulkJob.settings` and more; a new destination keeps them.
+
+    Raises:
+        PathError: The destination cannot be read or written.
+        InvalidInput: The destination holds something else, or was made with other settings.
     """
 
-    def __init__(self, store: Store, settings: Mapping[str, Any]) -> None:
+    def __init__(self, store: ShardStore, settings: Mapping[str, Any]) -> None:
         self.store = store
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, ManifestEntry] = {}
         self._failures: BinaryIO | None = None
-        self._own = store.list(OWN)
+        self._own_files = store.list(OWN_FOLDER)
         self._check(settings)
         self._load()
 
-    def add(self, entry: Entry) -> None:
-        """Take what a worker has done. What the unit had written before and has not written again is removed: an image
-        that was there is now a bad one. Raises: PathError."""
+    def add(self, entry: ManifestEntry) -> None:
+        """Take the entry of a unit that a worker has done.
+
+        What the unit had written before and has not written again is removed: an image that was there is now a bad one.
+
+        Raises:
+            PathError: A file cannot be removed.
+        """
         if (before := self.entries.get(entry.name)) is not None:
             self.store.remove(sorted(before.files.keys() - entry.files.keys()))
         for failure in entry.failures:
-            self._failures = self._failures or cast(BinaryIO, tempfile.TemporaryFile())
+            if self._failures is None:
+                self._failures = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - closed by `close`
             self._failures.write(json.dumps({"shard": entry.name, **failure}).encode() + b"\n")
-        self._fresh.add(entry.name)
+        self._new.add(entry.name)
         self.entries[entry.name] = _without_failures(entry)
 
-    def fold(self) -> None:
-        """One file of all entries, one of all failures; the shards' own are removed. When no worker is at work."""
-        self._clear()
-        if not self._fresh:
+    def gather(self) -> None:
+        """Write one file of all entries and one of all failures, and remove the entries' own files.
+
+        No worker may be at work.
+
+        Raises:
+            PathError: A file cannot be written or removed.
+        """
+        self._remove_leftovers()
+        if not self._new:
             return
         with self.store.create(FAILURES) as part:
             for line in self._earlier_failures():
-                if json.loads(line)["shard"] not in self._fresh:
+                if json.loads(line)["shard"] not in self._new:
                     part.stream.write(line)
             if self._failures is not None:
                 self._failures.seek(0)
@@ -118,47 +155,48 @@ class Manifest:
         with self.store.create(MANIFEST) as part:
             for _, entry in sorted(self.entries.items()):
                 part.stream.write(json.dumps(entry.to_json()).encode() + b"\n")
-        self.store.remove([entry_name(name) for name in sorted(self._fresh)])
+        self.store.remove([entry_name(name) for name in sorted(self._new)])
 
     def close(self) -> None:
-        """Let go of what is on disk."""
+        """Delete the temporary file of failures."""
         if self._failures is not None:
             self._failures.close()
 
     def _check(self, settings: Mapping[str, Any]) -> None:
-        found = self.store.read(SETTINGS)
-        if found is None:
-            if any(not name.startswith(f"{OWN}/") for name in self.store.list()):
-                raise InvalidInput(f"{self.store.url} is not empty, and not of tacit bulk: name another destination")
+        content = self.store.read(SETTINGS)
+        url = self.store.url
+        if content is None:
+            if any(not name.startswith(f"{OWN_FOLDER}/") for name in self.store.list()):
+                raise InvalidInput(f"{url}: must be empty or written by tacit bulk; name another destination")
             self.store.put(SETTINGS, json.dumps(settings, indent=1).encode() + b"\n")
             return
         try:
-            earlier = dict(json.loads(found))
+            earlier = dict(json.loads(content))
         except (ValueError, TypeError) as error:
-            raise InvalidInput(f"{self.store.url}/{SETTINGS}: no settings of a run ({error})") from error
-        if changed := [n for n in settings if earlier.get(n) != settings[n]]:
-            said = ", ".join(f"{name.replace('_', ' ')} {earlier.get(name)}, now {settings[name]}" for name in changed)
-            raise InvalidInput(f"{self.store.url} was made with other settings ({said}): name another destination")
+            raise InvalidInput(f"{url}/{SETTINGS}: not the settings of a run ({error})") from error
+        if changed := [name for name in settings if earlier.get(name) != settings[name]]:
+            changes = ", ".join(f"{n.replace('_', ' ')} was {earlier.get(n)} and is {settings[n]}" for n in changed)
+            raise InvalidInput(f"{url}: was made with other settings ({changes}); name another destination")
 
     def _load(self) -> None:
-        self._fresh: set[str] = set()
+        self._new: set[str] = set()  # units whose entries are not in the gathered file
         for line in (self.store.read(MANIFEST) or b"").splitlines():
-            entry = Entry.from_json(line, f"{self.store.url}/{MANIFEST}")
+            entry = ManifestEntry.from_json(line, f"{self.store.url}/{MANIFEST}")
             self.entries[entry.name] = entry
-        self._clear()
-        for name in self._own:
+        self._remove_leftovers()
+        for name in self._own_files:
             if name.startswith(f"{SHARDS}/") and (data := self.store.read(name)) is not None:
-                self.add(Entry.from_json(data, f"{self.store.url}/{name}"))
+                self.add(ManifestEntry.from_json(data, f"{self.store.url}/{name}"))
 
-    def _clear(self) -> None:
-        """What workers have left that were lost, or were a lost driver's."""
+    def _remove_leftovers(self) -> None:
+        """Remove what workers left that were lost, or whose driver was."""
         self.store.remove([*self.store.list(PARTS), *self.store.list(TRIES)])
 
     def _earlier_failures(self) -> Iterator[bytes]:
-        if FAILURES in self._own:
+        if FAILURES in self._own_files:
             with self.store.open(FAILURES) as stream:
                 yield from stream
 
 
-def _without_failures(entry: Entry) -> Entry:
-    return Entry(**{**entry.to_json(), "failures": ()})
+def _without_failures(entry: ManifestEntry) -> ManifestEntry:
+    return ManifestEntry(**{**entry.to_json(), "failures": ()})

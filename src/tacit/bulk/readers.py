@@ -1,17 +1,17 @@
-"""The samples of a unit, one by one, as they are in tar shards, folders and Parquet files."""
+"""Reading of a unit's records, one by one, from tar shards, folders and Parquet files."""
 
 from __future__ import annotations
 
 import json
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tacit.bulk.job import Job, Kind
-from tacit.bulk.record import PHOTOS, TACIT, Record, split_file, split_member
-from tacit.bulk.store import Store
-from tacit.bulk.unit import Unit
+from tacit.bulk.job import BulkJob, StorageKind
+from tacit.bulk.record import IMAGE_EXTENSIONS, TACIT_EXTENSIONS, Record, split_file, split_member
+from tacit.bulk.store import ShardStore
+from tacit.bulk.unit import WorkUnit
 from tacit.captions.sidecar import member_captions
 from tacit.errors import InvalidInput, PathError
 
@@ -22,48 +22,49 @@ IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "tacit", "img", "image_b
 CAPTION_COLUMNS = ("caption", "captions", "text", "txt", "alt", "alt_text", "prompt", "sentence", "title")
 KEY_COLUMNS = ("key", "__key__", "id", "image_id", "file_name", "filename", "uid")
 REST = "rest"
-"""The column that the files beside an image are in, where tar shards or folders became a table."""
+"""The column for the files beside an image, where tar shards or folders become a table."""
 ROWS = 64  # of a table, read at a time
 
 
-def read(unit: Unit, store: Store, job: Job) -> Iterator[Record]:
-    """The unit's records, in order, each read when it is asked for.
+def read_records(unit: WorkUnit, store: ShardStore, job: BulkJob) -> Iterator[Record]:
+    """Yield a unit's records in order, each read when it is asked for.
 
-    Raises: PathError, InvalidInput where a shard cannot be read (to its end). A file of a folder that cannot be read
-    becomes its record's problem.
+    A file of a folder that cannot be read becomes its record's problem.
+
+    Raises:
+        PathError: A shard cannot be read.
+        InvalidInput: A shard is damaged or cut off, or a table has no column of images.
     """
-    suffixes = TACIT if job.decode else PHOTOS
-    if unit.kind == Kind.FOLDER:
-        yield from _with_captions(_read_files(store, unit, suffixes), unit.captions)
+    extensions = TACIT_EXTENSIONS if job.decode else IMAGE_EXTENSIONS
+    if unit.kind == StorageKind.FOLDER:
+        yield from _with_captions(_read_files(store, unit, extensions), unit.captions)
         return
     (name,) = unit.inputs
     with store.open(name) as stream:
-        if unit.kind == Kind.TAR:
-            yield from _with_captions(_read_tar(stream, suffixes), {})
+        if unit.kind == StorageKind.TAR:
+            yield from _with_captions(_read_tar(stream, extensions), {})
         else:
             yield from _read_parquet(stream, job)
 
 
-def _with_captions(records: Iterable[Record], given: Mapping[str, str]) -> Iterator[Record]:
+def _with_captions(records: Iterable[Record], captions: Mapping[str, str]) -> Iterator[Record]:
     for record in records:
-        yield record if record.image is None else _captioned(record, given.get(record.key))
+        yield record if record.image is None else _with_caption(record, captions.get(record.key))
 
 
-def _captioned(record: Record, given: str | None) -> Record:
-    """The record with a caption: the one that a map gives, else that of its .txt, else of its .json."""
-    found = [given] if given else [*member_captions(_only(record, "txt")), *member_captions(_only(record, "json"))]
-    return replace(record, caption=found[0] if found else None)
-
-
-def _only(record: Record, suffix: str) -> dict[str, bytes]:
-    return {suffix: record.rest[suffix]} if suffix in record.rest else {}
+def _with_caption(record: Record, caption: str | None) -> Record:
+    """Return the record with a caption: the one from a map, else that of its `.txt`, else of its `.json`."""
+    if not caption:
+        beside = (member_captions({suffix: record.rest.get(suffix, b"")}) for suffix in ("txt", "json"))
+        caption = next((text for texts in beside for text in texts), None)
+    return replace(record, caption=caption)
 
 
 # -- tar --------------------------------------------------------------------------------------------------------------
 
 
-def _read_tar(stream: BinaryIO, suffixes: frozenset[str]) -> Iterator[Record]:
-    """Members that follow each other and share a name up to the first dot are a sample."""
+def _read_tar(stream: BinaryIO, extensions: frozenset[str]) -> Iterator[Record]:
+    """Yield the samples: members that follow each other and share a name up to the first dot."""
     parts: dict[str, bytes] = {}
     current, mtime = "", 0
     try:
@@ -74,12 +75,12 @@ def _read_tar(stream: BinaryIO, suffixes: frozenset[str]) -> Iterator[Record]:
                     continue
                 key, suffix = split_member(member.name)
                 if not member.isfile():
-                    yield from _sample(current, parts, suffixes, mtime)
+                    yield from _sample(current, parts, extensions, mtime)
                     parts = {}
-                    yield Record(member.name, problem="a link or a device, not a file")
+                    yield Record(key=member.name, problem="a link or a device, not a file")
                     continue
                 if key != current or suffix in parts:
-                    yield from _sample(current, parts, suffixes, mtime)
+                    yield from _sample(current, parts, extensions, mtime)
                     parts, current, mtime = {}, key, int(member.mtime)
                 content = tar.extractfile(member)
                 assert content is not None
@@ -88,23 +89,24 @@ def _read_tar(stream: BinaryIO, suffixes: frozenset[str]) -> Iterator[Record]:
             # or in the padding behind one, pass for a whole one.
             if tar.fileobj is None or tar.fileobj.tell() < tar.offset + tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("it ends without an end marker")
-            yield from _sample(current, parts, suffixes, mtime)
+            yield from _sample(current, parts, extensions, mtime)
     except (tarfile.TarError, EOFError) as error:
         raise InvalidInput(f"not a whole tar file: {error or type(error).__name__}") from error
 
 
-def _sample(key: str, parts: Mapping[str, bytes], suffixes: frozenset[str], mtime: int) -> Iterator[Record]:
-    """The first image of a name is the one that is coded; a second one stays as it is, like all the rest."""
+def _sample(key: str, parts: Mapping[str, bytes], extensions: frozenset[str], mtime: int) -> Iterator[Record]:
+    """Yield the record of one name: its first image is coded; a second one stays as it is, like all the rest."""
     if parts:
-        suffix = next((s for s in parts if s.lower() in suffixes), None)
+        suffix = next((s for s in parts if s.lower() in extensions), None)
+        image = None if suffix is None else parts[suffix]
         rest = {s: data for s, data in parts.items() if s != suffix}
-        yield Record(key, suffix or "", parts[suffix] if suffix else None, None, rest, mtime=mtime)
+        yield Record(key=key, suffix=suffix or "", image=image, rest=rest, mtime=mtime)
 
 
 # -- folders ----------------------------------------------------------------------------------------------------------
 
 
-def _read_files(store: Store, unit: Unit, suffixes: frozenset[str]) -> Iterator[Record]:
+def _read_files(store: ShardStore, unit: WorkUnit, extensions: frozenset[str]) -> Iterator[Record]:
     for key, names in unit.groups().items():
         try:
             parts = {}
@@ -113,15 +115,15 @@ def _read_files(store: Store, unit: Unit, suffixes: frozenset[str]) -> Iterator[
                     raise PathError(f"{name}: gone since the source was listed")
                 parts[split_file(name)[1]] = data
         except PathError as error:
-            yield Record(key, problem=str(error))
+            yield Record(key=key, problem=str(error))
         else:
-            yield from _sample(key, parts, suffixes, 0)
+            yield from _sample(key, parts, extensions, 0)
 
 
 # -- Parquet ----------------------------------------------------------------------------------------------------------
 
 
-def _read_parquet(stream: BinaryIO, job: Job) -> Iterator[Record]:
+def _read_parquet(stream: BinaryIO, job: BulkJob) -> Iterator[Record]:
     import pyarrow
     import pyarrow.parquet
 
@@ -132,50 +134,55 @@ def _read_parquet(stream: BinaryIO, job: Job) -> Iterator[Record]:
         number = 0
         for batch in table.iter_batches(batch_size=ROWS):
             for index in range(batch.num_rows):
-                yield _row(batch.slice(index, 1), columns, number, files=job.to != Kind.PARQUET)
+                row = batch.slice(index, 1)
+                yield _row_record(row, columns, number, as_files=job.output_kind != StorageKind.PARQUET)
                 number += 1
     except pyarrow.ArrowException as error:
         raise InvalidInput(f"not a whole Parquet file: {error}") from error
 
 
+@dataclass(frozen=True)
 class Columns:
-    """Where things are in a table. caption, key, rest: None where there is none."""
+    """The names of a table's columns; None for a column that it lacks."""
 
-    def __init__(self, image: str, caption: str | None, key: str | None, rest: str | None) -> None:
-        self.image, self.caption, self.key, self.rest = image, caption, key, rest
+    image: str
+    caption: str | None
+    key: str | None
+    rest: str | None
 
 
-def find_columns(schema: pyarrow.Schema, job: Job) -> Columns:
-    """The columns that are named, else those of a usual name and a fitting type.
+def find_columns(schema: pyarrow.Schema, job: BulkJob) -> Columns:
+    """Return the columns that a job names, else those of a usual name and a fitting type.
 
-    Raises: InvalidInput, which lists what is there.
+    Raises:
+        InvalidInput: There is no such column, or none of images; the message lists the columns that there are.
     """
     import pyarrow
 
-    def text(kind: Any) -> bool:
+    def is_text(kind: Any) -> bool:
         if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):
             kind = kind.value_type
         return bool(pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind))
 
     def usual(names: Sequence[str]) -> list[str]:
-        return [n for wanted in names for n in schema.names if n.lower() == wanted]
+        return [column for name in names for column in schema.names if column.lower() == name]
 
     for wanted in (job.image_column, job.caption_column):
         if wanted is not None and wanted not in schema.names:
             raise InvalidInput(f"no column {wanted!r}; there are {', '.join(schema.names)}")
-    likely = ("tacit", *IMAGE_COLUMNS) if job.decode else IMAGE_COLUMNS  # a second image of a row is as it was
+    likely = ("tacit", *IMAGE_COLUMNS) if job.decode else IMAGE_COLUMNS  # a second image of a row is not encoded
     image = job.image_column or next((n for n in usual(likely) if is_image(schema.field(n).type)), None)
     if image is None or not is_image(schema.field(image).type):
-        there = ", ".join(f"{f.name} ({f.type})" for f in schema)
-        raise InvalidInput(f"no column of images, as bytes; name one with --image-column. There are {there}")
-    caption = job.caption_column or next((n for n in usual(CAPTION_COLUMNS) if text(schema.field(n).type)), None)
+        there = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        raise InvalidInput(f"no column of images as bytes; name one with --image-column. There are {there}")
+    caption = job.caption_column or next((n for n in usual(CAPTION_COLUMNS) if is_text(schema.field(n).type)), None)
     key = next((n for n in usual(KEY_COLUMNS) if not pyarrow.types.is_nested(schema.field(n).type)), None)
     rest = REST if REST in schema.names and pyarrow.types.is_map(schema.field(REST).type) else None
     return Columns(image, caption, key, rest)
 
 
 def is_image(kind: Any) -> bool:
-    """Whether a column's type can hold images: bytes, or as Hugging Face's data sets have them, {bytes, path}."""
+    """Return whether a column's type can hold images: bytes, or {bytes, path} as in Hugging Face's data sets."""
     import pyarrow
 
     if pyarrow.types.is_struct(kind):
@@ -184,8 +191,15 @@ def is_image(kind: Any) -> bool:
     return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
 
 
-def _row(row: pyarrow.RecordBatch, columns: Columns, number: int, files: bool) -> Record:
-    """files: whether what the other columns hold is wanted as files."""
+def _row_record(row: pyarrow.RecordBatch, columns: Columns, number: int, as_files: bool) -> Record:
+    """Return the record of a table's row.
+
+    Args:
+        row: A batch of one row.
+        columns: Where things are in the table.
+        number: The row's number, for its key where the table has none.
+        as_files: Whether the contents of the other columns are needed as files.
+    """
     image = row.column(columns.image)[0].as_py()
     path = ""
     if isinstance(image, dict):
@@ -194,25 +208,33 @@ def _row(row: pyarrow.RecordBatch, columns: Columns, number: int, files: bool) -
     if columns.key is not None and (value := row.column(columns.key)[0].as_py()) is not None:
         key = str(value)
         stem, suffix = split_file(key)
-        key = stem if suffix.lower() in PHOTOS | TACIT else key
+        key = stem if suffix.lower() in IMAGE_EXTENSIONS | TACIT_EXTENSIONS else key
     if image is None and path:
-        return Record(key, row=row, problem=f"no bytes in the column {columns.image} ({path})")
+        return Record(key=key, row=row, problem=f"no bytes in the column {columns.image} ({path})")
     if image is None:  # such as img2dataset's rows of what could not be fetched; only tables have a place for them
-        return Record(key, row=row, rest=_beside(row, columns, None) if files and columns.rest else {})
+        return Record(key=key, row=row, rest=_row_files(row, columns, None) if as_files and columns.rest else {})
     caption = None
     if columns.caption is not None:
-        given = row.column(columns.caption)[0].as_py()
-        caption = next((c for c in given if c), None) if isinstance(given, list) else given
-    suffix = split_file(path)[1] or (columns.image if columns.image.lower() in PHOTOS | TACIT else "")
-    return Record(key, suffix, image, caption, _beside(row, columns, caption) if files else {}, row=row)
+        caption = row.column(columns.caption)[0].as_py()
+        if isinstance(caption, list):
+            caption = next((text for text in caption if text), None)
+    named_by_format = columns.image.lower() in IMAGE_EXTENSIONS | TACIT_EXTENSIONS
+    return Record(
+        key=key,
+        suffix=split_file(path)[1] or (columns.image if named_by_format else ""),
+        image=image,
+        caption=caption,
+        rest=_row_files(row, columns, caption) if as_files else {},
+        row=row,
+    )
 
 
-def _beside(row: pyarrow.RecordBatch, columns: Columns, caption: str | None) -> Mapping[str, bytes]:
-    """The other columns as the files that stand beside an image in shards and folders."""
+def _row_files(row: pyarrow.RecordBatch, columns: Columns, caption: str | None) -> Mapping[str, bytes]:
+    """Return the other columns as the files that stand beside an image in shards and folders, by suffix."""
     if columns.rest is not None:
         return dict(row.column(columns.rest)[0].as_py() or ())
     values = {name: row.column(name)[0].as_py() for name in row.schema.names if name != columns.image}
     binary = {name: value for name, value in values.items() if isinstance(value, bytes)}
     plain = {name: value for name, value in values.items() if name not in binary}
-    about = json.dumps(plain, ensure_ascii=False, default=str).encode()  # str: dates and the like
-    return {**binary, **({} if caption is None else {"txt": caption.encode()}), **({"json": about} if plain else {})}
+    content = json.dumps(plain, ensure_ascii=False, default=str).encode()  # str: dates and the like
+    return {**binary, **({} if caption is None else {"txt": caption.encode()}), **({"json": content} if plain else {})}

@@ -1,4 +1,4 @@
-"""One sample of a data set on its way from source to destination."""
+"""One sample of a data set on its way from source to destination, and the names of its files."""
 
 from __future__ import annotations
 
@@ -12,49 +12,54 @@ from tacit.files import IMAGE_SUFFIXES, TACIT_SUFFIXES
 if TYPE_CHECKING:
     import pyarrow
 
-PHOTOS = frozenset(suffix.lstrip(".") for suffix in IMAGE_SUFFIXES)
-TACIT = frozenset(suffix.lstrip(".") for suffix in TACIT_SUFFIXES)
+IMAGE_EXTENSIONS = frozenset(suffix.lstrip(".") for suffix in IMAGE_SUFFIXES)
+TACIT_EXTENSIONS = frozenset(suffix.lstrip(".") for suffix in TACIT_SUFFIXES)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """What shares a name: an image and all that goes with it.
-
-    key: the name, without suffix; folders in it are apart by "/". suffix: the image's, as it was ("jpg"); empty where
-    there is no image. caption: what the sample says that the image shows. rest: everything else, by suffix ("" for a
-    file that has none), unchanged. row: of a table, with all its columns. mtime: of the image's file, where that is
-    known. problem: why the sample cannot be used.
-    """
+    """The files that share a name, or a row of a table: an image and all that goes with it."""
 
     key: str
+    """The name without suffix; folders in it are separated by "/"."""
     suffix: str = ""
+    """The image's suffix in the source, such as "jpg"; empty where there is no image."""
     image: bytes | None = None
+    """The bytes of the image's file; None where there is no image."""
     caption: str | None = None
+    """The caption that the source has for the image."""
     rest: Mapping[str, bytes] = field(default_factory=dict)
+    """Everything else, unchanged, by suffix ("" for a file that has none)."""
     row: pyarrow.RecordBatch | None = None
+    """The row of a table, with all its columns; None for records of shards and folders."""
     mtime: int = 0
+    """When the image's file was changed, in seconds since 1970; 0 where that is not known."""
     problem: str = ""
+    """Why the record cannot be used; empty where it can."""
 
 
-def named(key: str, suffix: str) -> str:
-    """The file's name of a part of a record."""
+def file_name(key: str, suffix: str) -> str:
+    """Return the name of a file from its record's key and its own suffix."""
     return f"{key}.{suffix}" if suffix else key
 
 
 def split_member(name: str) -> tuple[str, str]:
-    """Key and suffix as WebDataset has them: the suffix begins at the first dot of the name, but for one in front."""
+    """Split a shard member's name into key and suffix as WebDataset does.
+
+    The suffix begins at the first dot of the name, except one in front.
+    """
     folder, base = posixpath.split(name)
     stem, dot, suffix = base[1:].partition(".")
     return (posixpath.join(folder, base[:1] + stem), suffix) if dot else (name, "")
 
 
 def split_file(name: str) -> tuple[str, str]:
-    """Key and suffix as folders have them: the suffix begins at the last dot (`photo.v2.jpg`)."""
+    """Split the name of a file in a folder into key and suffix, at the last dot (`photo.v2.jpg`)."""
     stem, suffix = posixpath.splitext(name)
     return stem, suffix.lstrip(".")
 
 
 def is_inside(name: str) -> bool:
-    """Whether a name stays inside the folder that it is put in, on every system."""
+    """Return whether a name stays inside the folder that it is put in, on every system."""
     parts = name.replace("\\", "/").split("/")
     return ".." not in parts and "" not in parts and "\0" not in name and ":" not in parts[0]

@@ -1,4 +1,4 @@
-"""A folder on any file system that fsspec knows: local, s3://, gs://, memory://, ..."""
+"""A folder on any file system that fsspec knows: local, s3://, gs://, memory:// and others."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from typing import Any, BinaryIO, cast
 from tacit.errors import MissingExtra, PathError, TacitError
 from tacit.files import reason
 
-OWN = "_tacit"
-"""Below a destination: the manifest, the settings, the failures, and files that are not whole yet."""
-PARTS = f"{OWN}/parts"
+OWN_FOLDER = "_tacit"
+"""The folder below a destination for the manifest, the settings, the failures, and files that are not whole yet."""
+PARTS = f"{OWN_FOLDER}/parts"
+"""The folder for files that are not whole yet."""
 
 # A file that is uploaded to these is there when it is whole, and not before; renaming would copy it.
 _ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2"})
@@ -29,27 +30,37 @@ _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http":
 
 
 @dataclass(frozen=True)
-class Stat:
-    """Of a file: its size in bytes, and what changes when the file does."""
+class FileStat:
+    """Size and stamp of a file."""
 
     size: int
+    """In bytes."""
     stamp: str
+    """A text that changes when the file does."""
 
 
 @dataclass(frozen=True)
-class Written:
-    """Of a file that was written: bytes, and sha256 in hexadecimal."""
+class WrittenFile:
+    """Size and hash of a file that was written."""
 
     bytes: int
+    """The size in bytes."""
     sha256: str
+    """The hash in hexadecimal."""
 
 
-class Store:
-    """A folder and what is below it, by names relative to it, with forward slashes.
+class ShardStore:
+    """A folder and everything below it, by names relative to it, with forward slashes.
 
-    url: a path, or any URL of fsspec's. Small enough to be sent to another process by its url.
+    A store is small enough to be sent to another process by its URL. All methods raise PathError where the file system
+    fails.
 
-    Raises: MissingExtra, where the file system's library is not installed; PathError, everywhere.
+    Args:
+        url: A path, or any URL that fsspec knows.
+
+    Raises:
+        MissingExtra: The file system's library is not installed.
+        PathError: No file system has such URLs.
     """
 
     def __init__(self, url: str) -> None:
@@ -61,80 +72,81 @@ class Store:
 
     @property
     def absolute(self) -> str:
-        """The same folder, however it was spelled."""
+        """The folder's URL in full, however it was spelled."""
         return str(self.fs.unstrip_protocol(self.root))
 
     def path(self, name: str) -> str:
-        """As the file system has it."""
+        """Return a name as the file system has it."""
         return posixpath.join(self.root, name) if name else self.root
 
-    def list(self, below: str = "") -> dict[str, Stat]:
-        """All files below a folder, by names relative to the store; none where it is not there."""
-        with self._told(below):
+    def list(self, below: str = "") -> dict[str, FileStat]:
+        """Return all files below a folder by names relative to the store; none where the folder is missing."""
+        with self._path_errors(below):
             self.fs.invalidate_cache()  # what s3fs remembers of an earlier run in this process may have changed
             try:
-                found = self.fs.find(self.path(below), detail=True)
+                details = self.fs.find(self.path(below), detail=True)
             except FileNotFoundError:
                 return {}
         start = len(self.root.rstrip("/")) + 1
         return {
-            name[start:]: _stat(about)
-            for name, about in sorted(found.items())
-            if about.get("type") == "file" and len(name) > start
+            name[start:]: _stat(detail)
+            for name, detail in sorted(details.items())
+            if detail.get("type") == "file" and len(name) > start
         }
 
-    def stat(self, name: str) -> Stat:
-        """Of one file."""
-        with self._told(name):
+    def stat(self, name: str) -> FileStat:
+        """Return size and stamp of one file."""
+        with self._path_errors(name):
             return _stat(self.fs.info(self.path(name)))
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """For reading, from the beginning to the end or anywhere."""
-        with self._told(name):
+        """Open a file for reading, from the beginning to the end or anywhere."""
+        with self._path_errors(name):
             stream = self.fs.open(self.path(name), "rb")
         with stream:
             yield cast(BinaryIO, stream)
 
     def read(self, name: str) -> bytes | None:
-        """All of a file, or None where there is none."""
-        with self._told(name):
+        """Return the contents of a file, or None where there is no such file."""
+        with self._path_errors(name):
             try:
                 return cast(bytes, self.fs.cat_file(self.path(name)))
             except FileNotFoundError:
                 return None
 
     @contextmanager
-    def create(self, name: str) -> Iterator[Part]:
-        """A file that is there when the block ends, whole, or not at all; one of that name is replaced."""
-        with self._beside() if self.local else _nameless() as (stream, path):
-            part = Part(stream)
+    def create(self, name: str) -> Iterator[PartialFile]:
+        """Write a file that is there, whole, when the block ends, or not at all; one of that name is replaced."""
+        with self._file_beside() if self.local else _nameless_file() as (stream, path):
+            part = PartialFile(stream)
             yield part
             stream.flush()
             stream.seek(0)
-            part.written = Written(os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest())
+            size, digest = os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest()
+            part.written = WrittenFile(size, digest)
             stream.seek(0)  # where file descriptors are opened by their names, their position is shared on some systems
-            with self._told(name):
+            with self._path_errors(name):
                 self._move(path, name)
 
-    def put(self, name: str, data: bytes) -> Written:
-        """A small file, whole or not at all."""
+    def put(self, name: str, data: bytes) -> WrittenFile:
+        """Write a small file, whole or not at all."""
         with self.create(name) as part:
             part.stream.write(data)
         return part.written
 
     def remove(self, names: Sequence[str]) -> None:
-        """Those of the files that are there."""
+        """Remove those of the files that are there."""
         for start in range(0, len(names), 1000):
-            paths = [self.path(n) for n in names[start : start + 1000]]
-            with self._told(names[start]), suppress(FileNotFoundError):
+            paths = [self.path(name) for name in names[start : start + 1000]]
+            with self._path_errors(names[start]), suppress(FileNotFoundError):
                 self.fs.rm(paths)
 
     @contextmanager
-    def _beside(self) -> Iterator[tuple[BufferedRandom, Path]]:
-        """A file on the destination's own disk, to be renamed."""
+    def _file_beside(self) -> Iterator[tuple[BufferedRandom, Path]]:
+        """Open a file on the destination's own disk, to be renamed."""
         folder = Path(self.path(PARTS))
-        with self._told(PARTS):
+        with self._path_errors(PARTS):
             folder.mkdir(parents=True, exist_ok=True)
         path = folder / secrets.token_hex(8)
         try:
@@ -158,8 +170,8 @@ class Store:
             self.fs.mv(temporary, target)
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        """Errors as ours. Every file system has its own kinds, and not all of them are OSErrors."""
+    def _path_errors(self, name: str) -> Iterator[None]:
+        """Turn errors into ours: every file system has its own kinds, and not all of them are OSErrors."""
         try:
             yield
         except TacitError:
@@ -172,17 +184,20 @@ class Store:
             raise PathError(f"{posixpath.join(self.url, name)}: {type(error).__name__}: {error}") from error
 
 
-class Part:
-    """A file that is being written to `stream`. written: once it is whole and in its place."""
+class PartialFile:
+    """A file that is being written."""
 
-    written: Written
+    stream: BinaryIO
+    """What to write to."""
+    written: WrittenFile
+    """Size and hash, once the file is whole and in its place."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream = stream
 
 
-def copy(source: Store, target: Store, name: str) -> Written:
-    """A file as it is, whatever its size."""
+def copy_file(source: ShardStore, target: ShardStore, name: str) -> WrittenFile:
+    """Copy a file of any size from one store to another, under the same name."""
     with source.open(name) as stream, target.create(name) as part:
         shutil.copyfileobj(stream, part.stream, 1 << 20)
     return part.written
@@ -203,14 +218,14 @@ def _file_system(url: str) -> tuple[Any, str]:
     return fs, str(root)
 
 
-def _stat(about: Mapping[str, Any]) -> Stat:
-    size = int(about.get("size") or 0)
-    changed = next((about[key] for key in _STAMPS if about.get(key)), "")
-    return Stat(size, hashlib.sha256(f"{size} {changed}".encode()).hexdigest()[:16])
+def _stat(detail: Mapping[str, Any]) -> FileStat:
+    size = int(detail.get("size") or 0)
+    changed = next((detail[key] for key in _STAMPS if detail.get(key)), "")
+    return FileStat(size, hashlib.sha256(f"{size} {changed}".encode()).hexdigest()[:16])
 
 
 @contextmanager
-def _nameless() -> Iterator[tuple[BufferedRandom, Path]]:
-    """A file on this machine's disk, to be uploaded, that is gone with the process, however that ends."""
+def _nameless_file() -> Iterator[tuple[BufferedRandom, Path]]:
+    """Open a file on this machine's disk, to be uploaded, that is gone with the process, however that ends."""
     with tempfile.TemporaryFile() as stream:
         yield stream, Path(f"/dev/fd/{stream.fileno()}")

@@ -1,34 +1,34 @@
-"""The unit of work: a shard, or so many files of a folder."""
+"""The unit of work: a shard, or a number of files of a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tacit.bulk.job import Kind
+from tacit.bulk.job import StorageKind
 from tacit.bulk.record import split_file
 
 
 @dataclass(frozen=True)
-class Unit:
-    """What one worker does at a time, and what is done again as a whole.
-
-    name: of what comes of it, without suffix. kind: how it is read; None for files that are copied as they are.
-    inputs: the files, by names relative to the source, with what changes when they do. captions: by key, from a map.
-    """
+class WorkUnit:
+    """What a worker does at a time; where it fails, the whole of it is done again."""
 
     name: str
-    kind: Kind | None
+    """The name of the unit's output, without suffix."""
+    kind: StorageKind | None
+    """How the inputs are stored; None for files that are copied as they are."""
     inputs: Mapping[str, str]
+    """The files by their names in the source, each with a stamp that changes when the file does."""
     captions: Mapping[str, str] = field(default_factory=dict)
+    """Captions from a map, by record key."""
 
     def groups(self) -> dict[str, list[str]]:
-        """The files of a folder by the name that they share."""
-        return grouped(self.inputs)
+        """Return the files of a folder by the key that they share."""
+        return group_by_key(self.inputs)
 
 
-def grouped(names: Mapping[str, object]) -> dict[str, list[str]]:
-    """Files by their names without suffix, in order."""
+def group_by_key(names: Mapping[str, object]) -> dict[str, list[str]]:
+    """Return files, in order, by their names without suffix."""
     groups: dict[str, list[str]] = {}
     for name in sorted(names):
         groups.setdefault(split_file(name)[0], []).append(name)

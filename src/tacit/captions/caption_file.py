@@ -101,7 +101,7 @@ class CaptionFile:
     def _open(self) -> BinaryIO:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Not through a temporary name: the point is to keep each row as it comes. Unbuffered: one write a row.
-        stream = open(self.path, "ab", buffering=0)
+        stream = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed by __exit__
         if stream.tell() > len(self._whole):
             stream.truncate(len(self._whole))
         elif stream.tell() < len(self._whole):

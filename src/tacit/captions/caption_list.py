@@ -143,12 +143,14 @@ def _texts(captions: object, place: str) -> list[str]:
     """Return the captions of one JSON value that are not blank."""
     if captions is None:
         return []
-    texts = captions if isinstance(captions, list) else [captions]
-    for text in texts:
+    texts: list[str] = []
+    for text in captions if isinstance(captions, list) else [captions]:
         if not isinstance(text, str):
             prefix = f"{place}: " if place else ""
             raise InvalidInput(f"{prefix}a caption must be a text or a list of texts, got {json.dumps(text)[:40]}")
-    return [text for text in texts if text.strip()]
+        if text.strip():
+            texts.append(text)
+    return texts
 
 
 def _csv_entries(text: str, name: str) -> Iterator[CaptionEntry]:

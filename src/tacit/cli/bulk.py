@@ -17,8 +17,9 @@ from tacit.errors import InvalidInput, UnknownModel
 from tacit.machine import cores
 
 if TYPE_CHECKING:
-    from tacit.bulk import Outcome, Summary
-    from tacit.bulk.sources import Plan, Source
+    from tacit.bulk import RunOutcome, RunSummary
+    from tacit.bulk.plan import Plan
+    from tacit.bulk.source import Source
 
 KINDS = click.Choice(["tar", "folder", "parquet"])
 SHOWN_ERRORS = 5
@@ -58,8 +59,8 @@ hashes of each shard, failures.jsonl the images that could not be used.
 @click.argument("source", metavar="SOURCE")
 @click.argument("destination", metavar="DEST")
 @click.option("--decode", is_flag=True, help="From .tacit files to images of a usual format.")
-@click.option("--from", "kind", type=KINDS, help="How SOURCE is stored.  [default: by what is there]")
-@click.option("--to", type=KINDS, help="How DEST shall be.  [default: as SOURCE is]")
+@click.option("--from", "source_kind", type=KINDS, help="How SOURCE is stored.  [default: by what is there]")
+@click.option("--to", "output_kind", type=KINDS, help="How DEST shall be.  [default: as SOURCE is]")
 @click.option("-q", "--quality", metavar="N", type=Number(0, 100), help="0 (smallest) to 100.  [default: 50]")
 @click.option("--captions", metavar="MAP", help="Captions of images in files: .json, .jsonl or .csv.")
 @click.option("--no-caption", is_flag=True, help="Use no caption, wherever there may be one.")
@@ -127,7 +128,7 @@ def bulk(
     """Compress a data set, shard by shard, with its captions: folders, WebDataset's tar shards (img2dataset's, too) or
     Parquet, local or behind any URL that fsspec knows. Everything that is no image goes along unchanged.
     """
-    from tacit.bulk import Cluster, Interrupted, Job, TooManyFailures, run
+    from tacit.bulk import BulkJob, Cluster, Interrupted, TooManyFailures, run
     from tacit.captions import CaptionMap
     from tacit.image.export import FORMATS
 
@@ -143,9 +144,9 @@ def bulk(
     named: dict[str, Any] = {"model": model, "format": format}
     pool = workers or (max(1, cores() // cpus_per_worker),) * 2
     try:
-        job = Job(
-            source,
-            destination,
+        job = BulkJob(
+            source=source,
+            destination=destination,
             use_captions=not no_caption,
             keep_metadata=not no_metadata,
             device="cuda" if gpus_per_worker else "cpu",
@@ -154,7 +155,7 @@ def bulk(
             **options,
         )
         cluster = Cluster(address, pool, cpus_per_worker, gpus_per_worker)
-        mapping = None if captions is None else CaptionMap.load(captions)
+        caption_map = None if captions is None else CaptionMap.load(captions)
     except InvalidInput as error:
         raise click.UsageError(f"{error}.") from error
     said = _Said(destination, quiet or as_json)
@@ -164,10 +165,10 @@ def bulk(
             outcome = run(
                 job,
                 cluster,
-                captions=mapping,
+                captions=caption_map,
                 max_failures=max_failures / 100,
-                planned=said.plan,
-                progress=said.progress,
+                on_plan=said.plan,
+                on_progress=said.progress,
             )
     except (TooManyFailures, Interrupted) as error:
         outcome, status = error.outcome, EXIT_FAILED
@@ -213,7 +214,7 @@ class _Said:
 
             self._bar = tqdm(total=units, unit="shard", dynamic_ncols=True, leave=False)
 
-    def progress(self, name: str, now: Summary) -> None:
+    def progress(self, name: str, now: RunSummary) -> None:
         if self._bar is not None:
             self._bar.set_postfix_str(f"{now.images:,} images, {now.failed:,} failed", refresh=False)
             self._bar.update()
@@ -228,7 +229,7 @@ class _Said:
             self._bar = None
 
 
-def _report(outcome: Outcome, destination: str) -> str:
+def _report(outcome: RunOutcome, destination: str) -> str:
     """The statistics, for people."""
     now, total = outcome.now, outcome.all
     lines = []
@@ -260,7 +261,7 @@ def _by_size(item: tuple[str, float]) -> float:
     return -item[1]
 
 
-def _counts(summary: Summary) -> str:
+def _counts(summary: RunSummary) -> str:
     said = [_some(summary.shards, "shard"), f"{_some(summary.images, 'image')} ({summary.captions:,} with captions)"]
     if summary.ratio is not None:
         before, after = as_bytes(summary.bytes_in), as_bytes(summary.bytes_out)

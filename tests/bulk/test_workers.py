@@ -1,17 +1,17 @@
-"""Bulk runs on Ray, one of whose workers is killed, or whose driver is. What needs no Ray is in test_bulk.py."""
+"""Workers on Ray, one of whom is killed, or whose driver is."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import json
 import os
+import pickle
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +20,17 @@ from typing import Any
 
 import pytest
 
+from support.bulk_runner import Runner
+from support.ray_head import PATIENCE
 from support.shards import sample, write_tar
-from tacit.bulk import Cluster, Job, Outcome, run
+from tacit.bulk import BulkJob, Cluster, RunOutcome, run
+from tacit.bulk.cluster import connect
+from tacit.bulk.job import StorageKind
 from tacit.bulk.manifest import MANIFEST, TRIES
 from tacit.bulk.store import PARTS
-from tacit.errors import InvalidInput, TacitError
+from tacit.bulk.unit import WorkUnit
+from tacit.bulk.workers import Worker
+from tacit.errors import TacitError
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
@@ -34,58 +40,26 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
 )
 
+
 CLUSTER = Cluster(workers=(1, 1))
-PATIENCE = 400  # seconds after which a test that waits for something gives up
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """A cluster that is there already, on this machine, and is joined by its address; runs use it because they find
-    this process connected. With one processor, to be gentle."""
-    from tacit.bulk.cluster import connected
-
-    port, of_clients = _free_port(), _free_port()
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
-    command += [f"--ray-client-server-port={of_clients}", "--num-cpus=1", "--object-store-memory=268435456"]
-    command += ["--include-dashboard=false", "--disable-usage-stats"]
-    # the name of a socket may have 107 characters
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:
-        for name, value in {
-            "worker_niceness": "0",
-            "AUTH_MODE": "disabled",
-            "GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-        }.items():
-            patch.setenv(f"RAY_{name}", value)
-        patch.setenv("OMP_NUM_THREADS", "1")
-        with (Path(folder) / "said").open("w+") as said:
-            head = subprocess.Popen([*command, f"--temp-dir={folder}"], stdout=said, stderr=said)
-            try:
-                deadline = time.monotonic() + PATIENCE
-                while "Ray runtime started" not in Path(said.name).read_text():
-                    assert head.poll() is None, Path(said.name).read_text()
-                    assert time.monotonic() < deadline
-                    time.sleep(0.05)
-                with connected(Cluster(f"127.0.0.1:{port}")):
-                    yield
-                assert head.poll() is None, "a cluster that was joined goes on"
-            finally:
-                head.terminate()
-                head.wait(PATIENCE)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def cluster(ray_address: str) -> Iterator[None]:
+    """Connects this process to Ray; `run` then uses that cluster, whatever it is told."""
+    with connect(Cluster(ray_address)):
+        yield
 
 
 @pytest.fixture
-def job(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
+def job(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., BulkJob]:
     """Jobs with the small model, from `in` to `out`."""
     monkeypatch.setenv("TACIT_WEIGHTS", str(tiny_weights.parent))
 
-    def make(source: str | None = None, out: str = "out", **options: Any) -> Job:
-        return Job(source or str(tmp_path / "in"), str(tmp_path / out), model=str(tiny_weights), **options)
+    def make(source: str | None = None, out: str = "out", **options: Any) -> BulkJob:
+        return BulkJob(
+            source=source or str(tmp_path / "in"), destination=str(tmp_path / out), model=str(tiny_weights), **options
+        )
 
     return make
 
@@ -102,10 +76,8 @@ class Gate:
                 if self.path.endswith(held):
                     gate.asked.set()
                     gate.open.wait(PATIENCE)
-                try:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client is gone
                     super().do_GET()
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # who asked is no more
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -149,7 +121,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / MANIFEST).read_text().splitlines()]
 
 
-def check_whole(folder: Path, keys: set[str], outcome: Outcome) -> None:
+def check_whole(folder: Path, keys: set[str], outcome: RunOutcome) -> None:
     """Each image is there, once, and the manifest says so."""
     assert sorted(images_in(folder)) == sorted(keys)
     assert sum(row["images"] for row in rows(folder)) == outcome.all.images == len(keys)
@@ -160,8 +132,9 @@ def check_whole(folder: Path, keys: set[str], outcome: Outcome) -> None:
     assert not list((folder / PARTS).glob("*"))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_image_and_doubles_none(
-    cluster: None, job: Callable[..., Job], tmp_path: Path
+    cluster: None, job: Callable[..., BulkJob], tmp_path: Path
 ) -> None:
     keys = shards(tmp_path / "in", 4)
     marker = tmp_path / "out" / TRIES / "02"
@@ -178,7 +151,7 @@ def test_a_killed_worker_costs_no_image_and_doubles_none(
 
         killer = threading.Thread(target=kill)
         killer.start()
-        outcome = run(job(gate.url, verify=True), CLUSTER, progress=lambda name, now: heard.append(name))
+        outcome = run(job(gate.url, verify=True), CLUSTER, on_progress=lambda name, now: heard.append(name))
         killer.join()
         assert killed
         assert killed != [os.getpid()]
@@ -193,8 +166,9 @@ def test_a_killed_worker_costs_no_image_and_doubles_none(
         assert (outcome.now.shards, outcome.all.shards) == (0, 4)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_costs_no_image_and_doubles_none(
-    cluster: None, job: Callable[..., Job], tmp_path: Path
+    cluster: None, job: Callable[..., BulkJob], tmp_path: Path
 ) -> None:
     keys = shards(tmp_path / "in", 3)
     out = tmp_path / "out"
@@ -230,59 +204,18 @@ def test_a_killed_driver_costs_no_image_and_doubles_none(
     check_whole(out, keys, outcome)
 
 
-def test_a_cluster_that_cannot_be_joined_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tacit.bulk.cluster import connected
-
-    def init(**options: Any) -> None:
-        raise ConnectionError("Failed to connect to Ray cluster\nat 192.0.2.1:6379")
-
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", init)
-    monkeypatch.setattr(ray, "shutdown", lambda: None)
-    with socket.create_server(("127.0.0.1", 0)) as server:  # answers, and is no cluster that can be joined
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(TacitError, match=r"cluster at 192\.0\.2\.1:6379; .* set RAY_AUTH_MODE=token$"):
-            with connected(Cluster(address)):
-                raise AssertionError("there is none")
-    # where nothing answers, Ray is not asked, which would try for many minutes
-    monkeypatch.setattr(ray, "init", lambda **options: time.sleep(PATIENCE))
-    for none in (address, f"ray://{address}"):
-        with pytest.raises(TacitError, match=rf"^Ray at {none}: nothing answers there \(.*refused\)$"):
-            with connected(Cluster(none)):
-                raise AssertionError("there is none")
-
-
-def test_a_machine_without_gpus_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tacit.bulk.cluster import connected
-
-    ended: list[bool] = []
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", lambda **options: None)
-    monkeypatch.setattr(ray, "shutdown", lambda: ended.append(True))
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
-    with pytest.raises(InvalidInput, match=r"0\.25 GPUs for a worker: Ray finds 0"), connected(Cluster(gpus=0.25)):
-        raise AssertionError("it would wait")
-    assert ended
-    with connected(Cluster()):
-        pass
-
-
-def test_termination_is_as_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tacit.bulk.cluster import connected
-
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", lambda **options: signal.signal(signal.SIGTERM, lambda *what: os._exit(9)))
-    monkeypatch.setattr(ray, "shutdown", lambda: None)
-    monkeypatch.setattr(ray, "cluster_resources", dict)
-    with pytest.raises(KeyboardInterrupt), connected(Cluster()):
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) == before
-
-
 def _alive(pid: int) -> bool:
     """Whether it runs; a zombie does not."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+def test_a_worker_that_cannot_begin_says_why(runner: Runner, tmp_path: Path) -> None:
+    worker = Worker(runner.job(tmp_path, tmp_path / "out", text_encoder="nosuch"))
+    (report,) = worker({"unit": [pickle.dumps(WorkUnit("0", StorageKind.TAR, {}))]})["report"]
+    name, problem = pickle.loads(report)
+    assert name == "0"
+    assert isinstance(problem, TacitError)
+    assert "nosuch" in str(problem)

@@ -1,4 +1,4 @@
-"""Reading and decoding ahead of the work, in a thread, as far as a bound allows and no further."""
+"""Making items in a thread of its own before they are needed, up to a bound."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ T = TypeVar("T")
 
 
 @contextmanager
-def ahead(items: Iterable[T], bound: int = 1) -> Iterator[Iterator[T]]:
-    """The items, made in a thread of their own while earlier ones are worked on: at most `bound` wait, and one is in
-    the making. What making them raises is raised where they are taken. When the block ends, the thread has ended.
+def prefetch(items: Iterable[T], bound: int = 1) -> Iterator[Iterator[T]]:
+    """Make items in a thread of its own while earlier ones are worked on.
+
+    When the block ends, the thread has ended.
+
+    Args:
+        items: What the thread goes through.
+        bound: How many finished items may wait; one more is in the making.
+
+    Yields:
+        The items in order. What making one raises is raised where it is taken.
     """
     waiting: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(bound)
     over = threading.Event()
@@ -34,10 +42,10 @@ def ahead(items: Iterable[T], bound: int = 1) -> Iterator[Iterator[T]]:
                 if not put("item", item):
                     return
             put("end", None)
-        except BaseException as error:  # the taker's to deal with
+        except BaseException as error:  # raised again where the item is taken
             put("error", error)
 
-    def taken() -> Iterator[T]:
+    def take() -> Iterator[T]:
         while True:
             kind, value = waiting.get()
             if kind == "end":
@@ -46,10 +54,10 @@ def ahead(items: Iterable[T], bound: int = 1) -> Iterator[Iterator[T]]:
                 raise value
             yield value  # type: ignore[misc]
 
-    thread = threading.Thread(target=make, name="tacit-ahead", daemon=True)
+    thread = threading.Thread(target=make, name="tacit-prefetch", daemon=True)
     thread.start()
     try:
-        yield taken()
+        yield take()
     finally:
         over.set()
         thread.join()

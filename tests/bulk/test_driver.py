@@ -1,0 +1,95 @@
+"""Whole runs, whose units are done in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.bulk_runner import Runner, write_files
+from support.shards import photo, sample, write_tar
+from tacit.bulk import Interrupted, StorageKind, TooManyFailures, run
+from tacit.bulk.manifest import FAILURES, MANIFEST
+from tacit.captions import CaptionMap
+from tacit.errors import InvalidInput
+
+pytest.importorskip("fsspec")
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_run_and_the_runs_after_it(runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(tmp_path / "in", {f"a/{n}.png": photo(n) for n in range(5)})
+    write_files(tmp_path / "in", {"a/0.txt": b"waves", "bad.jpg": b"bad"})
+    heard: list[str] = []
+    job = runner.job(tmp_path / "in", tmp_path / "out", output_kind=StorageKind.TAR, shard_size=2)
+    outcome = run(job, max_failures=0.2, on_progress=lambda name, now: heard.append(name))
+    assert heard == ["files-000000", "files-000001", "files-000002"]
+    assert (outcome.now.images, outcome.now.failed, outcome.now.captions, outcome.left) == (5, 1, 1, 0)
+    assert outcome.speed is not None
+    # more photos
+    write_files(tmp_path / "in", {"b/1.png": photo(9)})
+    outcome = run(job, max_failures=0.2)
+    assert (outcome.now.shards, outcome.now.images, outcome.all.images) == (1, 1, 6)
+    # nothing to do: Ray is not even started
+    monkeypatch.setattr("tacit.bulk.driver.connect", None)
+    outcome = run(job, max_failures=0.2)
+    assert (outcome.now.shards, outcome.all.shards, outcome.all.images, outcome.speed) == (0, 4, 6, None)
+
+
+@pytest.mark.usefixtures("without_ray")
+@pytest.mark.parametrize("named", ["0.tar", "*.tar", "{0..0}.tar"])
+def test_a_destination_beside_files_that_were_named(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tar(Path("0.tar"), sample("0", 0))
+    for done in (1, 0):
+        outcome = run(runner.job(Path(named), Path("small")))
+        assert (outcome.now.images, outcome.all.images) == (done, 1)
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_run_without_its_map_of_captions_is_refused(runner: Runner, tmp_path: Path) -> None:
+    write_files(tmp_path / "in", {"a.png": photo(0)})
+    write_files(tmp_path, {"map.json": b'{"a.png": "one"}'})
+    job = runner.job(tmp_path / "in", tmp_path / "out")
+    run(job, captions=CaptionMap.load(tmp_path / "map.json"))
+    with pytest.raises(InvalidInput, match=r"other settings \(captions was of a map and is None\)"):
+        run(job)
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_an_interrupted_run_goes_on(runner: Runner, tmp_path: Path) -> None:
+    for n in range(3):
+        write_tar(tmp_path / "in" / f"{n}.tar", sample(str(n), n))
+    job = runner.job(tmp_path / "in", tmp_path / "out")
+
+    def interrupt(name: str, now: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as caught:
+        run(job, on_progress=interrupt)
+    assert (caught.value.outcome.left, caught.value.outcome.now.images) == (2, 1)
+    assert len((tmp_path / "out" / MANIFEST).read_text().splitlines()) == 1
+    outcome = run(job)
+    assert (outcome.now.shards, outcome.all.shards, outcome.left) == (2, 3, 0)
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_too_many_failures_stop_a_run(runner: Runner, tmp_path: Path) -> None:
+    bad = {f"{n}.png": b"bad" for n in range(60)}
+    write_tar(tmp_path / "in" / "0.tar", bad)
+    write_tar(tmp_path / "in" / "1.tar", {"ok.png": photo(0), **bad})
+    write_tar(tmp_path / "in" / "2.tar", sample("0", 0))
+    job = runner.job(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(TooManyFailures, match="120 of 121 images cannot be used") as caught:
+        run(job)
+    assert caught.value.outcome.left == 1
+    assert len((tmp_path / "out" / FAILURES).read_text().splitlines()) == 120
+    # the limit is the user's
+    outcome = run(job, max_failures=1)
+    assert (outcome.all.images, outcome.all.failed, outcome.left) == (2, 120, 0)
+    # a few are judged at the end
+    write_tar(tmp_path / "few" / "0.tar", {**sample("0", 0), "1.png": b"bad"})
+    with pytest.raises(TooManyFailures, match="1 of 2 images"):
+        run(runner.job(tmp_path / "few", tmp_path / "few-out"))
