@@ -94,19 +94,26 @@ class QualitySearch:
             return scale.lowest if high is None or high > scale.lowest else None
         if low is not None and high is None and self._both_ends and low < scale.highest:
             return scale.highest
-        if low is not None and self._values[low] >= limit - tolerance:
+        if low is not None and tolerance > 0 and self._values[low] >= limit - tolerance:
             return None
         least = scale.lowest if low is None else low + scale.step
         most = scale.highest if high is None else high - scale.step
         if least > most + scale.step / 2:
             return None
-        halve = tolerance == 0 or (attempt > 1 and attempt % 3 == 1)
+        halve = attempt > 1 and attempt % 3 == 1
         aim = limit - tolerance / 2
+        if low is not None and self._prior is None and (high is None or tolerance == 0):
+            return self._middle(low, scale.highest + scale.step if high is None else high)
         if low is not None and high is not None:
             return self._between(low, high, None if halve else aim)
         if self._prior is None or halve:
-            return scale.nearest(least + (most - least) / 2)
+            return scale.nearest((least + most) / 2)
         return min(max(self._expected(aim, self._prior), scale.nearest(least)), scale.nearest(most))
+
+    def _middle(self, low: float, high: float) -> float:
+        """Return the quality in the middle of two, rounded down to one of the scale."""
+        step = self.scale.step
+        return self.scale.nearest(low + math.floor(round((high - low) / step) / 2) * step)
 
     def _between(self, low: float, high: float, aim: float | None) -> float:
         """Return a quality between two that are known, where the value is about `aim`; in the middle for None."""

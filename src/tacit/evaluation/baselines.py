@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import itertools
-import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from PIL import Image, features
 
+from tacit.codec.rate_control import Scale, SizeSearch
 from tacit.errors import InvalidInput
 
 
@@ -40,6 +39,11 @@ class Baseline:
         except (KeyError, OSError) as error:
             raise InvalidInput(f"this Pillow cannot write {self.name}: {error}") from error
         return stream.getvalue()
+
+    @property
+    def scale(self) -> Scale:
+        """Its qualities, as a search takes them."""
+        return Scale(self.lowest, self.highest, self.step)
 
     @property
     def version(self) -> str | None:
@@ -72,44 +76,20 @@ def decode(data: bytes) -> Image.Image:
 
 
 def largest_within(codec: Baseline, encode: Callable[[float], bytes], limit: int) -> tuple[float, bytes]:
-    """The highest quality of `codec` whose file has at most `limit` bytes, and the file; the lowest one if none has.
+    """Return the highest quality of `codec` whose file has at most `limit` bytes, and the file.
 
-    encode: a quality -> the file.
+    It is the lowest quality where no file is that small.
+
+    Args:
+        codec: The codec, whose qualities are tried.
+        encode: Makes the file of a quality.
+        limit: Bytes.
     """
     made: dict[float, bytes] = {}
-    search = search_within(codec, limit)
-    try:
-        quality = next(search)
-        while True:
-            made[quality] = encode(quality)
-            quality = search.send(len(made[quality]))
-    except StopIteration as end:
-        found: float = end.value
-        return found, made[found]
-
-
-def search_within(codec: Baseline, limit: int, tolerance: float = 0.0) -> Generator[float, int, float]:
-    """The search of `largest_within`, for whoever encodes elsewhere: it yields qualities to try, is sent the size of
-    each file, and returns the quality that it has found.
-
-    tolerance: the part of the limit that may be left over. Bisection; where the search may end early, by interpolation
-    of the sizes' logarithms. Sizes are taken to rise with quality: what is returned never exceeds the limit unless
-    nothing fits.
-    """
-    steps = round(1 / codec.step)
-    low, high = codec.lowest * steps, codec.highest * steps + 1  # `low` fits, `high` does not
-    at_low, at_high = (yield low / steps), 0
-    if at_low > limit:
-        return low / steps
-    for attempt in itertools.count():
-        if high - low <= 1 or at_low > limit * (1 - tolerance):
-            break
-        interpolate = tolerance > 0 and at_high > 0 and attempt % 3 > 0  # else it may stall at one end
-        part = math.log(limit / at_low) / math.log(at_high / at_low) if interpolate else 0.5
-        middle = min(max(low + math.floor(part * (high - low)), low + 1), high - 1)
-        size = yield middle / steps
-        if size <= limit:
-            low, at_low = middle, size
-        else:
-            high, at_high = middle, size
-    return low / steps
+    search = SizeSearch(codec.scale)
+    for quality in search.steps(limit):
+        made[quality] = encode(quality)
+        search.add(quality, len(made[quality]))
+    best = search.best(limit)
+    chosen = codec.lowest if best is None else best
+    return chosen, made[chosen]

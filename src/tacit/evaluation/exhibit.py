@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tacit.codec.rate_control import Scale, SizeSearch
 from tacit.evaluation.codecs import EvalCodec, Quality
 from tacit.evaluation.datasets import Dataset, Item
 from tacit.evaluation.metrics import psnr
@@ -116,19 +117,20 @@ def largest(
     larger = rows[len(fitting)] if len(fitting) < len(rows) else None
     if larger is None or isinstance(best.quality, str) or isinstance(larger.quality, str):
         return best.quality, found
-    low, high = best.quality, larger.quality
     folder = out / FILES / codec.name / "equal"
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{Path(best.file).stem}-{limit}"
-    while high - low > 1.5 * codec.step:
-        middle = round(low + codec.step * max(1, round((high - low) / codec.step / 2)), 2)
-        trial = folder / f"{stem}-{middle:g}.{codec.suffix}"
-        codec.encode(pixels, caption, codec.check(middle), trial, 1)
-        if trial.stat().st_size <= limit:
-            low, found = middle, trial
-        else:
-            high = middle
-    return low, found
+    trials = {best.quality: found}
+    search = SizeSearch(Scale(best.quality, larger.quality, codec.step))
+    search.add(best.quality, best.bytes)
+    search.add(larger.quality, larger.bytes)
+    for quality in search.steps(limit):
+        trials[quality] = folder / f"{stem}-{quality:g}.{codec.suffix}"
+        codec.encode(pixels, caption, codec.check(quality), trials[quality], 1)
+        search.add(quality, trials[quality].stat().st_size)
+    chosen = search.best(limit)
+    assert chosen is not None
+    return chosen, trials[chosen]
 
 
 def detailed(pixels: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:

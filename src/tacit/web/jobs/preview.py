@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tacit import container
+from tacit.codec.rate_control import SIZE_TOLERANCE, SizeSearch
 from tacit.web.jobs.coding import EncodeArguments
 from tacit.web.jobs.display_images import lossless_file
 from tacit.web.jobs.prepared_images import prepared_images
 from tacit.web.jobs.uploads import UploadedImage, load_upload
-from tacit.web.sizes import Sizes
 
 if TYPE_CHECKING:
     from tacit.codec import EncodeResult, Prepared
 
-SIZE_ATTEMPTS = 16
 CELL_SIDE = 64  # pixels of a cell of a quality map
 LATENT_SIDE = 16  # pixels of a cell of a bit map
 
@@ -129,11 +128,12 @@ def finite(value: float | None) -> float | None:
     return None if value is None or math.isinf(value) else value
 
 
-_sizes: weakref.WeakKeyDictionary[Prepared, Sizes] = weakref.WeakKeyDictionary()
+_sizes: weakref.WeakKeyDictionary[Prepared, SizeSearch] = weakref.WeakKeyDictionary()
 
 
-def _known_sizes(prepared: Prepared) -> Sizes:
-    return _sizes.setdefault(prepared, Sizes(prepared.raster.width * prepared.raster.height))
+def _known_sizes(prepared: Prepared) -> SizeSearch:
+    pixels = prepared.raster.width * prepared.raster.height
+    return _sizes.setdefault(prepared, SizeSearch(tolerance=SIZE_TOLERANCE, pixels=pixels))
 
 
 def _prepared(image: UploadedImage, arguments: EncodeArguments, pixel_limit: int) -> Prepared:
@@ -154,11 +154,8 @@ def _encode_to_size(prepared: Prepared, size: int, once: bool) -> tuple[EncodeRe
     if once and (quality := sizes.next(size)) is not None:
         result = _encode_at(prepared, quality)
         return result, len(result.data) <= size and sizes.next(size) is None
-    for attempt in range(SIZE_ATTEMPTS):
-        quality = sizes.next(size, halve=attempt % 3 == 2)
-        if quality is None:
-            break
-        _encode_at(prepared, quality, reconstruct=False)
+    for quality in sizes.steps(size):
+        _encode_at(prepared, quality, reconstruct=False)  # which adds its size
     best = sizes.best(size)
     return (prepared.encode(size=size) if best is None else _encode_at(prepared, best)), True
 

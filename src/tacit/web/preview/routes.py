@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from tacit.codec.rate_control import SizeSearch
 from tacit.demo.samples import SAMPLES
-from tacit.evaluation.baselines import BASELINES, search_within
+from tacit.evaluation.baselines import BASELINES
 from tacit.web.access import authorized
 from tacit.web.bodies import Body, typed
 from tacit.web.encode_parameters import EncodeParameters
@@ -174,16 +175,14 @@ async def compare(
 
     Every encoding of the search is a job of its own, so that the page's slider need not wait for all of them.
     """
-    search = search_within(BASELINES[body.codec], body.bytes, SIZE_TOLERANCE)
-    try:
-        quality = next(search)
-        while True:
-            if await request.is_disconnected():
-                return Response(status_code=204)
-            trial = await _try(service, image, body.codec, quality)
-            quality = search.send(trial.bytes)
-    except StopIteration as end:
-        quality = end.value
+    baseline = BASELINES[body.codec]
+    search = SizeSearch(baseline.scale, tolerance=SIZE_TOLERANCE)
+    for step in search.steps(body.bytes):
+        if await request.is_disconnected():
+            return Response(status_code=204)
+        search.add(step, (await _try(service, image, body.codec, step)).bytes)
+    best = search.best(body.bytes)
+    quality = baseline.lowest if best is None else best
     trial = await _try(service, image, body.codec, quality)
     stored = service.results.get(trial.digest)
     if stored is None:
@@ -195,7 +194,7 @@ async def compare(
     fields = {
         "codec": body.codec,
         "quality": quality,
-        "setting": BASELINES[body.codec].setting,
+        "setting": baseline.setting,
         "over": trial.bytes > body.bytes,
         **vars(trial),
     }
