@@ -19,6 +19,7 @@ from tacit.bulk.plan import Plan, make_plan
 from tacit.bulk.source import open_source
 from tacit.bulk.store import ShardStore
 from tacit.captions import CaptionMap
+from tacit.codec.options import EncodeOptions
 
 
 def read_tar(path: Path) -> dict[str, bytes]:
@@ -47,7 +48,10 @@ class Runner:
         self.engines, self.weights = engines, weights
 
     def job(self, source: Path | str, destination: Path | str, **options: Any) -> BulkJob:
-        return BulkJob(source=str(source), destination=str(destination), model=str(self.weights), **options)
+        names = EncodeOptions.__dataclass_fields__.keys() & options.keys()
+        encoding = EncodeOptions(**{name: options.pop(name) for name in names})
+        source, destination, model = str(source), str(destination), str(self.weights)
+        return BulkJob(source=source, destination=destination, model=model, options=encoding, **options)
 
     def plan(self, job: BulkJob, captions: CaptionMap | None = None) -> tuple[BulkJob, Plan, Manifest]:
         source = open_source(job.source, job.source_kind, job.decode)

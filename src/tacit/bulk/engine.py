@@ -91,7 +91,7 @@ class EncodingEngine:
         self.job = job
         self.codec = _codec(job)
         # Whatever is wrong with the model, its text encoder or the device is no image's fault, and comes out here.
-        self.codec.encode(np.zeros((1, 1, 3), np.uint8), "a" if job.use_captions else None, job.quality)
+        self.codec.encode(np.zeros((1, 1, 3), np.uint8), "a" if job.use_captions else None, options=job.options)
 
     def prepare(self, record: Record) -> EngineInput:
         """Decode a record's image, and choose its caption: the record's own, else the one in the image's metadata.
@@ -101,7 +101,7 @@ class EncodingEngine:
         """
         raster = _usable(lambda: images.load(record.image or b""))
         caption = record.caption
-        if not caption and self.job.keep_metadata:
+        if not caption and self.job.options.keep_metadata:
             caption = raster.metadata.caption
         caption = _printable(caption) if caption and self.job.use_captions else None
         if caption:
@@ -116,9 +116,7 @@ class EncodingEngine:
         encoded = self.codec.encode_batch_latents(
             [item.raster for item in batch if item.raster is not None],
             [item.caption for item in batch],
-            self.job.quality,
-            store_caption=self.job.store_caption,
-            keep_metadata=self.job.keep_metadata,
+            options=self.job.options,
         )
         verify = self.job.verify
         return [EngineOutput(data, hash_latents(latents.numpy()) if verify else None) for data, latents in encoded]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from tacit import weights
+from tacit.codec.options import EncodeOptions, Target
 from tacit.errors import InvalidInput
 
 
@@ -35,14 +36,10 @@ class BulkJob:
     """How the output is stored; None stores it as the source is."""
     decode: bool = False
     """Whether to decode `.tacit` files to `format`, instead of encoding images."""
-    quality: float | None = None
-    """0 to 100; None for the default quality, or for weights of a fixed rate."""
+    options: EncodeOptions = field(default_factory=EncodeOptions)
+    """How images are encoded; the target can be a quality only, and there can be no quality map."""
     use_captions: bool = True
     """Whether the encoder is given the captions."""
-    store_caption: bool = False
-    """Whether captions are also stored in the `.tacit` files."""
-    keep_metadata: bool = True
-    """Whether ICC profiles, EXIF and XMP are kept, and captions in them are used."""
     model: str = weights.DEFAULT
     """A model's name or the path of a weights file."""
     text_encoder: str | None = None
@@ -65,8 +62,8 @@ class BulkJob:
     """Whether each shard is read back and its latents are compared with those that were coded."""
 
     def __post_init__(self) -> None:
-        if self.quality is not None and not 0 <= self.quality <= 100:
-            raise InvalidInput(f"quality must be 0 to 100, got {self.quality:g}")
+        if self.options.target != Target(quality=self.options.quality) or self.options.quality_map is not None:
+            raise InvalidInput("a data set must be encoded at one quality, without size, bpp, psnr or a quality map")
         if self.verify and self.decode:
             raise InvalidInput("verify must be off when decoding: it compares latents of .tacit files that are written")
         for name in ("shard_size", "threads", "psnr_every"):
@@ -84,13 +81,15 @@ class BulkJob:
             settings["format"] = self.format
         else:
             settings |= {
-                "quality": self.quality,
+                "quality": self.options.quality,
                 "use_captions": self.use_captions,
-                "store_caption": self.store_caption,
-                "keep_metadata": self.keep_metadata,
+                "store_caption": self.options.store_caption,
+                "keep_metadata": self.options.keep_metadata,
                 "text_encoder": self.text_encoder,
                 "weights": weights_hash,
             }
+            if self.options.steer is not None:
+                settings["steer"] = self.options.steer
         if self.source_kind == StorageKind.PARQUET:
             settings |= {"image_column": self.image_column, "caption_column": self.caption_column}
         return settings

@@ -111,8 +111,10 @@ hashes of each shard, failures.jsonl the images that could not be used.
 def bulk(
     source: str,
     destination: str,
+    quality: float | None,
     captions: str | None,
     no_caption: bool,
+    store_caption: bool,
     no_metadata: bool,
     format: str | None,
     model: str | None,
@@ -130,12 +132,13 @@ def bulk(
     """
     from tacit.bulk import BulkJob, Cluster, Interrupted, TooManyFailures, run
     from tacit.captions import CaptionMap
+    from tacit.codec.options import EncodeOptions
     from tacit.image.export import FORMATS
 
     decode = options["decode"]
-    if no_caption and (captions is not None or options["store_caption"]):
+    if no_caption and (captions is not None or store_caption):
         raise click.UsageError("--no-caption goes with no other option about captions.")
-    if decode and (captions or no_caption or options["store_caption"] or options["quality"] is not None):
+    if decode and (captions or no_caption or store_caption or quality is not None):
         raise click.UsageError("--decode goes with no option about quality or captions.")
     if format is not None and not decode:
         raise click.UsageError("--format goes with --decode only.")
@@ -147,8 +150,8 @@ def bulk(
         job = BulkJob(
             source=source,
             destination=destination,
+            options=EncodeOptions(quality=quality, store_caption=store_caption, keep_metadata=not no_metadata),
             use_captions=not no_caption,
-            keep_metadata=not no_metadata,
             device="cuda" if gpus_per_worker else "cpu",
             threads=cpus_per_worker,
             **{name: value for name, value in named.items() if value is not None},
