@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tacit import cli, files
-from tacit.errors import CorruptFile, CorruptWeights, InvalidInput, PathError, TargetNotReached, UnknownModel
-from tacit.image import ConversionWarning, Raster, to_pil
+from tacit import cli
+from tacit.errors import CorruptFile, CorruptWeights, TargetNotReached, UnknownModel
+from tacit.image import Raster, to_pil
 
 MAGIC = b"FAKE"
 
@@ -559,54 +559,6 @@ def test_ctrl_c_while_writing_leaves_what_was_there(fake: type[FakeCodec], monke
     assert Path("a.tacit").read_text() == "precious"
 
 
-# Writing
-
-
-def test_a_full_disk_leaves_what_was_there() -> None:
-    Path("old").write_text("precious")
-    # The limit on the size of files is the nearest to a full disk that a process can give itself.
-    script = """
-import resource, sys
-from tacit import errors, files
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-for name in ("new", "old"):
-    try:
-        files.write(name, b"x" * 2000, force=True)
-    except errors.PathError as error:
-        print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "cannot write new: File too large\ncannot write old: File too large\n"
-    assert tree() == ["old"]
-    assert Path("old").read_text() == "precious"
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-def test_devices_are_written_to_and_not_replaced() -> None:
-    with pytest.raises(PathError, match="cannot write /dev/full: No space left on device"):
-        files.write("/dev/full", b"x")
-    files.write("/dev/null", b"x")
-    assert not os.path.isfile("/dev/null")
-
-
-def test_unwritable_outputs_are_path_errors() -> None:
-    Path("file").write_text("")
-    Path("folder").mkdir()
-    with pytest.raises(PathError, match="cannot write file/x: "):
-        files.write("file/x", b"x")
-    with pytest.raises(PathError, match="cannot write folder: Is a directory"):
-        files.write("folder", b"x", force=True)
-    with pytest.raises(PathError, match=r"cannot write x+: File name too long"):
-        files.write("x" * 300, b"x")
-    assert tree() == ["file"]
-
-
-def test_a_new_file_has_the_usual_permissions() -> None:
-    Path("usual").write_text("")
-    files.write("new", b"x")
-    assert Path("new").stat().st_mode == Path("usual").stat().st_mode
-
-
 # Pipes
 
 
@@ -811,45 +763,6 @@ def test_the_format_goes_by_the_suffix(fake: type[FakeCodec], suffix: str, forma
     with Image.open(f"b.{suffix.upper()}") as image:
         assert image.format == format
         assert image.size == (16, 16)
-
-
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif"])
-def test_metadata_is_in_the_decoded_image(fake: type[FakeCodec], suffix: str) -> None:
-    from tacit.image.export import to_bytes
-
-    exif = Image.Exif()
-    exif[315] = "somebody"  # Artist
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
-    icc = Image.new("RGB", (1, 1)).info.get("icc_profile") or _srgb()
-    image = Image.new("RGB", (16, 16))
-    image.info.update(icc_profile=icc, exif=exif.tobytes(), xmp=xmp)
-    with Image.open(io.BytesIO(to_bytes(image, suffix))) as back:
-        assert back.info["icc_profile"] == icc
-        assert back.getexif()[315] == "somebody"
-        assert xmp in (back.info["xmp"] if isinstance(back.info["xmp"], bytes) else back.info["xmp"].encode())
-
-
-def _srgb() -> bytes:
-    from PIL import ImageCms
-
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def test_transparency_is_put_on_white_where_there_is_none() -> None:
-    from tacit.image.export import to_bytes
-
-    with pytest.warns(ConversionWarning, match="JPEG has no transparency"):
-        data = to_bytes(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "jpg")
-    with Image.open(io.BytesIO(data)) as image:
-        assert image.mode == "RGB"
-        assert image.getpixel((0, 0)) == (255, 255, 255)
-
-
-def test_a_format_that_cannot_hold_the_image_is_invalid_input() -> None:
-    from tacit.image.export import to_bytes
-
-    with pytest.raises(InvalidInput, match="cannot be saved as WEBP"):
-        to_bytes(Image.new("L", (16_384, 1)), "webp")
 
 
 # The other commands
