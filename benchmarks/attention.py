@@ -53,8 +53,7 @@ from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.evaluation.cost import measured
 from tacit.evaluation.pretty import dumps
-from tacit.models.model import SmallConfig
-from tacit.models.transforms import PIXELS8, Analysis
+from tacit.models.tacit_s import PIXELS8, TacitSAnalysis, TacitSConfig
 from tacit.text.tokens import TextTokens
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,7 +61,7 @@ RESULT = ROOT / "results" / "attention.json"
 PAGE = ROOT / "docs" / "attention.md"
 COMMAND = "python -m benchmarks.attention"
 
-SLOTS = SmallConfig.linear_length
+SLOTS = TacitSConfig.linear_length
 METHODS = {"full": 0, "fused": 0, "linear": SLOTS}
 MODES = ("forward", "training")
 SIDES = (320, 496, 1008, 2000, 4000)  # of square pictures, 0.1 to 16 megapixels
@@ -199,8 +198,8 @@ def measure(side: int, words: int, method: str, mode: str) -> dict[str, Any]:
 
 def analysis(method: str) -> dict[str, Any]:
     """Measure the whole analysis of tacit-s in seconds, to see the share of attention in it."""
-    c = SmallConfig()
-    model = Analysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads, METHODS[method])
+    c = TacitSConfig()
+    model = TacitSAnalysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads, METHODS[method])
     x = torch.rand(1, 3, FIXED_SIDE, FIXED_SIDE)
     tokens = _inputs(16, FIXED_WORDS, method)[-1]
     seconds = []
@@ -222,16 +221,16 @@ def count(side: int, words: int, method: str) -> int:
     return int(counter.get_total_flops())
 
 
-def _inputs(side: int, words: int, method: str) -> tuple[Analysis, Tensor, Tensor, TextTokens]:
-    c = SmallConfig()
-    layers = Analysis(c.latent, 0, 0, c.text_width, c.heads, METHODS[method])
+def _inputs(side: int, words: int, method: str) -> tuple[TacitSAnalysis, Tensor, Tensor, TextTokens]:
+    c = TacitSConfig()
+    layers = TacitSAnalysis(c.latent, 0, 0, c.text_width, c.heads, METHODS[method])
     x8 = torch.randn(1, PIXELS8, side // 8, side // 8)
     x16 = torch.randn(1, c.latent, side // 16, side // 16)
     real = torch.ones(1, words, dtype=torch.bool)
     return layers, x8, x16, TextTokens(torch.randn(1, words, c.text_width), real, torch.ones(1, words))
 
 
-def _pass(layers: Analysis, x8: Tensor, x16: Tensor, tokens: TextTokens, mode: str) -> None:
+def _pass(layers: TacitSAnalysis, x8: Tensor, x16: Tensor, tokens: TextTokens, mode: str) -> None:
     if mode == "forward":
         with torch.inference_mode():
             _forward(layers, x8, x16, tokens)
@@ -242,7 +241,7 @@ def _pass(layers: Analysis, x8: Tensor, x16: Tensor, tokens: TextTokens, mode: s
     (a.sum() + b.sum()).backward()
 
 
-def _forward(layers: Analysis, x8: Tensor, x16: Tensor, tokens: TextTokens) -> tuple[Tensor, Tensor]:
+def _forward(layers: TacitSAnalysis, x8: Tensor, x16: Tensor, tokens: TextTokens) -> tuple[Tensor, Tensor]:
     return layers.inject8(x8, tokens), layers.inject16(x16, layers.extract16(x16, tokens))
 
 
@@ -271,7 +270,7 @@ def start() -> dict[str, Any]:
         raise SystemExit(f"{weights.DEFAULT} has {c.attention} attention: nothing to compare")
     kinds = {}
     for slots in SLOT_COUNTS:
-        linear = Analysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads, slots)
+        linear = TacitSAnalysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads, slots)
         linear.load_state_dict(full.state_dict(), strict=False)
         kinds[slots] = linear.eval()
     encoder = load_encoder(c.text_encoder)

@@ -156,19 +156,19 @@ def entropy_coding(codec: Any, photo: Image.Image, runs: int) -> dict[str, float
 
     batches: list[tuple[Any, np.ndarray, np.ndarray]] = []
 
-    class Recorder(coder.Encoder):
+    class Recorder(coder.SymbolEncoder):
         def put(self, models: Any, indices: np.ndarray, symbols: np.ndarray) -> None:
             batches.append((models, indices, symbols))
             super().put(models, indices, symbols)
 
-    kept, frozen.Encoder = frozen.Encoder, Recorder  # type: ignore[misc]
+    kept, frozen.SymbolEncoder = frozen.SymbolEncoder, Recorder  # type: ignore[misc]
     try:
         codec.encode(photo, None, QUALITY)
     finally:
-        frozen.Encoder = kept  # type: ignore[misc]
+        frozen.SymbolEncoder = kept  # type: ignore[misc]
 
     def encode() -> bytes:
-        encoder = coder.Encoder()
+        encoder = coder.SymbolEncoder()
         for models, indices, symbols in batches:
             encoder.put(models, indices, symbols)
         return encoder.finish()
@@ -244,7 +244,7 @@ def taco(photo: Image.Image, folder: Path, runs: int) -> dict[str, float]:
 
     from tacit import weights
     from tacit.codec import Codec
-    from tacit.models.frozen import freeze_entropy
+    from tacit.models.freezing import freeze_entropy
     from tacit.models.taco import TacoConfig, TacoModel
     from tacit.text.tokens import TextTokens
 

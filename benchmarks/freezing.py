@@ -30,9 +30,10 @@ from torch import Tensor
 from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.evaluation.pretty import dumps
+from tacit.models.coding_order import Step, walk
 from tacit.models.frozen import Y_UNIT
-from tacit.models.latents import Step, walk
-from tacit.models.model import SmallModel, gaussian_likelihood
+from tacit.models.quantization import gaussian_likelihood
+from tacit.models.tacit_s import TacitSModel
 from tacit.text.tokens import TextTokens
 from tacit.training.checkpoint import read_checkpoint
 
@@ -48,7 +49,7 @@ class Coded:
     latents: Tensor
 
 
-def ideal(model: SmallModel, y: Tensor, z: Tensor, quality: float, skip: int) -> Coded:
+def ideal(model: TacitSModel, y: Tensor, z: Tensor, quality: float, skip: int) -> Coded:
     """Return the code length by the float networks.
 
     Args:
@@ -83,7 +84,7 @@ def ideal(model: SmallModel, y: Tensor, z: Tensor, quality: float, skip: int) ->
 
 
 @torch.inference_mode()
-def measure(model: SmallModel, frozen: Any, paths: list[Path], quality: float) -> dict[str, float]:
+def measure(model: TacitSModel, frozen: Any, paths: list[Path], quality: float) -> dict[str, float]:
     """Return sums of bytes and the mean PSNR over the images."""
     chosen = torch.tensor([float(quality)])
     gain, inverse = model.gain(chosen), model.inverse_gain(chosen)
@@ -123,7 +124,7 @@ def main() -> None:
     arguments = parser.parse_args()
     checkpoint = read_checkpoint(arguments.checkpoint)
     model = checkpoint.averaged().eval()
-    if not isinstance(model, SmallModel):
+    if not isinstance(model, TacitSModel):
         raise SystemExit(f"{arguments.checkpoint}: {checkpoint.architecture} is not measured here")
     coding = weights.load(arguments.weights)
     if not torch.equal(coding.float_model.gain.log_gain, model.gain.log_gain):

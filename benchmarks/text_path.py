@@ -34,7 +34,7 @@ from tacit.captions import CaptionMap
 from tacit.evaluation.compare import confidence_interval
 from tacit.evaluation.pretty import dumps
 from tacit.evaluation.runner import load_pixels
-from tacit.models.model import SmallModel
+from tacit.models.tacit_s import TacitSModel
 from tacit.study.image_sets import rotated_captions
 from tacit.study.summary import rounded
 from tacit.text.encoders import EmbeddedEncoder
@@ -69,7 +69,7 @@ def main() -> None:
     torch.set_num_threads(1)
     path = weights.locate(arguments.weights)
     model = thaw(path)
-    if not isinstance(model, SmallModel):
+    if not isinstance(model, TacitSModel):
         raise SystemExit(f"{path}: not of the architecture of tacit-s")
     model.eval()
     photos = sorted(find_data("kodak").glob("kodim*.png"))[: arguments.images]
@@ -121,7 +121,7 @@ def rms(x: Tensor) -> float:
 # -- what is added ----------------------------------------------------------------------------------------------------
 
 
-def gates(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
+def gates(model: TacitSModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
     """Measure the gates, what they add to the features, and how far a caption moves the latents.
 
     What is added is a ratio of root mean squares. The latents' change is in quantisation steps, with the share of
@@ -157,7 +157,7 @@ def gates(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | 
 # -- gradients --------------------------------------------------------------------------------------------------------
 
 
-def gradients(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
+def gradients(model: TacitSModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
     """Measure gradients of the training loss over batches, for each part of the model.
 
     The result has, for each part, `each`: the root mean square over parameters; `swapped`: the norm of the change when
@@ -184,7 +184,7 @@ def gradients(model: SmallModel, photos: Sequence[Path], told: dict[str, list[st
     return {"batches": len(next(iter(kinds.values()))[SHORT]), "parts": found}
 
 
-def _gradient(model: SmallModel, x: Tensor, tokens: TextTokens, seed: int) -> dict[str, Tensor]:
+def _gradient(model: TacitSModel, x: Tensor, tokens: TextTokens, seed: int) -> dict[str, Tensor]:
     quality = torch.linspace(QUALITIES[0], QUALITIES[-1], len(x))
     out = model(x, tokens, quality, torch.arange(len(x)) + seed)
     model.zero_grad()
@@ -206,7 +206,7 @@ def _agreement(several: Sequence[Tensor]) -> float | None:
 # -- the loss ---------------------------------------------------------------------------------------------------------
 
 
-def loss_by_caption(model: SmallModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
+def loss_by_caption(model: TacitSModel, photos: Sequence[Path], told: dict[str, list[str | None]]) -> dict[str, Any]:
     """Measure the loss under each condition at each quality.
 
     The result has the bits and the PSNR without a caption, and for each condition the paired differences from that: in
@@ -238,7 +238,7 @@ def loss_by_caption(model: SmallModel, photos: Sequence[Path], told: dict[str, l
     return {"side": SIDE, "qualities": found}
 
 
-def _coded(model: SmallModel, x: Tensor, caption: str | None, quality: float) -> tuple[float, float, float]:
+def _coded(model: TacitSModel, x: Tensor, caption: str | None, quality: float) -> tuple[float, float, float]:
     """Return the loss, the bits, and the PSNR in dB."""
     q = torch.tensor([quality])
     out = model(x, ENCODER([caption]), q, rounded=1.0)

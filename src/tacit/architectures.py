@@ -67,8 +67,8 @@ _ROWS = (
     Architecture(
         name="tacit-s",
         number=1,
-        config="tacit.models.model.SmallConfig",
-        model="tacit.models.model.SmallModel",
+        config="tacit.models.tacit_s.TacitSConfig",
+        model="tacit.models.tacit_s.TacitSModel",
         decoding_fields=("latent", "synthesis16", "synthesis8", "knots"),
         quality_maps=True,
         bf16_parts=("analysis.",),

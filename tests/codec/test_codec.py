@@ -31,7 +31,7 @@ from tacit import cli, container
 from tacit.codec import Codec, DamageWarning, EncodeOptions
 from tacit.codec.rate_control import PSNR_TOLERANCE, SIZE_TOLERANCE
 from tacit.container import Metadata, region_grid
-from tacit.entropy.coder import Decoder, Encoder
+from tacit.entropy.coder import SymbolDecoder, SymbolEncoder
 from tacit.entropy.tables import SYMBOL_LIMIT
 from tacit.errors import (
     CorruptFile,
@@ -46,7 +46,7 @@ from tacit.errors import (
 )
 from tacit.image import ConversionWarning, load
 from tacit.models.coding import LATENT_STEP, CodingModel
-from tacit.models.model import SmallModel
+from tacit.models.tacit_s import TacitSModel
 from tacit.models.taco import TacoModel
 from tacit.text.tokens import TextTokens
 
@@ -299,9 +299,9 @@ def test_codecs_that_cannot_be(tiny_weights: Path, options: dict[str, Any], mess
 # Tiles
 
 
-def deaf(model: SmallModel | TacoModel) -> SmallModel | TacoModel:
+def deaf(model: TacitSModel | TacoModel) -> TacitSModel | TacoModel:
     """The model without what the Extractor gives, which sees a tile and not the whole."""
-    if isinstance(model, SmallModel):
+    if isinstance(model, TacitSModel):
         injector = model.analysis.inject16
     else:
         injector = [layer for layer in model.analysis.layers if hasattr(layer, "text_proj")][-1]
@@ -316,7 +316,7 @@ def extent(gradient: torch.Tensor) -> tuple[int, int, int, int]:
 
 
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco])
-def test_tiles_reach_as_far_as_the_networks_see(make: Callable[[], SmallModel | TacoModel]) -> None:
+def test_tiles_reach_as_far_as_the_networks_see(make: Callable[[], TacitSModel | TacoModel]) -> None:
     """By the gradient of the middle cell of 16x16 pixels: no further than is said, and nearly as far."""
     model = deaf(make()).double()
     size = 32 * LATENT_STEP
@@ -340,7 +340,7 @@ def test_tiles_reach_as_far_as_the_networks_see(make: Callable[[], SmallModel | 
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco])
 @pytest.mark.parametrize("size", [WIDE, (70, 1100), (1030, 1030)])
 def test_tiled_analysis_has_no_seam(
-    make: Callable[[], SmallModel | TacoModel], size: tuple[int, int], tmp_path: Path
+    make: Callable[[], TacitSModel | TacoModel], size: tuple[int, int], tmp_path: Path
 ) -> None:
     codec = Codec(write_weights(tmp_path / "deaf.safetensors", deaf(make())), precision="fp32")
     model = codec._model(codec.path)
@@ -786,7 +786,7 @@ def text_parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
 
 
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco])
-def test_gradients_reach_the_text_path(make: Callable[[], SmallModel | TacoModel]) -> None:
+def test_gradients_reach_the_text_path(make: Callable[[], TacitSModel | TacoModel]) -> None:
     model = make().train()
     x = samples(64, 2)
     words = torch.randn(2, 3, 256, generator=torch.Generator().manual_seed(0), requires_grad=True)
@@ -802,7 +802,7 @@ def test_gradients_reach_the_text_path(make: Callable[[], SmallModel | TacoModel
     assert not words.grad[~mask].any()
 
 
-@pytest.mark.parametrize(("kind", "config"), [(SmallModel, TINY), (TacoModel, TINY_TACO)], ids=["tacit-s", "taco"])
+@pytest.mark.parametrize(("kind", "config"), [(TacitSModel, TINY), (TacoModel, TINY_TACO)], ids=["tacit-s", "taco"])
 def test_a_new_model_can_learn_to_read(kind: Any, config: Any) -> None:
     """Gamma starts at zero, and is the first to move."""
     torch.manual_seed(0)
@@ -921,9 +921,9 @@ def test_an_escape_beyond_the_limit_is_refused(codec: Codec) -> None:
     """The one value that can be written and that no encoder writes: the networks are not proven for it."""
     models = codec._model(codec.path).entropy.y_models
     for symbol, refused in ((-SYMBOL_LIMIT, False), (SYMBOL_LIMIT, False), (-SYMBOL_LIMIT - 1, True)):
-        encoder = Encoder()
+        encoder = SymbolEncoder()
         encoder.put(models, np.zeros(1, np.uint8), np.array([symbol], np.int32))
-        decoder = Decoder(encoder.finish())
+        decoder = SymbolDecoder(encoder.finish())
         if refused:
             with pytest.raises(CorruptFile, match="symbol -1024, at least -1023"):
                 decoder.get(models, np.zeros(1, np.uint8))

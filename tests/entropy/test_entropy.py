@@ -16,12 +16,12 @@ from support.paths import ROOT
 from tacit import container
 from tacit.codec import Codec
 from tacit.entropy import coder
-from tacit.entropy.coder import Decoder, Encoder, Models
+from tacit.entropy.coder import SymbolDecoder, SymbolEncoder, SymbolModels
 from tacit.entropy.tables import (
     ESCAPE_FLOOR,
     PRECISION,
     SYMBOL_LIMIT,
-    Tables,
+    FrequencyTables,
     gaussian_tables,
     prior_tables,
 )
@@ -31,17 +31,19 @@ TOTAL = 2**PRECISION
 SCALES = [0.02, 0.3, 1.0, 4.0, 64.0]
 
 
-def random_tables(rng: np.random.Generator, count: int) -> Tables:
-    """Tables of all sizes, flat and steep, with frequencies of 1 in them."""
+def random_tables(rng: np.random.Generator, count: int) -> FrequencyTables:
+    """FrequencyTables of all sizes, flat and steep, with frequencies of 1 in them."""
     rows = []
     for _ in range(count):
         size = int(rng.integers(1, 40))
         mass = rng.dirichlet(np.full(size, rng.choice([0.01, 0.3, 5.0]))) * rng.choice([1.0, 0.9, 0.2])
         rows.append((int(rng.integers(-30, 5)), mass))
-    return Tables.make(rows)
+    return FrequencyTables.make(rows)
 
 
-def batch(rng: np.random.Generator, tables: Tables, count: int, wide: float = 0.02) -> tuple[np.ndarray, np.ndarray]:
+def batch(
+    rng: np.random.Generator, tables: FrequencyTables, count: int, wide: float = 0.02
+) -> tuple[np.ndarray, np.ndarray]:
     """Indices and symbols: most inside their tables, some far out, some at the limits."""
     indices = rng.integers(0, len(tables), count).astype(np.uint16)
     inside = tables.lows[indices] + rng.integers(0, 2**20, count) % np.maximum(tables.sizes[indices] - 1, 1)
@@ -52,12 +54,12 @@ def batch(rng: np.random.Generator, tables: Tables, count: int, wide: float = 0.
     return indices, symbols.astype(np.int32)
 
 
-def reference_rows(tables: Tables) -> list[reference.Table]:
+def reference_rows(tables: FrequencyTables) -> list[reference.Table]:
     return [(int(tables.lows[i]), tables.table(i).tolist()) for i in range(len(tables))]
 
 
-def encode(models: Models, batches: list[tuple[np.ndarray, np.ndarray]]) -> bytes:
-    encoder = Encoder()
+def encode(models: SymbolModels, batches: list[tuple[np.ndarray, np.ndarray]]) -> bytes:
+    encoder = SymbolEncoder()
     for indices, symbols in batches:
         encoder.put(models, indices, symbols)
     return encoder.finish()
@@ -121,7 +123,7 @@ def test_prior_tables_cut_the_tails() -> None:
 )
 def test_tables_that_cannot_be_are_refused(frequencies: list[int], sizes: list[int], lows: list[int]) -> None:
     with pytest.raises(ValueError, match="table"):
-        Tables(*(np.array(v, dtype=np.int32) for v in (frequencies, sizes, lows)))
+        FrequencyTables(*(np.array(v, dtype=np.int32) for v in (frequencies, sizes, lows)))
 
 
 def test_the_library_takes_over_every_shipped_table_to_the_last_unit(shipped_codec: Codec) -> None:
@@ -136,7 +138,7 @@ def test_the_library_takes_over_every_shipped_table_to_the_last_unit(shipped_cod
 @given(st.integers(0, 2**32 - 1))
 def test_the_library_takes_over_any_table_to_the_last_unit(seed: int) -> None:
     tables = random_tables(np.random.default_rng(seed), 3)
-    models = Models(tables)
+    models = SymbolModels(tables)
     for i in range(len(tables)):
         expected = tables.table(i).tolist()
         assert implied(models[i], len(expected)) == expected
@@ -164,7 +166,7 @@ def test_the_bytes_are_those_of_the_specified_arithmetic(seed: int, counts: list
     rng = np.random.default_rng(seed)
     tables = random_tables(rng, 5)
     batches = [batch(rng, tables, n, wide) for n in counts]
-    data = encode(Models(tables), batches)
+    data = encode(SymbolModels(tables), batches)
 
     rows = reference_rows(tables)
     encoder = reference.RangeEncoder()
@@ -182,8 +184,8 @@ def test_the_bytes_are_those_of_the_specified_arithmetic(seed: int, counts: list
 def test_carries_run_through_words(words: int) -> None:
     """Symbols whose intervals all hold the number 80000000 00000000 … leave open whether the words begin with 7fffffff
     ffffffff … or with 80000000 00000000 …; the last symbol decides all of them at once."""
-    tables = Tables.make([(0, np.array([0.3, 0.2, 0.4]))])
-    models, rows = Models(tables), reference_rows(tables)
+    tables = FrequencyTables.make([(0, np.array([0.3, 0.2, 0.4]))])
+    models, rows = SymbolModels(tables), reference_rows(tables)
     follow = reference.RangeDecoder(b"\0\0\0\x80")
     symbols = []
     while follow.next <= words + 1:
@@ -199,7 +201,7 @@ def test_carries_run_through_words(words: int) -> None:
             reference.encode_batch(plain, rows, [0], [symbol])
         data = encode(models, [(table, np.array([s], dtype=np.int32)) for s in (*symbols, last, 1, 1)])
         assert plain.finish() == data
-        decoder = Decoder(data)
+        decoder = SymbolDecoder(data)
         assert [decoder.get(models, table).item() for _ in range(len(symbols) + 3)] == [*symbols, last, 1, 1]
         decoder.finish()
 
@@ -210,15 +212,17 @@ def test_a_real_file_starts_with_the_symbols_that_the_arithmetic_gives(shipped_c
     assert stream
     tables = entropy.z_models.tables
     indices = np.arange(len(tables), dtype=np.uint16)  # 64 x 48 has one position of z
-    expected = Decoder(stream).get(entropy.z_models, indices)
+    expected = SymbolDecoder(stream).get(entropy.z_models, indices)
     found = reference.decode_batch(reference.RangeDecoder(stream), reference_rows(tables), indices.tolist())
     assert found == expected.tolist()
     assert any(found)
 
 
 def test_the_example_of_the_format_page() -> None:
-    tables = Tables(*(np.array(v, np.int32) for v in ([2**23, 2**22, 2**22, TOTAL - 1024, 1024], [3, 2], [0, -3])))
-    data = encode(Models(tables), [(np.array([1, 0, 0, 1, 0], np.uint8), np.array([-3, 0, 1, 7, -1], np.int32))])
+    tables = FrequencyTables(
+        *(np.array(v, np.int32) for v in ([2**23, 2**22, 2**22, TOTAL - 1024, 1024], [3, 2], [0, -3]))
+    )
+    data = encode(SymbolModels(tables), [(np.array([1, 0, 0, 1, 0], np.uint8), np.array([-3, 0, 1, 7, -1], np.int32))])
     page = ROOT / "docs" / "format.md"
     assert f"as the bytes `{data.hex(' ')}`" in page.read_text()
 
@@ -236,10 +240,10 @@ def test_the_example_of_the_format_page() -> None:
 def test_batches_come_back(seed: int, counts: list[int], wide: float, dtype: type) -> None:
     rng = np.random.default_rng(seed)
     tables = random_tables(rng, int(rng.integers(1, 200)))
-    models = Models(tables)
+    models = SymbolModels(tables)
     batches = [(i.astype(dtype), s) for i, s in (batch(rng, tables, n, wide) for n in counts)]
     data = encode(models, batches)
-    decoder = Decoder(data)
+    decoder = SymbolDecoder(data)
     for indices, symbols in batches:
         assert np.array_equal(decoder.get(models, indices), symbols)
     decoder.finish()
@@ -247,22 +251,22 @@ def test_batches_come_back(seed: int, counts: list[int], wide: float, dtype: typ
 
 @pytest.mark.parametrize("symbol", [-SYMBOL_LIMIT, -1, 0, 1, SYMBOL_LIMIT])
 def test_a_single_symbol_comes_back(symbol: int) -> None:
-    tables = Tables.make([(0, np.array([0.5, 0.5])), (-3, np.array([0.1]))])
-    models = Models(tables)
+    tables = FrequencyTables.make([(0, np.array([0.5, 0.5])), (-3, np.array([0.1]))])
+    models = SymbolModels(tables)
     for table in (0, 1):
         indices = np.array([table], dtype=np.uint8)
         data = encode(models, [(indices, np.array([symbol], dtype=np.int32))])
-        decoder = Decoder(data)
+        decoder = SymbolDecoder(data)
         assert decoder.get(models, indices).tolist() == [symbol]
         decoder.finish()
         assert len(data) <= 8
 
 
 def test_nothing_takes_no_bytes() -> None:
-    models = Models(gaussian_tables(SCALES))
+    models = SymbolModels(gaussian_tables(SCALES))
     nothing = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int32)
     assert encode(models, [nothing, nothing]) == b""
-    decoder = Decoder(b"")
+    decoder = SymbolDecoder(b"")
     assert len(decoder.get(models, nothing[0])) == 0
     decoder.finish()
 
@@ -272,7 +276,7 @@ def test_the_cost_is_that_of_the_tables() -> None:
     tables = gaussian_tables(SCALES)
     indices = rng.integers(0, len(SCALES), 20000).astype(np.uint8)
     symbols = np.rint(rng.normal(0, np.array(SCALES)[indices])).astype(np.int32)
-    data = encode(Models(tables), [(indices, symbols)])
+    data = encode(SymbolModels(tables), [(indices, symbols)])
     bits = 0.0
     for table, symbol in zip(indices, symbols, strict=True):
         code = symbol - tables.lows[table]
@@ -284,16 +288,16 @@ def test_the_cost_is_that_of_the_tables() -> None:
 # -- data that no encoder wrote ---------------------------------------------------------------------------------------
 
 
-def coded() -> tuple[Models, list[tuple[np.ndarray, np.ndarray]], bytes]:
+def coded() -> tuple[SymbolModels, list[tuple[np.ndarray, np.ndarray]], bytes]:
     rng = np.random.default_rng(7)
-    models = Models(random_tables(rng, 20))
+    models = SymbolModels(random_tables(rng, 20))
     batches = [batch(rng, models.tables, 200) for _ in range(3)]
     return models, batches, encode(models, batches)
 
 
-def read(models: Models, batches: list[tuple[np.ndarray, np.ndarray]], data: bytes) -> bool:
+def read(models: SymbolModels, batches: list[tuple[np.ndarray, np.ndarray]], data: bytes) -> bool:
     """Whether the symbols are those that were written; True and False are both fine, and so is CorruptFile."""
-    decoder = Decoder(data)
+    decoder = SymbolDecoder(data)
     found = [decoder.get(models, indices) for indices, _ in batches]
     decoder.finish()
     for values in found:
@@ -358,14 +362,14 @@ def test_leftover_words_are_seen() -> None:
 def test_part_of_a_word_is_refused() -> None:
     for size in (1, 2, 3, 5):
         with pytest.raises(CorruptFile, match="multiple of 4"):
-            Decoder(b"\0" * size)
+            SymbolDecoder(b"\0" * size)
 
 
 def test_an_escape_below_the_limit_is_refused() -> None:
     """-1024 can be written in 11 bits, but the networks' bounds are proven for at most 1023."""
-    tables = Tables.make([(0, np.array([0.5]))])
+    tables = FrequencyTables.make([(0, np.array([0.5]))])
     plain = reference.RangeEncoder()
     plain.encode(1, tables.table(0).tolist())
     plain.encode(0, reference.ESCAPE_VALUES)
     with pytest.raises(CorruptFile, match="-1024"):
-        Decoder(plain.finish()).get(Models(tables), np.zeros(1, dtype=np.uint8))
+        SymbolDecoder(plain.finish()).get(SymbolModels(tables), np.zeros(1, dtype=np.uint8))

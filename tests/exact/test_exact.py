@@ -25,16 +25,21 @@ from PIL import Image
 from torch import Tensor, nn
 
 import reference_decoder as reference
-import tacit.exact
-import tacit.models.frozen
+import tacit.exact.freezing
+import tacit.models.freezing
 from support.paths import VECTORS
 from support.pictures import samples, synthetic
 from support.tiny_models import TINY, tiny_model, tiny_taco, write_weights
 from tacit import container, weights
 from tacit.codec import Codec
 from tacit.errors import CorruptFile, NotExact
-from tacit.exact import EXACT_LIMIT, FrozenChain, FrozenLayer, LayerSpec, Target, Units, freeze
-from tacit.models.frozen import FrozenEntropy, freeze_entropy
+from tacit.exact import arithmetic
+from tacit.exact.arithmetic import EXACT_LIMIT
+from tacit.exact.formats import IntegerFormat, OutputFormat
+from tacit.exact.freezing import FrozenNetwork, freeze
+from tacit.exact.layers import FrozenChain, FrozenLayer, LayerSpec
+from tacit.models.freezing import freeze_entropy
+from tacit.models.frozen import FrozenEntropy
 from tacit.text.tokens import TextTokens
 
 GOLDEN = VECTORS / "golden"  # of each shipped model a folder
@@ -93,7 +98,7 @@ def test_each_layer_is_integer_arithmetic(
 ) -> None:
     rng = np.random.default_rng(seed)
     layer = random_layer(spec, inputs, outputs, rng)
-    chain = FrozenChain([spec], [layer], Units.uniform(outputs, 1, 1))
+    chain = FrozenChain([spec], [layer])
     x = torch.from_numpy(rng.integers(-(2**20), 2**20 + 1, (batch, inputs, height, width))).double()
     if last:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -116,7 +121,8 @@ def test_taps_that_meet_the_boards_zeros_are_left_out(
     mix = random_layer(LayerSpec("point"), channels, channels, rng)
     mix.bias.zero_()
     chain = FrozenChain(
-        [LayerSpec("point"), spec], [mix, random_layer(spec, channels, channels, rng)], Units.uniform(channels, 1, 1)
+        [LayerSpec("point"), spec],
+        [mix, random_layer(spec, channels, channels, rng)],
     )
     x = torch.from_numpy(rng.integers(-(2**20), 2**20 + 1, (2, channels, height, width))).double()
     even = (torch.arange(height)[:, None] + torch.arange(width)) % 2 == 0
@@ -136,7 +142,7 @@ def test_a_network_that_makes_something_of_zeros_takes_every_tap() -> None:
         ([around.spec, around.spec], [around, around]),  # neighbours' neighbours are on the same colour
         ([LayerSpec("point")], [mix]),
     ]:
-        assert not FrozenChain(specs, layers, Units.uniform(2, 1, 1)).may_alternate()
+        assert not FrozenChain(specs, layers).may_alternate()
 
 
 def test_halves_round_to_even() -> None:
@@ -178,28 +184,29 @@ def every_layer() -> nn.Sequential:
         )
 
 
-def frozen_chain() -> tuple[nn.Sequential, FrozenChain, Units]:
+INPUTS = IntegerFormat.uniform(3, 256, 2**16)
+
+
+def frozen_network() -> tuple[nn.Sequential, FrozenNetwork]:
     net = every_layer()
-    units = Units.uniform(3, 256, 2**16)
     x = torch.linspace(-3, 3, 2 * 3 * 3 * 4).view(2, 3, 3, 4)
-    chain, _ = freeze(net, units, x)
-    return net, chain, units
+    return net, freeze(net, INPUTS, x)
 
 
 @torch.no_grad()
 def test_a_frozen_network_gives_what_the_float_one_gives() -> None:
-    net, chain, units = frozen_chain()
+    net, frozen = frozen_network()
     x = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(1))
-    integers = (x.double() * units.per_one[:, None, None]).round()
-    found = chain(integers) / chain.units.per_one[:, None, None]
+    integers = (x.double() * INPUTS.per_one[:, None, None]).round()
+    found = frozen.chain(integers) / frozen.format.per_one[:, None, None]
     expected = net(integers.float() / 256)
     assert (found - expected).abs().max() < 1e-3 * expected.abs().max()
 
 
 def test_a_frozen_network_is_integer_arithmetic() -> None:
-    _, chain, units = frozen_chain()
+    chain = frozen_network()[1].chain
     generator = torch.Generator().manual_seed(2)
-    for size in (int(units.limit[0]), 100):  # everything clamps at the largest inputs
+    for size in (int(INPUTS.limit[0]), 100):  # everything clamps at the largest inputs
         x = torch.randint(-size, size + 1, (2, 3, 2, 3), generator=generator).double()
         expected = run_reference(chain.describe(), chain.integers(), x)
         assert torch.equal(chain(x).long(), expected)
@@ -221,7 +228,7 @@ def test_a_frozen_network_is_integer_arithmetic() -> None:
 @torch.no_grad()
 def test_what_cannot_be_frozen_is_refused(module: nn.Module) -> None:
     with pytest.raises(NotExact, match="cannot freeze"):
-        freeze(nn.Sequential(module), Units.uniform(4, 1, 1), torch.ones(1, 4, 4, 4))
+        freeze(nn.Sequential(module), IntegerFormat.uniform(4, 1, 1), torch.ones(1, 4, 4, 4))
 
 
 # -- the bound --------------------------------------------------------------------------------------------------------
@@ -233,9 +240,9 @@ def sum_of(weights_: list[float], limit: int) -> FrozenChain:
     with torch.no_grad():
         net.weight.copy_(torch.tensor([weights_]))
         one = torch.ones(1, dtype=torch.float64)
-        target = Target(one, 0 * one, -(2.0**52) * one, 2.0**52 * one)
-        units = Units.uniform(len(weights_), 1, limit)
-        return freeze(nn.Sequential(net), units, torch.ones(1, 1, len(weights_)), target)[0]
+        target = OutputFormat(one, 0 * one, -(2.0**52) * one, 2.0**52 * one)
+        units = IntegerFormat.uniform(len(weights_), 1, limit)
+        return freeze(nn.Sequential(net), units, torch.ones(1, 1, len(weights_)), target).chain
 
 
 def test_a_network_whose_sums_could_reach_the_bound_is_not_frozen() -> None:
@@ -329,15 +336,15 @@ def test_probe_refuses_a_device_whose_products_are_not_exact(monkeypatch: pytest
     def emulated(*arguments: Tensor, **options: Any) -> Tensor:
         return genuine(*(a.float() for a in arguments), **options).double()
 
-    monkeypatch.setattr(tacit.exact, "_probed", set())
+    monkeypatch.setattr(arithmetic, "_probed", set())
     monkeypatch.setattr(torch, "addmm", emulated)
     with pytest.raises(NotExact, match="not exact"):
-        tacit.exact.probe(torch.device("cpu"))
-    with pytest.raises(NotExact), tacit.exact.exact_arithmetic(torch.device("cpu")):
+        arithmetic.probe(torch.device("cpu"))
+    with pytest.raises(NotExact), arithmetic.exact_arithmetic(torch.device("cpu")):
         pass
     monkeypatch.setattr(torch, "addmm", genuine)
-    tacit.exact.probe(torch.device("cpu"))
-    assert tacit.exact._probed == {"cpu"}
+    arithmetic.probe(torch.device("cpu"))
+    assert arithmetic._probed == {"cpu"}
 
 
 # -- freezing and loading ---------------------------------------------------------------------------------------------
@@ -356,12 +363,12 @@ def test_loading_never_freezes(monkeypatch: pytest.MonkeyPatch, tiny_weights: Pa
         raise AssertionError("freezes")
 
     for module, name in (
-        (tacit.exact, "freeze"),
-        (tacit.exact, "_quantise"),
-        (tacit.models.frozen, "freeze"),
-        (tacit.models.frozen, "gaussian_tables"),
-        (tacit.models.frozen, "prior_tables"),
-        (tacit.models.frozen, "freeze_entropy"),
+        (tacit.exact.freezing, "freeze"),
+        (tacit.exact.freezing, "_quantise_layer"),
+        (tacit.models.freezing, "freeze"),
+        (tacit.models.freezing, "gaussian_tables"),
+        (tacit.models.freezing, "prior_tables"),
+        (tacit.models.freezing, "freeze_entropy"),
     ):
         monkeypatch.setattr(module, name, refuse)
     loaded = weights.load(tiny_weights).entropy

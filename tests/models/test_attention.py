@@ -26,8 +26,8 @@ from tacit import cli, weights
 from tacit.codec import Codec
 from tacit.errors import InvalidInput
 from tacit.models.attention import CrossAttention, Extractor, Injector
-from tacit.models.linear import NEVER, PixelProjection, WordProjection, cells
-from tacit.models.model import SmallConfig, SmallModel
+from tacit.models.linear_attention import NEVER, PixelProjection, WordProjection, cells
+from tacit.models.tacit_s import TacitSConfig, TacitSModel
 from tacit.models.taco import TacoConfig, TacoModel
 from tacit.text.tokens import TextTokens
 
@@ -351,7 +351,7 @@ def test_operations_grow_linearly_where_full_attentions_grow_quadratically() -> 
 # -- models -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("config", [SmallConfig, TacoConfig])
+@pytest.mark.parametrize("config", [TacitSConfig, TacoConfig])
 @pytest.mark.parametrize(
     "options", [{"attention": "sparse"}, {"linear_length": 1}, {"linear_length": 2.5}, {"linear_length": "many"}]
 )
@@ -361,7 +361,7 @@ def test_what_is_no_attention(config: Any, options: dict[str, Any]) -> None:
 
 
 def test_full_attention_has_no_projection() -> None:
-    for model in (SmallModel(TINY), TacoModel(TINY_TACO)):
+    for model in (TacitSModel(TINY), TacoModel(TINY_TACO)):
         assert not [name for name in model.state_dict() if "projection" in name]
 
 
@@ -390,10 +390,10 @@ def test_linear_attention_concerns_the_encoder_alone(make: Any, tmp_path: Path) 
 def test_weights_files_from_before_have_full_attention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new = write_weights(tmp_path / "new.safetensors", tiny_model())
 
-    def as_before(self: SmallConfig) -> dict[str, Any]:
+    def as_before(self: TacitSConfig) -> dict[str, Any]:
         return {k: v for k, v in dataclasses.asdict(self).items() if k not in LINEAR}
 
-    monkeypatch.setattr(SmallConfig, "as_dict", as_before)
+    monkeypatch.setattr(TacitSConfig, "as_dict", as_before)
     old = write_weights(tmp_path / "old.safetensors", tiny_model())
     assert b"linear_length" in new.read_bytes()
     assert b"linear_length" not in old.read_bytes()

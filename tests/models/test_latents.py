@@ -17,10 +17,10 @@ from support.pictures import samples
 from support.tiny_models import TINY, tiny_model, tiny_taco
 from tacit.codec import Codec
 from tacit.entropy.tables import PRECISION, SYMBOL_LIMIT
-from tacit.exact import exact_arithmetic
+from tacit.exact.arithmetic import exact_arithmetic
 from tacit.models.attention import to_rows
+from tacit.models.coding_order import Step, checkerboard, walk
 from tacit.models.frozen import Y_UNIT, FrozenEntropy
-from tacit.models.latents import Step, checkerboard, walk
 from tacit.text.tokens import TextTokens
 
 
@@ -229,7 +229,7 @@ def test_the_frozen_walk_follows_the_float_one(name: str, codec: Codec, taco_cod
         walk(model.entropy, float_hyper[:, :, :6, :6], visit)  # type: ignore[arg-type]
     for step, found, expected in zip(steps, exact, floats, strict=True):
         raw, means = expected.double().chunk(2, dim=-1)
-        target = model.parameter_target(step.start, step.stop)
+        target = model.parameter_format(step.start, step.stop)
         count = step.stop - step.start
         wanted = torch.cat([raw, means], dim=-1) * target.per_one + target.offset
         wanted = torch.minimum(torch.maximum(wanted, target.low), target.high)
@@ -337,8 +337,9 @@ def test_the_quality_reaches_the_parameters(codec: Codec) -> None:
 
 def test_training_walks_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The float model's bits are those of its own parameters at the same steps as coding's."""
+    import tacit.models.freezing
     import tacit.models.frozen
-    import tacit.models.model
+    import tacit.models.tacit_s
 
     walked: list[list[tuple[int, int, int, bool, int]]] = []
 
@@ -352,7 +353,8 @@ def test_training_walks_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return walk(nets, hyper, noted)
 
-    monkeypatch.setattr(tacit.models.model, "walk", spy)
+    monkeypatch.setattr(tacit.models.tacit_s, "walk", spy)
+    monkeypatch.setattr(tacit.models.freezing, "walk", spy)
     monkeypatch.setattr(tacit.models.frozen, "walk", spy)
     model = tiny_model()
     x = samples(64, 1)
@@ -360,7 +362,7 @@ def test_training_walks_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.no_grad():
         model(x, tokens, quality)
         y = model.analysis(x, tokens) * model.gain(quality)
-        frozen = tacit.models.frozen.freeze_entropy(model, y, model.hyper_latents(y), quality)
+        frozen = tacit.models.freezing.freeze_entropy(model, y, model.hyper_latents(y), quality)
         (stream,), _ = frozen.compress(y, model.hyper_latents(y), 5000)
         frozen.decompress([stream], 4, 4, 5000)
     assert len(walked) == 4  # training, freezing, encoding, decoding

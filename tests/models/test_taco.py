@@ -19,18 +19,8 @@ from support.paths import DATA, VECTORS
 from tacit import weights
 from tacit.errors import CorruptWeights, PathError
 from tacit.models.attention import Injector
-from tacit.models.taco import (
-    PUBLISHED,
-    SCALE_UNIT,
-    TacoAnalysis,
-    TacoConfig,
-    TacoModel,
-    TacoSynthesis,
-    load_published,
-    published_name,
-    read_checkpoint,
-    to_published,
-)
+from tacit.models.taco import SCALE_UNIT, TacoAnalysis, TacoConfig, TacoModel, TacoSynthesis
+from tacit.models.taco_import import PUBLISHED, load_published, published_name, read_published, to_published
 from tacit.text.tokens import TextTokens
 
 PARITY = VECTORS / "taco_parity.safetensors"
@@ -196,7 +186,7 @@ def test_reads_every_form_of_checkpoint(tmp_path: Path, state: dict[str, Tensor]
         content = {name: entry.half() for name, entry in state.items()}
     path = tmp_path / "taco.pth.tar"
     torch.save(content, path)
-    found, expected = load_published(read_checkpoint(path)).state_dict(), model.state_dict()
+    found, expected = load_published(read_published(path)).state_dict(), model.state_dict()
     assert found.keys() == expected.keys()
     for name, entry in found.items():
         assert entry.dtype == torch.float32
@@ -255,7 +245,7 @@ def test_foreign_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "foreign.pth.tar"
     path.write_bytes(content)
     with pytest.raises(CorruptWeights, match=r"foreign\.pth\.tar: ") as caught:
-        read_checkpoint(path)
+        read_published(path)
     assert "\n" not in str(caught.value)
     assert "weights_only" not in str(caught.value)
     assert not (tmp_path / "rogue").exists()
@@ -265,7 +255,7 @@ def test_what_is_not_read_is_named_without_advice_to_read_it(tmp_path: Path) -> 
     path = tmp_path / "run.pth.tar"
     torch.save({"state_dict": {"a": torch.zeros(1)}, "args": argparse.Namespace(lr=1)}, path)
     with pytest.raises(CorruptWeights) as caught:
-        read_checkpoint(path)
+        read_published(path)
     assert str(caught.value).endswith("safely: it holds argparse.Namespace, and only tensors and plain values are read")
 
 
@@ -281,24 +271,24 @@ def test_checkpoints_without_a_state_dict_are_refused(tmp_path: Path, content: o
     path = tmp_path / "other.pth.tar"
     torch.save(content, path)
     with pytest.raises(CorruptWeights, match=r"other\.pth\.tar: "):
-        read_checkpoint(path)
+        read_published(path)
 
 
 def test_truncated_checkpoints_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "whole.pth.tar"
     torch.save({"state_dict": {"a": torch.arange(100.0)}}, path)
     whole = path.read_bytes()
-    assert read_checkpoint(path)["a"].shape == (100,)
+    assert read_published(path)["a"].shape == (100,)
     for length in range(0, len(whole), 97):
         path.write_bytes(whole[:length])
         with pytest.raises(CorruptWeights):
-            read_checkpoint(path)
+            read_published(path)
 
 
 def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.pth.tar", tmp_path):
         with pytest.raises(PathError, match=str(path)):
-            read_checkpoint(path)
+            read_published(path)
 
 
 # -- what the codec and the trainer ask -------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from support.pictures import samples
 from tacit import weights
-from tacit.models.frozen import freeze_entropy
-from tacit.models.model import SmallConfig, SmallModel
+from tacit.models.freezing import freeze_entropy
+from tacit.models.tacit_s import TacitSConfig, TacitSModel
 from tacit.models.taco import TacoConfig, TacoModel
 from tacit.text.tokens import TextTokens
 
-TINY = SmallConfig(
+TINY = TacitSConfig(
     latent=48,
     groups=(16, 16, 16),
     analysis8=2,
@@ -64,7 +64,7 @@ def _cosines(latent: int) -> Tensor:
 
 
 @torch.no_grad()
-def tiny_model(config: SmallConfig = TINY, *, uneven: bool = False) -> SmallModel:
+def tiny_model(config: TacitSConfig = TINY, *, uneven: bool = False) -> TacitSModel:
     """tacit-s in small.
 
     uneven: with predicted scales from wide, at the low frequencies, to so narrow that nothing is coded, and medians of
@@ -72,7 +72,7 @@ def tiny_model(config: SmallConfig = TINY, *, uneven: bool = False) -> SmallMode
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        model = SmallModel(config)
+        model = TacitSModel(config)
         _disturb(model.analysis, 0.003)
         for injector in (model.analysis.inject8, model.analysis.inject16):
             injector.gamma.normal_(0, 0.1)
@@ -114,7 +114,7 @@ def tiny_taco(config: TacoConfig = TINY_TACO) -> TacoModel:
 
 
 @torch.no_grad()
-def write_weights(path: Path, model: SmallModel | TacoModel) -> Path:
+def write_weights(path: Path, model: TacitSModel | TacoModel) -> Path:
     """Freeze over the synthetic pictures and save."""
     x = samples()
     quality = torch.linspace(0, 100, len(x))

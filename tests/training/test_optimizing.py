@@ -15,8 +15,8 @@ from tacit.errors import InvalidInput
 from tacit.evaluation.metrics.similarity import MsSsim
 from tacit.models.float_model import Forward
 from tacit.models.layers import GatedBlock, _Glu
-from tacit.models.model import SmallModel
-from tacit.models.noise import mixed
+from tacit.models.quantization import mixed
+from tacit.models.tacit_s import TacitSModel
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
 from tacit.training.config import LossConfig
@@ -28,9 +28,9 @@ from tacit.training.ssim_loss import SMALLEST, structure
 
 
 @pytest.fixture
-def model() -> SmallModel:
+def model() -> TacitSModel:
     torch.manual_seed(0)
-    return SmallModel(TINY)
+    return TacitSModel(TINY)
 
 
 @pytest.mark.parametrize("shape", [(24, 40), (40, 24), (32, 32)])
@@ -41,7 +41,7 @@ def test_a_matrix_becomes_orthogonal(shape: tuple[int, int]) -> None:
     assert values.max() < 1.3
 
 
-def test_muon_takes_the_matrices_and_adam_the_rest(model: SmallModel) -> None:
+def test_muon_takes_the_matrices_and_adam_the_rest(model: TacitSModel) -> None:
     turned = matrices(model)
     named = {id(p): name for name, p in model.named_parameters()}
     names = {named[id(p)] for p in turned}
@@ -69,7 +69,7 @@ def test_muon_takes_the_matrices_and_adam_the_rest(model: SmallModel) -> None:
 
 
 @pytest.mark.parametrize("kind", ["adam", "muon"])
-def test_gains_have_a_learning_rate_of_their_own(model: SmallModel, kind: str) -> None:
+def test_gains_have_a_learning_rate_of_their_own(model: TacitSModel, kind: str) -> None:
     config = configurations.read("smoke", [f"optimizer.kind={kind}", "optimizer.gains=6"])
     module = TrainingModule(config, model, Loss(config.loss))
     groups = module.configure_optimizers().param_groups
@@ -96,7 +96,7 @@ def test_muon_follows_the_gradient_downhill() -> None:
     assert losses[-1] < 0.3 * losses[0]
 
 
-def test_parts_that_are_fixed_do_not_learn(model: SmallModel) -> None:
+def test_parts_that_are_fixed_do_not_learn(model: TacitSModel) -> None:
     fix(model, ["analysis", "gain"])
     assert not any(p.requires_grad for p in model.analysis.parameters())
     assert not model.gain.log_gain.requires_grad
@@ -108,10 +108,10 @@ def test_parts_that_are_fixed_do_not_learn(model: SmallModel) -> None:
     ("parts", "said"),
     [
         (["analysi"], "no such part of the model; there are analysis"),
-        (list(dict(SmallModel(TINY).named_children())), "leaves nothing to learn"),
+        (list(dict(TacitSModel(TINY).named_children())), "leaves nothing to learn"),
     ],
 )
-def test_fixing_what_is_not_there_or_everything(model: SmallModel, parts: list[str], said: str) -> None:
+def test_fixing_what_is_not_there_or_everything(model: TacitSModel, parts: list[str], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         fix(model, parts)
 
@@ -131,7 +131,7 @@ def test_maps_of_the_quality() -> None:
     assert torch.equal(vary(quality, seeds, 192, 0.0, 30.0), quality[:, None, None].expand(-1, 12, 12))
 
 
-def test_a_constant_map_is_the_quality_itself(model: SmallModel) -> None:
+def test_a_constant_map_is_the_quality_itself(model: TacitSModel) -> None:
     torch.manual_seed(3)
     for table in (model.gain.log_gain, model.inverse_gain.log_gain, model.synthesis.affine8.scale):
         nn.init.normal_(table, std=0.1)
@@ -158,7 +158,7 @@ def test_errors_weigh_by_the_quality_of_their_place() -> None:
     assert float(loss) == pytest.approx(255**2 * 0.01 / 4 * float(rate_weight(torch.tensor(100.0))), rel=1e-4)
 
 
-def test_bits_of_rounded_latents(model: SmallModel) -> None:
+def test_bits_of_rounded_latents(model: TacitSModel) -> None:
     noisy, rounded = torch.tensor([0.25, 0.5]), torch.tensor([0.5, 0.125])
     half = mixed(lambda: noisy, lambda: rounded, 0.5)
     assert torch.allclose(-half.log2(), torch.tensor([1.5, 2.0]))

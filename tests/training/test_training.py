@@ -33,8 +33,8 @@ from tacit.data.shards import expand
 from tacit.errors import CorruptWeights, InvalidInput, MissingWeights, NotExact, PathError, TacitError
 from tacit.models.building import build
 from tacit.models.float_model import Forward
-from tacit.models.noise import uniform
 from tacit.models.prior import FactorizedPrior
+from tacit.models.quantization import uniform
 from tacit.text.tokens import TextTokens
 from tacit.training.dataset.batches import BatchNumbers, SampleCollate
 from tacit.training.dataset.bundle import read_bundle, write_bundle
@@ -437,8 +437,8 @@ def test_fine_tuning_from_a_published_checkpoint(
     path = tmp_path / "taco.pth.tar"
     path.touch()
     fixed = tiny_taco(TINY_TACO_FIXED).eval()
-    monkeypatch.setattr("tacit.models.taco.read_checkpoint", lambda path: {})
-    monkeypatch.setattr("tacit.models.taco.load_published", lambda state: fixed)
+    monkeypatch.setattr("tacit.models.taco_import.read_published", lambda path: {})
+    monkeypatch.setattr("tacit.models.taco_import.load_published", lambda state: fixed)
     before = {k: v.clone() for k, v in fixed.state_dict().items()}
     found = read_checkpoint(fine_tune(settings_of("run.steps=1", "optimizer.quantile_rate=1e-3"), path))
     assert fixed.training  # or noise would not stand for rounding

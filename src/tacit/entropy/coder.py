@@ -10,17 +10,17 @@ from __future__ import annotations
 import constriction
 import numpy as np
 
-from tacit.entropy.tables import PRECISION, SYMBOL_LIMIT, Tables
+from tacit.entropy.tables import PRECISION, SYMBOL_LIMIT, FrequencyTables
 from tacit.errors import CorruptFile
 
 _Categorical = constriction.stream.model.Categorical
 _ESCAPED = constriction.stream.model.Uniform(2 * SYMBOL_LIMIT + 2)
 
 
-class Models:
+class SymbolModels:
     """The coder's models of a set of tables, made when first used."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: FrequencyTables) -> None:
         self.tables = tables
         self._models: dict[int, object] = {}
 
@@ -42,13 +42,13 @@ def _by_table(indices: np.ndarray, count: int) -> tuple[np.ndarray, list[tuple[i
     return order, [(int(t), int(ends[t] - counts[t]), int(ends[t])) for t in present]
 
 
-class Encoder:
+class SymbolEncoder:
     """Collects batches; `finish` gives the bytes."""
 
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
 
-    def put(self, models: Models, indices: np.ndarray, symbols: np.ndarray) -> None:
+    def put(self, models: SymbolModels, indices: np.ndarray, symbols: np.ndarray) -> None:
         """indices: [n] uint8 or uint16, the table of each symbol; symbols: [n] int32 within SYMBOL_LIMIT."""
         tables = models.tables
         order, runs = _by_table(indices, len(tables))
@@ -64,7 +64,7 @@ class Encoder:
         return words.astype("<u4").tobytes()
 
 
-class Decoder:
+class SymbolDecoder:
     """Reads batches in the order in which they were put."""
 
     def __init__(self, data: bytes) -> None:
@@ -72,7 +72,7 @@ class Decoder:
             raise CorruptFile(f"entropy-coded data of {len(data)} bytes: not a multiple of 4")
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, dtype="<u4").astype(np.uint32))
 
-    def get(self, models: Models, indices: np.ndarray) -> np.ndarray:
+    def get(self, models: SymbolModels, indices: np.ndarray) -> np.ndarray:
         """indices: [n], the table of each symbol. Returns the symbols [n] int32."""
         tables = models.tables
         order, runs = _by_table(indices, len(tables))

@@ -16,7 +16,7 @@ ESCAPED_BITS = 11  # of a value that follows its escape: 2 * SYMBOL_LIMIT + 2 ar
 
 
 @dataclass(frozen=True)
-class Tables:
+class FrequencyTables:
     """Tables one after another. Table i has `sizes[i]` entries: the frequencies of the symbols lows[i],
     lows[i] + 1, …, and at its end that of the escape; they are positive and add up to 2^24."""
 
@@ -58,10 +58,10 @@ class Tables:
         return found
 
     @staticmethod
-    def make(rows: Sequence[tuple[int, np.ndarray]]) -> Tables:
+    def make(rows: Sequence[tuple[int, np.ndarray]]) -> FrequencyTables:
         """From (lowest symbol, probabilities of the symbols); what is missing to 1 goes to the escape."""
         frequencies = [_integers(p) for _, p in rows]
-        return Tables(
+        return FrequencyTables(
             np.concatenate(frequencies).astype(np.int32),
             np.array([len(f) for f in frequencies], dtype=np.int32),
             np.array([low for low, _ in rows], dtype=np.int32),
@@ -77,7 +77,7 @@ def _integers(probabilities: np.ndarray) -> np.ndarray:
     return out
 
 
-def gaussian_tables(scales: Sequence[float]) -> Tables:
+def gaussian_tables(scales: Sequence[float]) -> FrequencyTables:
     """Zero-mean normal distributions of the given scales, integrated over unit intervals, cut at four sigma."""
     rows = []
     for scale in scales:
@@ -85,10 +85,10 @@ def gaussian_tables(scales: Sequence[float]) -> Tables:
         edges = np.arange(-reach, reach + 2) - 0.5
         cumulative = np.array([0.5 * math.erfc(-e / scale / math.sqrt(2)) for e in edges])
         rows.append((-reach, np.diff(cumulative)))
-    return Tables.make(rows)
+    return FrequencyTables.make(rows)
 
 
-def prior_tables(mass: np.ndarray) -> Tables:
+def prior_tables(mass: np.ndarray) -> FrequencyTables:
     """mass: [C, 2 n + 1], each channel's probabilities of the symbols -n..n. Cuts where 1e-6 is left on a side."""
     reach = mass.shape[1] // 2
     rows = []
@@ -96,4 +96,4 @@ def prior_tables(mass: np.ndarray) -> Tables:
         kept = np.flatnonzero((np.cumsum(row) > 1e-6) & (np.cumsum(row[::-1])[::-1] > 1e-6))
         low, high = (kept[0], kept[-1]) if len(kept) else (reach, reach)
         rows.append((int(low) - reach, row[low : high + 1]))
-    return Tables.make(rows)
+    return FrequencyTables.make(rows)

@@ -3,7 +3,7 @@
 Source: TACO, ICML 2024, arXiv 2403.02944. The published network keeps the *normed* signal as its residual and attends
 to padding; both are options here, because its weights depend on them. Our own models keep the input and mask.
 
-slots: 0 for full attention; otherwise the keys are pooled to so many (`tacit.models.linear`).
+slots: 0 for full attention; otherwise the keys are pooled to so many (`tacit.models.linear_attention`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tacit.models.linear import PixelProjection, WordProjection
+from tacit.models.linear_attention import PixelProjection, WordProjection
 from tacit.text.tokens import TextTokens
 
 

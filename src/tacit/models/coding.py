@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.architectures import architecture_of
 from tacit.models.float_model import FloatModel
 from tacit.models.frozen import Y_UNIT, FrozenEntropy
+from tacit.models.layers import pad_to_multiple
 from tacit.text.tokens import TextTokens
 
 Quality = float | Tensor | None
@@ -82,8 +82,7 @@ class CodingModel(nn.Module):
     def pad(self, x: Tensor) -> Tensor:
         """x [B, 3, H, W] -> H and W multiples of `multiple`: repeating the border, or with the zeros of the published
         network."""
-        extra = (0, -x.shape[3] % self.multiple, 0, -x.shape[2] % self.multiple)
-        return F.pad(x, extra) if self.published else F.pad(x, extra, mode="replicate")
+        return pad_to_multiple(x, self.multiple, zeros=self.published)
 
     def analyse(self, x: Tensor, tokens: TextTokens) -> Tensor:
         """x [B, 3, H, W] in [0, 1], padded; tokens of B captions -> y [B, M, H/16, W/16] float32, before the gain."""
@@ -107,8 +106,7 @@ class CodingModel(nn.Module):
     def _scaled(self, y: Tensor, quality: Quality) -> tuple[Tensor, Tensor]:
         """y times the gain, and its hyper-latents."""
         scaled = y * self._gain("gain", quality, y.device)
-        extra = (0, -y.shape[3] % 4, 0, -y.shape[2] % 4)
-        padded = F.pad(scaled, extra, mode="replicate") if any(extra) else scaled
+        padded = pad_to_multiple(scaled, 4) if y.shape[2] % 4 or y.shape[3] % 4 else scaled
         with torch.autocast(y.device.type, enabled=False):
             return scaled, self.float_model.hyper_latents(padded).float()
 

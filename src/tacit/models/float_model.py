@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from tacit.exact import Target
+from tacit.exact.formats import OutputFormat
 from tacit.models.layers import QualityScale
 from tacit.models.prior import FactorizedPrior
 from tacit.text.tokens import TextTokens
@@ -124,7 +124,7 @@ class FloatModel(nn.Module):
         """Return how many sixteenths of a step the contexts see as 1, for each channel [M]."""
         raise NotImplementedError
 
-    def parameter_target(self, start: int, stop: int) -> Target:
+    def parameter_format(self, start: int, stop: int) -> OutputFormat:
         """Return what the parameter networks of channels start..stop give: scales, then means in sixteenths."""
         raise NotImplementedError
 

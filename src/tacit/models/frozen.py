@@ -1,6 +1,6 @@
-"""The entropy model as the codec runs it: integer networks and tables, walked by the one schedule in `latents`.
+"""The entropy model as the codec runs it: integer networks and tables, walked in the one coding order.
 
-Units: y is counted in sixteenths of a quantisation step (int16); means lie on that grid, symbols are whole steps. z is
+IntegerFormat: y is counted in sixteenths of a quantisation step (int16); means lie on that grid, symbols are whole steps. z is
 counted in 1/256. The quality is counted in hundredths, as in the file.
 """
 
@@ -8,54 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tacit.entropy.coder import Decoder, Encoder, Models
-from tacit.entropy.tables import SYMBOL_LIMIT, Tables, gaussian_tables, prior_tables
+from tacit.entropy.coder import SymbolDecoder, SymbolEncoder, SymbolModels
+from tacit.entropy.tables import SYMBOL_LIMIT, FrequencyTables
 from tacit.errors import CorruptFile
-from tacit.exact import FrozenChain, Target, Units, exact_arithmetic, freeze
+from tacit.exact.arithmetic import exact_arithmetic
+from tacit.exact.layers import FrozenChain
 from tacit.models.attention import to_rows
-from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
-from tacit.models.prior import FactorizedPrior
+from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
 
 Y_UNIT = 16
 Z_UNIT = 256
 Y_LIMIT = MEAN_LIMIT + Y_UNIT * SYMBOL_LIMIT  # below 2^15
-PRIOR_REACH = 255
-
-
-class Freezable(Protocol):
-    """What a float model tells about itself so that its entropy networks can be frozen."""
-
-    @property
-    def entropy(self) -> nn.Module:
-        """The networks, as `EntropyNets` names them."""
-
-    @property
-    def prior(self) -> FactorizedPrior:
-        """Of z."""
-
-    def scale_table(self) -> Tensor:
-        """The scales of the 64 tables, rising."""
-
-    def latent_units(self) -> Tensor:
-        """[M]: what the contexts see as 1 is so many sixteenths of a step."""
-
-    def parameter_target(self, start: int, stop: int) -> Target:
-        """What the parameter networks of channels start..stop shall give: scales, then means in sixteenths."""
-
-    def index_thresholds(self) -> Tensor | None:
-        """Rising integers: a scale output's table is the number of them below it; None if the output is the index."""
-
-    def quality_plane(self) -> bool:
-        """Whether the hyper-synthesis takes the quality beside z."""
-
-    def narrow_scales(self) -> int:
-        """How many of the lowest scales code nothing: the symbols there are zero."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +40,11 @@ class FrozenEntropy(nn.Module):
 
     def __init__(
         self,
+        *,
         groups: Sequence[int],
         chains: dict[str, FrozenChain],
-        y_tables: Tables,
-        z_tables: Tables,
+        y_tables: FrequencyTables,
+        z_tables: FrequencyTables,
         medians: Tensor,
         thresholds: Tensor | None,
         plane: bool,
@@ -92,8 +62,8 @@ class FrozenEntropy(nn.Module):
             local = chains[f"local_context.{i}"]
             local.alternate = local.may_alternate()
         self.chains = chains
-        self.y_models = Models(y_tables)
-        self.z_models = Models(z_tables)
+        self.y_models = SymbolModels(y_tables)
+        self.z_models = SymbolModels(z_tables)
         self.medians: Tensor
         self.register_buffer("medians", medians.double())  # [Z], in 1/256
         self.thresholds: Tensor | None
@@ -135,18 +105,18 @@ class FrozenEntropy(nn.Module):
                 specs, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             )
         tables = {
-            n: Tables(*(tensors[f"tables.{n}.{f}"].numpy() for f in ("frequencies", "sizes", "lows")))
+            n: FrequencyTables(*(tensors[f"tables.{n}.{f}"].numpy() for f in ("frequencies", "sizes", "lows")))
             for n in ("y", "z")
         }
         return FrozenEntropy(
-            shapes["groups"],
-            chains,
-            tables["y"],
-            tables["z"],
-            tensors["medians"],
-            tensors.get("thresholds"),
-            shapes["plane"],
-            shapes["skip"],
+            groups=shapes["groups"],
+            chains=chains,
+            y_tables=tables["y"],
+            z_tables=tables["z"],
+            medians=tensors["medians"],
+            thresholds=tensors.get("thresholds"),
+            plane=shapes["plane"],
+            skip=shapes["skip"],
         )
 
     def check(self, groups: Sequence[int], hyper: int) -> None:
@@ -226,12 +196,12 @@ class FrozenEntropy(nn.Module):
                         put(image, step, coded, tables[image, coded], steps[image, coded])
                 return symbols.mul_(Y_UNIT).add_(means)
 
-            return walk(_nets(self), hyper, visit).to(torch.int16)
+            return walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
 
     def compress(self, y: Tensor, z: Tensor, quality: int | Tensor) -> tuple[list[bytes], Tensor]:
         """y: [B, M, h, w] gained; z: [B, Z, hz, wz], both float. Returns each image's bytes, and y in sixteenths."""
         symbols = self.quantise_hyper(z)
-        encoders = [Encoder() for _ in range(y.shape[0])]
+        encoders = [SymbolEncoder() for _ in range(y.shape[0])]
         channels, count = symbols.shape[1], symbols[0, 0].numel()
         z_indices = np.repeat(np.arange(channels, dtype=np.uint16), count)
         for encoder, image in zip(encoders, symbols, strict=True):
@@ -272,7 +242,7 @@ class FrozenEntropy(nn.Module):
         device = self.medians.device
         if not all(streams):
             raise CorruptFile("entropy-coded data of 0 bytes")  # the coder ends what has symbols with a word at least
-        decoders = [Decoder(s) for s in streams]
+        decoders = [SymbolDecoder(s) for s in streams]
         channels = len(self.z_models.tables)
         hz, wz = -(-height // 4), -(-width // 4)
         z_indices = np.repeat(np.arange(channels, dtype=np.uint16), hz * wz)
@@ -289,106 +259,10 @@ class FrozenEntropy(nn.Module):
                     symbols[image, coded] = decoder.get(self.y_models, tables[image, coded])
                 return torch.from_numpy(symbols).to(device).view(means.shape).mul_(Y_UNIT).add_(means)
 
-            latents = walk(_nets(self), hyper, visit).to(torch.int16)
+            latents = walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
         for decoder in decoders:
             decoder.finish()
         return latents
 
 
 Put = Callable[[int, Step, np.ndarray, np.ndarray, np.ndarray], None]
-
-
-def _nets(frozen: FrozenEntropy) -> EntropyNets:
-    return frozen  # type: ignore[return-value]
-
-
-@torch.no_grad()
-def freeze_entropy(model: Freezable, y: Tensor, z: Tensor, quality: Tensor) -> FrozenEntropy:
-    """Freeze a float model's entropy networks.
-
-    y [B, M, h, w] gained, z [B, Z, hz, wz] and quality [B]: samples of real use, from which the activations' ranges are
-    taken (with a margin of 32).
-
-    Raises:
-        NotExact: a sum could reach the bound.
-    """
-    nets: Any = model.entropy
-    y, z = y.float().cpu(), z.float().cpu()
-    medians = model.prior.medians.cpu().float()
-    z_hat = (z - medians[:, None, None]).round() + medians[:, None, None]
-    z_limit = SYMBOL_LIMIT * Z_UNIT + float(medians.abs().max()) * Z_UNIT + 1
-    z_units = Units.uniform(z.shape[1], Z_UNIT, int(z_limit))
-    inputs = z_hat
-    if model.quality_plane():
-        plane = ((quality - 50) / 50)[:, None, None, None].expand(-1, 1, *z.shape[2:])
-        inputs = torch.cat([z_hat, plane], dim=1)
-        z_units = Units.cat([z_units, Units.uniform(1, 5000, 5000)])
-    chains: dict[str, FrozenChain] = {}
-
-    def frozen(name: str, net: nn.Sequential, units: Units, samples: Tensor, target: Target | None = None) -> Tensor:
-        chains[name], out = freeze(net, units, samples, target)
-        return out
-
-    hyper = frozen("hyper_synthesis", nets.hyper_synthesis, z_units, inputs)[:, :, : y.shape[2], : y.shape[3]]
-    units = model.latent_units().double()
-    limit = torch.full_like(units, float(Y_LIMIT))
-    rows = to_rows(y)
-
-    # The same walk as ever, over samples: each network is frozen when the schedule first comes to it.
-    class Freezing:
-        groups = nets.groups
-
-        def __init__(self) -> None:
-            self.group = 0
-            self.start = 0
-            self.known: dict[str, Units] = {}
-            self.channel_context = [self._channel(i) for i in range(len(self.groups) - 1)]
-            self.local_context = [self._local(i) for i in range(len(self.groups))]
-            self.parameters_anchor = [self._parameters("parameters_anchor", i) for i in range(len(self.groups))]
-            self.parameters_other = [self._parameters("parameters_other", i) for i in range(len(self.groups))]
-
-        def _span(self, group: int) -> tuple[int, int]:
-            start = sum(self.groups[:group])
-            return start, start + self.groups[group]
-
-        def _channel(self, index: int) -> Callable[[Tensor], Tensor]:
-            name, stop = f"channel_context.{index}", self._span(index)[1]
-            return lambda x: frozen(name, nets.channel_context[index], Units(units[:stop], limit[:stop]), x)
-
-        def _local(self, group: int) -> Callable[[Tensor], Tensor]:
-            name, (start, stop) = f"local_context.{group}", self._span(group)
-            return lambda x: frozen(name, nets.local_context[group], Units(units[start:stop], limit[start:stop]), x)
-
-        def _parameters(self, kind: str, group: int) -> Callable[[Tensor], Tensor]:
-            def run(x: Tensor) -> Tensor:
-                parts = [chains["hyper_synthesis"].units]
-                if group:
-                    parts.insert(0, chains[f"channel_context.{group - 1}"].units)
-                if kind == "parameters_other":
-                    parts.insert(0, chains[f"local_context.{group}"].units)
-                target = model.parameter_target(*self._span(group))
-                return frozen(f"{kind}.{group}", getattr(nets, kind)[group], Units.cat(parts), x, target)
-
-            return run
-
-    def visit(step: Step, parameters: Tensor) -> Tensor:
-        means = parameters.chunk(2, dim=-1)[1]
-        scale = (units[step.start : step.stop] / Y_UNIT).float()  # context units per step
-        values = rows[:, step.positions, step.start : step.stop]
-        mean = means * scale
-        return ((values - mean).round() + mean) / scale
-
-    walk(Freezing(), hyper, visit)  # type: ignore[arg-type]
-    symbols = torch.arange(-PRIOR_REACH, PRIOR_REACH + 1).float()
-    grid = symbols[None, None, None, :] + medians[None, :, None, None]
-    mass = model.prior.cpu().likelihood(grid)[0, :, 0]
-    return FrozenEntropy(
-        nets.groups,
-        chains,
-        gaussian_tables(model.scale_table().tolist()),
-        prior_tables(mass.numpy()),
-        (medians * Z_UNIT).round(),
-        model.index_thresholds(),
-        model.quality_plane(),
-        model.narrow_scales(),
-    )

@@ -90,6 +90,15 @@ class QualityAffine(nn.Module):
         return torch.addcmul(x + shift.to(x.dtype), x, scale.to(x.dtype))
 
 
+def pad_to_multiple(x: Tensor, multiple: int, *, zeros: bool = False) -> Tensor:
+    """Extend x [B, C, H, W] at the right and the bottom until H and W are multiples.
+
+    The last column and row are repeated, or zeros are added.
+    """
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="constant" if zeros else "replicate")
+
+
 def interpolate(table: Tensor, quality: Tensor) -> Tensor:
     """table: [K, C] at K evenly spaced qualities from 0 to 100; quality: [B] or [B, h, w] in 0..100. Returns [B, C, 1,
     1] or [B, C, h, w]."""

@@ -1,34 +1,28 @@
-"""The published TACO network, and the import of state dicts that its authors' code saved.
+"""The published TACO network, with a fixed rate as published or with a quality.
 
-Shapes: x [B, 3, H, W] in [0, 1]; y [B, M, H/16, W/16]; z [B, N, H/64, W/64]; quality [B] in 0..100, without effect
-where the rate is fixed. Source: TACO, ICML 2024, arXiv 2403.02944, on ELIC, CVPR 2022.
+Shapes are those of `tacit.models.float_model`; the quality has no effect where the rate is fixed. Source: TACO, ICML
+2024, arXiv 2403.02944, on ELIC, CVPR 2022.
 """
 
 from __future__ import annotations
 
 import math
-import re
-import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from os import PathLike
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tacit.errors import CorruptWeights, PathError
-from tacit.exact import Target
+from tacit.exact.formats import OutputFormat
 from tacit.models.attention import Extractor, Injector
+from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.elic import AttentionBlock, Bottleneck, downsample, upsample
 from tacit.models.float_model import FloatModel, Forward, Transform
-from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.layers import QualityScale
-from tacit.models.linear import slots_of
-from tacit.models.model import SCALE_LEVELS, gaussian_likelihood, lower_bound, round_through
-from tacit.models.noise import mixed, uniform
+from tacit.models.linear_attention import slots_of
 from tacit.models.prior import FactorizedPrior
+from tacit.models.quantization import SCALE_LEVELS, gaussian_likelihood, lower_bound, mixed, round_through, uniform
 from tacit.text.tokens import TextTokens
 
 SCALE_UNIT = 4096  # frozen networks give sigma in units of 1 / 4096
@@ -66,9 +60,6 @@ class TacoConfig:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
-
-
-PUBLISHED = TacoConfig(published=True, text_encoder="clip-published")
 
 
 class TacoAnalysis(Transform):
@@ -312,10 +303,10 @@ class TacoModel(FloatModel):
         """Sixteenths of a step per unit of the contexts: they see the latents as they are."""
         return torch.full((self.config.latent,), 16.0, dtype=torch.float64)
 
-    def parameter_target(self, start: int, stop: int) -> Target:
+    def parameter_format(self, start: int, stop: int) -> OutputFormat:
         """The scales come out in units of 1 / SCALE_UNIT, the means in sixteenths."""
         ones = torch.ones(stop - start, dtype=torch.float64)
-        return Target(
+        return OutputFormat(
             torch.cat([SCALE_UNIT * ones, self.latent_units()[start:stop]]),
             torch.cat([0 * ones, 0 * ones]),
             torch.cat([0 * ones, -MEAN_LIMIT * ones]),
@@ -334,120 +325,3 @@ class TacoModel(FloatModel):
     def narrow_scales(self) -> int:
         """None: the published network bounds its scales at 0.11 and codes what stands out."""
         return 0
-
-
-# Our names to the published ones, the rules applied in turn; what they leave alone is named alike on both sides.
-_RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
-    (r"^analysis\.layers\.", "g_a.analysis_transform."),
-    (r"^synthesis\.layers\.", "g_s.synthesis_transform."),
-    (r"^hyper_analysis\.", "h_a.reduction."),
-    (r"^entropy\.hyper_synthesis\.", "h_s.increase."),
-    (r"^entropy\.local_context\.(\d+)\.0\.", r"local_context.\1."),
-    (r"^entropy\.channel_context\.(\d+)\.", lambda m: f"channel_context.{int(m[1]) + 1}.fushion."),  # sic
-    (r"^entropy\.parameters_anchor\.(\d+)\.", r"entropy_parameters_anchor.\1.fusion."),
-    (r"^entropy\.parameters_other\.(\d+)\.", r"entropy_parameters_nonanchor.\1.fusion."),
-    (r"^prior\.", "entropy_bottleneck."),
-    (r"\.attention\.in_proj\.", ".cross_attn.in_proj_"),
-    (r"\.attention\.out_proj\.", ".cross_attn.out_proj."),
-    (r"\.(text|image)_proj\.", r".\1_feature_dim_proj."),
-)
-STRIDE_ONE = "entropy.hyper_synthesis.4.weight"
-# Tables and bounds that a state dict also holds; ours are made anew.
-_NOT_LEARNED = {"_offset", "_quantized_cdf", "_cdf_length", "scale_table", "target", "bound", "scale_bound"}
-# What older versions of the published code's library called the factorised prior's entries.
-_OLD_PRIOR = {"matrix": "matrices", "bias": "biases", "factor": "factors"}
-
-
-def published_name(name: str) -> str:
-    """What the published state dict calls an entry of `TacoModel`'s."""
-    for pattern, replacement in _RULES:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
-def to_published(name: str, entry: Tensor) -> Tensor:
-    """An entry of `TacoModel`'s, by our name, as the published state dict holds it."""
-    if name == STRIDE_ONE:
-        return _turn(entry)
-    if re.fullmatch(r"entropy\.parameters_.*\.weight", name):  # ours are linear layers, theirs 1x1 convolutions
-        return entry[:, :, None, None]
-    return entry
-
-
-def _turn(weight: Tensor) -> Tensor:
-    """A convolution's weight [O, I, 3, 3] as that of a transposed one of stride 1 [I, O, 3, 3], and back."""
-    return weight.transpose(0, 1).flip(2, 3)
-
-
-def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
-    """The state dict in a file that `torch.save` wrote: bare, or the `state_dict` of a dictionary (`.pth.tar`).
-
-    No code in the file is run.
-
-    Raises:
-        PathError: the file cannot be read.
-        CorruptWeights: it is no such file, or holds more than tensors and plain values.
-    """
-    try:
-        with open(path, "rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # advice to those who write pickles
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise PathError(f"{path}: {error.strerror or error}") from error
-    except Exception as error:  # a foreign file makes the unpickler raise nearly anything
-        # Not torch's own words: they advise to let the file run code.
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        why = f"it holds {found[1]}, and only tensors and plain values are read" if found else "foreign or damaged"
-        raise CorruptWeights(f"{path}: not a checkpoint that can be read safely: {why}") from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not state:
-        raise CorruptWeights(f"{path}: holds no state dict")
-    for name, entry in state.items():
-        if not isinstance(name, str) or not isinstance(entry, Tensor):
-            raise CorruptWeights(f"{path}: entry {name!r} is {type(entry).__name__}, expected a name and a tensor")
-    return dict(state)
-
-
-def load_published(state: dict[str, Tensor]) -> TacoModel:
-    """The model, in evaluation mode, that a published state dict describes.
-
-    Names may begin with `module.`, and the factorised prior's may be the older ones (`_matrix0`, `_bias0`, …).
-
-    Raises:
-        CorruptWeights: a learned entry is missing, unexpected, there twice, misshapen or not finite.
-    """
-    found: dict[str, Tensor] = {}
-    for given, entry in state.items():
-        name = given.removeprefix("module.")
-        if old := re.fullmatch(r"(entropy_bottleneck)\._(matrix|bias|factor)(\d+)", name):
-            name = f"{old[1]}.{_OLD_PRIOR[old[2]]}.{old[3]}"
-        if name.rpartition(".")[2] in _NOT_LEARNED:
-            continue
-        if name in found:
-            raise CorruptWeights(f"entry {name} is there twice, the second time as {given}")
-        found[name] = entry
-
-    model = TacoModel(PUBLISHED)
-    own = model.state_dict()
-    names = {published_name(name): name for name in own}
-    _refuse("missing", [name for name in names if name not in found])
-    _refuse("unexpected", [name for name in found if name not in names])
-    shapes = {theirs: to_published(name, own[name]).shape for theirs, name in names.items()}
-    wrong = [name for name, shape in shapes.items() if found[name].shape != shape]
-    _refuse("misshapen", [f"{name} {list(found[name].shape)}, expected {list(shapes[name])}" for name in wrong])
-    _refuse("not finite", [name for name, entry in found.items() if not entry.isfinite().all()])
-    # what is not turned differs at most by axes of one
-    model.load_state_dict(
-        {
-            name: _turn(found[theirs]) if name == STRIDE_ONE else found[theirs].reshape(own[name].shape)
-            for theirs, name in names.items()
-        }
-    )
-    return model.eval()
-
-
-def _refuse(what: str, names: list[str]) -> None:
-    """Raise if there are any, naming the first few."""
-    if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        raise CorruptWeights(f"not the published TACO network: {what}: {', '.join(names[:3])}{more}")

@@ -50,7 +50,7 @@ def export(checkpoint: Path, out: Path, *, photos: Path | None = None, card: Map
 @torch.no_grad()
 def freeze(model: FloatModel, crops: Tensor) -> FrozenEntropy:
     """Freeze with crops [N, 3, H, W] uint8 as samples, qualities spread evenly over them."""
-    from tacit.models.frozen import freeze_entropy
+    from tacit.models.freezing import freeze_entropy
 
     quality = torch.linspace(0, 100, crops.shape[0])
     x = crops.float() / 255

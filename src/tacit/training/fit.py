@@ -193,8 +193,7 @@ def prepare(config: Config, folder: Path) -> tuple[int, int]:
 
 def load_float(source: str | os.PathLike[str]) -> FloatModel:
     """A float model out of whatever holds one. Raises: UnknownModel, PathError, CorruptWeights."""
-    from tacit.models.taco import load_published
-    from tacit.models.taco import read_checkpoint as read_published
+    from tacit.models.taco_import import load_published, read_published
 
     path = Path(source)
     if not path.is_file():

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tacit.models.float_model import FloatModel
-from tacit.models.model import INDEX_SLOPE, INDEX_START, SmallModel
+from tacit.models.tacit_s import INDEX_SLOPE, INDEX_START, TacitSModel
 from tacit.training.loss import rate_weight
 
 
@@ -47,7 +47,7 @@ def start_as_klt(float_model: FloatModel, crops: Tensor) -> None:
 
     float_model: of an architecture with `klt_start`.
     """
-    model = cast(SmallModel, float_model)
+    model = cast(TacitSModel, float_model)
     c = model.config
     mean, components, variances = principal_components(crops, c.latent)
     model.analysis.project.weight.copy_(components[:, :, None, None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tacit.models.noise import uniform
+from tacit.models.quantization import uniform
 
 CELL = 64  # pixels of a hyper-latent: the quality is constant over it
 POSITIONS = 4  # latents across a cell

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tacit import weights
-from tacit.exact import FrozenChain, FrozenLayer
+from tacit.exact.layers import FrozenChain, FrozenLayer
 from tacit.models.building import build
 from tacit.models.float_model import FloatModel
 from tacit.models.frozen import Z_UNIT, FrozenEntropy
@@ -59,7 +59,7 @@ def _entropy(model: FloatModel, frozen: FrozenEntropy) -> None:
             name = f"channel_context.{group - 1}"
             context = _chain(nets.channel_context[group - 1], frozen.chains[name], latents[:start])
         local = _chain(nets.local_context[group], frozen.chains[f"local_context.{group}"], local)
-        goal = model.parameter_target(start, stop)
+        goal = model.parameter_format(start, stop)
         for kind, first in (("parameters_anchor", nothing), ("parameters_other", local)):
             inputs = torch.cat([first, context, hyper])
             _chain(getattr(nets, kind)[group], frozen.chains[f"{kind}.{group}"], inputs, goal.per_one, goal.offset)

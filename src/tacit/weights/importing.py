@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from tacit.errors import CorruptWeights, NotExact
-from tacit.models.calibration import synthetic_photos
-from tacit.models.frozen import freeze_entropy
-from tacit.models.taco import load_published, read_checkpoint
+from tacit.exact.calibration import synthetic_images
+from tacit.models.freezing import freeze_entropy
+from tacit.models.taco_import import load_published, read_published
 from tacit.text.tokens import TextTokens
 from tacit.weights.catalogue import WeightsInfo, describe
 from tacit.weights.saving import save
@@ -26,10 +26,10 @@ def import_taco(checkpoint: str | os.PathLike[str], out: str | os.PathLike[str])
         CorruptWeights: The checkpoint is not the published network's state dict.
         NotExact: The network's integers cannot be proven exact.
     """
-    state = read_checkpoint(checkpoint)
+    state = read_published(checkpoint)
     try:
         model = load_published(state)
-        images = synthetic_photos(256)
+        images = synthetic_images(256)
         with torch.inference_mode():
             words = TextTokens.empty(len(images), model.config.text_width)
             y = model.analysis(images, words)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights, NotExact
-from tacit.models.model import pad_to_multiple
+from tacit.models.layers import pad_to_multiple
 from tacit.training.callbacks.ema import Ema
 from tacit.training.config import ValidationConfig
 from tacit.training.dataset.caption_cache import CaptionCache

@@ -1,99 +1,14 @@
-"""Integer-exact evaluation of a network: the same integers on every machine.
-
-A learned codec breaks when encoder and decoder disagree in the last bit of a probability. Here everything that the
-entropy coder's state depends on is integer arithmetic, on integers *held in float64*. As long as no partial sum can
-reach 2^53, every order of summation gives the same result, whatever the thread count, batch size, memory layout, BLAS
-or device, with the ordinary fast kernels. The bound is proven for each output channel when a network is frozen.
-
-Why float64, not float32 (2^24): a product of float64 matrices costs twice as much, but leaves room for 16-bit weights
-and 21-bit activations, so that freezing loses nothing that can be measured in bytes; and the traps of float32 (TF32,
-autocast, reduced-precision matrix products, oneDNN's fast-math mode, Winograd) do not exist there. What is left is
-excluded by construction: only matrix products, shifted multiply-adds and element-wise operations are used.
-
-Arithmetic of one layer: out = clamp(round_half_even(sum(weight * in) + bias) * 2^-shift), low, high), where weights are
-int16, biases integers, and shift is per output channel.
-"""
+"""Frozen layers, and chains of them: what runs while coding."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from tacit.errors import NotExact
-
-EXACT_LIMIT = 2**53
-WEIGHT_LIMIT = 2**15 - 1
-ACTIVATION_LIMIT = 2**20
-CALIBRATED = 2**15  # the largest activation seen at calibration becomes this: 32 times below the limit
-
-
-@contextmanager
-def exact_arithmetic(device: torch.device) -> Iterator[None]:
-    """No autograd and no autocast: the only global states that could reach a float64 product."""
-    probe(device)
-    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        yield
-
-
-_probed: set[str] = set()
-
-
-def probe(device: torch.device) -> None:
-    """Check once per device that float64 products are exact, as emulated ones need not be.
-
-    Raises:
-        NotExact: a product of integers below the bound came out wrong.
-    """
-    if str(device) in _probed:
-        return
-    generator = torch.Generator("cpu").manual_seed(0)
-    a = torch.randint(-(2**20), 2**20, (64, 512), generator=generator, device="cpu")
-    b = torch.randint(-(2**15), 2**15, (512, 64), generator=generator, device="cpu")
-    expected = a @ b
-    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        found = torch.addmm(
-            torch.zeros(64, dtype=torch.float64, device=device), a.double().to(device), b.double().to(device)
-        )
-    if not torch.equal(found.cpu().long(), expected):
-        raise NotExact(f"device {device}: float64 matrix products are not exact for integers below 2^53")
-    _probed.add(str(device))
-
-
-@dataclass(frozen=True)
-class Units:
-    """What integers stand for: integer = value * `per_one`, per channel [C] float64; `limit` [C]: the largest size."""
-
-    per_one: Tensor
-    limit: Tensor
-
-    @staticmethod
-    def uniform(channels: int, per_one: float, limit: int) -> Units:
-        """The same for every channel."""
-        return Units(
-            torch.full((channels,), per_one, dtype=torch.float64), torch.full((channels,), limit, dtype=torch.float64)
-        )
-
-    @staticmethod
-    def cat(parts: Sequence[Units]) -> Units:
-        """Of concatenated channels."""
-        return Units(torch.cat([p.per_one for p in parts]), torch.cat([p.limit for p in parts]))
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the last layer's integers shall be: value * per_one + offset, clamped to low..high; each [C]."""
-
-    per_one: Tensor
-    offset: Tensor
-    low: Tensor
-    high: Tensor
 
 
 @dataclass(frozen=True)
@@ -214,17 +129,16 @@ def _shuffle(x: Tensor) -> Tensor:
 
 class FrozenChain(nn.Module):
     """A frozen sequence of layers. Takes and returns what the float sequence does: planes [B, C, h, w] or rows
-    [B, P, C], but integers in float64. `units` says what the outputs stand for.
+    [B, P, C], but integers in float64.
 
     alternate: what is given is zero where row + column is even, and what comes out is used there alone; see
     `may_alternate`. Elsewhere it is then not what the network gives.
     """
 
-    def __init__(self, specs: Sequence[LayerSpec], layers: Sequence[FrozenLayer], units: Units) -> None:
+    def __init__(self, specs: Sequence[LayerSpec], layers: Sequence[FrozenLayer]) -> None:
         super().__init__()
         self.specs = tuple(specs)
         self.layers = nn.ModuleList(layers)
-        self.units = units
         self.alternate = False
 
     def may_alternate(self) -> bool:
@@ -273,7 +187,7 @@ class FrozenChain(nn.Module):
 
     @staticmethod
     def restore(specs: Sequence[dict[str, Any]], tensors: dict[str, Tensor]) -> FrozenChain:
-        """From what `describe` and `integers` gave. Loading never freezes again; `units` are not needed then.
+        """From what `describe` and `integers` gave. Loading never freezes again.
 
         Raises:
             KeyError, TypeError, ValueError: parts that do not belong together.
@@ -286,8 +200,7 @@ class FrozenChain(nn.Module):
                 parts = [tensors[f"{i}.{n}"] for n in ("weight", "bias", "shift", "low", "high")]
                 _check_layer(f"{spec.kind} layer {i}", spec, parts)
                 layers.append(FrozenLayer(spec, *parts))
-        nothing = torch.zeros(0, dtype=torch.float64)
-        return FrozenChain(parsed, layers, Units(nothing, nothing))
+        return FrozenChain(parsed, layers)
 
 
 def _check_layer(name: str, spec: LayerSpec, parts: Sequence[Tensor]) -> None:
@@ -304,105 +217,3 @@ def _check_layer(name: str, spec: LayerSpec, parts: Sequence[Tensor]) -> None:
         raise ValueError(f"{name}: weights are {shape} for kernel {spec.kernel}")
     if any(p.is_floating_point() for p in parts) or any(p.shape != outputs for p in channels):
         raise ValueError(f"{name}: integers for each of {shape[-1]} channels are needed")
-
-
-def freeze(
-    net: nn.Sequential, inputs: Units, samples: Tensor, target: Target | None = None
-) -> tuple[FrozenChain, Tensor]:
-    """Freeze a float sequence of Conv2d (1x1, depthwise, dense stride 1), ConvTranspose2d (stride 2), Linear, ReLU and
-    PixelShuffle(2).
-
-    inputs: what the integers that it will be given stand for; samples: float inputs as in use, for the activations'
-    ranges; target: what the last layer shall give (else units are chosen). Returns the chain and the float outputs for
-    `samples`. Deterministic.
-
-    Raises:
-        NotExact: a layer's sum could reach 2^53, or its kind cannot be frozen.
-    """
-    modules = list(net)
-    specs: list[LayerSpec] = []
-    layers: list[FrozenLayer] = []
-    units = inputs
-    x = samples
-    position = 0
-    while position < len(modules):
-        module = modules[position]
-        position += 1
-        x = module(x)
-        if isinstance(module, nn.PixelShuffle):
-            specs.append(LayerSpec("shuffle"))
-            units = Units(units.per_one[::4], units.limit[::4])
-            continue
-        relu = position < len(modules) and isinstance(modules[position], nn.ReLU)
-        if relu:
-            x = modules[position](x)
-            position += 1
-        last = position == len(modules)
-        spec, weight, bias = _taps(module)
-        outputs = bias.shape[0]
-        if last and target is not None:
-            goal = target
-        else:
-            size = x.detach().abs().max().double().clamp_min(1e-6)
-            high = torch.full((outputs,), float(ACTIVATION_LIMIT), dtype=torch.float64)
-            per_one = torch.full((outputs,), float(CALIBRATED / size), dtype=torch.float64)
-            goal = Target(per_one, torch.zeros_like(high), torch.zeros_like(high) if relu else -high, high)
-        layer = _quantise(spec, weight, bias, units, goal)
-        specs.append(spec)
-        layers.append(layer)
-        units = Units(goal.per_one, torch.maximum(goal.low.abs(), goal.high.abs()))
-    return FrozenChain(specs, layers, units), x
-
-
-def _taps(module: nn.Module) -> tuple[LayerSpec, Tensor, Tensor]:
-    """A layer's weights as [taps, I, O] (depthwise: [taps, 1, C]) and its bias [O], in float64."""
-    if isinstance(module, nn.Linear):
-        weight = module.weight.detach().double().T[None]
-        spec = LayerSpec("point")
-    elif isinstance(module, nn.ConvTranspose2d):
-        if module.stride != (2, 2) or module.output_padding != (1, 1) or module.groups != 1:
-            raise NotExact(f"cannot freeze {module}: only stride 2 with output padding 1")
-        spec = LayerSpec("transposed", module.kernel_size[0], int(module.padding[0]))
-        weight = module.weight.detach().double().permute(2, 3, 0, 1).flatten(0, 1)
-    elif isinstance(module, nn.Conv2d):
-        if module.stride != (1, 1) or module.padding != tuple(k // 2 for k in module.kernel_size):
-            raise NotExact(f"cannot freeze {module}: only stride 1 with the input's size kept")
-        weight = module.weight.detach().double().permute(2, 3, 1, 0).flatten(0, 1)
-        kernel = module.kernel_size[0]
-        if module.groups == module.in_channels == module.out_channels and module.groups > 1:
-            spec = LayerSpec("depthwise", kernel, kernel // 2)
-        elif module.groups == 1:
-            spec = LayerSpec("point") if kernel == 1 else LayerSpec("dense", kernel, kernel // 2)
-        else:
-            raise NotExact(f"cannot freeze {module}: {module.groups} groups")
-    else:
-        raise NotExact(f"cannot freeze a {type(module).__name__}")
-    bias = module.bias.detach().double() if module.bias is not None else weight.new_zeros(module.weight.shape[0])
-    return spec, weight, bias
-
-
-def _quantise(spec: LayerSpec, weight: Tensor, bias: Tensor, inputs: Units, goal: Target) -> FrozenLayer:
-    """Choose each output channel's scale 2^shift as fine as 16-bit weights allow, and prove the bound."""
-    per_input = inputs.per_one[None, None, :] if spec.kind == "depthwise" else inputs.per_one[None, :, None]
-    real = weight * goal.per_one / per_input  # output integers per input integer, before the shift
-    largest = real.abs().amax(dim=(0, 1)).clamp_min(1e-30)
-    shift = (WEIGHT_LIMIT / largest).log2().floor()
-    # a channel of small weights must not blow its bias up to the bound
-    room = (2.0**46 / ((bias * goal.per_one + goal.offset).abs() + 1)).log2().floor()
-    shift = torch.minimum(shift, room).clamp(0, 46)
-    scale = torch.exp2(shift)
-    integer = (real * scale).round()
-    offset = ((bias * goal.per_one + goal.offset) * scale).round()
-    if integer.abs().max() > WEIGHT_LIMIT:
-        worst = int(integer.abs().amax(dim=(0, 1)).argmax())
-        raise NotExact(f"{spec.kind} layer, channel {worst}: weights do not fit 16 bits at this scale")
-    limit = inputs.limit[None, None, :] if spec.kind == "depthwise" else inputs.limit[None, :, None]
-    bound = (integer.abs() * limit).sum(dim=(0, 1)) + offset.abs()
-    if not bool((bound < EXACT_LIMIT).all()):
-        worst = int(bound.argmax())
-        raise NotExact(
-            f"{spec.kind} layer, channel {worst}: a sum could reach 2^{math.log2(float(bound[worst])):.1f}, "
-            f"and integers are exact only below 2^53"
-        )
-    stored = integer[:, 0] if spec.kind == "depthwise" else integer[0] if spec.kind == "point" else integer
-    return FrozenLayer(spec, stored, offset, shift, goal.low, goal.high)

@@ -32,11 +32,25 @@ class EntropyNets(Protocol):
     """What the schedule needs. Spatial nets: [B, C, h, w] -> [B, C', h, w]; parameter nets: [B, P, C] -> [B, P, 2 c],
     the scales of a group's c channels, then the means."""
 
-    groups: Sequence[int]
-    channel_context: Sequence[Net]  # of groups 1, 2, …: entry g - 1
-    local_context: Sequence[Net]
-    parameters_anchor: Sequence[Net]
-    parameters_other: Sequence[Net]
+    @property
+    def groups(self) -> Sequence[int]:
+        """Channels of y in each group."""
+
+    @property
+    def channel_context(self) -> Sequence[Net]:
+        """What a group sees of the groups before it; entry g - 1 is that of group g."""
+
+    @property
+    def local_context(self) -> Sequence[Net]:
+        """What a group's other positions see of its anchors."""
+
+    @property
+    def parameters_anchor(self) -> Sequence[Net]:
+        """The parameters of each group's anchors."""
+
+    @property
+    def parameters_other(self) -> Sequence[Net]:
+        """The parameters of each group's other positions."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 CONTRASTS = (0.05, 0.15, 0.3, 0.6)
 
 
-def synthetic_photos(size: int, seed: int = 0) -> Tensor:
+def synthetic_images(size: int, seed: int = 0) -> Tensor:
     """One image per contrast: [4, 3, size, size] in [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
     frequency = torch.fft.fftfreq(size)

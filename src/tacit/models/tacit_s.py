@@ -1,7 +1,10 @@
-"""A whole model: transforms, gains, hyperprior and entropy networks; what training sees.
+"""`tacit-s`: gated blocks at 1/8 and 1/16 around a linear 16x16 patch transform, with a quality and a caption.
 
-Shapes: x [B, 3, H, W] in [0, 1]; y [B, M, H/16, W/16]; z [B, Z, H/64, W/64]; quality [B] in 0..100, or a map of it
-[B, H/16, W/16] that is constant over the 4x4 positions of a hyper-latent.
+Pixels are unshuffled into channels, so the blocks run at 1/8 and 1/16 scale only. With the blocks at identity (their
+initial state) analysis and synthesis are one linear transform of 16x16 patches and its transpose, into which the
+patches' principal components are written before training (see `tacit.training.klt`).
+
+Shapes are those of `tacit.models.float_model`.
 """
 
 from __future__ import annotations
@@ -14,23 +17,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tacit.exact import Target
-from tacit.models.float_model import FloatModel, Forward
-from tacit.models.latents import MEAN_LIMIT, EntropyNets, Step, walk
-from tacit.models.layers import QualityScale
-from tacit.models.linear import slots_of
-from tacit.models.noise import mixed, uniform
-from tacit.models.prior import LIKELIHOOD_FLOOR, FactorizedPrior
-from tacit.models.transforms import Analysis, Synthesis
+from tacit.exact.formats import OutputFormat
+from tacit.models.attention import Extractor, Injector
+from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
+from tacit.models.float_model import FloatModel, Forward, Transform
+from tacit.models.layers import GatedBlock, QualityAffine, QualityScale
+from tacit.models.linear_attention import slots_of
+from tacit.models.prior import FactorizedPrior
+from tacit.models.quantization import SCALE_LEVELS, gaussian_likelihood, lower_bound, mixed, round_through, uniform
 from tacit.text.tokens import TextTokens
 
-SCALE_LEVELS = 64
+PIXELS8 = 3 * 8 * 8
+PIXELS16 = 3 * 16 * 16
 NARROWEST = 0.11  # scale of a rounded residual while training
 INDEX_SLOPE, INDEX_START = 6.25, 32.0  # raw scale outputs of order one span the scale table
 
 
 @dataclass(frozen=True)
-class SmallConfig:
+class TacitSConfig:
     """Sizes of `tacit-s`; stored in the weights file, so that loading needs nothing else.
 
     attention: full, or linear: over linear_length slots to which words and pixels are pooled.
@@ -68,46 +72,86 @@ class SmallConfig:
         return asdict(self)
 
 
-class _LowerBound(torch.autograd.Function):
-    """max(x, bound), whose gradient still passes where it would lift x off the bound."""
+class TacitSAnalysis(Transform):
+    """x [B, 3, H, W] in [0, 1], H and W multiples of 16, and tokens -> y [B, M, H/16, W/16], before the gain.
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, bound: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.bound = bound
-        return x.clamp_min(bound)
+    A learned null token stands beside every caption, so that no caption is a case like any other. slots: as in
+    `tacit.models.attention`.
+    """
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        (x,) = ctx.saved_tensors
-        (grad,) = grads
-        return grad * ((x >= ctx.bound) | (grad < 0)), None
+    def __init__(self, latent: int, blocks8: int, blocks16: int, text_width: int, heads: int, slots: int = 0) -> None:
+        super().__init__()
+        self.null_token = nn.Parameter(torch.zeros(1, 1, text_width))
+        self.blocks8 = nn.ModuleList([GatedBlock(PIXELS8) for _ in range(blocks8)])
+        self.project = nn.Conv2d(PIXELS16, latent, 1)
+        self.blocks16 = nn.ModuleList([GatedBlock(latent) for _ in range(blocks16)])
+        self.inject8 = Injector(PIXELS8, text_width, heads, slots=slots)
+        self.extract16 = Extractor(latent, text_width, heads, slots=slots)
+        self.inject16 = Injector(latent, text_width, heads, slots=slots)
+
+    @property
+    def reach(self) -> int:
+        """Pixels beyond a tile that its latents depend on (the Extractor apart, which sees the tile)."""
+        return 8 * len(self.blocks8) + 16 * len(self.blocks16)
+
+    def forward(self, x: Tensor, tokens: TextTokens) -> Tensor:
+        batch = x.shape[0]
+        tokens = TextTokens(
+            torch.cat([self.null_token.expand(batch, -1, -1), tokens.embeddings], dim=1),
+            F.pad(tokens.mask, (1, 0), value=True),
+            F.pad(tokens.weights, (1, 0), value=1.0),
+        )
+        y: Tensor = F.pixel_unshuffle(2 * x - 1, 8).contiguous(memory_format=torch.channels_last)
+        middle = len(self.blocks8) // 2
+        for block in self.blocks8[:middle]:
+            y = block(y)
+        y = self.inject8(y, tokens)
+        for block in self.blocks8[middle:]:
+            y = block(y)
+        y = self.project(F.pixel_unshuffle(y, 2).contiguous(memory_format=torch.channels_last))
+        middle = len(self.blocks16) // 2
+        for block in self.blocks16[:middle]:
+            y = block(y)
+        y = self.inject16(y, self.extract16(y, tokens))
+        for block in self.blocks16[middle:]:
+            y = block(y)
+        return y
 
 
-def lower_bound(x: Tensor, bound: float) -> Tensor:
-    """max(x, bound) that can be trained at the bound."""
-    return _LowerBound.apply(x, bound)  # type: ignore[no-any-return,no-untyped-call]
+class TacitSSynthesis(Transform):
+    """y [B, M, h, w], after the inverse gain, and quality [B] or [B, h, w] -> x [B, 3, 16 h, 16 w], about [0, 1], not
+    clamped."""
+
+    def __init__(self, latent: int, blocks8: int, blocks16: int, knots: int) -> None:
+        super().__init__()
+        self.affine16 = QualityAffine(latent, knots)
+        self.blocks16 = nn.ModuleList([GatedBlock(latent) for _ in range(blocks16)])
+        self.project = nn.Conv2d(latent, PIXELS16, 1)
+        self.affine8 = QualityAffine(PIXELS8, knots, 2)
+        self.blocks8 = nn.ModuleList([GatedBlock(PIXELS8) for _ in range(blocks8)])
+
+    @property
+    def reach(self) -> int:
+        """Latents beyond a tile that its pixels depend on."""
+        return len(self.blocks16) + -(-len(self.blocks8) // 2)
+
+    def forward(self, y: Tensor, quality: Tensor) -> Tensor:
+        x = self.affine16(y, quality)
+        for block in self.blocks16:
+            x = block(x.float())
+        x = self.project(x.to(self.project.weight.dtype))
+        x = F.pixel_shuffle(x, 2).contiguous(memory_format=torch.channels_last)
+        x = self.affine8(x, quality)
+        for block in self.blocks8:
+            x = block(x.float())
+        return F.pixel_shuffle(x, 8).float().add_(1).div_(2)
 
 
-def round_through(x: Tensor) -> Tensor:
-    """Rounding with the gradient of the identity."""
-    return x + (x.round() - x).detach()
-
-
-def gaussian_likelihood(residual: Tensor, scale: Tensor) -> Tensor:
-    """Probability of the unit interval around `residual` under a zero-mean normal distribution."""
-    size = residual.abs()
-    inverse = math.sqrt(0.5) / scale
-    upper = torch.erfc((size - 0.5) * inverse)
-    lower = torch.erfc((size + 0.5) * inverse)
-    return (0.5 * (upper - lower)).clamp_min(LIKELIHOOD_FLOOR)
-
-
-class SmallEntropyNets(nn.Module):
+class TacitSEntropyNets(nn.Module):
     """Hyper-synthesis, context and parameter networks of `tacit-s`: chains of 1x1, depthwise 3x3, ReLU and shuffles,
     all of which can be frozen to integers."""
 
-    def __init__(self, c: SmallConfig) -> None:
+    def __init__(self, c: TacitSConfig) -> None:
         super().__init__()
         self.groups = c.groups
         w = c.hyper_width
@@ -160,23 +204,23 @@ class SmallEntropyNets(nn.Module):
         )
 
 
-class SmallModel(FloatModel):
+class TacitSModel(FloatModel):
     """`tacit-s`, float. Quality acts through the gains, the synthesis' affine layers and a plane beside z."""
 
-    config: SmallConfig
-    analysis: Analysis
-    synthesis: Synthesis
+    config: TacitSConfig
+    analysis: TacitSAnalysis
+    synthesis: TacitSSynthesis
     gain: QualityScale
     inverse_gain: QualityScale
-    entropy: SmallEntropyNets
+    entropy: TacitSEntropyNets
     context_scale: Tensor
 
-    def __init__(self, config: SmallConfig) -> None:
+    def __init__(self, config: TacitSConfig) -> None:
         super().__init__()
         self.config = c = config
         slots = slots_of(c.attention, c.linear_length)
-        self.analysis = Analysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads, slots)
-        self.synthesis = Synthesis(c.latent, c.synthesis8, c.synthesis16, c.knots)
+        self.analysis = TacitSAnalysis(c.latent, c.analysis8, c.analysis16, c.text_width, c.heads, slots)
+        self.synthesis = TacitSSynthesis(c.latent, c.synthesis8, c.synthesis16, c.knots)
         self.gain = QualityScale(c.latent, c.knots)
         self.inverse_gain = QualityScale(c.latent, c.knots)
         w = c.hyper_width
@@ -192,7 +236,7 @@ class SmallModel(FloatModel):
             nn.PixelUnshuffle(2),
             nn.Conv2d(4 * w, c.hyper, 1),
         )
-        self.entropy = SmallEntropyNets(c)
+        self.entropy = TacitSEntropyNets(c)
         self.prior = FactorizedPrior(c.hyper)
         self.register_buffer("context_scale", torch.ones(c.latent))
 
@@ -266,11 +310,11 @@ class SmallModel(FloatModel):
         """Sixteenths of a step per unit of the contexts."""
         return 16 / self.context_scale.double()
 
-    def parameter_target(self, start: int, stop: int) -> Target:
+    def parameter_format(self, start: int, stop: int) -> OutputFormat:
         """The scales come out as table indices, the means in sixteenths."""
         count = stop - start
         ones = torch.ones(count, dtype=torch.float64)
-        return Target(
+        return OutputFormat(
             torch.cat([INDEX_SLOPE * ones, self.latent_units()[start:stop].cpu()]),
             torch.cat([INDEX_START * ones, 0 * ones]),
             torch.cat([0 * ones, -MEAN_LIMIT * ones]),
@@ -287,9 +331,3 @@ class SmallModel(FloatModel):
     def narrow_scales(self) -> int:
         """Below 0.13 steps one symbol in 10,000 would not be zero, and is not worth its 14 bits."""
         return int((self.scale_table() < 0.13).sum())
-
-
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until H and W are multiples."""
-    height, width = x.shape[-2:]
-    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
