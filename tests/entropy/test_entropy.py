@@ -32,7 +32,7 @@ SCALES = [0.02, 0.3, 1.0, 4.0, 64.0]
 
 
 def random_tables(rng: np.random.Generator, count: int) -> FrequencyTables:
-    """FrequencyTables of all sizes, flat and steep, with frequencies of 1 in them."""
+    """Tables of all sizes, flat and steep, with frequencies of 1 in them."""
     rows = []
     for _ in range(count):
         size = int(rng.integers(1, 40))

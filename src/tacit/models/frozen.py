@@ -1,6 +1,6 @@
 """The entropy model as the codec runs it: integer networks and tables, walked in the one coding order.
 
-IntegerFormat: y is counted in sixteenths of a quantisation step (int16); means lie on that grid, symbols are whole steps. z is
+Units: y is counted in sixteenths of a quantisation step (int16); means lie on that grid, symbols are whole steps. z is
 counted in 1/256. The quality is counted in hundredths, as in the file.
 """
 
