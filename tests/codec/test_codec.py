@@ -516,7 +516,7 @@ def test_a_prepared_image_is_analysed_once(codec: Codec, counted: dict[str, int]
     assert found[3].psnr is not None
     assert found[3].psnr >= 24
     assert found[3].image is None
-    with pytest.raises(InvalidInput, match="quality 101"):
+    with pytest.raises(InvalidInput, match="got 101"):
         prepared.encode(101)
 
 
