@@ -70,10 +70,10 @@ def test_every_kind_of_source(picture_file: bytes, tmp_path: Path) -> None:
     with path.open("rb") as stream:
         for source in (bytearray(picture_file), memoryview(picture_file), path, str(path), stream):
             assert tacit.info(source) == expected
-    stream = io.BytesIO(b"before" + picture_file)
-    stream.seek(6)
-    assert tacit.info(stream) == expected
-    assert stream.tell() < len(picture_file) / 2  # no pixels are read
+    later = io.BytesIO(b"before" + picture_file)
+    later.seek(6)
+    assert tacit.info(later) == expected
+    assert later.tell() < len(picture_file) / 2  # no pixels are read
 
 
 def test_the_weights_are_named(codec: Codec, picture_file: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

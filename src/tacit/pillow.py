@@ -2,42 +2,45 @@
 
     import tacit.pillow
 
-is all it takes. Pillow finds its own plugins only and has no entry points for those of others, so every program says
-this line once. It imports no torch; nor does opening a file, which reads size, mode and metadata, or `verify()`. Torch
-is imported when pixels are asked for, and when an image is saved.
+is all it takes. Pillow finds only its own plugins and has no entry points for others, so every program has this line
+once. It imports no torch; nor does opening a file, which reads size, mode and metadata, or `verify()`. Torch is
+imported when pixels are asked for, and when an image is saved.
 
-Options of `save`: quality (0..100), or one of size (bytes), bpp and psnr; caption (by default `info["caption"]`), which
-only tells the encoder what matters, store_caption=True to keep it in the file; model; icc_profile (by default
-`info["icc_profile"]`), exif and xmp (by default none). These defaults are those of Pillow's AVIF plugin. The picture in
-a `.tacit` file is upright: where `exif` (or else `xmp`) has an orientation, the pixels are turned by it, and it becomes
-1. Without them the pixels are taken as they are, as by every plugin of Pillow's.
+The options of `save` are the fields of `tacit.codec.EncodeOptions` (quality, size, bpp, psnr, store_caption and
+others); `model`; `caption`, which guides the encoder and is in the file only with store_caption=True (by default
+`info["caption"]`); `icc_profile` (by default `info["icc_profile"]`), and `exif` and `xmp` (by default none). These
+defaults are those of Pillow's AVIF plugin. The image in a `.tacit` file is upright: where `exif` (or else `xmp`) has an
+orientation, the pixels are turned by it, and it becomes 1. Without them the pixels are taken as they are, as by every
+plugin of Pillow.
 
 Errors are the ones that Pillow's users expect: UnidentifiedImageError (an OSError) from `open`, OSError from `load` and
-`verify`, ValueError and OSError from `save`. Ours is their `__cause__`, if they are not ours already.
+`verify`, ValueError and OSError from `save`. Where tacit's own error is not one of these, it is their `__cause__`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.ImageFile import _Tile
 
 from tacit import container
+from tacit.codec.options import EncodeOptions
 from tacit.errors import TacitError
 from tacit.image import from_pil, pil_info
 
 if TYPE_CHECKING:
     from PIL._imaging import PixelAccess
 
-_ENCODE_OPTIONS = ("quality", "model", "size", "bpp", "psnr", "store_caption")
+_ENCODE_OPTIONS = tuple(field.name for field in fields(EncodeOptions))
 
 
 class TacitImageFile(ImageFile.ImageFile):
-    """A `.tacit` file, opened.
+    """An opened `.tacit` file.
 
-    `ImageFile.LOAD_TRUNCATED_IMAGES` makes `load` take what it can of a damaged file. There is no `draft`: no smaller
-    picture is in the file, and decoding all to shrink it would save nothing.
+    `ImageFile.LOAD_TRUNCATED_IMAGES` makes `load` take what it can of a damaged file. There is no `draft`: the file has
+    no smaller image, and decoding all of it to shrink it would save nothing.
     """
 
     format = "TACIT"
@@ -58,10 +61,15 @@ class TacitImageFile(ImageFile.ImageFile):
         self._size = header.width, header.height
         self._mode = ("RGB" if header.color else "L") + ("A" if header.alpha else "")
         self.info.update(pil_info(metadata))
-        # Never given to a decoder of Pillow's: it tells that pixels are still to be loaded.
-        self.tile = [ImageFile._Tile("tacit", (0, 0, *self.size), start, self.mode)]
+        # Pillow never gives this to a decoder of its own. It says that pixels are still to be loaded.
+        self.tile = [_Tile("tacit", (0, 0, *self.size), start, self.mode)]
 
     def load(self) -> PixelAccess | None:
+        """Decode the pixels, once.
+
+        Raises:
+            OSError: The file is damaged, or its weights are missing.
+        """
         if self.tile:
             from tacit.codec import decode  # imports torch
 
@@ -78,12 +86,14 @@ class TacitImageFile(ImageFile.ImageFile):
         return super().load()
 
     def load_seek(self, pos: int) -> None:
-        """Tells `ImageFile.Parser` that this file is decoded when it is whole."""
+        """Do nothing: that there is this method tells `ImageFile.Parser` that a file is decoded when it is whole."""
 
     def verify(self) -> None:
-        """Check every checksum, without decoding pixels. As for all of Pillow's: directly after `open`, once.
+        """Check every checksum, without decoding pixels; as for all plugins, directly after `open`, and once.
 
-        Raises: OSError where the file is damaged.
+        Raises:
+            OSError: The file is damaged.
+            RuntimeError: The file is closed.
         """
         if self.fp is None:
             raise RuntimeError("verify must be called directly after open")
@@ -95,35 +105,36 @@ class TacitImageFile(ImageFile.ImageFile):
             super().verify()
 
     def _read(self) -> bytes:
-        """The whole file."""
+        """Return the whole file."""
         assert self.fp is not None
         self.fp.seek(self._start)
         return self.fp.read()
 
     def _release(self) -> None:
-        """Close the file if it was opened here, as Pillow's plugins do when their pixels are loaded."""
+        """Close the file if Pillow opened it, as plugins do when their pixels are loaded."""
         if self._exclusive_fp and self.fp is not None:
             self.fp.close()
         self.fp = None
 
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
-    options: dict[str, Any] = image.encoderinfo
+    arguments: dict[str, Any] = image.encoderinfo
     info = {
         "icc_profile": image.info.get("icc_profile"),
-        "exif": _exif_bytes(options.get("exif")),
-        "xmp": _xmp_bytes(options.get("xmp")),
+        "exif": _exif_bytes(arguments.get("exif")),
+        "xmp": _xmp_bytes(arguments.get("xmp")),
     }
-    photo = from_pil(image, info=info)
-    metadata = replace(photo.metadata, caption=None, icc=options.get("icc_profile", photo.metadata.icc) or None)
-    caption = options.get("caption", image.info.get("caption"))
+    raster = from_pil(image, info=info)
+    metadata = replace(raster.metadata, caption=None, icc=arguments.get("icc_profile", raster.metadata.icc) or None)
+    caption = arguments.get("caption", image.info.get("caption"))
     from tacit.codec import encode  # imports torch
 
     try:
         data = encode(
-            replace(photo, metadata=metadata),
+            replace(raster, metadata=metadata),
             caption,
-            **{name: options[name] for name in _ENCODE_OPTIONS if name in options},
+            options=EncodeOptions(**{name: arguments[name] for name in _ENCODE_OPTIONS if name in arguments}),
+            **{name: arguments[name] for name in ("model",) if name in arguments},
         )
     except (ValueError, OSError):  # InvalidInput and PathError are these
         raise

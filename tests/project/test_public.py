@@ -99,9 +99,10 @@ def test_no_module_hides_a_name() -> None:
 
 
 def test_results_do_not_change() -> None:
-    for kind in (tacit.EncodeResult, tacit.FileInfo):
+    kinds: tuple[Any, ...] = (tacit.EncodeResult, tacit.FileInfo, EncodeOptions)
+    for kind in kinds:
         assert dataclasses.is_dataclass(kind)
-        assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        assert kind.__dataclass_params__.frozen
 
 
 def test_the_tree_of_errors() -> None:
