@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ from support.pictures import synthetic
 from support.ray_head import ray_head
 from support.tiny_models import TINY_TACO_FIXED, tiny_model, tiny_taco, write_weights
 from tacit.codec import Codec
+
+
+# A run in the background inherits an ignored SIGINT, and so would the programs that tests interrupt by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 import tacit
+from support.paths import ROOT
 from tacit import errors
 from tacit.codec import EncodeOptions, Prepared, Target
 from tacit.codec.options import EncodeFields, TargetFields
@@ -159,6 +161,10 @@ def test_everything_public_is_documented() -> None:
 
 def test_the_version() -> None:
     assert tacit.__version__ == importlib.metadata.version("tacit")
+    if (ROOT / "CHANGELOG.md").is_file():
+        heading = re.search(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+        assert heading is not None
+        assert heading[1] == tacit.__version__
 
 
 def test_types_are_shipped() -> None:
