@@ -20,7 +20,6 @@ from support.ray_head import ray_head
 from support.tiny_models import TINY_TACO_FIXED, tiny_model, tiny_taco, write_weights
 from tacit.codec import Codec
 
-
 # A run in the background inherits an ignored SIGINT, and so would the programs that tests interrupt by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
