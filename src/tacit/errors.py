@@ -1,33 +1,36 @@
 """Every error that tacit raises on purpose.
 
+A message says what is wrong, the rule, and the value: "quality must be 0 to 100, got 120". Where it is about a file,
+the path comes first.
+
 TacitError
-├── InvalidInput            an argument, image, caption or option that cannot be used
-│   ├── ImageTooLarge       more pixels than the limit
-│   └── TargetNotReached    no quality gives the size or fidelity that was asked for
+├── InvalidInput            an argument, image, caption or option cannot be used
+│   ├── ImageTooLarge       an image has more pixels than the limit
+│   └── TargetNotReached    no quality reaches the size or fidelity that was asked for
 ├── FileError
-│   ├── CorruptFile         damaged or truncated
-│   └── UnsupportedFile     not a .tacit file, or one that needs a newer tacit
+│   ├── CorruptFile         a .tacit file is damaged or truncated
+│   └── UnsupportedFile     a file is not a .tacit file, or needs a newer tacit
 ├── WeightsError
-│   ├── UnknownModel        no weights of that name
-│   ├── MissingWeights      weights that are needed are not here
-│   ├── CorruptWeights      a weights file that does not verify
-│   └── NotExact            a network that cannot be proven exact, or a machine that is not
+│   ├── UnknownModel        no weights have this name
+│   ├── MissingWeights      weights that are needed are not on this machine
+│   ├── CorruptWeights      a weights file does not match its hash, or cannot be understood
+│   └── NotExact            a network cannot be proven exact, or a machine computes it inexactly
 ├── CaptionerError          a captioner gave no caption of an image
-│   └── CaptionerUnusable   it will give none of any image: a wrong key, an unknown model, no money left
-├── ServiceError            the service of `tacit serve`, asked by its client, did not do it
+│   └── CaptionerUnusable   a captioner will caption no image: a wrong key, an unknown model, no money left
+├── ServiceError            the service of `tacit serve` did not do what its client asked
 ├── MissingExtra            an optional dependency is not installed
-└── PathError               a path that cannot be read or written
+└── PathError               a path cannot be read or written
 """
 
 from __future__ import annotations
 
 
 class TacitError(Exception):
-    """The root: `except tacit.TacitError` catches everything below."""
+    """The root of all errors: `except tacit.TacitError` catches each one below."""
 
 
 class InvalidInput(TacitError, ValueError):
-    """An argument, image, caption or option that cannot be used."""
+    """An argument, image, caption or option cannot be used."""
 
 
 class ImageTooLarge(InvalidInput):
@@ -35,27 +38,27 @@ class ImageTooLarge(InvalidInput):
 
 
 class TargetNotReached(InvalidInput):
-    """No quality gives the size or fidelity that was asked for."""
+    """No quality reaches the size or fidelity that was asked for."""
 
 
 class FileError(TacitError):
-    """A `.tacit` file that cannot be read."""
+    """A `.tacit` file cannot be read."""
 
 
 class CorruptFile(FileError):
-    """A damaged or truncated file."""
+    """A `.tacit` file is damaged or truncated."""
 
 
 class UnsupportedFile(FileError):
-    """Not a `.tacit` file, or one that needs a newer version."""
+    """A file is not a `.tacit` file, or needs a newer version of tacit."""
 
 
 class WeightsError(TacitError):
-    """Weights that cannot be used."""
+    """Weights cannot be used."""
 
 
 class UnknownModel(WeightsError):
-    """No weights have that name."""
+    """No weights have this name."""
 
 
 class MissingWeights(WeightsError):
@@ -63,11 +66,11 @@ class MissingWeights(WeightsError):
 
 
 class CorruptWeights(WeightsError):
-    """A weights file that does not verify."""
+    """A weights file does not match its hash, or cannot be understood."""
 
 
 class NotExact(WeightsError):
-    """A network whose integers cannot be proven exact, or a machine that computes them inexactly."""
+    """A network's integers cannot be proven exact, or a machine computes them inexactly."""
 
 
 class CaptionerError(TacitError):
@@ -75,12 +78,19 @@ class CaptionerError(TacitError):
 
 
 class CaptionerUnusable(CaptionerError):
-    """A captioner that will give no caption of any image: a wrong key, an unknown model, no money left."""
+    """A captioner will caption no image: its key is wrong, its model unknown, or its account empty."""
 
 
 class ServiceError(TacitError):
-    """A service did not do what its client asked, and not because of the image or file: it cannot be reached, is too
-    busy, wants another token. status: of HTTP, 0 where no answer came; kind: the problem's type."""
+    """A service did not do what its client asked, for a reason other than the image or file.
+
+    It cannot be reached, is too busy, or wants another token.
+    """
+
+    status: int
+    """The HTTP status; 0 where no answer came."""
+    kind: str
+    """The type of the problem, as in RFC 9457."""
 
     def __init__(self, message: str, status: int = 0, kind: str = "about:blank") -> None:
         super().__init__(message)
@@ -92,4 +102,4 @@ class MissingExtra(TacitError, ImportError):
 
 
 class PathError(TacitError, OSError):
-    """A path that cannot be read or written."""
+    """A path cannot be read or written."""
