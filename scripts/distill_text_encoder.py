@@ -19,7 +19,7 @@ The result is scaled as a whole to unit mean square and stored as int8 with one 
 written in Latin letters are dropped, for the teacher is English: such words become [UNK].
 
 The same input gives the same bytes on the same machine and library versions; float sums may differ elsewhere, which is
-why the result is in the repository and its sha256 in `text/encoders.py`.
+why the result is in the repository and its sha256 in `text/encoders/embedded.py`.
 """
 
 from __future__ import annotations

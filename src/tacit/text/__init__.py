@@ -1,0 +1,1 @@
+"""Captions as token embeddings: the tokens that models see, and the encoders that make them."""

@@ -1,4 +1,4 @@
-"""What the models see of a caption: embeddings, a mask and weights. A plain data class, no tokenizer."""
+"""What the models see of a caption: embeddings, a mask and weights. A plain data class, without a tokenizer."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from torch import Tensor
 class TextTokens:
     """A batch of captions as token embeddings.
 
-    embeddings: [B, T, D] float; mask: [B, T] bool, True for a real token; weights: [B, T] float, 1.0 is neutral.
-    A caption of no tokens (no caption) is a row whose mask is all False.
+    A caption without a token (no caption) is a row whose mask is all False.
     """
 
     embeddings: Tensor
+    """[B, T, D] float."""
     mask: Tensor
+    """[B, T] bool, True for a real token."""
     weights: Tensor
+    """[B, T] float; 1.0 is neutral."""
 
     def __post_init__(self) -> None:
         shape = self.embeddings.shape[:2]
         if self.embeddings.ndim != 3 or self.mask.shape != shape or self.weights.shape != shape:
-            raise ValueError(
-                f"embeddings {tuple(self.embeddings.shape)}, mask {tuple(self.mask.shape)} and weights "
-                f"{tuple(self.weights.shape)} do not fit together: expected [B, T, D], [B, T] and [B, T]"
-            )
+            shapes = ", ".join(str(list(tensor.shape)) for tensor in (self.embeddings, self.mask, self.weights))
+            raise ValueError(f"embeddings, mask and weights must be [B, T, D], [B, T] and [B, T], got {shapes}")
 
     def __len__(self) -> int:
         return self.embeddings.shape[0]
 
     def to(self, device: torch.device | str) -> TextTokens:
-        """The same tokens on `device`."""
+        """Return the same tokens on a device."""
         return TextTokens(self.embeddings.to(device), self.mask.to(device), self.weights.to(device))
 
     def expand(self, batch: int) -> TextTokens:
-        """One caption repeated for `batch` images."""
+        """Return one caption repeated for `batch` images."""
         return TextTokens(
             self.embeddings.expand(batch, -1, -1), self.mask.expand(batch, -1), self.weights.expand(batch, -1)
         )
 
     @staticmethod
     def empty(batch: int, width: int) -> TextTokens:
-        """`batch` images without a caption, for an encoder of `width` channels; T is 1 and masked."""
+        """Return `batch` images without a caption, for an encoder of `width` channels; T is 1 and masked."""
         return TextTokens(torch.zeros(batch, 1, width), torch.zeros(batch, 1, dtype=torch.bool), torch.ones(batch, 1))
 
     @staticmethod
     def stack(captions: Sequence[TextTokens]) -> TextTokens:
-        """Captions of different lengths as one batch, padded at the end and masked."""
+        """Return captions of different lengths as one batch, padded at the end and masked."""
         length = max(c.embeddings.shape[1] for c in captions)
 
         def pad(t: Tensor, value: float) -> Tensor:
