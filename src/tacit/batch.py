@@ -9,58 +9,72 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from tacit.errors import InvalidInput, TacitError
 from tacit.files import Task
 
-Record = Mapping[str, object]
-"""What is said of a converted file: names and values fit for JSON."""
+Record = Mapping[str, Any]
+"""What is reported about a file that was processed: names and values fit for JSON."""
 
-Filter = tuple[Literal["always", "ignore"], type[Warning]]
+WarningFilter = tuple[Literal["always", "ignore"], type[Warning]]
 """What to do with warnings of one kind."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one task: its `record` with the `seconds` it took, or its `error`; and the warnings on the way."""
+@dataclass(frozen=True, kw_only=True)
+class FileOutcome:
+    """How the work on one file ended."""
 
     task: Task
+    """The file."""
     record: Record | None = None
+    """What is reported about the file; None if the work failed."""
     error: Exception | None = None
+    """Why the work failed; None if it did not."""
     warnings: tuple[str, ...] = ()
+    """The warnings that the work caused."""
     seconds: float = 0.0
+    """How long the work took; 0 if it failed."""
 
 
 @dataclass(frozen=True)
-class Summary:
-    """How a batch ended: `done` and `failed` of `total`; the rest were not begun when it was interrupted."""
+class BatchSummary:
+    """How a batch ended. Files that are neither done nor failed were not begun when it was interrupted."""
 
     total: int
+    """The number of files."""
     done: int
+    """The number of files that were processed."""
     failed: int
+    """The number of files that could not be processed."""
     interrupted: bool
+    """Whether Ctrl-C ended the batch."""
 
 
 def run(
     tasks: Sequence[Task],
     work: Callable[[Task], Record],
-    report: Callable[[Outcome], None],
+    report: Callable[[FileOutcome], None],
     *,
     jobs: int = 1,
-    filters: Sequence[Filter] = (),
-) -> Summary:
-    """Do `work` on every task, and `report` each outcome in the caller's thread.
+    filters: Sequence[WarningFilter] = (),
+) -> BatchSummary:
+    """Do the work on every file, and report each outcome in the caller's thread.
 
-    jobs: threads. Nearly all of the time goes to the transforms, which release Python's lock, and threads share one
-    set of weights; with 1, everything happens in the caller's thread. Outcomes come in the order of the tasks with 1
-    job, as they end with more. filters: of warnings; by default a warning is shown for the first file that has it.
+    Nearly all of the time goes to the transforms, which release Python's lock, so threads serve, and they share one set
+    of weights. On Ctrl-C, files that are in progress in other threads are finished and no more are begun.
 
-    On Ctrl-C, tasks in progress in other threads are finished and no more are begun.
+    Args:
+        tasks: The files.
+        work: Does the work on one file, and returns what is reported about it.
+        report: Takes each outcome: in the order of the files with 1 job, otherwise as the files are done.
+        jobs: The number of threads; with 1, everything happens in the caller's thread.
+        filters: What to do with warnings, by their kind; by default a warning is reported for the first file that
+            causes it.
     """
     done = failed = 0
 
-    def account(outcome: Outcome) -> None:
+    def account(outcome: FileOutcome) -> None:
         nonlocal done, failed
         done += outcome.error is None
         failed += outcome.error is not None
@@ -68,7 +82,7 @@ def run(
 
     with _collected_warnings(filters) as collected:
 
-        def one(task: Task) -> Outcome:
+        def process(task: Task) -> FileOutcome:
             collected.messages = []
             start = time.perf_counter()
             try:
@@ -78,20 +92,21 @@ def run(
             except BrokenPipeError:
                 raise  # nobody reads any more: the batch is over
             except Exception as error:
-                return Outcome(task, error=_explained(error), warnings=tuple(collected.messages))
-            return Outcome(task, record, None, tuple(collected.messages), time.perf_counter() - start)
+                return FileOutcome(task=task, error=_explained(error), warnings=tuple(collected.messages))
+            seconds = time.perf_counter() - start
+            return FileOutcome(task=task, record=record, warnings=tuple(collected.messages), seconds=seconds)
 
         interrupted = False
         if jobs == 1:
             try:
                 for task in tasks:
-                    account(one(task))
+                    account(process(task))
             except KeyboardInterrupt:
                 interrupted = True
         else:
-            reported: set[Future[Outcome]] = set()
+            reported: set[Future[FileOutcome]] = set()
             with ThreadPoolExecutor(jobs, thread_name_prefix="tacit") as pool:
-                futures = [pool.submit(one, task) for task in tasks]
+                futures = [pool.submit(process, task) for task in tasks]
                 try:
                     for future in as_completed(futures):
                         reported.add(future)
@@ -105,11 +120,11 @@ def run(
                 for future in futures:
                     if future not in reported and not future.cancelled():
                         account(future.result())
-    return Summary(len(tasks), done, failed, interrupted)
+    return BatchSummary(len(tasks), done, failed, interrupted)
 
 
 def _explained(error: Exception) -> Exception:
-    """`error`, or for one that tacit did not raise, one that says so; its cause keeps the traceback."""
+    """Return an error that tacit raised as it is, and another one as a TacitError whose cause keeps the traceback."""
     if isinstance(error, TacitError):
         return error
     explained: TacitError
@@ -122,19 +137,21 @@ def _explained(error: Exception) -> Exception:
 
 
 class _Messages(threading.local):
+    """The warnings of the file that a thread works on."""
+
     messages: list[str]
 
 
 @contextlib.contextmanager
-def _collected_warnings(filters: Sequence[Filter]) -> Iterator[_Messages]:
-    """Python's warnings, by thread, as text.
+def _collected_warnings(filters: Sequence[WarningFilter]) -> Iterator[_Messages]:
+    """Collect Python's warnings as text, by thread.
 
     `warnings.catch_warnings(record=True)` inside a thread would mix up the threads' warnings, so the one hook that
-    there is sorts them. Warnings of a thread that works on no task go where they always go.
+    Python has sorts them. Warnings of a thread that works on no file go where they always go.
     """
     collected = _Messages()
     with warnings.catch_warnings():
-        elsewhere = warnings.showwarning
+        original = warnings.showwarning
 
         def show(
             message: Warning | str,
@@ -147,7 +164,7 @@ def _collected_warnings(filters: Sequence[Filter]) -> Iterator[_Messages]:
             if hasattr(collected, "messages"):
                 collected.messages.append(str(message))
             else:
-                elsewhere(message, category, filename, lineno, file, line)
+                original(message, category, filename, lineno, file, line)
 
         warnings.showwarning = show
         for action, category in filters:

@@ -18,12 +18,12 @@ pytest.importorskip("fsspec")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["in", "out", "--decode", "-q", "3"], "--decode goes with no option"),
+        (["in", "out", "--decode", "-q", "3"], "--decode must not be used together with"),
         (["in", "out", "--decode", "--verify"], "verify must be off when decoding"),
-        (["in", "out", "--format", "png"], "--format goes with --decode"),
-        (["in", "out", "--decode", "--format", "gif"], "Images cannot be written as gif"),
+        (["in", "out", "--format", "png"], "--format must be used together with --decode"),
+        (["in", "out", "--decode", "--format", "gif"], "--format must be one of"),
         (["in", "out", "--no-caption", "--store-caption"], "--no-caption"),
-        (["in", "out", "-j", "4-2"], "not a number of workers"),
+        (["in", "out", "-j", "4-2"], "must be a number of workers"),
         (["in", "out", "--max-failures", "101"], "101"),
         (["in", "out", "-m", "unknown"], "unknown"),
         (["in", "in/below"], "in each other"),

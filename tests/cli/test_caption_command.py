@@ -154,7 +154,7 @@ def test_nothing_is_sent_above_the_limit(
 ) -> None:
     save(Path("one.png"))
     assert run("one.png", "--limit", "0.0001") == 2
-    assert "That is more than $0.0001: 1 request," in capsys.readouterr().err
+    assert "needs --yes, because it is more than $0.0001: 1 request," in capsys.readouterr().err
     assert not chat_server.asked
     assert not Path("captions.jsonl").exists()
     assert run("one.png", "--limit", "0.0001", "--yes") == 0

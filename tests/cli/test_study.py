@@ -37,7 +37,7 @@ def test_the_map_command(tiny_weights: Path, tmp_path: Path, capfd: pytest.Captu
     with Image.open(target) as picture:
         assert picture.width > 1000
     assert cli.main(command) == 1
-    assert "there already" in capfd.readouterr().err
+    assert "exists already" in capfd.readouterr().err
     assert cli.main([*command, "-f", "-q", "101"]) == 2
     assert cli.main(["map", str(source), "-o", str(tmp_path / "map.xyz")]) == 2
     assert cli.main(["map", str(tmp_path / "none.png"), "-o", str(tmp_path / "m.png")]) == 1

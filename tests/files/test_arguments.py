@@ -63,7 +63,7 @@ def test_results_that_cannot_be_written_are_problems() -> None:
     assert outputs("a.jpg", "a.png", "b.png") == [
         "a.tacit",
         "! would be written to a.tacit, as a.jpg is",
-        "! b.tacit is there already (-f/--force overwrites it)",
+        "! b.tacit exists already (-f/--force overwrites it)",
     ]
     assert outputs("b.png", force=True) == ["b.tacit"]
     assert outputs("b.tacit", force=True) == ["! not an image by its name, and would be written over itself"]

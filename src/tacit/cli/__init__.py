@@ -1,26 +1,43 @@
-"""The command line: it parses, calls the library, and says what came of it.
+"""The command line: each command parses its options, calls the library, and prints the result.
 
 Nothing heavy is imported here: `tacit --help` and `tacit info` must not wait for torch. Each command imports what it
-needs when it runs. The reference (docs/cli.md) has the commands in the order of the imports.
+needs when it runs. The reference (docs/cli.md) has the commands in the order of these imports.
 """
 
 from tacit.cli.group import command
 from tacit.cli.main import main
 
 # isort: off
-from tacit.cli import photos, caption, words, models, evaluation, training, demo, serve, bulk, study
+from tacit.cli import (
+    encode,
+    decode,
+    info,
+    caption,
+    words,
+    models,
+    evaluate,
+    training,
+    demo,
+    serve,
+    bulk,
+    study,
+    bit_allocation,
+)
 
 # isort: on
 
 __all__ = [
+    "bit_allocation",
     "bulk",
     "caption",
     "command",
+    "decode",
     "demo",
-    "evaluation",
+    "encode",
+    "evaluate",
+    "info",
     "main",
     "models",
-    "photos",
     "serve",
     "study",
     "training",

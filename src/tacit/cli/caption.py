@@ -7,27 +7,31 @@ import os
 
 import click
 
-from tacit.batch import Filter, Record
+from tacit.batch import Record, WarningFilter
+from tacit.cli.batch_report import BatchReport
+from tacit.cli.console import print_message
 from tacit.cli.group import command
-from tacit.cli.options import Number, Price, report_options
-from tacit.cli.report import Report
+from tacit.cli.options import json_option, quiet_option
+from tacit.cli.parameters import NumberRange, TokenPrice
 from tacit.errors import CaptionerUnusable
 from tacit.files import Task
+
+LONGEST_SHOWN = 60  # characters of a caption that are printed
 
 
 @command.command(
     short_help="Have a model look at images and describe them.",
     epilog="""\b
 Examples:
-  tacit caption photos/ -o captions.jsonl --estimate    what it would cost
+  tacit caption photos/ -o captions.jsonl --estimate    only show the cost
   tacit caption photos/ -o captions.jsonl               GPT-4o; the key is in OPENAI_API_KEY
   tacit caption shards/*.tar -o captions.jsonl --yes    the images in tar shards
   tacit caption photos/ --base-url http://localhost:8000/v1 -m my-model
   tacit caption photos/ --local -m Salesforce/blip-image-captioning-large
   tacit encode photos/ -o small/ --captions captions.jsonl
 \b
-An interrupted run goes on where it was: pictures that have a row in the output
-are left alone, and answers are kept in a cache.
+Run an interrupted command again to go on from there: images that have a row in
+the output are left out, and answers are kept in a cache.
 """,
 )
 @click.argument("inputs", metavar="FILE|FOLDER|PATTERN|SHARD ...", nargs=-1, required=True)
@@ -37,29 +41,31 @@ are left alone, and answers are kept in a cache.
     metavar="PATH",
     default="captions.jsonl",
     show_default=True,
-    help="A JSONL file; rows are added to one that exists.",
+    help="JSONL file to write to; rows are added to a file that exists.",
 )
-@click.option("-f", "--force", is_flag=True, help="Write the output anew, without the rows it has.")
+@click.option("-f", "--force", is_flag=True, help="Start the output anew, without the rows that it has.")
 @click.option(
     "-m",
     "--model",
     metavar="NAME",
-    help="The endpoint's model, or with --local a folder or hub name.  [default: gpt-4o]",
+    help="Model of the endpoint, or with --local a folder or a model of the Hugging Face hub.  [default: gpt-4o]",
 )
-@click.option("--local", is_flag=True, help="Run the model here, with transformers, instead of asking an endpoint.")
+@click.option("--local", is_flag=True, help="Run the model on this machine, with transformers, without an endpoint.")
 @click.option(
     "--base-url",
     metavar="URL",
-    help="An endpoint that speaks OpenAI's protocol. It gets the key.  [default: $OPENAI_BASE_URL, else OpenAI]",
+    help="Endpoint with OpenAI's protocol; the key is sent to it.  [default: $OPENAI_BASE_URL, else OpenAI]",
 )
-@click.option("--prompt", metavar="FILE", help="What the model is asked.  [default: the one in the package]")
+@click.option(
+    "--prompt", metavar="FILE", help="File with the question to the model.  [default: the question in the package]"
+)
 @click.option(
     "--image-size",
     metavar="N",
     type=click.IntRange(32, 8192),
     default=1024,
     show_default=True,
-    help="The longer side of the images sent, at most.",
+    help="Longer side, in pixels, to which larger images are reduced before they are sent.",
 )
 @click.option(
     "--max-tokens",
@@ -67,43 +73,67 @@ are left alone, and answers are kept in a cache.
     type=click.IntRange(1, 16384),
     default=300,
     show_default=True,
-    help="The length of an answer, at most.",
+    help="Largest length of an answer, in tokens.",
 )
-@click.option("-j", "--jobs", metavar="N", type=click.IntRange(1, 256), default=4, show_default=True, help="At a time.")
+@click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 256),
+    default=4,
+    show_default=True,
+    help="Number of requests at a time.",
+)
 @click.option(
     "--rate",
     metavar="N",
-    type=Number(0, 100_000, min_open=True),
+    type=NumberRange(0, 100_000, min_open=True),
     default=120,
     show_default=True,
-    help="Requests a minute, at most.",
+    help="Largest number of requests in a minute.",
 )
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=Number(0, 3600, min_open=True),
+    type=NumberRange(0, 3600, min_open=True),
     default=60,
     show_default=True,
-    help="For each request.",
+    help="Time that one request may take.",
 )
 @click.option(
-    "--attempts", metavar="N", type=click.IntRange(1, 100), default=6, show_default=True, help="For each picture."
+    "--attempts",
+    metavar="N",
+    type=click.IntRange(1, 100),
+    default=6,
+    show_default=True,
+    help="Largest number of requests for one image.",
 )
-@click.option("--cache", metavar="FOLDER", help="Where answers are kept.  [default: ~/.cache/tacit/captions]")
-@click.option("--no-cache", is_flag=True, help="Neither use nor keep answers.")
-@click.option("--price", type=Price(), help="Dollars for a million tokens, such as 2.50,10, for the estimate.")
+@click.option("--cache", metavar="FOLDER", help="Folder that keeps answers.  [default: ~/.cache/tacit/captions]")
+@click.option("--no-cache", is_flag=True, help="Neither use answers in the cache nor keep new ones.")
+@click.option(
+    "--price",
+    type=TokenPrice(),
+    help="Price of a million tokens in dollars, for the estimate: of the input and of the output, such as 2.50,10.",
+)
 @click.option(
     "--limit",
     metavar="DOLLARS",
-    type=Number(0),
+    type=NumberRange(0),
     default=1,
     show_default=True,
-    help="Ask for --yes where the estimate is higher.",
+    help="Estimated cost above which --yes is needed.",
 )
-@click.option("-y", "--yes", is_flag=True, help="Go on whatever the estimate.")
-@click.option("--estimate", "only_estimate", is_flag=True, help="Say what it would cost, and stop.")
-@click.option("--device", metavar="NAME", default="cpu", show_default=True, help="With --local: cpu, cuda, cuda:1, ...")
-@report_options
+@click.option("-y", "--yes", is_flag=True, help="Send the requests, whatever the estimate.")
+@click.option("--estimate", "only_estimate", is_flag=True, help="Print the estimated cost and stop.")
+@click.option(
+    "--device",
+    metavar="NAME",
+    default="cpu",
+    show_default=True,
+    help="With --local, the device that the model runs on: cpu, cuda, cuda:1 and so on.",
+)
+@json_option
+@quiet_option
 def caption(
     inputs: tuple[str, ...],
     output: str,
@@ -128,9 +158,12 @@ def caption(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Have a model look at images and describe them, for `encode --captions`, training and evaluation."""
+    """Have a model look at images and write captions of them.
+
+    `tacit encode --captions`, training and evaluation read the output.
+    """
     if local and (model is None or base_url is not None or price is not None):
-        raise click.UsageError("--local needs a --model, and goes with neither --base-url nor --price.")
+        raise click.UsageError("--local needs --model, and must not be used together with --base-url or --price.")
 
     from PIL import Image
 
@@ -168,30 +201,29 @@ def caption(
             price=price and captions.Price(*price),
         )
         if not quiet or only_estimate:
-            click.echo(f"tacit: {remaining}", err=True)
+            print_message(remaining)
             if not local and remaining.sizes:
-                click.echo(f"tacit: {cost}", err=True)
+                print_message(cost)
         if only_estimate:
             return 0
         if not local and not yes and cost.exceeds(limit):
             bound = f"{captions.UNPRICED} requests at an unknown price" if cost.dollars is None else f"${limit:g}"
-            raise click.UsageError(f"That is more than {bound}: {cost}. Go on with --yes.")
+            raise click.UsageError(f"This needs --yes, because it is more than {bound}: {cost}.")
 
         def work(task: Task) -> Record:
             return captioning(images[task.source])
 
         tasks = [Task(image.name, problem=image.problem) for image in images.values()]
-        filters: list[Filter] = [("ignore", ConversionWarning), ("ignore", Image.DecompressionBombWarning)]
+        filters: list[WarningFilter] = [("ignore", ConversionWarning), ("ignore", Image.DecompressionBombWarning)]
         stack.enter_context(captioning.stopping_on_interrupt())
-        report = Report(tasks, _described, as_json, quiet, fatal=CaptionerUnusable)
-        return report.follow(work, jobs, filters)
+        report = BatchReport(tasks, _result_line, as_json=as_json, quiet=quiet, fatal=CaptionerUnusable)
+        return report.run(work, jobs, filters)
 
 
-def _described(record: Record) -> str:
-    """A caption's beginning, and where it comes from."""
+def _result_line(record: Record) -> str:
+    """Return the beginning of a caption, and where it comes from if that is the cache."""
     if record["from"] == "row":
         return "  has a caption"
     text = str(record["caption"])
-    return f"  {text if len(text) <= 60 else text[:57] + '...'}" + (
-        " (from the cache)" if record["from"] == "cache" else ""
-    )
+    shortened = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
+    return f"  {shortened}{' (from the cache)' if record['from'] == 'cache' else ''}"

@@ -1,4 +1,4 @@
-"""`tacit demo`: sample photographs through the codec."""
+"""`tacit demo`: sample images through the codec."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import click
 from tacit.cli.group import command
 
 
-@command.command(short_help="Compress sample photographs and make a page of it.")
-@click.option("-o", "--output", metavar="FOLDER", default="demo", show_default=True, help="Where the page goes.")
+@command.command(
+    short_help="Compress sample images, and make a page that compares codecs on them.",
+    epilog="""\b
+Example:
+  tacit demo -o demo                            then open demo/index.html
+""",
+)
+@click.option("-o", "--output", metavar="FOLDER", default="demo", show_default=True, help="Folder for the page.")
 def demo(output: str) -> None:
-    """Compress sample photographs and make a page of pictures and figures beside JPEG, WebP and AVIF."""
+    """Compress sample images, and make a page that compares tacit with JPEG, WebP and AVIF at equal sizes."""
     from tacit.demo.page import make_page
 
     make_page(output)

@@ -1,4 +1,4 @@
-"""The command that all others belong to."""
+"""The group of all commands: `tacit` itself."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import click
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
-  tacit encode photo.jpg                         writes photo.tacit
-  tacit decode photo.tacit -o photo.png          and back
-  tacit encode holiday/ -o small/ -q 40 -j 2     a folder, mirrored
-  tacit info small/*.tacit
+  tacit encode photo.jpg                         encode to photo.tacit
+  tacit decode photo.tacit -o photo.png          decode again
+  tacit encode holiday/ -o small/ -q 40 -j 2     encode a folder and all folders in it
+  tacit info small/*.tacit                       show what the files hold
 """,
 )
 @click.version_option(package_name="tacit", prog_name="tacit", message="%(prog)s %(version)s")
 def command() -> None:
-    """Compress photographs into small .tacit files, guided by their captions.
+    """Compress images into small .tacit files, guided by their captions.
 
-    Exit status: 0 all good, 1 something failed, 2 wrong usage, 130 interrupted.
+    The exit status is 0 if everything succeeded, 1 if something failed, 2 for wrong usage, and 130 after Ctrl-C.
     """

@@ -8,54 +8,63 @@ from collections.abc import Sequence
 
 import click
 
+from tacit.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, discard, print_message, print_traceback, stdout_message
 from tacit.cli.group import command
-from tacit.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, debug, give_up, stdout_lost
 from tacit.errors import TacitError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 all good, 1 something failed, 2 usage, 130 interrupted."""
+    """Run the command line.
+
+    Args:
+        arguments: What follows `tacit`; None for the arguments of this process.
+
+    Returns:
+        The exit status: 0 if everything succeeded, 1 if something failed, 2 for wrong usage, and 130 after Ctrl-C.
+    """
     status = 0
     try:
         status = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        if not _from_stdout(error):
+        if not _is_from_stdout(error):
             raise
-        if status == 0 and not isinstance(error, BrokenPipeError):  # else it has been said
-            debug(error)
-            click.echo(f"tacit: {stdout_lost(error)}", err=True)
-        give_up(sys.stdout)
+        if status == 0 and not isinstance(error, BrokenPipeError):  # otherwise it has been reported
+            print_traceback(error)
+            print_message(stdout_message(error))
+        discard(sys.stdout)
         return status or EXIT_FAILED
     return status
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        # obj: the command as it was given, for results that say how they were made
-        status = command.main(given, prog_name="tacit", standalone_mode=False, obj=shlex.join(["tacit", *given]))
+        # obj: the whole command line, for results that say how they were made
+        status = command.main(
+            arguments, prog_name="tacit", standalone_mode=False, obj=shlex.join(["tacit", *arguments])
+        )
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("tacit: interrupted", err=True)
+        print_message("interrupted")
         return EXIT_INTERRUPTED
-    except SystemExit:  # click's way out where the reader of our output has left (`tacit --help | head -1`)
+    except SystemExit:  # click exits like this where the reader of our output has left (`tacit --help | head -1`)
         return EXIT_FAILED
     except TacitError as error:
-        debug(error)
-        click.echo(f"tacit: {error}", err=True)
+        print_traceback(error)
+        print_message(error)
         return EXIT_FAILED
     return int(status or 0)
 
 
-def _from_stdout(error: OSError) -> bool:
-    """Whether the error comes from standard output."""
+def _is_from_stdout(error: OSError) -> bool:
+    """Return whether an error comes from standard output."""
     try:
-        sys.stdout.flush()  # what could not be written is still there
+        sys.stdout.flush()  # what could not be written is still in the buffer
     except OSError:
         return True
-    # `python -u` keeps nothing that could be tried again; an error about a file has its name.
+    # `python -u` keeps nothing that could be written again; an error about a file has the file's name.
     return error.filename is None and bool(getattr(sys.stdout, "write_through", False))

@@ -1,4 +1,4 @@
-"""`tacit models` and `import-taco`: the weights on this machine."""
+"""`tacit models` and `tacit import-taco`: the weights on this machine."""
 
 from __future__ import annotations
 
@@ -6,16 +6,28 @@ import os
 
 import click
 
+from tacit.cli.console import EXIT_FAILED, print_message
+from tacit.cli.formatting import byte_size, field_lines, json_line
 from tacit.cli.group import command
 from tacit.cli.options import weights_file, weights_file_options
-from tacit.cli.output import EXIT_FAILED, as_bytes, as_fields, as_line
 from tacit.errors import TacitError
 
 
-@command.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model on standard output.")
+@command.command(
+    short_help="List the models on this machine, with their training cards.",
+    epilog="""\b
+Examples:
+  tacit models
+  tacit models --json | jq -r .name
+""",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each model on standard output.")
 def models(as_json: bool) -> int:
-    """List the models on this machine, with their training cards."""
+    """List the models on this machine, with their training cards.
+
+    These are the models in the package and those in the folder $TACIT_WEIGHTS (~/.local/share/tacit/weights if it is
+    not set).
+    """
     from tacit import weights
 
     status = 0
@@ -23,10 +35,10 @@ def models(as_json: bool) -> int:
         try:
             model = weights.describe(weights.locate(name))
         except TacitError as error:
-            click.echo(f"tacit: {error}", err=True)
+            print_message(error)
             status = EXIT_FAILED
             continue
-        about = {
+        values = {
             "path": str(model.path),
             "architecture": model.architecture,
             "bytes": model.size,
@@ -34,29 +46,33 @@ def models(as_json: bool) -> int:
             "weights_hash": model.decode_hash.hex(),
         }
         if as_json:
-            click.echo(as_line({"name": name, **about, "card": dict(model.card)}))
+            click.echo(json_line({"name": name, **values, "card": dict(model.card)}))
         else:
-            click.echo(name + as_fields(about | dict(model.card)))
+            click.echo(name + field_lines(values | dict(model.card)))
     return status
 
 
 @command.command(
     "import-taco",
-    short_help="Freeze a published TACO checkpoint.",
+    short_help="Import a published TACO checkpoint as a weights file.",
     epilog="""\b
-Example:
+Examples:
   tacit import-taco taco_0.0004.pth.tar taco-low.safetensors
   tacit encode photo.jpg -m taco-low.safetensors -c "a red boat on a lake"
 \b
-Files made with it are decoded with the same OUT: share that one, not the checkpoint.
+Files that are made with OUT can be decoded only with the same OUT: share that
+file, not the checkpoint.
 """,
 )
 @click.argument("checkpoint")
 @weights_file_options
 def import_taco(checkpoint: str, out: str | None, output: str | None, force: bool) -> None:
-    """Freeze a published TACO CHECKPOINT (.pth.tar) to integers and save it as the weights file OUT."""
-    out = weights_file(out, output, force)
+    """Import a published TACO CHECKPOINT (.pth.tar) as the weights file OUT.
+
+    Its entropy model is frozen to integers, so that files decode to the same image on every machine.
+    """
+    path = weights_file(out, output, force)
     from tacit import weights
 
-    weights.import_taco(checkpoint, out)
-    click.echo(f"{checkpoint} -> {out}  {as_bytes(os.path.getsize(out))}")
+    weights.import_taco(checkpoint, path)
+    click.echo(f"{checkpoint} -> {path}  {byte_size(os.path.getsize(path))}")

@@ -1,80 +1,32 @@
-"""Kinds of values, and options that commands share."""
+"""Options that several commands share, with what they mean together."""
 
 from __future__ import annotations
 
-import math
-import os
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tacit.errors import PathError
+from tacit import files
+from tacit.cli.parameters import NumberRange
+from tacit.codec.options import DEFAULT_QUALITY
+from tacit.errors import InvalidInput, UnknownModel
+from tacit.files import STDIO, Task
+from tacit.files.atomic import exists_problem
+from tacit.machine import cores
+from tacit.weights import DEFAULT as DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from tacit.codec import Codec
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class Size(click.ParamType[int]):
-    """A number of bytes as people write it: 60kB, 1.5 MB, 48KiB, 60000."""
-
-    name = "size"
-    _units: Mapping[str, int] = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1024, "mi": 1024**2, "gi": 1024**3}
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmg]i?)?b?", str(value).strip().lower())
-        size = round(float(match[1]) * self._units[match[2] or ""]) if match else 0
-        if size < 1:
-            self.fail(f"{value!r} is not a size such as 60kB (1000 bytes each), 48KiB (1024) or 60000", param, ctx)
-        return size
-
-
-class Box(click.ParamType[tuple[int, int, int, int]]):
-    """LEFT,TOP,WIDTH,HEIGHT in pixels, as Pillow's (left, top, right, bottom)."""
-
-    name = "left,top,width,height"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int, int, int]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*", str(value))
-        left, top, width, height = map(int, match.groups()) if match else (0, 0, 0, 0)
-        if width < 1 or height < 1:
-            self.fail(f"{value!r} is not LEFT,TOP,WIDTH,HEIGHT in pixels, such as 100,50,640,480", param, ctx)
-        return (left, top, left + width, top + height)
-
-
-class Price(click.ParamType[tuple[float, float]]):
-    """IN,OUT in US dollars for a million tokens."""
-
-    name = "in,out"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*,\s*(\d+(?:\.\d*)?|\.\d+)\s*", str(value))
-        if match is None:
-            self.fail(f"{value!r} is not IN,OUT in dollars for a million tokens, such as 2.50,10", param, ctx)
-        return float(match[1]), float(match[2])
-
-
-class Number(click.FloatRange):
-    """A number in a range; `nan`, which compares with nothing, is in none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number", param, ctx)
-        return number
-
-
-def _options(*options: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
-    """Several options as one decorator, so that commands share them."""
+def combined(*options: Decorator) -> Decorator:
+    """Return one decorator that adds several options to a command, in this order."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        """The command with these options."""
         for option in reversed(options):
             function = option(function)
         return function
@@ -82,48 +34,209 @@ def _options(*options: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Ca
     return decorate
 
 
-output_options = _options(
+# -- what is encoded, and how -----------------------------------------------------------------------------------------
+
+quality_option = click.option(
+    "-q",
+    "--quality",
+    metavar="N",
+    type=NumberRange(0, 100),
+    help=f"Quality of the image, from 0 (smallest file) to 100 (best image).  [default: {DEFAULT_QUALITY:g}]",
+)
+model_option = click.option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    help=f"Model to encode with: a name that `tacit models` lists, or a weights file.  [default: {DEFAULT_MODEL}]",
+)
+text_encoder_option = click.option(
+    "--text-encoder",
+    metavar="NAME",
+    help="Text encoder to use instead of the model's own, such as clip-published:FOLDER for imported weights with CLIP "
+    "in a folder.",
+)
+captions_option = click.option(
+    "--captions", metavar="MAP", help="File with the captions of many images: .json, .jsonl or .csv."
+)
+caption_use_options = combined(
+    click.option("--no-caption", is_flag=True, help="Encode without captions, even where an image has one."),
     click.option(
-        "-o", "--output", metavar="PATH", help="File or folder, or - for standard output.  [default: beside each input]"
+        "--store-caption", is_flag=True, help="Store the caption in the .tacit file, where it can be read and searched."
+    ),
+)
+no_metadata_option = click.option(
+    "--no-metadata", is_flag=True, help="Leave out the ICC profile, EXIF and XMP, and ignore captions in them."
+)
+
+
+def check_caption_options(no_caption: bool, *others: object) -> None:
+    """Check that --no-caption stands alone.
+
+    Args:
+        no_caption: Whether --no-caption is given.
+        others: The values of the other options about captions; None and False are options that are not given.
+
+    Raises:
+        click.UsageError: Another option about captions is given as well.
+    """
+    if no_caption and any(value is not None and value is not False for value in others):
+        raise click.UsageError("--no-caption must not be used together with other options about captions.")
+
+
+# -- where and how the work is done -----------------------------------------------------------------------------------
+
+output_options = combined(
+    click.option(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="File or folder to write to, or - for standard output.  [default: beside each input]",
     ),
     click.option("-f", "--force", is_flag=True, help="Overwrite files that exist."),
 )
-machine_options = _options(
+
+
+def plan_outputs(
+    inputs: Sequence[str],
+    suffixes: frozenset[str],
+    output: str | None,
+    output_suffix: str,
+    *,
+    force: bool,
+    as_json: bool,
+) -> list[Task]:
+    """Return the files that the inputs mean, each with its output.
+
+    Args:
+        inputs: Files, folders, patterns, or - for standard input.
+        suffixes: What is taken from folders.
+        output: The value of -o/--output.
+        output_suffix: The suffix of outputs that `output` does not name itself.
+        force: Whether outputs may exist.
+        as_json: Whether JSON goes to standard output.
+
+    Raises:
+        click.UsageError: `output` cannot serve all inputs, or standard output cannot take a file.
+    """
+    try:
+        tasks = files.plan(inputs, suffixes=suffixes, output=output, output_suffix=output_suffix, force=force)
+    except InvalidInput as error:
+        raise click.UsageError(str(error)) from error
+    if any(task.output == STDIO for task in tasks):
+        if as_json:
+            raise click.UsageError("Standard output cannot take both --json and the file: name an --output.")
+        if sys.stdout is None:
+            raise click.UsageError("Standard output is closed: redirect it, or name an --output.")
+        if sys.stdout.isatty():
+            raise click.UsageError("Standard output is a terminal: redirect it, or name an --output.")
+    return tasks
+
+
+machine_options = combined(
     click.option(
-        "-j", "--jobs", metavar="N", type=click.IntRange(1, 256), default=1, show_default=True, help="Files at a time."
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(1, 256),
+        default=1,
+        show_default=True,
+        help="Number of files to process at a time.",
     ),
     click.option(
-        "--threads", metavar="N", type=click.IntRange(1, 1024), help="CPU threads per file.  [default: cores / jobs]"
+        "--threads",
+        metavar="N",
+        type=click.IntRange(1, 1024),
+        help="Number of CPU threads for each file.  [default: cores / jobs]",
     ),
     click.option(
         "--device",
         metavar="NAME",
         default="cpu",
         show_default=True,
-        help="Where the network runs: cpu, cuda, cuda:1, ...",
+        help="Device that the network runs on: cpu, cuda, cuda:1 and so on.",
     ),
 )
-report_options = _options(
-    click.option("--json", "as_json", is_flag=True, help="One JSON object per file on standard output."),
-    click.option("--quiet", is_flag=True, help="Say only what went wrong."),
+
+
+def load_codec(
+    model: str | None,
+    *,
+    device: str,
+    threads: int | None,
+    jobs: int,
+    text_encoder: str | None = None,
+    word_weights: bool = False,
+) -> Codec:
+    """Return the codec that all files share.
+
+    Args:
+        model: The value of --model; None for the default.
+        device: The value of --device.
+        threads: The value of --threads; None to share the cores among the jobs.
+        jobs: The value of --jobs.
+        text_encoder: The value of --text-encoder; None for the model's own.
+        word_weights: Whether names and rare nouns in captions count for more.
+
+    Raises:
+        click.UsageError: There is no model of this name, or an option cannot be used with it.
+    """
+    from tacit.codec import Codec
+
+    if threads is None and jobs > 1:
+        threads = max(1, cores() // jobs)
+    try:
+        return Codec(
+            DEFAULT_MODEL if model is None else model,
+            device=device,
+            threads=threads,
+            text_encoder=text_encoder,
+            word_weights=word_weights,
+        )
+    except (UnknownModel, InvalidInput) as error:
+        raise click.UsageError(str(error)) from error
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object for each file on standard output."
 )
-weights_file_options = _options(
+quiet_option = click.option("--quiet", is_flag=True, help="Print only warnings and errors.")
+
+
+# -- weights files ----------------------------------------------------------------------------------------------------
+
+weights_file_options = combined(
     click.argument("out", required=False),
-    click.option("-o", "--output", metavar="OUT", help="The same as OUT."),
+    click.option("-o", "--output", metavar="OUT", help="Weights file to write; the same as OUT."),
     click.option("-f", "--force", is_flag=True, help="Overwrite OUT if it exists."),
 )
 
 
-def weights_file(after: str | None, output: str | None, force: bool) -> str:
-    """The weights file to write, which may be named after what it is made of or by -o/--output.
+def weights_file(out: str | None, output: str | None, force: bool) -> str:
+    """Return the weights file that a command writes.
 
-    Raises: click.UsageError, for none or two; PathError, for one that is there, unless `force`.
+    Args:
+        out: The file as it is named after the checkpoint.
+        output: The file as it is named by -o/--output.
+        force: Whether the file may exist.
+
+    Raises:
+        click.UsageError: The file is named twice, or not at all.
+        PathError: The file exists, and must not be overwritten.
     """
-    if after is not None and output is not None:
-        raise click.UsageError("Name one OUT: after CHECKPOINT, or with -o/--output.")
-    out = after or output
-    if not out:
+    if out is not None and output is not None:
+        raise click.UsageError("Name OUT only once: after CHECKPOINT, or with -o/--output.")
+    path = out or output
+    if not path:
         raise click.UsageError("Name the weights file to write: CHECKPOINT OUT, or -o/--output OUT.")
-    if not force and os.path.lexists(out):
-        raise PathError(f"{out} is there already (-f/--force overwrites it)")
-    return out
+    check_new(path, force)
+    return path
+
+
+def check_new(path: str, force: bool) -> None:
+    """Check that an output does not exist, before any work is done for it.
+
+    Raises:
+        PathError: It exists, and `force` is not set.
+    """
+    if not force and (problem := exists_problem(path)):
+        raise problem

@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
+from tacit.cli.console import print_message
 from tacit.cli.group import command
-from tacit.cli.options import Number, Size
+from tacit.cli.options import model_option, text_encoder_option
+from tacit.cli.parameters import ByteSize, NumberRange
 from tacit.errors import InvalidInput, MissingExtra, PathError, UnknownModel
 from tacit.files import reason
 
@@ -27,24 +29,31 @@ Examples:
   curl -T photo.tacit -X POST localhost:8000/v1/decode -H 'Accept: image/webp' -o photo.webp
   TACIT_TOKEN=secret tacit serve --host 0.0.0.0
 \b
-SIGTERM or Ctrl-C once: no new work, what was taken is finished. Twice: at once.
+After one SIGTERM or Ctrl-C the service takes no new requests, finishes those that
+it has, and ends. After a second one it ends at once.
 """,
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for any that is free.")
-@click.option("-m", "--model", metavar="NAME", help="To encode with: a model's name, or a weights file.")
-@click.option("--text-encoder", metavar="NAME", help="Instead of the model's own, as of `tacit encode`.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen at; 0 for any that is free.",
+)
+@model_option
+@text_encoder_option
 @click.option(
     "--workers",
     metavar="N",
     type=click.IntRange(1, 256),
-    help="Processes that encode and decode.  [default: one for each core]",
+    help="Number of processes that encode and decode.  [default: number of cores]",
 )
 @click.option(
     "--threads",
     metavar="N",
     type=click.IntRange(1, 1024),
-    help="CPU threads of a job.  [default: the cores, shared by the jobs that run]",
+    help="Number of CPU threads of each job.  [default: cores / jobs that are running]",
 )
 @click.option(
     "--queue",
@@ -52,53 +61,82 @@ SIGTERM or Ctrl-C once: no new work, what was taken is finished. Twice: at once.
     type=click.IntRange(0, 10_000),
     default=16,
     show_default=True,
-    help="Jobs that may wait; one more is answered 429.",
+    help="Number of jobs that may wait; the next one is refused with status 429.",
 )
 @click.option(
     "--time-limit",
     metavar="SECONDS",
-    type=Number(0, 3600, min_open=True),
+    type=NumberRange(0, 3600, min_open=True),
     default=60,
     show_default=True,
-    help="Of one job.",
+    help="Time that one job may take.",
 )
-@click.option("--body-limit", metavar="SIZE", type=Size(), default="64MiB", show_default=True, help="Of one request.")
+@click.option(
+    "--body-limit",
+    metavar="SIZE",
+    type=ByteSize(),
+    default="64MiB",
+    show_default=True,
+    help="Largest size of one request's body.",
+)
 @click.option(
     "--pixel-limit",
     metavar="MEGAPIXELS",
-    type=Number(0, 1000, min_open=True),
+    type=NumberRange(0, 1000, min_open=True),
     default=50,
     show_default=True,
-    help="Of one image.",
+    help="Largest image that is encoded or decoded.",
 )
 @click.option(
-    "--cache", metavar="SIZE", type=Size(), default="128MiB", show_default=True, help="Memory for results, and uploads."
+    "--cache",
+    metavar="SIZE",
+    type=ByteSize(),
+    default="128MiB",
+    show_default=True,
+    help="Memory for results that are kept, and as much for uploads.",
 )
 @click.option(
     "--token",
     metavar="TEXT",
     envvar="TACIT_TOKEN",
-    help="Ask for this bearer token. Better in the environment: TACIT_TOKEN.",
+    help="Bearer token that clients must send. It is safer in the environment variable TACIT_TOKEN.",
 )
 @click.option(
     "--allow-host",
     "hosts",
     metavar="NAME",
     multiple=True,
-    help="A name that it may be called by.  [default: any; at a loopback address, that address]",
+    help="Host name that requests may use; may be given several times.  [default: any; for a loopback address, only "
+    "that address]",
 )
-@click.option("--cors", "origins", metavar="ORIGIN", multiple=True, help="Let pages from there use it.")
+@click.option(
+    "--cors",
+    "origins",
+    metavar="ORIGIN",
+    multiple=True,
+    help="Origin of web pages that may use the service; may be given several times.",
+)
 @click.option(
     "--caption-url",
     metavar="URL",
-    help="Write captions with this endpoint of OpenAI's protocol; the key is in OPENAI_API_KEY. It may cost money.",
+    help="Endpoint with OpenAI's protocol that writes captions on request, which may cost money; its key is in "
+    "OPENAI_API_KEY.",
 )
-@click.option("--caption-model", metavar="NAME", default="gpt-4o", show_default=True, help="The endpoint's model.")
-@click.option("--access-log", is_flag=True, help="Log each request, with its captions, on standard output.")
+@click.option("--caption-model", metavar="NAME", default="gpt-4o", show_default=True, help="Model of that endpoint.")
+@click.option("--access-log", is_flag=True, help="Log each request, with its caption, on standard output.")
 def serve(
-    host: str, port: int, access_log: bool, pixel_limit: float, model: str | None, hosts: tuple[str, ...], **given: Any
+    host: str,
+    port: int,
+    access_log: bool,
+    pixel_limit: float,
+    model: str | None,
+    hosts: tuple[str, ...],
+    **options: Any,
 ) -> int:
-    """Serve a page that shows what the codec does, and an HTTP interface to it (docs/web.md)."""
+    """Serve a page that shows what the codec does, and an HTTP interface to the codec.
+
+    docs/web.md describes both.
+    """
     try:
         import uvicorn
 
@@ -110,23 +148,23 @@ def serve(
     from tacit import weights
 
     local = _is_loopback(host)
-    options = {name: value for name, value in given.items() if value is not None}
+    settings_values = {name: value for name, value in options.items() if value is not None}
     if model is not None:
-        options["model"] = model
+        settings_values["model"] = model
     if hosts or local:
-        options["hosts"] = tuple(dict.fromkeys([*hosts, host, *(LOOPBACK if local else ())]))
+        settings_values["hosts"] = tuple(dict.fromkeys([*hosts, host, *(LOOPBACK if local else ())]))
     try:
-        settings = ServiceSettings(pixel_limit=math.ceil(1e6 * pixel_limit), **options)
+        settings = ServiceSettings(pixel_limit=math.ceil(1e6 * pixel_limit), **settings_values)
         weights.describe(weights.locate(settings.model))
         app = create_app(settings)
     except (InvalidInput, UnknownModel) as error:
         raise click.UsageError(str(error)) from error
-    listening = _listen(host, port)
+    listener = _listen(host, port)
     name = f"[{host}]" if ":" in host else host
-    url = f"http://{name}:{listening.getsockname()[1]}"
+    url = f"http://{name}:{listener.getsockname()[1]}"
 
     class Server(uvicorn.Server):
-        """Says where it is, when it is there."""
+        """Prints the service's address when it is ready."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -134,14 +172,14 @@ def serve(
                 click.echo(url)
 
     if not local and settings.token is None:
-        click.echo("tacit: warning: whoever can reach this machine can use the service; --token asks for one", err=True)
+        print_message("warning: everybody who can reach this machine can use the service; --token asks for a token")
     server = Server(uvicorn_config(app, access_log=access_log))
     # uvicorn ends in good order and then sends itself the signal again; by then there is nothing left to end.
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        server.run([listening])
+        server.run([listener])
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
     return 0 if server.started else 1
 
@@ -154,11 +192,15 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Raises: PathError, where the address cannot be had."""
+    """Return a socket that listens at an address.
+
+    Raises:
+        PathError: The address cannot be used.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise PathError(f"cannot listen at {host} port {port}: {reason(error)}") from error
-    listening.set_inheritable(False)
-    return listening
+    listener.set_inheritable(False)
+    return listener

@@ -1,18 +1,16 @@
-"""`tacit study` and `map`: what enhancements and captions are worth, and where the bits go."""
+"""`tacit study`: what enhancements and captions are worth."""
 
 from __future__ import annotations
 
 import importlib
-import io
 from pathlib import Path
 
 import click
 
-from tacit import files
-from tacit.cli.evaluation import running
 from tacit.cli.group import command
-from tacit.cli.options import Number
-from tacit.errors import InvalidInput, MissingExtra, PathError
+from tacit.cli.options import quiet_option
+from tacit.cli.progress import resumable_progress
+from tacit.errors import InvalidInput, MissingExtra
 
 
 @command.command(
@@ -25,28 +23,39 @@ Examples:
   tacit study my.yaml -o ablation seeds=[0,1,2]
 \b
 Configurations in the package:
-  captions   the same weights with no caption, a short one, a detailed one, and
-             another image's
-  steering   whether words bring quality to what they name, in mosaics and in
-             single photos
-  small      variants of tacit-s-mse, fine-tuned from its weights: linear attention,
-             weighted words, richer captions, all together
-They expect Kodak's images in $TACIT_DATA/kodak, and `small` a pool of photos at
-$TACIT_POOL (tacit.training.dataset.pool.build_pool makes one).
+  captions   compares the same weights with no caption, a short one, a detailed
+             one, and another image's
+  steering   measures whether words bring quality to what they name, in mosaics
+             and in single images
+  small      compares variants of tacit-s-mse, fine-tuned from its weights: linear
+             attention, weighted words, richer captions, all together
+They expect the Kodak images in $TACIT_DATA/kodak, and `small` also a pool of
+images in $TACIT_POOL, which tacit.training.dataset.pool.build_pool makes.
 \b
-What is done is kept in FOLDER: the same command goes on where it was interrupted.
+FOLDER keeps what is done: run an interrupted command again to go on from there.
 """,
 )
 @click.argument("config", metavar="CONFIG")
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("-o", "--output", metavar="FOLDER", help="Where files, results and the report go.")
-@click.option("-j", "--jobs", metavar="N", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
-@click.option("--print-config", is_flag=True, help="Show what would be run, as YAML, and stop.")
-@click.option("--quiet", is_flag=True, help="Say only what went wrong.")
+@click.option("-o", "--output", metavar="FOLDER", help="Folder for the files, the results and the report.")
+@click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Number of processes.",
+)
+@click.option("--print-config", is_flag=True, help="Print the configuration as YAML and stop.")
+@quiet_option
 def study(
     config: str, overrides: tuple[str, ...], output: str | None, jobs: int, print_config: bool, quiet: bool
 ) -> None:
-    """Run the study CONFIG: one of the package's, or a YAML file."""
+    """Run the study CONFIG, which is a configuration in the package or a YAML file.
+
+    KEY=VALUE changes single values of the configuration.
+    """
     try:
         configurations = importlib.import_module("tacit.study.config")
     except ImportError as error:
@@ -65,42 +74,7 @@ def study(
     from tacit.study.report import MARKDOWN
     from tacit.study.run import run_study
 
-    with running(output, quiet) as progress:
+    with resumable_progress(output, quiet) as progress:
         run_study(settings, Path(output), progress, jobs=jobs, command=click.get_current_context().obj)
     if not quiet:
         click.echo(Path(output, MARKDOWN))
-
-
-@command.command(
-    "map",
-    short_help="Show where the bits of a photo go.",
-    epilog="""\b
-Examples:
-  tacit map photo.jpg -o map.png
-  tacit map photo.jpg -c "the red boat" -q 30 -o map.png
-""",
-)
-@click.argument("photo", metavar="PHOTO")
-@click.option("-c", "--caption", metavar="TEXT", help="Also with this caption, and what it changes.")
-@click.option("-q", "--quality", metavar="N", type=Number(0, 100), help="0 to 100.  [default: 50]")
-@click.option("-o", "--output", metavar="PATH", required=True, help="The picture to write: .png, .jpg, .webp, ...")
-@click.option("-m", "--model", metavar="NAME", default="tacit-s", show_default=True, help="Name or weights file.")
-@click.option("-f", "--force", is_flag=True, help="Overwrite the picture if it exists.")
-def bit_map(photo: str, caption: str | None, quality: float | None, output: str, model: str, force: bool) -> None:
-    """Draw where the bits of PHOTO go: without a caption, with it, and the difference, in bits per pixel."""
-    from PIL import Image
-
-    from tacit.codec import Codec
-    from tacit.study.bit_allocation import bit_allocation, draw
-
-    suffix = Path(output).suffix.lower()
-    kind = Image.registered_extensions().get(suffix)
-    if kind is None or kind not in Image.SAVE:
-        raise click.UsageError(f"{output}: a picture's suffix is needed, such as .png")
-    if not force and Path(output).exists():
-        raise PathError(f"{output} is there already (-f/--force overwrites it)")
-    picture = draw(bit_allocation(Codec(model), photo, caption, quality))
-    stream = io.BytesIO()
-    picture.save(stream, kind)
-    files.write(output, stream.getvalue(), force=force)
-    click.echo(output)

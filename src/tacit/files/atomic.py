@@ -91,7 +91,7 @@ def write(target: str, data: bytes, *, force: bool = False) -> None:
 def exists_problem(target: str) -> PathError | None:
     """Return why a file cannot be written without `force`, or None where nothing is there or it is a device."""
     if os.path.lexists(target) and not _is_device(target):
-        return PathError(f"{target} is there already (-f/--force overwrites it)")
+        return PathError(f"{target} exists already (-f/--force overwrites it)")
     return None
 
 

@@ -1,0 +1,168 @@
+"""`tacit encode`: images to `.tacit` files."""
+
+from __future__ import annotations
+
+import click
+
+from tacit import files
+from tacit.batch import Record, WarningFilter
+from tacit.cli.batch_report import BatchReport
+from tacit.cli.console import print_message
+from tacit.cli.formatting import byte_size
+from tacit.cli.group import command
+from tacit.cli.options import (
+    caption_use_options,
+    captions_option,
+    check_caption_options,
+    json_option,
+    load_codec,
+    machine_options,
+    model_option,
+    no_metadata_option,
+    output_options,
+    plan_outputs,
+    quality_option,
+    quiet_option,
+    text_encoder_option,
+)
+from tacit.cli.parameters import ByteSize, NumberRange
+from tacit.codec.options import DEFAULT_STEER
+from tacit.errors import InvalidInput
+
+
+@command.command(
+    short_help="Encode images to .tacit files.",
+    epilog="""\b
+Examples:
+  tacit encode photo.jpg -c "a red boat on a lake"
+  tacit encode photo.jpg --size 60kB           the best image in 60 kB
+  tacit encode photos/ -o small/ -j 2          a folder and all folders in it
+  tacit encode photos/ --captions captions.jsonl --store-caption
+  cat photo.png | tacit encode - > photo.tacit
+\b
+Captions:
+  A caption comes from -c, otherwise from --captions, otherwise from photo.txt
+  beside photo.jpg, otherwise from the image's own metadata. A file of captions
+  names an image by its path from that file, by its name, or by its name without
+  suffix. It is one of
+    .json   {"photo.jpg": "a red boat"}
+    .jsonl  {"file": "photo.jpg", "caption": "a red boat"}      on each line
+    .csv    file,caption                                        as first line
+""",
+)
+@click.argument("inputs", metavar="FILE|FOLDER|PATTERN|- ...", nargs=-1, required=True)
+@output_options
+@quality_option
+@click.option(
+    "--size",
+    type=ByteSize(),
+    help="Instead of a quality: the best image in a file of at most this size, such as 60kB or 48KiB.",
+)
+@click.option(
+    "--bpp",
+    metavar="N",
+    type=NumberRange(0, 1000, min_open=True),
+    help="Instead of a quality: the best image in a file of at most this many bits per pixel.",
+)
+@click.option(
+    "--psnr",
+    metavar="DB",
+    type=NumberRange(0, 1000, min_open=True),
+    help="Instead of a quality: the smallest file whose image has at least this PSNR, in dB.",
+)
+@click.option(
+    "-c", "--caption", metavar="TEXT", help="Caption of the image; it guides where the encoder spends its bits."
+)
+@captions_option
+@caption_use_options
+@no_metadata_option
+@model_option
+@text_encoder_option
+@click.option(
+    "--word-weights", is_flag=True, help="Let names and rare nouns in the caption count for more. See `tacit weigh`."
+)
+@click.option(
+    "--steer",
+    metavar="N",
+    type=NumberRange(0, 100),
+    help="Difference of quality between what the caption names and what it does not; 0 moves no bits.  "
+    f"[default: {DEFAULT_STEER:g}]",
+)
+@machine_options
+@json_option
+@quiet_option
+def encode(
+    inputs: tuple[str, ...],
+    output: str | None,
+    force: bool,
+    quality: float | None,
+    size: int | None,
+    bpp: float | None,
+    psnr: float | None,
+    caption: str | None,
+    captions: str | None,
+    no_caption: bool,
+    store_caption: bool,
+    no_metadata: bool,
+    model: str | None,
+    text_encoder: str | None,
+    word_weights: bool,
+    steer: float | None,
+    jobs: int,
+    threads: int | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Encode images to .tacit files, guided by their captions."""
+    from tacit.codec import EncodeOptions
+
+    check_caption_options(no_caption, caption, captions, store_caption)
+    try:
+        options = EncodeOptions(
+            quality=quality,
+            size=size,
+            bpp=bpp,
+            psnr=psnr,
+            steer=steer,
+            store_caption=store_caption,
+            keep_metadata=not no_metadata,
+        )
+    except InvalidInput as error:
+        raise click.UsageError(str(error)) from error
+    tasks = plan_outputs(inputs, files.IMAGE_SUFFIXES, output, ".tacit", force=force, as_json=as_json)
+
+    from PIL import Image
+
+    from tacit.captions import CaptionMap
+    from tacit.conversion import FileEncoder
+    from tacit.image import ConversionWarning
+
+    try:
+        caption_map = None if captions is None else CaptionMap.load(captions)
+    except InvalidInput as error:
+        raise click.UsageError(str(error)) from error
+    if caption_map is not None and caption is None and not any(caption_map.find(task.source) for task in tasks):
+        print_message(f"warning: {captions} has a caption for none of the files")
+    encoder = FileEncoder(
+        codec=load_codec(
+            model, device=device, threads=threads, jobs=jobs, text_encoder=text_encoder, word_weights=word_weights
+        ),
+        options=options,
+        caption=caption,
+        caption_map=caption_map,
+        use_captions=not no_caption,
+        force=force,
+    )
+    # Large images are ordinary here: Pillow's limit holds, and its warning at half of that limit says nothing new.
+    filters: list[WarningFilter] = [("always", ConversionWarning), ("ignore", Image.DecompressionBombWarning)]
+    return BatchReport(tasks, _result_line, as_json=as_json, quiet=quiet).run(encoder, jobs, filters)
+
+
+def _result_line(record: Record) -> str:
+    parts = [f"{record['width']}x{record['height']}", byte_size(record["bytes"]), f"{record['bpp']:.3f} bpp"]
+    if record["quality"] is not None:
+        parts.append(f"quality {record['quality']:.4g}")
+    if record["psnr"] is not None:
+        parts.append(f"{record['psnr']:.2f} dB")
+    return ", ".join([*parts, f"caption: {record['caption_from'] or 'none'}"])

@@ -1,0 +1,101 @@
+"""The conversion of single files on disk: an image to a `.tacit` file, and a `.tacit` file to an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tacit import files
+from tacit.batch import Record
+from tacit.captions import CaptionMap, find_caption
+from tacit.files import STDIO, Task
+from tacit.image import load
+from tacit.image.export import to_bytes
+
+if TYPE_CHECKING:
+    from tacit.codec import Box, Codec, EncodeOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEncoder:
+    """Encodes images into `.tacit` files, each with the caption that it has."""
+
+    codec: Codec
+    """The codec that encodes."""
+    options: EncodeOptions
+    """How the images are encoded. A caption in an image's metadata is used only if the metadata are kept."""
+    caption: str | None = None
+    """The caption of every image; None to look for each image's own."""
+    caption_map: CaptionMap | None = None
+    """Captions of many images, which precede sidecars and metadata."""
+    use_captions: bool = True
+    """Whether images are encoded with captions."""
+    force: bool = False
+    """Whether files that exist are overwritten."""
+
+    def __call__(self, task: Task) -> Record:
+        """Encode an image, write the file, and return what it has become.
+
+        Raises:
+            InvalidInput: The image or its caption cannot be used, or a target cannot be reached.
+            PathError: The image cannot be read, or the file cannot be written.
+        """
+        piped = task.source == STDIO
+        image = load(files.read(STDIO) if piped else task.source)
+        caption = None
+        if self.use_captions:
+            caption = find_caption(
+                None if piped else task.source,
+                image,
+                caption=self.caption,
+                caption_map=self.caption_map,
+                use_metadata=self.options.keep_metadata,
+            )
+        result = self.codec.encode_result(image, caption.text if caption else None, options=self.options)
+        files.write(task.output, result.data, force=self.force)
+        return {
+            "width": result.width,
+            "height": result.height,
+            "bytes": len(result.data),
+            "bpp": result.bpp,
+            "quality": result.quality,
+            "psnr": result.psnr,
+            "caption": caption and caption.text,
+            "caption_from": caption and caption.origin,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileDecoder:
+    """Decodes `.tacit` files into images of one format."""
+
+    codec: Codec
+    """The codec that decodes."""
+    format: str
+    """The images' format, by its suffix without the dot, such as "png"."""
+    box: Box | None = None
+    """The part of the images to decode, as (left, top, right, bottom) in pixels; None for all."""
+    salvage: bool = False
+    """Whether the intact parts of a damaged file are decoded, with a warning, instead of raising an error."""
+    force: bool = False
+    """Whether files that exist are overwritten."""
+
+    def __call__(self, task: Task) -> Record:
+        """Decode a file, write the image, and return what it has become.
+
+        Raises:
+            FileError: The file is damaged, or is not one that this version reads.
+            WeightsError: The weights that the file names are not on this machine.
+            PathError: The file cannot be read, or the image cannot be written.
+            InvalidInput: The box is not in the image, or the format cannot hold the image.
+        """
+        image = self.codec.decode(files.read(task.source), box=self.box, salvage=self.salvage)
+        data = to_bytes(image, self.format)
+        files.write(task.output, data, force=self.force)
+        return {
+            "width": image.width,
+            "height": image.height,
+            "mode": image.mode,
+            "bytes": len(data),
+            "caption": image.info.get("caption"),
+        }

@@ -1,0 +1,54 @@
+"""`tacit decode`: parts of images, and the formats of files. The codec is a fake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from support.command_line import make_image, tree
+from support.fake_codec import MAGIC, FakeCodec
+from tacit import cli
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def test_crop_and_salvage_reach_the_codec(fake: type[FakeCodec]) -> None:
+    make_image("a.jpg")
+    assert cli.main(["encode", "a.jpg"]) == 0
+    assert cli.main(["decode", "a.tacit", "--crop", "1,2,3,2", "--salvage"]) == 0
+    assert fake.calls[-1] == {"box": (1, 2, 4, 4), "salvage": True}
+    with Image.open("a.png") as image:
+        assert image.size == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("output", "written"), [("new.v2/", "new.v2/a.png"), ("old.jpg", "old.jpg/a.jpg"), ("bare", "bare")]
+)
+def test_a_folder_may_have_a_dot_in_its_name(fake: type[FakeCodec], output: str, written: str) -> None:
+    Path("a.tacit").write_bytes(MAGIC + make_image("a.jpg", format="PNG").read_bytes())
+    Path("old.jpg").mkdir()
+    assert cli.main(["decode", "a.tacit", "-o", output]) == 0
+    assert tree() == sorted(["a.jpg", "a.tacit", written])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "format"),
+    [
+        ("png", "PNG"),
+        ("jpg", "JPEG"),
+        ("webp", "WEBP"),
+        ("avif", "AVIF"),
+        ("tiff", "TIFF"),
+        ("bmp", "BMP"),
+        ("ppm", "PPM"),
+    ],
+)
+def test_the_format_goes_by_the_suffix(fake: type[FakeCodec], suffix: str, format: str) -> None:
+    make_image("a.png", (16, 16))
+    assert cli.main(["encode", "a.png"]) == 0
+    assert cli.main(["decode", "a.tacit", "-o", f"b.{suffix.upper()}"]) == 0
+    with Image.open(f"b.{suffix.upper()}") as image:
+        assert image.format == format
+        assert image.size == (16, 16)
