@@ -130,7 +130,7 @@ def _timed(page: Page, address: str, steps: int) -> dict[str, Any]:
     for step in range(steps):
         quality = 20 + (37 * step) % 71  # up and down, 20 to 90
         page.locator("#quality-number").fill(str(quality))
-        expect(page.locator("#said")).to_contain_text(f"Quality {quality}:")
+        expect(page.locator("#announcement")).to_contain_text(f"Quality {quality}:")
         qualities.append(_latency(page))
         _settled(page)  # the times of encoding and decoding are measured then: not while the next is under way
     sizes = []
@@ -138,10 +138,10 @@ def _timed(page: Page, address: str, steps: int) -> dict[str, Any]:
     _settled(page)
     for step in range(steps):
         size = 20 + (37 * step) % 71  # kB
-        before = page.locator("#said").inner_text()
+        before = page.locator("#announcement").inner_text()
         page.locator("#size-number").fill(str(size))
         page.locator("#size-number").press("Enter")
-        expect(page.locator("#said")).not_to_have_text(before)
+        expect(page.locator("#announcement")).not_to_have_text(before)
         sizes.append(_latency(page))
         _settled(page)
     return {
@@ -199,7 +199,7 @@ def _arrange(page: Page, name: str) -> None:
     _settled(page)
     quality = {"light": "30", "dark": "55", "phone": "40"}[name]
     page.locator("#quality-number").fill(quality)
-    expect(page.locator("#said")).to_contain_text(f"Quality {quality}:")
+    expect(page.locator("#announcement")).to_contain_text(f"Quality {quality}:")
     _settled(page)
     if name == "light":
         page.get_by_role("tab", name="JPEG").click()

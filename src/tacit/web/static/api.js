@@ -1,4 +1,4 @@
-// What the page asks of the service. Every answer is JSON, a file, or JSON with files behind it.
+// Requests to the service. Every answer is JSON, a file, or JSON followed by files.
 
 const TOKEN = "tacit-token";
 
@@ -9,43 +9,43 @@ export class Problem extends Error {
   }
 }
 
-let asking = null;
+const ATTEMPTS = 20; // while the service is busy
 
-const TRIES = 20; // while the service is busy
+let tokenDialog = null; // a promise, while the operator's token is being asked for
 
-/** Wait for as long as a busy service asks for; ended by `signal`. */
-function busy(response, signal) {
+/** Wait for as long as a busy service asks for, or until `signal` is aborted. */
+function waitForService(response, signal) {
   const seconds = Math.min(60, Math.max(0.2, Number(response.headers.get("retry-after")) || 1));
   return new Promise((resolve, reject) => {
-    const ended = () => {
+    const abort = () => {
       clearTimeout(timer);
       reject(signal.reason);
     };
     const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", ended);
+      signal?.removeEventListener("abort", abort);
       resolve();
     }, 1000 * seconds);
-    if (signal?.aborted) ended();
-    else signal?.addEventListener("abort", ended, { once: true });
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort, { once: true });
   });
 }
 
-/** Ask for the operator's token, once for all requests that lack it. */
+/** Ask for the operator's token, once for all requests that need it. */
 function askForToken() {
-  asking ??= new Promise((resolve) => {
+  tokenDialog ??= new Promise((resolve) => {
     const dialog = document.getElementById("token");
     dialog.addEventListener("close", () => {
       sessionStorage.setItem(TOKEN, new FormData(dialog.querySelector("form")).get("token"));
-      asking = null;
+      tokenDialog = null;
       resolve();
     }, { once: true });
     dialog.showModal();
   });
-  return asking;
+  return tokenDialog;
 }
 
 async function request(path, options) {
-  for (let tries = 1; ; tries++) {
+  for (let attempt = 1; ; attempt++) {
     const headers = new Headers(options.headers);
     const token = sessionStorage.getItem(TOKEN);
     if (token) headers.set("authorization", `Bearer ${token}`);
@@ -61,8 +61,8 @@ async function request(path, options) {
       await askForToken();
       continue;
     }
-    if (response.status === 429 && tries < TRIES) {
-      await busy(response, options.signal);
+    if (response.status === 429 && attempt < ATTEMPTS) {
+      await waitForService(response, options.signal);
       continue;
     }
     throw new Problem(response.status, await detail(response));
@@ -78,29 +78,31 @@ async function detail(response) {
   }
 }
 
-/** JSON of `path`. */
+/** Get JSON. */
 export async function get(path, signal) {
   return (await request(path, { signal })).json();
 }
 
-/** The bytes of `path`. */
+/** Get a file, as a Blob. */
 export async function getBlob(path, signal) {
   return (await request(path, { signal })).blob();
 }
 
-/** JSON and files of one answer. They stay where the browser has put them: a Blob's slices are not read. */
-async function parts(blob) {
+/** Take JSON and files of one answer apart. The files stay where the browser has put them: slices of a Blob are not
+ * read. */
+async function parseParts(blob) {
   const length = new DataView(await blob.slice(0, 4).arrayBuffer()).getUint32(0);
   let at = 4 + length;
-  const { files, ...about } = JSON.parse(await blob.slice(4, at).text());
+  const { files, ...fields } = JSON.parse(await blob.slice(4, at).text());
   for (const [name, size, type] of files) {
-    about[name] = blob.slice(at, at + size, type);
+    fields[name] = blob.slice(at, at + size, type);
     at += size;
   }
-  return about;
+  return fields;
 }
 
-/** Send `body` (a Blob, or what becomes JSON) and take JSON, JSON with files, or a blob, as the service answers. */
+/** Send `body`, a Blob or what becomes JSON. Returns JSON, JSON with files as Blobs, or a Blob, as the service
+ * answers. */
 export async function post(path, body, { signal, accept } = {}) {
   const headers = {};
   if (!(body instanceof Blob)) {
@@ -114,5 +116,5 @@ export async function post(path, body, { signal, accept } = {}) {
   const type = response.headers.get("content-type") ?? "";
   if (type.startsWith("application/json")) return response.json();
   const blob = await response.blob();
-  return type === "application/x-tacit-parts" ? parts(blob) : blob;
+  return type === "application/x-tacit-parts" ? parseParts(blob) : blob;
 }

@@ -1,4 +1,4 @@
-// PSNR over bits per pixel, as SVG.
+// The chart of PSNR over bits per pixel, as SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
 const SIZE = { width: 340, height: 236 };
@@ -26,8 +26,9 @@ function ticks(low, high, count) {
   return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => +((first + i) * step).toFixed(6));
 }
 
-/** points: { codec: [{ quality, bpp, psnr }] }; here: the { bpp, psnr } that is shown now, or null. */
-export function draw(place, points, here) {
+/** Draw a chart into an element. points: { codec: [{ quality, bpp, psnr }] }; here: the { bpp, psnr } that the page shows
+ * now, or null. */
+export function drawChart(place, points, here) {
   const series = Object.entries(points).map(([codec, own]) => [
     codec,
     own.filter((p) => p.psnr !== null).sort((a, b) => a.bpp - b.bpp),
@@ -47,7 +48,7 @@ export function draw(place, points, here) {
   const svg = element("svg", {
     viewBox: `0 0 ${SIZE.width} ${SIZE.height}`,
     role: "img",
-    "aria-label": "PSNR over bits per pixel of this photo; the figures are in the table below it",
+    "aria-label": "PSNR over bits per pixel for this photo. The table below has the figures.",
   });
   const clip = element("clipPath", { id: "chart-clip" });
   clip.append(element("rect", {
@@ -97,7 +98,7 @@ function legend(codecs) {
 function table(points) {
   const details = document.createElement("details");
   const summary = document.createElement("summary");
-  summary.textContent = "The figures";
+  summary.textContent = "Show the figures";
   const grid = document.createElement("table");
   grid.createTHead().insertRow().append(...["Codec", "Quality", "bpp", "PSNR"].map((title) => {
     const cell = document.createElement("th");

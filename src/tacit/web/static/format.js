@@ -1,4 +1,4 @@
-// Figures as people read them.
+// Numbers as people read them.
 
 export function bytes(count) {
   if (count < 1000) return `${count} B`;

@@ -1,7 +1,7 @@
-// One thing at a time: what the slider asks for, and what may wait until it rests.
+// One thing at a time: work for the newest value of a slider, and work that waits until the slider rests.
 
-/** Runs `work(value)` for the newest value asked for; values that came while it ran, but the last, are skipped. A run
- * is let to its end: its picture is what the page shows while a slider is moved on. */
+/** Runs `work(value)` for the newest value. Of the values that arrive during a run, only the last gets a run of its own.
+ * A run is never interrupted: its image is what the page shows while a slider keeps moving. */
 export class Latest {
   #work;
   #wanted = null;
@@ -30,7 +30,7 @@ export class Latest {
     }
   }
 
-  /** Whether a value waits for its run. */
+  /** Whether a value is waiting for its run. */
   get pending() {
     return this.#wanted !== null;
   }
@@ -40,7 +40,8 @@ export class Latest {
   }
 }
 
-/** Work for when the page is at rest: begun `delay` ms after the last call of `later`, and ended by the next. */
+/** Work for when nothing changes any more: it begins `delay` ms after the last call of `later`, and the next call ends
+ * it. */
 export class Idle {
   #work;
   #delay;

@@ -1,9 +1,11 @@
-// Two pictures of one size under a divider, with zoom and pan in step, on one canvas.
+// Two images of one size on one canvas, with a divider between them, and with zoom and pan in step.
 
-const MAX_ZOOM = 32; // screen pixels for one of the picture's
+import { $ } from "./dom.js";
+
+const MAX_ZOOM = 32; // screen pixels for one pixel of the image
 const STEP = 1.5;
 
-export class Viewer {
+class Viewer {
   #stage;
   #canvas;
   #context;
@@ -13,8 +15,8 @@ export class Viewer {
   #right = null;
   #overlay = null;
   #split = 0.5;
-  #zoom = 1; // of the fitting scale
-  #centre = { x: 0.5, y: 0.5 }; // of the stage, in parts of the picture
+  #zoom = 1; // relative to the scale at which the image fits
+  #centre = { x: 0.5, y: 0.5 }; // the point of the image in the centre of the stage, as shares of its size
   #pointers = new Map();
   #drag = null;
 
@@ -37,22 +39,22 @@ export class Viewer {
     divider.addEventListener("keydown", (event) => this.#dividerKey(event));
   }
 
-  /** Show pictures (ImageBitmaps; left may be null, or both), which have this size. A promise of the time at which they
-   * are on the canvas. */
+  /** Show two ImageBitmaps of this size; left or both may be null. Returns a promise of the time at which they are on
+   * the canvas. */
   show(left, right, size = right) {
-    const anew = this.#right === null || this.#right.width !== right?.width || this.#right.height !== right?.height;
+    const differs = this.#right === null || this.#right.width !== right?.width || this.#right.height !== right?.height;
     this.#left = left;
     this.#right = right;
     this.#divider.hidden = left === null;
-    if (anew) {
+    if (differs) {
       this.#stage.style.setProperty("--aspect", size ? `${size.width} / ${size.height}` : "3 / 2");
       this.fit();
     }
     return this.#soon();
   }
 
-  /** Lay a map over the right picture (`bitmap`: one pixel for each square of `side` pixels), or none. */
-  lay(overlay) {
+  /** Draw a map over the right image, or none if null. Its bitmap has one pixel for each square of `side` pixels. */
+  setOverlay(overlay) {
     this.#overlay = overlay;
     return this.#soon();
   }
@@ -65,7 +67,7 @@ export class Viewer {
     this.#split = Math.min(Math.max(value, 0), 1);
     const percent = Math.round(100 * this.#split);
     this.#divider.setAttribute("aria-valuenow", percent);
-    this.#divider.setAttribute("aria-valuetext", `${percent} % of the width shows the left picture`);
+    this.#divider.setAttribute("aria-valuetext", `${percent} % of the width shows the left image`);
     this.#soon();
   }
 
@@ -79,14 +81,14 @@ export class Viewer {
     this.#zoomTo(this.#scale() * factor, at);
   }
 
-  /** The whole picture, or its actual pixels. */
+  /** Switch between the whole image and its actual pixels. */
   toggle(at = this.#middle()) {
     const actual = Math.max(1, 2 * this.#fitting());
     if (this.#zoom > 1.001) this.fit();
     else this.#zoomTo(actual, at);
   }
 
-  // -- geometry: css pixels of the stage -------------------------------------------------------------------------
+  // -- geometry, in CSS pixels of the stage -------------------------------------------------------------------------
 
   #fitting() {
     if (!this.#right) return 1;
@@ -106,7 +108,7 @@ export class Viewer {
     return { x: event.clientX - box.left, y: event.clientY - box.top };
   }
 
-  /** Where the picture is. */
+  /** Where the image is. */
   #box() {
     const scale = this.#scale();
     const width = this.#right.width * scale;
@@ -119,7 +121,7 @@ export class Viewer {
     };
   }
 
-  /** Its part inside the stage, along x. */
+  /** The part of the image inside the stage, along x. */
   #visible(box) {
     const left = Math.max(0, box.x);
     return { left, width: Math.min(this.#stage.clientWidth, box.x + box.width) - left };
@@ -150,7 +152,7 @@ export class Viewer {
     this.#soon();
   }
 
-  /** No empty space beside a picture that is larger than the stage. */
+  /** Leave no empty space beside an image that is larger than the stage. */
   #confine() {
     const box = this.#box();
     for (const [axis, size, room] of [
@@ -278,7 +280,7 @@ export class Viewer {
   }
 
   #wheel(event) {
-    // Where the page scrolls, the wheel is the page's; a pinch on a touchpad comes as a wheel with Ctrl.
+    // If the page can scroll, the wheel scrolls it; a pinch on a touchpad arrives as a wheel with Ctrl.
     const scrolls = document.documentElement.scrollHeight > innerHeight + 1;
     if (!this.#right || (scrolls && !event.ctrlKey && !event.metaKey)) return;
     event.preventDefault();
@@ -322,3 +324,6 @@ export class Viewer {
     this.split = places[event.key];
   }
 }
+
+/** The viewer of the page. */
+export const viewer = new Viewer($("stage"), $("canvas"), $("divider"), $("zoom-level"));

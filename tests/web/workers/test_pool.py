@@ -74,6 +74,7 @@ def _ours() -> None:
     raise InvalidInput("quality 101: 0 to 100 are possible")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_its_job_done_again(tmp_path: Path) -> None:
     async def test() -> None:
         async with pool(workers=1) as found:
@@ -277,6 +278,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["import os; os.kill(os.getpid(), 9)", "raise SystemExit(3)"])
 def test_workers_end_with_the_server_however_it_ends(tmp_path: Path, end: str) -> None:
     script = tmp_path / "server.py"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Callable, Iterator
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, given
 from hypothesis import settings as bounds
 from schemathesis import GenerationMode
@@ -21,7 +21,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from support.web_service import serving, work_here
+from tacit import weights
 from tacit.codec import Codec
+from tacit.fileinfo import FileInfo
 from tacit.web.app import create_app
 from tacit.web.settings import ServiceSettings
 from tacit.web.v1 import captions
@@ -46,19 +49,11 @@ def document(codec: Codec) -> Iterator[Any]:
         )
         app = create_app(settings)
 
-        async def here(function: Callable[..., Any], *arguments: Any) -> Any:
-            return function(*arguments)
-
-        patch.setattr(app.state.service.pool, "run", here)
+        work_here(app.state.service, patch)
         patch.setattr(WorkerPool, "healthy", True)
         patch.setattr(captions, "_ask_endpoint", lambda *_: "a dog")
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-            thread = threading.Thread(target=server.run, args=([listening],))
-            thread.start()
-            yield schemathesis.openapi.from_url(f"http://127.0.0.1:{listening.getsockname()[1]}/openapi.json")
-            server.should_exit = True
-            thread.join()
+        with serving(app, log_level="warning", lifespan="off") as address:
+            yield schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
 OPERATIONS = [
@@ -77,6 +72,7 @@ POSITIVE = [(*operation, GenerationMode.POSITIVE) for operation in OPERATIONS]
 NEGATIVE = [(*operation, GenerationMode.NEGATIVE) for operation in (*OPERATIONS[:2], OPERATIONS[4])]  # with parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "mode"), POSITIVE + NEGATIVE)
 def test_the_service_keeps_to_its_document(document: Any, method: str, path: str, mode: GenerationMode) -> None:
     """What fits the document is answered as it says; what does not is refused as it says."""
@@ -87,6 +83,18 @@ def test_the_service_keeps_to_its_document(document: Any, method: str, path: str
         case.call_and_validate(checks=CHECKS)
 
     ask()
+
+
+def test_examples_name_the_weights_in_the_package(document: Any) -> None:
+    shipped = weights.describe(weights.locate(weights.DEFAULT))
+    known = {weights.describe(weights.locate(name)).decode_hash.hex() for name in weights.SHIPPED}
+    text = json.dumps(document.raw_schema)
+    assert set(re.findall(r'"[0-9a-f]{16}"', text)) == {f'"{shipped.decode_hash.hex()}"'}
+    assert shipped.decode_hash.hex() in known
+    answer = document.raw_schema["paths"]["/v1/info"]["post"]["responses"]["200"]
+    example = answer["content"]["application/json"]["example"]
+    assert set(example) == {field.name for field in dataclasses.fields(FileInfo)}
+    assert (example["model"], example["weights_hash"]) == (shipped.name, shipped.decode_hash.hex())
 
 
 def test_the_document_has_all_there_is(document: Any) -> None:

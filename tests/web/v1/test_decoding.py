@@ -1,0 +1,41 @@
+"""`POST /v1/decode`."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from tacit.codec import Codec
+from tacit.errors import (
+    CorruptFile,
+    MissingWeights,
+)
+from tacit.web.client import Client
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
+def test_files_become_images_of_the_format_that_is_accepted(client: Client, tacit_file: bytes, kind: str) -> None:
+    found = client.decode(tacit_file, media_type=f"image/{kind.lower()}")
+    assert (found.media_type, found.width, found.height) == (f"image/{kind.lower()}", 150, 100)
+    with Image.open(io.BytesIO(found.data)) as image:
+        assert (image.format, image.size) == (kind, (150, 100))
+        image.load()
+
+
+def test_parts_and_damage(client: Client, tacit_file: bytes) -> None:
+    part = client.decode(tacit_file, box=(10, 20, 74, 50))
+    assert (part.width, part.height) == (64, 30)
+    damaged = bytearray(tacit_file)
+    damaged[-20] ^= 1
+    with pytest.raises(CorruptFile, match="checksum"):
+        client.decode(bytes(damaged))
+    salvaged = client.decode(bytes(damaged), salvage=True)
+    assert salvaged.width == 150
+    assert "region 0 is lost" in salvaged.warnings[0]
+
+
+def test_weights_that_are_not_here_are_named(client: Client, uneven_codec: Codec, upload: bytes) -> None:
+    with pytest.raises(MissingWeights, match="weights"):
+        client.decode(uneven_codec.encode(upload))

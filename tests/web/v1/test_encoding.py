@@ -1,0 +1,88 @@
+"""`POST /v1/encode`."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tacit
+from support.pictures import synthetic
+from support.web_service import image_bytes
+from tacit import container
+from tacit.codec import Codec
+from tacit.errors import (
+    UnknownModel,
+)
+from tacit.web.client import Client
+
+
+def test_a_photograph_becomes_the_file_that_the_codec_makes(
+    client: Client, codec: Codec, upload: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(upload)
+    for source in (upload, path, str(path), io.BytesIO(upload)):
+        found = client.encode(source, "a dog", quality=33.333, store_caption=True)
+        assert (found.width, found.height, found.quality, found.psnr) == (150, 100, 33.33, None)
+        assert found.media_type == "image/x-tacit"
+        assert found.bpp == pytest.approx(8 * len(found.data) / 15_000, rel=1e-5)
+        about = tacit.info(found.data)
+        assert (about.caption, about.quality) == ("a dog", 33.33)
+        assert found.warnings == ()
+    # of the same weights; the transforms' precision may differ
+    reference = codec.decode(codec.encode(upload, "a dog", 33.333))
+    assert np.abs(np.asarray(codec.decode(found.data)).astype(int) - np.asarray(reference)).mean() < 1
+
+
+@pytest.mark.parametrize("target", [{"size": 1500}, {"bpp": 0.9}, {"psnr": 20.0}, {"quality": 0}, {}])
+def test_targets_are_reached(client: Client, upload: bytes, target: dict[str, Any]) -> None:
+    found = client.encode(upload, **target)
+    assert len(found.data) <= target.get("size", 1e9)
+    assert found.bpp <= target.get("bpp", 100)
+    assert (found.psnr or 0) >= target.get("psnr", 0)
+    assert found.quality == pytest.approx(target.get("quality", found.quality if target else 50))
+
+
+@pytest.mark.slow
+def test_a_caption_steers_as_far_as_is_asked(client: Client, tiny_weights: Path) -> None:
+    upload = image_bytes(Image.fromarray(synthetic(200, 150)))
+    usual, far, nowhere = (client.encode(upload, "a dog", steer=steer).data for steer in (None, 60, 0))
+    maps = [container.read(data).header.quality_map for data in (usual, far, nowhere)]
+    reference = container.read(Codec(tiny_weights).encode(upload, "a dog")).header.quality_map
+    assert maps[0] == reference
+    assert maps[1] not in (None, reference)
+    assert maps[2] is None
+    assert client.encode(upload, "a dog").data == usual  # nobody else's steering is left over
+
+
+@pytest.mark.slow
+def test_words_may_count_by_their_weights(client: Client, upload: bytes) -> None:
+    plain, weighed = (client.encode(upload, "a retriever", word_weights=weigh) for weigh in (False, True))
+    assert plain.data != weighed.data
+    assert tacit.info(plain.data).weights_hash == tacit.info(weighed.data).weights_hash
+
+
+@pytest.mark.slow
+def test_a_request_may_name_another_model(client: Client, upload: bytes, tiny_weights: Path) -> None:
+    own, *others = client.models()
+    assert others
+    for model in (own, *others):
+        assert tacit.info(client.encode(upload, model=model.name).data).weights_hash == model.weights_hash
+    for name in ("nothing", str(tiny_weights)):  # a path is nobody's business
+        with pytest.raises(UnknownModel, match="model must be one of tiny, tacit-s"):
+            client.encode(upload, model=name)
+
+
+def test_metadata_is_kept_or_not_and_losses_are_told(client: Client) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    data = image_bytes(Image.new("RGB", (20, 10)), exif=exif.tobytes())
+    assert tacit.info(client.encode(data).data).exif_bytes
+    assert not tacit.info(client.encode(data, keep_metadata=False).data).exif_bytes
+    deep = image_bytes(Image.fromarray(np.full((9, 9), 40_000, np.uint16)))
+    assert client.encode(deep).warnings == ("image: 16-bit samples are reduced to 8 bits",)
