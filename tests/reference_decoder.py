@@ -1,7 +1,8 @@
-"""A second decoder, written from docs/format.md for the tests: from a region's bytes to its latents, and to pixels.
+"""A second decoder for the tests, written from docs/format.md: from a region's bytes to its latents, and to pixels.
 
-Python and NumPy only, no torch and no range coder library: integers up to the latents, and then floating-point numbers
-of 64 bits; one loop over everything. What it shares with the package is nothing but the format.
+It uses Python and NumPy only, no torch and no library of range coders. It computes with integers up to the latents, and
+with floating-point numbers of 64 bits from there, in the simplest loops that do it. It shares nothing with the package
+but the format, and must stay so: that is what makes agreement with it a proof.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ ESCAPE_VALUES = [2**13] * 2048
 
 
 class RangeEncoder:
-    """Narrows an interval of integers of any size, so that carries need no thought."""
+    """A range encoder that narrows an interval of integers of any size, so that carries need no thought."""
 
     def __init__(self) -> None:
         self.low, self.range, self.shifts = 0, 2**64 - 1, 0
 
     def encode(self, symbol: int, frequencies: Sequence[int]) -> None:
+        """Code the entry number `symbol` of a table."""
         scale = self.range >> TOTAL_BITS
         self.low += scale * sum(int(f) for f in frequencies[:symbol])
         self.range = scale * int(frequencies[symbol])
@@ -36,6 +38,7 @@ class RangeEncoder:
             self.low, self.range, self.shifts = self.low * WORD, self.range * WORD, self.shifts + 1
 
     def finish(self) -> bytes:
+        """Return the bytes of all that was coded."""
         if self.range == 2**64 - 1:
             return b""
         point = -(-self.low // WORD)
@@ -46,7 +49,7 @@ class RangeEncoder:
 
 
 class RangeDecoder:
-    """Holds the distance of the point from the interval's lower end."""
+    """A range decoder that holds the distance of the coded point from the interval's lower end."""
 
     def __init__(self, data: bytes) -> None:
         self.words = list(struct.unpack(f"<{len(data) // 4}I", data))
@@ -60,10 +63,11 @@ class RangeDecoder:
         return self.words[self.next - 1] if self.next <= len(self.words) else 0
 
     def decode(self, frequencies: Sequence[int]) -> int:
+        """Return the number of the next entry of a table."""
         scale = self.range >> TOTAL_BITS
         quantile = self.offset // scale
         if quantile >= 2**TOTAL_BITS:
-            raise ValueError("no encoder wrote this")
+            raise ValueError("an encoder must have written the words, got others")
         symbol = below = 0
         while below + int(frequencies[symbol]) <= quantile:
             below += int(frequencies[symbol])
@@ -76,15 +80,17 @@ class RangeDecoder:
         return symbol
 
     def at_end(self) -> bool:
+        """Return whether everything has been decoded and nothing is left over."""
         return self.next >= len(self.words) and (self.range == 2**64 - 1 or self.offset < 2 * WORD - 1)
 
 
-Table = tuple[int, Sequence[int]]  # lowest symbol, frequencies with the escape's at the end
+Table = tuple[int, Sequence[int]]  # the lowest symbol, and the frequencies with the escape's at the end
 
 
 def encode_batch(
     encoder: RangeEncoder, tables: Sequence[Table], indices: Sequence[int], symbols: Sequence[int]
 ) -> None:
+    """Code a batch: for each of `symbols` the number of its table is in `indices`."""
     order = sorted(range(len(indices)), key=lambda i: indices[i])  # Python's sort is stable
     escapes = []
     for i in order:
@@ -99,6 +105,7 @@ def encode_batch(
 
 
 def decode_batch(decoder: RangeDecoder, tables: Sequence[Table], indices: Sequence[int]) -> list[int]:
+    """Return the symbols of a batch, the numbers of whose tables are in `indices`."""
     symbols = [0] * len(indices)
     escaped = []
     for i in sorted(range(len(indices)), key=lambda i: indices[i]):
@@ -116,15 +123,16 @@ def decode_batch(decoder: RangeDecoder, tables: Sequence[Table], indices: Sequen
 
 
 def requantise(total: np.ndarray, shift: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """clamp(round(total / 2^shift)), halves to even; total [..., C] int64."""
+    """Return clamp(round(total / 2^shift)), with halves rounded to even, for totals [..., C] int64."""
     divisor = np.int64(1) << shift.astype(np.int64)
     quotient, rest = total // divisor, total % divisor
     up = (2 * rest > divisor) | ((2 * rest == divisor) & (quotient % 2 == 1))
-    return np.clip(quotient + up, low, high)
+    result: np.ndarray = np.clip(quotient + up, low, high)
+    return result
 
 
 def layer(spec: dict[str, Any], tensors: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-    """One layer on x [h, w, I] int64."""
+    """Return the result of one layer for x [h, w, I] int64."""
     weight, bias = tensors["weight"].astype(np.int64), tensors["bias"].astype(np.int64)
     height, width, _ = x.shape
     kind, k, p = spec["kind"], spec["kernel"], spec["padding"]
@@ -153,7 +161,7 @@ def layer(spec: dict[str, Any], tensors: dict[str, np.ndarray], x: np.ndarray) -
 
 
 def shuffle(x: np.ndarray) -> np.ndarray:
-    """out[2 r + i, 2 c + j, n] = x[r, c, 4 n + 2 i + j]."""
+    """Return out with out[2 r + i, 2 c + j, n] = x[r, c, 4 n + 2 i + j]."""
     height, width, channels = x.shape
     out = np.empty((2 * height, 2 * width, channels // 4), dtype=x.dtype)
     for i in range(2):
@@ -163,7 +171,10 @@ def shuffle(x: np.ndarray) -> np.ndarray:
 
 
 def chain(specs: Sequence[dict[str, Any]], tensors: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-    """A network on x [h, w, I] int64; tensors by `index.name`, shuffles not counted."""
+    """Return the result of a network for x [h, w, I] int64.
+
+    The keys of `tensors` are `index.name`, where the index counts the layers that are not shuffles.
+    """
     index = 0
     for spec in specs:
         if spec["kind"] == "shuffle":
@@ -180,7 +191,7 @@ DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "I16": "<i2", "I32": "<i4", "
 
 
 class Weights:
-    """What a weights file says of the entropy model."""
+    """A weights file: its metadata, its tensors, and the entropy model in them."""
 
     def __init__(self, path: Path) -> None:
         data = path.read_bytes()
@@ -195,6 +206,7 @@ class Weights:
         self.shapes = self.about["entropy"]
 
     def tables(self, name: str) -> list[Table]:
+        """Return the tables of y or z."""
         frequencies, sizes, lows = (
             self.tensors[f"entropy.tables.{name}.{f}"] for f in ("frequencies", "sizes", "lows")
         )
@@ -204,13 +216,25 @@ class Weights:
         ]
 
     def run(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Return the result of the integer network of this name for x [h, w, I] int64."""
         prefix = f"entropy.{name}."
         tensors = {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
         return chain(self.shapes["chains"][name], tensors, x)
 
 
 def latents(weights: Weights, data: bytes, height: int, width: int, quality: int) -> np.ndarray:
-    """A region's bytes -> y in sixteenths of a step [M, height, width] int16. quality: hundredths, 0 if fixed."""
+    """Decode a region.
+
+    Args:
+        weights: The weights.
+        data: The region's bytes.
+        height: Rows of latents.
+        width: Columns of latents.
+        quality: The quality in hundredths; 0 for a fixed rate.
+
+    Returns:
+        y in sixteenths of a step, [M, height, width] int16.
+    """
     decoder = RangeDecoder(data)
     rows, columns = -(-height // 4), -(-width // 4)
     z_tables, y_tables = weights.tables("z"), weights.tables("y")
@@ -236,8 +260,8 @@ def latents(weights: Weights, data: bytes, height: int, width: int, quality: int
             if not places:
                 continue
             features = np.concatenate([np.stack([k[r, c] for r, c in places]) for k in known], axis=1)
-            found = weights.run(f"parameters_{kind}.{group}", features[None])[0]
-            scales, means = found[:, :channels], found[:, channels:]
+            parameters = weights.run(f"parameters_{kind}.{group}", features[None])[0]
+            scales, means = parameters[:, :channels], parameters[:, channels:]
             if thresholds is not None:
                 scales = (scales[:, :, None] > thresholds).sum(axis=2)
             coded = scales >= weights.shapes["skip"]
@@ -247,7 +271,7 @@ def latents(weights: Weights, data: bytes, height: int, width: int, quality: int
                 values[r, c] = value
         y = np.concatenate([y, values], axis=2)
     if not decoder.at_end():
-        raise ValueError("bytes are left over")
+        raise ValueError("a region must end with its last symbol, got more bytes")
     return y.transpose(2, 0, 1).astype(np.int16)
 
 
@@ -255,14 +279,15 @@ def latents(weights: Weights, data: bytes, height: int, width: int, quality: int
 
 
 def interpolate(table: np.ndarray, quality: float) -> np.ndarray:
-    """The row at a quality of 0..100, of a table [K, C]."""
+    """Return the row of a table [K, C] at a quality of 0 to 100."""
     t = quality * (len(table) - 1) / 100
     j = min(int(t), len(table) - 2)
-    return (j + 1 - t) * table[j] + (t - j) * table[j + 1]
+    row: np.ndarray = (j + 1 - t) * table[j] + (t - j) * table[j + 1]
+    return row
 
 
 def spread(x: np.ndarray, factor: int) -> np.ndarray:
-    """out[f r + a, f c + b, n] = x[r, c, f f n + f a + b]."""
+    """Return out with out[f r + a, f c + b, n] = x[r, c, f f n + f a + b]."""
     height, width, channels = x.shape
     out = np.empty((factor * height, factor * width, channels // factor**2))
     for a in range(factor):
@@ -272,13 +297,14 @@ def spread(x: np.ndarray, factor: int) -> np.ndarray:
 
 
 class Synthesis:
-    """From latents to pixels."""
+    """The synthesis of both architectures: from latents to pixels."""
 
     def __init__(self, weights: Weights) -> None:
         self.about = weights.about
         self.tensors = {k: v.astype(np.float64) for k, v in weights.tensors.items() if not k.startswith("entropy.")}
 
     def convolve(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Return the convolution of this name of x [h, w, I], of the same size."""
         weight, bias = self.tensors[f"synthesis.{name}.weight"], self.tensors[f"synthesis.{name}.bias"]
         height, width, inputs = x.shape
         k = weight.shape[2]
@@ -292,40 +318,50 @@ class Synthesis:
         return out
 
     def up(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Return the transposed convolution of this name of x [h, w, I], of twice the size."""
         weight, bias = self.tensors[f"synthesis.{name}.weight"], self.tensors[f"synthesis.{name}.bias"]
         height, width, _ = x.shape
         wide = np.zeros((2 * height + 5, 2 * width + 5, len(bias)))
         for a in range(5):
             for b in range(5):
                 wide[a : a + 2 * height : 2, b : b + 2 * width : 2] += x @ weight[:, :, a, b]
-        return wide[2 : 2 + 2 * height, 2 : 2 + 2 * width] + bias
+        out: np.ndarray = wide[2 : 2 + 2 * height, 2 : 2 + 2 * width] + bias
+        return out
 
     def affine(self, name: str, x: np.ndarray, quality: float) -> np.ndarray:
+        """Return x shifted and scaled for a quality of 0 to 100."""
         shift, scale = (interpolate(self.tensors[f"synthesis.{name}.{n}"], quality) for n in ("shift", "scale"))
-        return x + shift + scale * x
+        out: np.ndarray = x + shift + scale * x
+        return out
 
     def block(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Return the result of one block of tacit-s."""
         inner = self.convolve(f"{name}.mix_in", x)
         inner = self.convolve(f"{name}.depthwise", np.where(inner > 0, inner, 0.1 * inner))
         x = x + self.convolve(f"{name}.mix_out", inner)
         value, gate = np.split(self.convolve(f"{name}.gate_in", x), 2, axis=2)
-        return x + self.convolve(f"{name}.gate_out", value / (1 + np.exp(-gate)))
+        out: np.ndarray = x + self.convolve(f"{name}.gate_out", value / (1 + np.exp(-gate)))
+        return out
 
     def branch(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Return the branch of a bottleneck or a unit of taco."""
         for i in (0, 2, 4):
             x = self.convolve(f"{name}.{i}", np.maximum(x, 0) if i else x)
         return x
 
     def attention(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Return the result of an attention layer of taco."""
         parts = []
         for part in ("conv_a", "conv_b"):
             inner = x
             for i in range(3):
                 inner = np.maximum(inner + self.branch(f"{name}.{part}.{i}.conv", inner), 0)
             parts.append(inner)
-        return x + parts[0] / (1 + np.exp(-self.convolve(f"{name}.conv_b.3", parts[1])))
+        out: np.ndarray = x + parts[0] / (1 + np.exp(-self.convolve(f"{name}.conv_b.3", parts[1])))
+        return out
 
     def blocks(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Return the result of all blocks of this name in turn."""
         i = 0
         while f"synthesis.{name}.{i}.mix_in.weight" in self.tensors:
             x = self.block(f"{name}.{i}", x)
@@ -333,7 +369,15 @@ class Synthesis:
         return x
 
     def pixels(self, y: np.ndarray, quality: float | None, width: int, height: int, color: bool) -> np.ndarray:
-        """y [M, h, w], of the whole picture -> [height, width, 3 or 1] uint8. quality: 0..100, None if fixed."""
+        """Return the pixels of the whole image, [height, width, 3 or 1] uint8.
+
+        Args:
+            y: The latents of the whole image in sixteenths of a step, [M, h, w].
+            quality: 0 to 100, or None for a fixed rate.
+            width: Columns of pixels.
+            height: Rows of pixels.
+            color: Whether the image is RGB; if not it is greyscale.
+        """
         x = y.transpose(1, 2, 0) / 16
         if quality is not None:
             x = x * np.exp(interpolate(self.tensors["inverse_gain.log_gain"], quality))
