@@ -16,16 +16,16 @@ WIDTH, HEIGHT = 256, 192
 def main(folder: Path) -> None:
     """Write six captioned crops of each image, a file that is no image, and one that claims to be one."""
     for sample in SAMPLES:
-        photo = sample_image(sample.name)
+        image = sample_image(sample.name)
         for number in range(6):
-            left = (photo.width - WIDTH) * number // 5
-            top = (photo.height - HEIGHT) * (number % 3) // 2
+            left = (image.width - WIDTH) * number // 5
+            top = (image.height - HEIGHT) * (number % 3) // 2
             path = folder / sample.name / f"{number}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            photo.crop((left, top, left + WIDTH, top + HEIGHT)).save(path, quality=92)
+            image.crop((left, top, left + WIDTH, top + HEIGHT)).save(path, quality=92)
             path.with_suffix(".txt").write_text(f"{sample.caption}\n")
     (folder / "broken.jpg").write_text("<html>404 Not Found</html>\n")
-    (folder / "README.md").write_text("Photographs of scikit-image.\n")
+    (folder / "README.md").write_text("Sample images of scikit-image.\n")
 
 
 if __name__ == "__main__":

@@ -801,7 +801,7 @@ def test_the_command(run: Any, photos: Path, tmp_path: Path) -> None:
     [
         (["photos"], 2, "Name a DATASET"),
         (["{photos}", "-o", "{out}", "--codecs", "jpg"], 2, "got 'jpg'"),
-        (["{photos}", "-o", "{out}", "--quality", "jpeg"], 2, "expected CODEC=N"),
+        (["{photos}", "-o", "{out}", "--quality", "jpeg"], 2, "must be CODEC=N"),
         (["{out}/none", "-o", "{out}"], 1, "no such file or folder"),
         (["--compare", "{out}/a.json", "{out}/b.json"], 1, "a.json"),
     ],
