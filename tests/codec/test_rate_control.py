@@ -26,7 +26,7 @@ def test_the_search_finds_the_largest(
     """On smooth and on stepped functions of many slopes."""
 
     def value(x: float) -> float:
-        rising = start + 6 * (x / 100) ** power + slope * x
+        rising: float = start + 6 * (x / 100) ** power + slope * x
         return rising if step == 0 else math.floor(rising / step) * step
 
     search = QualitySearch(both_ends=both_ends)

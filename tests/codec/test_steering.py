@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from tacit import container
-from tacit.codec import DEFAULT_STEER, Codec
-from tacit.codec import steering as grounding
+from tacit.codec import DEFAULT_STEER, Codec, steering
 from tacit.errors import CorruptWeights, InvalidInput
-from tacit.models.grounding import Grounding
+from tacit.models.grounding import STRIDE, Grounding
 from tacit.text.encoders import load_encoder
 from tacit.text.tokens import TextTokens
 
@@ -31,7 +30,7 @@ def picture(width: int, height: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [(1, 1), (63, 65), (300, 200), (2000, 90), (90, 2000), (1100, 1030)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_relevance_has_a_value_for_each_cell(size: tuple[int, int], channels: int, words: TextTokens) -> None:
-    found = grounding.relevance(picture(*size)[:, :, :channels], words)
+    found = steering.relevance(picture(*size)[:, :, :channels], words)
     assert found.shape == container.cells(*size)
     assert found.dtype == np.float32
     assert found.min() >= 0
@@ -41,21 +40,21 @@ def test_relevance_has_a_value_for_each_cell(size: tuple[int, int], channels: in
 def test_relevance_is_where_the_pixels_are(monkeypatch: pytest.MonkeyPatch, words: TextTokens) -> None:
     class Bright(torch.nn.Module):
         def forward(self, x: torch.Tensor, tokens: TextTokens) -> torch.Tensor:
-            return 40 * torch.nn.functional.avg_pool2d(x.mean(1), grounding.STRIDE) - 20
+            return 40 * torch.nn.functional.avg_pool2d(x.mean(1), STRIDE) - 20
 
-    monkeypatch.setattr(grounding, "_network", Bright)
+    monkeypatch.setattr(steering, "_network", Bright)
     pixels = np.zeros((512, 768, 3), np.uint8)
     pixels[128:256, 64:192] = 255
-    found = grounding.relevance(pixels, words)
+    found = steering.relevance(pixels, words)
     expected = np.zeros((8, 12))
     expected[2:4, 1:3] = 1
     assert np.abs(found - expected).max() < 0.35
     assert np.abs(found - expected).mean() < 0.03
-    offsets = grounding.steering(pixels, words, 40)
+    offsets = steering.steering(pixels, words, 40)
     assert offsets[2, 1] > 30
     assert -5 < offsets[7, 11] < 0
     assert abs(offsets.mean()) < 0.6
-    assert not grounding.steering(np.full((512, 768, 3), 90, np.uint8), words, 40).any()
+    assert not steering.steering(np.full((512, 768, 3), 90, np.uint8), words, 40).any()
 
 
 def test_padding_and_the_order_of_words_change_nothing(words: TextTokens) -> None:
@@ -85,11 +84,11 @@ def test_a_words_weight_counts(words: TextTokens) -> None:
 
 
 def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grounding, "SHA256", "0" * 64)
-    grounding._network.cache_clear()
+    monkeypatch.setattr(steering, "SHA256", "0" * 64)
+    steering._network.cache_clear()
     with pytest.raises(CorruptWeights, match="reinstall"):
-        grounding.relevance(picture(64, 64), TextTokens.empty(1, 256))
-    grounding._network.cache_clear()
+        steering.relevance(picture(64, 64), TextTokens.empty(1, 256))
+    steering._network.cache_clear()
 
 
 def steered(path: Path, steer: float) -> Codec:
@@ -102,7 +101,7 @@ def test_a_caption_steers_the_file(tiny_weights: Path, monkeypatch: pytest.Monke
         found[:, :2] = 1
         return found
 
-    monkeypatch.setattr(grounding, "relevance", left)
+    monkeypatch.setattr(steering, "relevance", left)
     image = picture(256, 128)
     codec = steered(tiny_weights, 40)
     data = codec.encode(image, "a boat", 50)
@@ -112,6 +111,8 @@ def test_a_caption_steers_the_file(tiny_weights: Path, monkeypatch: pytest.Monke
     plain = codec.encode(image, None, 50)
     assert container.read(plain).header.quality_map is None
     assert container.read(steered(tiny_weights, 0).encode(image, "a boat", 50)).header.quality_map is None
+    assert container.read(codec.encode(image, "a boat", 50, steer=0)).header.quality_map is None
+    assert steered(tiny_weights, 0).encode(image, "a boat", 50, steer=40) == data
     error = np.square(np.asarray(codec.decode(data), float) - image).mean(axis=(0, 2))
     before = np.square(np.asarray(codec.decode(plain), float) - image).mean(axis=(0, 2))
     assert error[:96].mean() < before[:96].mean()
@@ -128,7 +129,7 @@ def test_a_caption_steers_the_file(tiny_weights: Path, monkeypatch: pytest.Monke
 
 
 def test_nothing_is_stored_where_nothing_is_to_say(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grounding, "relevance", lambda pixels, tokens: np.full((2, 4), 0.7, np.float32))
+    monkeypatch.setattr(steering, "relevance", lambda pixels, tokens: np.full((2, 4), 0.7, np.float32))
     data = steered(tiny_weights, 40).encode(picture(256, 128), "all of it", 50)
     assert container.read(data).header.quality_map is None
 

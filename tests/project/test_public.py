@@ -104,7 +104,7 @@ def test_results_do_not_change() -> None:
     kinds: tuple[Any, ...] = (tacit.EncodeResult, tacit.FileInfo, EncodeOptions)
     for kind in kinds:
         assert dataclasses.is_dataclass(kind)
-        assert kind.__dataclass_params__.frozen
+        assert vars(kind)["__dataclass_params__"].frozen
 
 
 def test_the_tree_of_errors() -> None:

@@ -123,3 +123,13 @@ def write_weights(path: Path, model: TacitSModel | TacoModel) -> Path:
         y = y * model.gain(quality)
     weights.save(path, model, freeze_entropy(model, y, model.hyper_latents(y), quality), {"name": path.stem})
     return path
+
+
+def deaf(model: TacitSModel | TacoModel) -> TacitSModel | TacoModel:
+    """The model without what the Extractor gives, which sees a tile and not the whole."""
+    if isinstance(model, TacitSModel):
+        injector = model.analysis.inject16
+    else:
+        injector = [layer for layer in model.analysis.layers if hasattr(layer, "text_proj")][-1]
+    injector.gamma.data.zero_()
+    return model

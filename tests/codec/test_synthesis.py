@@ -1,0 +1,51 @@
+"""From integers to pixels, tile by tile."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from support.codec_files import WIDE, levels
+from support.pictures import synthetic
+from tacit import container
+from tacit.codec import Codec, DamageWarning
+from tacit.container import Metadata, region_grid
+from tacit.errors import CorruptFile
+from tacit.models.coding import CodingModel
+
+
+@pytest.mark.parametrize("which", ["codec", "taco_codec"])
+@pytest.mark.parametrize("size", [WIDE, (70, 1100)])
+def test_tiled_synthesis_has_no_seam(request: pytest.FixtureRequest, which: str, size: tuple[int, int]) -> None:
+    codec: Codec = request.getfixturevalue(which)
+    data = codec.encode(synthetic(*size), quality=60)
+    whole = codec._model(codec.path).synthesise(codec.latents(data)[None], 60.0)[0]
+    expected = whole[:, : size[1], : size[0]].mul(255).round().permute(1, 2, 0).numpy()
+    assert np.abs(levels(codec.decode(data)) - expected).max() <= 1
+
+
+def test_salvage_of_nothing_synthesises_each_shape_of_tile_once(
+    codec: Codec, three_regions: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = dataclasses.replace(container.read(three_regions).header, width=7000)
+    regions = region_grid(header.width, header.height)
+    data = container.write(header, Metadata(), None, [b""] * len(regions))
+    with pytest.raises(CorruptFile, match="chunk R 0: entropy-coded data of 0 bytes"):
+        codec.decode(data)
+    model = codec._model(codec.path)
+    synthesise, widths = CodingModel.synthesise, []
+
+    def counted(self: CodingModel, latents: torch.Tensor, quality: float | None) -> torch.Tensor:
+        widths.append(latents.shape[-1])
+        return synthesise(self, latents, quality)
+
+    monkeypatch.setattr(CodingModel, "synthesise", counted)
+    with pytest.warns(DamageWarning):
+        found = codec.decode(data, salvage=True)
+    assert len(widths) == 3  # the first tile, those inside, the last
+    zeros = torch.zeros(1, model.config.latent, -(-header.height // 64) * 4, -(-header.width // 64) * 4)
+    whole = synthesise(model, zeros.to(torch.int16), header.quality)[0, :, : header.height, : header.width]
+    assert np.abs(levels(found) - whole.mul(255).round().permute(1, 2, 0).numpy()).max() <= 1
