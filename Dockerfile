@@ -1,13 +1,15 @@
 # The service on a CPU: docker build -t tacit . && docker run --rm -p 127.0.0.1:8000:8000 tacit
 #
-# What is installed stands in constraints.txt, the versions that the tests run with. Nothing is fetched when it runs.
+# constraints.txt pins everything that is installed to the versions that the tests run with. Nothing is downloaded at run
+# time.
 
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/tacit
 WORKDIR /build
 COPY constraints.txt ./
-# PyTorch's own index has builds without CUDA, which are ten times smaller. A layer of its own: it seldom changes.
+# PyTorch's own index has builds without CUDA, which are ten times smaller. It is a layer of its own because it seldom
+# changes.
 RUN /opt/tacit/bin/pip install --index-url https://download.pytorch.org/whl/cpu \
         "$(sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)"
 COPY pyproject.toml README.md LICENSE ./
@@ -21,7 +23,7 @@ ENV PATH=/opt/tacit/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=
 USER 10001
 WORKDIR /tmp
 EXPOSE 8000
-# SIGTERM: no new work, what was taken is finished.
+# On SIGTERM the service accepts no new work and finishes what it has.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]

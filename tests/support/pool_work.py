@@ -1,4 +1,4 @@
-"""What the pool's tests have workers do; in a module of its own, because workers import it."""
+"""Jobs for the worker pool's tests, in a module of their own because workers import it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pathlib import Path
 
 
 class Unsendable(Exception):
-    """An error that cannot be made again from its arguments."""
+    """An error that cannot be created again from its arguments, and so not be unpickled."""
 
     def __init__(self, one: str, two: str) -> None:
         super().__init__(one + two)
 
 
 def nothing() -> None:
-    """A setup."""
+    """Set a worker up without doing anything."""
 
 
 def fail() -> None:
-    """A setup that fails."""
+    """Fail to set a worker up."""
     raise ValueError("no weights")
 
 
 def die() -> None:
-    """As a segmentation fault, or the system's out-of-memory killer."""
+    """End the process, as a segmentation fault or the system's out-of-memory killer would."""
     os._exit(9)
 
 
 def die_once(marker: Path) -> int:
-    """Die, but not the second time."""
+    """End the process the first time, and return its id the second time."""
     if not marker.exists():
         marker.touch()
         die()
@@ -38,7 +38,7 @@ def die_once(marker: Path) -> int:
 
 
 def sleep(seconds: float, done: Path | None = None) -> int:
-    """Take some time, and say when it is over."""
+    """Take some time, then create a file if one is named, and return the process id."""
     time.sleep(seconds)
     if done is not None:
         done.touch()
@@ -46,20 +46,20 @@ def sleep(seconds: float, done: Path | None = None) -> int:
 
 
 def priority() -> tuple[int, int]:
-    """The process, and the niceness of what runs in it."""
+    """Return the process id, and the niceness of the thread that runs this."""
     return os.getpid(), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 def unsendable() -> None:
-    """Raise what cannot travel."""
+    """Raise an error that cannot be sent."""
     raise Unsendable("a", "b")
 
 
 def faulty() -> None:
-    """Raise what no caller expects."""
+    """Raise an error that no caller expects."""
     raise KeyError("oops")
 
 
 def join(*parts: str, by: str = "") -> str:
-    """Arguments of both kinds."""
+    """Return the parts joined, to use arguments of both kinds."""
     return by.join(parts)

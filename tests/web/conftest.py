@@ -1,4 +1,4 @@
-"""Fixtures of the service's tests: one service with two workers, and what is asked of it."""
+"""Fixtures of the service's tests: one service with two workers, its clients, and what they send."""
 
 from __future__ import annotations
 

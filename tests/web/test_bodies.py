@@ -36,8 +36,8 @@ def test_limits_hold_before_anything_is_decoded(web: httpx.Client, service: Serv
     bomb = bytearray(image_bytes(Image.new("L", (1, 1))))
     header = b"IHDR" + (20_000).to_bytes(4, "big") * 2 + bytes(bomb[24:29])
     bomb[12:33] = header + zlib.crc32(header).to_bytes(4, "big")
-    found = problem(web.post("/v1/encode", content=bytes(bomb)), 413)
-    assert "at most 150000 pixels, got 20000 x 20000 = 400000000" in found["detail"]
+    details = problem(web.post("/v1/encode", content=bytes(bomb)), 413)
+    assert "at most 150000 pixels, got 20000 x 20000 = 400000000" in details["detail"]
     large = Codec(service.settings.model).encode(Image.new("L", (400, 400)))
     assert "at most 150000 pixels" in problem(web.post("/v1/decode", content=large), 413)["detail"]
     # a body that says it is too large is not waited for, one that does not say is cut off

@@ -1,4 +1,4 @@
-"""The Dockerfile and the compose file, as far as reading them goes: no Docker runs where the tests do."""
+"""The Dockerfile and the compose file, as far as they can be checked without Docker."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def stages() -> list[list[tuple[str, str]]]:
-    """Instructions and their arguments, stage by stage."""
+    """Return the instructions and their arguments, stage by stage."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r"\\\n", " ", text).splitlines()
-    found: list[list[tuple[str, str]]] = []
+    stages: list[list[tuple[str, str]]] = []
     for line in filter(str.strip, lines):
         name, _, argument = line.partition(" ")
         if name == "FROM":
-            found.append([])
-        found[-1].append((name, argument.strip()))
-    return found
+            stages.append([])
+        stages[-1].append((name, argument.strip()))
+    return stages
 
 
 def of(stage: list[tuple[str, str]], name: str) -> list[str]:
-    return [argument for found, argument in stage if found == name]
+    return [argument for instruction, argument in stage if instruction == name]
 
 
 def test_every_file_that_is_copied_is_there_and_not_ignored() -> None:
@@ -71,8 +71,8 @@ def test_what_is_installed_is_pinned_and_exists() -> None:
     torch, package = (run for run in of(first, "RUN") if "pip install" in run)
     script = re.search(r"\$\((sed .*constraints\.txt)\)", torch)
     assert script is not None
-    found = subprocess.run(["sh", "-c", script[1]], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    assert re.fullmatch(r"torch==[\d.]+\n", found)
+    version = subprocess.run(["sh", "-c", script[1]], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert re.fullmatch(r"torch==[\d.]+\n", version)
     assert "--constraint constraints.txt" in package
     extras = re.search(r'"\.\[(.*)\]"', package)
     assert extras is not None
@@ -99,10 +99,10 @@ def test_it_runs_without_root_and_is_looked_after(tiny_weights: Path) -> None:
 
 
 def started(arguments: list[str]) -> dict[str, Any]:
-    """The options that `tacit` is started with."""
+    """Return the options that `tacit serve` is started with."""
     assert arguments[0] == "serve"
-    found: dict[str, Any] = cli.command.get_command(None, "serve").make_context("serve", arguments[1:]).params  # type: ignore[arg-type, union-attr]
-    return found
+    options: dict[str, Any] = cli.command.get_command(None, "serve").make_context("serve", arguments[1:]).params  # type: ignore[arg-type, union-attr]
+    return options
 
 
 def test_the_commands_are_those_of_the_package() -> None:

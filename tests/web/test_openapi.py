@@ -98,5 +98,5 @@ def test_examples_name_the_weights_in_the_package(document: Any) -> None:
 
 
 def test_the_document_has_all_there_is(document: Any) -> None:
-    found = [(result.ok().method.upper(), result.ok().path) for result in document.get_all_operations()]
-    assert sorted(found) == sorted(OPERATIONS)
+    operations = [(result.ok().method.upper(), result.ok().path) for result in document.get_all_operations()]
+    assert sorted(operations) == sorted(OPERATIONS)

@@ -40,12 +40,12 @@ from support.web_service import BODY_LIMIT, problem
     ],
 )
 def test_errors_are_problems(web: httpx.Client, request_: dict[str, Any], status: int, detail: str | None) -> None:
-    asked = dict(request_)
-    answer = web.request(asked.pop("method", "POST"), asked.pop("url"), **asked)
-    found = problem(answer, status)
-    assert (detail or "") in found.get("detail", "")
-    if status == 422 and found["type"] == "about:blank":
-        assert found["errors"][0]["in"]
+    request = dict(request_)
+    answer = web.request(request.pop("method", "POST"), request.pop("url"), **request)
+    details = problem(answer, status)
+    assert (detail or "") in details.get("detail", "")
+    if status == 422 and details["type"] == "about:blank":
+        assert details["errors"][0]["in"]
 
 
 def test_faults_are_problems_and_tell_nothing(

@@ -1,4 +1,4 @@
-"""What uvicorn answers before an application is asked."""
+"""What uvicorn answers without the application."""
 
 from __future__ import annotations
 

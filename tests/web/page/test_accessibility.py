@@ -44,8 +44,8 @@ def test_accessibility(visit: Visit, image_file: Path, codec: Codec, scheme: str
     page = visit(color_scheme=scheme, bypass_csp=True)  # for axe's own script
 
     def check(part: str) -> None:
-        found = axe_playwright.Axe().run(page).response["violations"]
-        assert [(part, v["id"], n["target"], n["failureSummary"]) for v in found for n in v["nodes"]] == []
+        violations = axe_playwright.Axe().run(page).response["violations"]
+        assert [(part, v["id"], n["target"], n["failureSummary"]) for v in violations for n in v["nodes"]] == []
 
     expect(page.locator("#kept")).to_contain_text("memory")
     check("start")

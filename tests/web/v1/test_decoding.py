@@ -17,9 +17,9 @@ from tacit.web.client import Client
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
 def test_files_become_images_of_the_format_that_is_accepted(client: Client, tacit_file: bytes, kind: str) -> None:
-    found = client.decode(tacit_file, media_type=f"image/{kind.lower()}")
-    assert (found.media_type, found.width, found.height) == (f"image/{kind.lower()}", 150, 100)
-    with Image.open(io.BytesIO(found.data)) as image:
+    decoded = client.decode(tacit_file, media_type=f"image/{kind.lower()}")
+    assert (decoded.media_type, decoded.width, decoded.height) == (f"image/{kind.lower()}", 150, 100)
+    with Image.open(io.BytesIO(decoded.data)) as image:
         assert (image.format, image.size) == (kind, (150, 100))
         image.load()
 

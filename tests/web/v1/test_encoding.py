@@ -27,25 +27,25 @@ def test_a_photograph_becomes_the_file_that_the_codec_makes(
     path = tmp_path / "photo.png"
     path.write_bytes(upload)
     for source in (upload, path, str(path), io.BytesIO(upload)):
-        found = client.encode(source, "a dog", quality=33.333, store_caption=True)
-        assert (found.width, found.height, found.quality, found.psnr) == (150, 100, 33.33, None)
-        assert found.media_type == "image/x-tacit"
-        assert found.bpp == pytest.approx(8 * len(found.data) / 15_000, rel=1e-5)
-        about = tacit.info(found.data)
-        assert (about.caption, about.quality) == ("a dog", 33.33)
-        assert found.warnings == ()
+        encoded = client.encode(source, "a dog", quality=33.333, store_caption=True)
+        assert (encoded.width, encoded.height, encoded.quality, encoded.psnr) == (150, 100, 33.33, None)
+        assert encoded.media_type == "image/x-tacit"
+        assert encoded.bpp == pytest.approx(8 * len(encoded.data) / 15_000, rel=1e-5)
+        info = tacit.info(encoded.data)
+        assert (info.caption, info.quality) == ("a dog", 33.33)
+        assert encoded.warnings == ()
     # of the same weights; the transforms' precision may differ
     reference = codec.decode(codec.encode(upload, "a dog", 33.333))
-    assert np.abs(np.asarray(codec.decode(found.data)).astype(int) - np.asarray(reference)).mean() < 1
+    assert np.abs(np.asarray(codec.decode(encoded.data)).astype(int) - np.asarray(reference)).mean() < 1
 
 
 @pytest.mark.parametrize("target", [{"size": 1500}, {"bpp": 0.9}, {"psnr": 20.0}, {"quality": 0}, {}])
 def test_targets_are_reached(client: Client, upload: bytes, target: dict[str, Any]) -> None:
-    found = client.encode(upload, **target)
-    assert len(found.data) <= target.get("size", 1e9)
-    assert found.bpp <= target.get("bpp", 100)
-    assert (found.psnr or 0) >= target.get("psnr", 0)
-    assert found.quality == pytest.approx(target.get("quality", found.quality if target else 50))
+    encoded = client.encode(upload, **target)
+    assert len(encoded.data) <= target.get("size", 1e9)
+    assert encoded.bpp <= target.get("bpp", 100)
+    assert (encoded.psnr or 0) >= target.get("psnr", 0)
+    assert encoded.quality == pytest.approx(target.get("quality", encoded.quality if target else 50))
 
 
 @pytest.mark.slow

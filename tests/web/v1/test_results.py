@@ -21,7 +21,7 @@ def test_a_result_can_be_had_again_whole_and_in_parts(client: Client, web: httpx
     head = web.head(made.location)
     assert (head.content, head.headers["content-length"]) == (b"", str(len(made.data)))
     size = len(made.data)
-    for asked, part in {
+    for header, part in {
         "bytes=0-9": slice(0, 10),
         "bytes=5-": slice(5, None),
         "bytes=-7": slice(-7, None),
@@ -29,10 +29,10 @@ def test_a_result_can_be_had_again_whole_and_in_parts(client: Client, web: httpx
         f"bytes=-{size + 99}": slice(0, None),
         "BYTES=1-1": slice(1, 2),
     }.items():
-        found = web.get(made.location, headers={"Range": asked})
+        answer = web.get(made.location, headers={"Range": header})
         begin, end, _ = part.indices(size)
-        assert (found.status_code, found.content) == (206, made.data[part]), asked
-        assert found.headers["content-range"] == f"bytes {begin}-{end - 1}/{size}"
+        assert (answer.status_code, answer.content) == (206, made.data[part]), header
+        assert answer.headers["content-range"] == f"bytes {begin}-{end - 1}/{size}"
     for ignored in ("bytes=9-3", "bytes=-", "bytes=0-1,4-5", "lines=0-1", "bytes=a-b", "bytes=1", ""):
         assert web.get(made.location, headers={"Range": ignored}).content == made.data
     for outside in (f"bytes={size}-", "bytes=-0"):

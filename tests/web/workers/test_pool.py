@@ -1,4 +1,4 @@
-"""The pool of worker processes: bounds, time limits, lost workers, the end."""
+"""The pool of worker processes: its limits, lost workers, and its end."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tacit.web.workers.process import WorkerProcess
 
 
 @asynccontextmanager
-async def pool(**options: Any) -> AsyncIterator[WorkerPool]:
-    found = WorkerPool(work.nothing, **options)
-    await found.start()
+async def started_pool(**options: Any) -> AsyncIterator[WorkerPool]:
+    pool = WorkerPool(work.nothing, **options)
+    await pool.start()
     try:
-        yield found
+        yield pool
     finally:
-        await found.close(0)
+        await pool.close(0)
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -51,21 +51,21 @@ def gone(pid: int) -> bool:
 
 def test_work_is_done_elsewhere_and_errors_come_back() -> None:
     async def test() -> None:
-        async with pool(threads=3) as found:
-            pids = {await found.run(work.sleep, 0) for _ in range(3)}
-            assert pids == {found.workers[0].pid}
+        async with started_pool(threads=3) as pool:
+            pids = {await pool.run(work.sleep, 0) for _ in range(3)}
+            assert pids == {pool.workers[0].pid}
             assert os.getpid() not in pids
-            assert await found.run(work.join, "a", "b", by="-") == "a-b"
+            assert await pool.run(work.join, "a", "b", by="-") == "a-b"
             with pytest.raises(KeyError, match="oops") as caught:
-                await found.run(work.faulty)
+                await pool.run(work.faulty)
             assert "in faulty" in caught.value.__notes__[0]  # where it was
             with pytest.raises(RuntimeError, match="Unsendable"):
-                await found.run(work.unsendable)
+                await pool.run(work.unsendable)
             with pytest.raises(RuntimeError, match="only a worker has a codec"):
-                await found.run(worker_codec)
+                await pool.run(worker_codec)
             with pytest.raises(InvalidInput, match="quality 101"):
-                await found.run(_ours)
-            assert (found.restarts, found.jobs, found.running) == (0, 0, 0)
+                await pool.run(_ours)
+            assert (pool.restarts, pool.jobs, pool.running) == (0, 0, 0)
 
     run(test)
 
@@ -77,87 +77,87 @@ def _ours() -> None:
 @pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_its_job_done_again(tmp_path: Path) -> None:
     async def test() -> None:
-        async with pool(workers=1) as found:
-            first = found.workers[0].pid
-            second = await found.run(work.die_once, tmp_path / "marker")
+        async with started_pool(workers=1) as pool:
+            first = pool.workers[0].pid
+            second = await pool.run(work.die_once, tmp_path / "marker")
             assert second != first
-            assert found.restarts == 1
+            assert pool.restarts == 1
             with pytest.raises(WorkerLost):
-                await found.run(work.die)
-            assert await found.run(work.sleep, 0) not in (first, second)
-            assert found.restarts == 3
+                await pool.run(work.die)
+            assert await pool.run(work.sleep, 0) not in (first, second)
+            assert pool.restarts == 3
             # between jobs, where nobody looks
-            pid = found.workers[0].pid
+            pid = pool.workers[0].pid
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-            assert await found.run(work.sleep, 0) != pid
+            assert await pool.run(work.sleep, 0) != pid
 
     run(test)
 
 
 def test_a_job_that_takes_too_long_is_ended() -> None:
     async def test() -> None:
-        async with pool(time_limit=0.3) as found:
-            pid = found.workers[0].pid
+        async with started_pool(time_limit=0.3) as pool:
+            pid = pool.workers[0].pid
             with pytest.raises(TimeLimit, match=r"not done within 0\.3 seconds"):
-                await found.run(work.sleep, 60)
-            assert await found.run(work.sleep, 0) != pid
+                await pool.run(work.sleep, 60)
+            assert await pool.run(work.sleep, 0) != pid
 
     run(test)
 
 
 def test_jobs_wait_in_order_and_not_too_many_of_them(tmp_path: Path) -> None:
     async def test() -> None:
-        async with pool(workers=1, queue=2) as found:
+        async with started_pool(workers=1, queue=2) as pool:
             order: list[int] = []
 
             async def job(number: int) -> None:
-                await found.run(work.sleep, 0.1)
+                await pool.run(work.sleep, 0.1)
                 order.append(number)
 
             jobs = [asyncio.create_task(job(n)) for n in range(3)]
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            assert (found.running, found.waiting) == (1, 2)
+            assert (pool.running, pool.waiting) == (1, 2)
             with pytest.raises(Overloaded, match="the queue is full: 2 jobs are waiting") as caught:
-                await found.run(work.sleep, 0)
+                await pool.run(work.sleep, 0)
             assert caught.value.retry_after >= 1
             jobs[1].cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
             assert order == [0, 2]
-            assert (found.running, found.waiting, found.jobs) == (0, 0, 0)
+            assert (pool.running, pool.waiting, pool.jobs) == (0, 0, 0)
 
     run(test)
 
 
 def test_one_who_does_not_wait_leaves_the_worker_busy() -> None:
     async def test() -> None:
-        async with pool(workers=1) as found:
-            job = asyncio.create_task(found.run(work.sleep, 0.3))
+        async with started_pool(workers=1) as pool:
+            job = asyncio.create_task(pool.run(work.sleep, 0.3))
             await asyncio.sleep(0.1)
             job.cancel()
             await asyncio.sleep(0)
-            assert found.running == 1
+            assert pool.running == 1
             begun = time.monotonic()
-            await found.run(work.sleep, 0)
+            await pool.run(work.sleep, 0)
             assert time.monotonic() - begun > 0.1
-            assert found.restarts == 0
+            assert pool.restarts == 0
 
     run(test)
 
 
 def test_an_image_goes_to_the_worker_that_knows_it() -> None:
     async def test() -> None:
-        async with pool(workers=2) as found:
-            first = await found.run_near("a", work.sleep, 0)
-            other = await found.run_near("b", work.sleep, 0)
+        async with started_pool(workers=2) as pool:
+            first = await pool.run_near("a", work.sleep, 0)
+            other = await pool.run_near("b", work.sleep, 0)
             assert first != other
             for key, pid in [("a", first), ("a", first), ("b", other), ("a", first), ("b", other)]:
-                assert await found.run_near(key, work.sleep, 0) == pid
+                assert await pool.run_near(key, work.sleep, 0) == pid
             # busy: another is better than waiting
-            job = asyncio.create_task(found.run_near("a", work.sleep, 0.3))
+            job = asyncio.create_task(pool.run_near("a", work.sleep, 0.3))
             await asyncio.sleep(0.05)
-            assert await found.run_near("a", work.sleep, 0) == other
+            assert await pool.run_near("a", work.sleep, 0) == other
             assert await job == first
 
     run(test)
@@ -176,41 +176,41 @@ def test_what_is_done_aside_leaves_the_others_their_threads(monkeypatch: pytest.
     monkeypatch.setattr(WorkerProcess, "call", noted)
 
     async def test() -> None:
-        async with pool(workers=2) as found:
-            first, usual = await found.run_near("a", work.priority)
-            other, low = await found.run_in_background("a", work.priority)
+        async with started_pool(workers=2) as pool:
+            first, usual = await pool.run_near("a", work.priority)
+            other, low = await pool.run_in_background("a", work.priority)
             assert other != first  # where its image is not at hand, and nobody waits for it
             assert low > usual
-            assert await found.run_near("a", work.priority) == (first, usual)
+            assert await pool.run_near("a", work.priority) == (first, usual)
             threads.clear()
-            slow = asyncio.create_task(found.run_in_background("a", work.sleep, 0.3))
+            slow = asyncio.create_task(pool.run_in_background("a", work.sleep, 0.3))
             await asyncio.sleep(0.05)
-            assert await found.run_near("a", work.sleep, 0) == first
+            assert await pool.run_near("a", work.sleep, 0) == first
             assert await slow == other
             assert threads == [4, 4]
             with pytest.raises(KeyError, match="oops"):
-                await found.run_in_background(None, work.faulty)
+                await pool.run_in_background(None, work.faulty)
             threads.clear()
-            await asyncio.gather(*(found.run(work.sleep, 0.2) for _ in range(2)))
+            await asyncio.gather(*(pool.run(work.sleep, 0.2) for _ in range(2)))
             assert threads == [4, 2]
             with pytest.raises(WorkerLost):
-                await found.run_in_background(None, work.die)
+                await pool.run_in_background(None, work.die)
 
     run(test)
 
 
 def test_the_end_finishes_what_was_taken(tmp_path: Path) -> None:
     async def test() -> None:
-        async with pool(workers=1) as found:
-            pid = found.workers[0].pid
+        async with started_pool(workers=1) as pool:
+            pid = pool.workers[0].pid
             assert pid is not None
-            jobs = [asyncio.create_task(found.run(work.sleep, 0.2, tmp_path / str(n))) for n in range(2)]
+            jobs = [asyncio.create_task(pool.run(work.sleep, 0.2, tmp_path / str(n))) for n in range(2)]
             await asyncio.sleep(0.05)
-            closing = asyncio.create_task(found.close(30))
+            closing = asyncio.create_task(pool.close(30))
             await asyncio.sleep(0.05)
-            assert not found.healthy
+            assert not pool.healthy
             with pytest.raises(Closing):
-                await found.run(work.sleep, 0)
+                await pool.run(work.sleep, 0)
             assert set(await asyncio.gather(*jobs)) == {pid}
             await closing
             assert sorted(os.listdir(tmp_path)) == ["0", "1"]
@@ -221,23 +221,23 @@ def test_the_end_finishes_what_was_taken(tmp_path: Path) -> None:
 
 def test_the_end_does_not_wait_for_ever(tmp_path: Path) -> None:
     async def test() -> None:
-        async with pool(workers=1) as found:
-            job = asyncio.create_task(found.run(work.sleep, 60, tmp_path / "never"))
+        async with started_pool(workers=1) as pool:
+            job = asyncio.create_task(pool.run(work.sleep, 60, tmp_path / "never"))
             await asyncio.sleep(0.05)
-            await found.close(0.1)
+            await pool.close(0.1)
             with pytest.raises(WorkerLost):
                 await job
-            assert found.restarts == 0
+            assert pool.restarts == 0
 
     run(test)
 
 
 def test_a_pool_whose_workers_cannot_start_says_why() -> None:
     async def test() -> None:
-        found = WorkerPool(work.fail, workers=2)
+        pool = WorkerPool(work.fail, workers=2)
         with pytest.raises(ValueError, match="no weights"):
-            await found.start()
-        assert not any(worker.alive for worker in found.workers)
+            await pool.start()
+        assert not any(worker.alive for worker in pool.workers)
 
     run(test)
 

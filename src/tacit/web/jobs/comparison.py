@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tacit.evaluation.baselines import BASELINES, decode
-from tacit.evaluation.metrics import psnr
+from tacit.image.psnr import psnr
 from tacit.web.jobs.preview import finite
 from tacit.web.jobs.uploads import UploadedImage, load_upload
 

@@ -1,4 +1,4 @@
-"""Version 1 of the HTTP interface, as docs/web.md describes it: a module for each thing that can be asked for."""
+"""Version 1 of the HTTP interface, as docs/web.md describes it: one module for each path."""
 
 from __future__ import annotations
 
