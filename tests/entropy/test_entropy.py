@@ -73,7 +73,7 @@ def implied(model: object, size: int) -> list[int]:
         alone = constriction.stream.queue.RangeEncoder()
         alone.encode(np.array([symbol], dtype=np.int32), model)
         below.append((int(alone.get_compressed()[0]) << 32) // (2**40 - 1))
-    return np.diff([*below, TOTAL]).tolist()
+    return [int(width) for width in np.diff([*below, TOTAL])]
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
@@ -241,7 +241,9 @@ def test_batches_come_back(seed: int, counts: list[int], wide: float, dtype: typ
     rng = np.random.default_rng(seed)
     tables = random_tables(rng, int(rng.integers(1, 200)))
     models = SymbolModels(tables)
-    batches = [(i.astype(dtype), s) for i, s in (batch(rng, tables, n, wide) for n in counts)]
+    batches: list[tuple[np.ndarray, np.ndarray]] = [
+        (i.astype(dtype), s) for i, s in (batch(rng, tables, n, wide) for n in counts)
+    ]
     data = encode(models, batches)
     decoder = SymbolDecoder(data)
     for indices, symbols in batches:

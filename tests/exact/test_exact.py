@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +70,9 @@ def random_layer(spec: LayerSpec, inputs: int, outputs: int, rng: np.random.Gene
     weight = rng.integers(-(2**15) + 1, 2**15, shape)
     bias = rng.integers(-(2**46), 2**46, outputs)
     shift = rng.integers(0, 47, outputs)
-    parts = [torch.from_numpy(a) for a in (weight, bias, shift)]
+    weights_, biases, shifts = (torch.from_numpy(a) for a in (weight, bias, shift))
     limit = torch.full((outputs,), 2**31 - 1)
-    return FrozenLayer(spec, *parts, -limit, limit)
+    return FrozenLayer(spec, weights_, biases, shifts, -limit, limit)
 
 
 def run_reference(specs: Any, integers: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -265,7 +265,8 @@ def test_one_network_that_breaks_the_bound_stops_the_freezing_of_a_model() -> No
     model = tiny_model()
     with torch.no_grad():
         # a unit so small that the proof must take latents of 2^15 steps' sixteenths for a number of 2^45
-        model.entropy.local_context[1][0].weight.mul_(1e12)
+        context: Any = model.entropy.local_context
+        context[1][0].weight.mul_(1e12)
         model.context_scale[8:].fill_(1e12)
         x = samples(64, 1)
         y = model.analysis(x, TextTokens.empty(1, TINY.text_width)).float()
@@ -502,7 +503,7 @@ def deterministic() -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
 
 
-STATES = {
+STATES: dict[str, Callable[[], Any]] = {
     "autocast-bf16": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     "autocast-fp16": lambda: torch.autocast("cpu", dtype=torch.float16),
     "fast-products": fast_products,
@@ -513,7 +514,7 @@ STATES = {
     "gradients": torch.enable_grad,
 }
 # A default device that holds no values shows what is made without saying where; text encoders may use the default.
-DECODING_STATES = {**STATES, "default-device": lambda: torch.device("meta")}
+DECODING_STATES: dict[str, Callable[[], Any]] = {**STATES, "default-device": lambda: torch.device("meta")}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -600,9 +601,10 @@ def test_memory_layouts(name: str, codec: Codec, taco_codec: Codec, shipped_code
     entropy: FrozenEntropy = one._model(one.path).entropy
     generator = torch.Generator().manual_seed(1)
     for chain_name, chain in entropy.chains.items():
-        first = chain.layers[0].weight
+        chain_layers: Any = chain.layers
+        first = chain_layers[0].weight
         inputs = first.shape[-1] if chain.specs[0].kind == "depthwise" else first.shape[-2]
-        size = int(chain.layers[-1].high.abs().max().clamp(max=2**15))
+        size = int(chain_layers[-1].high.abs().max().clamp(max=2**15))
         shape = (3, inputs, 4, 6)
         x = torch.randint(-size, size + 1, shape, generator=generator).double()
         found = [chain(v) for v in layouts(x)]
@@ -617,7 +619,8 @@ def test_threads_that_share_a_product(shipped_codec: Codec) -> None:
     before = torch.get_num_threads()
     for name in ("local_context.4", "parameters_other.0"):
         chain = entropy.chains[name]
-        inputs = chain.layers[0].weight.shape[-2]
+        first: Any = chain.layers[0]
+        inputs = first.weight.shape[-2]
         x = torch.randint(-(2**15), 2**15, (1, inputs, 32, 32), generator=generator).double()
         found = []
         try:

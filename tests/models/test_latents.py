@@ -34,7 +34,8 @@ class Spy:
 
         def context(x: Tensor) -> Tensor:  # the sum over 5x5 positions and all channels
             with torch.no_grad():
-                return spread(x.sum(dim=1, keepdim=True).float()).double()
+                total: Tensor = spread(x.sum(dim=1, keepdim=True).float())
+                return total.double()
 
         def head(x: Tensor) -> Tensor:
             return x
@@ -156,11 +157,16 @@ def test_what_a_step_sees() -> None:
 def test_parameters_depend_on_nothing_that_is_decoded_later(name: str, codec: Codec, taco_codec: Codec) -> None:
     entropy = entropy_of({"tiny": codec, "taco": taco_codec}[name])
     generator = torch.Generator().manual_seed(0)
-    channels = entropy.hyper_synthesis.layers[-1].weight.shape[-1]
+    layers: Any = entropy.hyper_synthesis.layers
+    channels = layers[-1].weight.shape[-1]
     hyper = torch.randint(0, 2**12, (2, channels, 5, 6), generator=generator).double()
     steps, plain = record(entropy, hyper, lambda n, step, p: noise(step, 2))
     for changed in range(len(steps)):
-        _, seen = record(entropy, hyper, lambda n, step, p, c=changed: noise(step, 2, seed=5 if n == c else 0))
+
+        def other(n: int, step: Step, parameters: Tensor, changed: int = changed) -> Tensor:
+            return noise(step, 2, seed=5 if n == changed else 0)
+
+        _, seen = record(entropy, hyper, other)
         for n, (before, after) in enumerate(zip(plain, seen, strict=True)):
             if n <= changed:
                 assert torch.equal(before, after), f"step {n} sees step {changed}"

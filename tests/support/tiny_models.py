@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -83,12 +84,14 @@ def tiny_model(config: TacitSConfig = TINY, *, uneven: bool = False) -> TacitSMo
         gains = torch.linspace(math.log(0.5), math.log(10), config.knots)[:, None].expand(-1, config.latent)
         model.gain.log_gain.copy_(gains)
         model.inverse_gain.log_gain.copy_(-gains)
-        model.hyper_analysis[-1].weight.mul_(20)
+        last: Any = model.hyper_analysis[-1]
+        last.weight.mul_(20)
         model.context_scale.uniform_(0.1, 0.5)
         start = 0
         for group, channels in enumerate(config.groups if uneven else ()):
             scales = torch.linspace(3.5, -5, config.latent)[start : start + channels]
-            for heads in (model.entropy.parameters_anchor, model.entropy.parameters_other):
+            networks: Any = model.entropy
+            for heads in (networks.parameters_anchor, networks.parameters_other):
                 heads[group][-1].bias[:channels].add_(scales)
             start += channels
         if uneven:
@@ -103,9 +106,10 @@ def tiny_taco(config: TacoConfig = TINY_TACO) -> TacoModel:
         torch.manual_seed(2)
         model = TacoModel(config)
         _disturb(model, 0.1)
-        for layer, factor in ((model.analysis.layers[-2], 60.0), (model.hyper_analysis[-1], 20.0)):
+        parts: Any = model
+        for layer, factor in ((parts.analysis.layers[-2], 60.0), (parts.hyper_analysis[-1], 20.0)):
             layer.weight.mul_(factor)
-        model.synthesis.layers[-1].bias.fill_(0.5)
+        parts.synthesis.layers[-1].bias.fill_(0.5)
         if model.gain is not None and model.inverse_gain is not None:
             gains = torch.linspace(math.log(0.5), math.log(4), config.knots)[:, None].expand(-1, config.latent)
             model.gain.log_gain.copy_(gains)

@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,6 @@ from support.pictures import synthetic
 from tacit import cli, weights
 from tacit.codec import Codec
 from tacit.errors import CorruptWeights, MissingWeights, PathError, TacitError, UnknownModel
-from tacit.weights import catalogue
 from tacit.weights.catalogue import shipped_path
 from tacit.weights.metadata import contents_hash, decode_hash, read_metadata
 
@@ -122,7 +122,7 @@ def test_an_incomplete_package(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(catalogue.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(resources, "files", lambda _: tmp_path)
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
     shutil.copy(tiny_weights, tmp_path / "own" / "mine.safetensors")
@@ -174,7 +174,7 @@ def test_the_shipped_file_must_be_the_shipped_one(
     """Even another good file is not it."""
     (tmp_path / "weights").mkdir()
     shutil.copy(tiny_weights, tmp_path / "weights" / "tacit-s.safetensors")
-    monkeypatch.setattr(catalogue.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(resources, "files", lambda _: tmp_path)
     with pytest.raises(CorruptWeights, match=f"sha256 must be {weights.SHIPPED['tacit-s']}, got"):
         weights.load(weights.locate("tacit-s"))
 

@@ -1,4 +1,4 @@
-"""Symbols to bytes and back, on the range coder of `constriction`.
+"""Entropy coding of symbols to bytes and back, with the range coder of `constriction`.
 
 Symbols come in batches; each symbol names its table. A batch is coded table by table (in rising order, the order inside
 a table kept), so that one call codes all symbols of a table and no Python loop runs over symbols. Symbols outside their
@@ -18,7 +18,7 @@ _ESCAPED = constriction.stream.model.Uniform(2 * SYMBOL_LIMIT + 2)
 
 
 class SymbolModels:
-    """The coder's models of a set of tables, made when first used."""
+    """The range coder's models for a set of tables, each made when it is first used."""
 
     def __init__(self, tables: FrequencyTables) -> None:
         self.tables = tables
@@ -34,7 +34,7 @@ class SymbolModels:
 
 
 def _by_table(indices: np.ndarray, count: int) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
-    """A stable order by table, and (table, begin, end) of each run in it."""
+    """Return a stable order of symbols by table, and the runs in it as (table, begin, end)."""
     order = np.argsort(indices, kind="stable")  # a radix sort for 8- and 16-bit integers
     counts = np.bincount(indices, minlength=count)
     ends = np.cumsum(counts)
@@ -43,13 +43,19 @@ def _by_table(indices: np.ndarray, count: int) -> tuple[np.ndarray, list[tuple[i
 
 
 class SymbolEncoder:
-    """Collects batches; `finish` gives the bytes."""
+    """An encoder of batches of symbols; `finish` returns the bytes."""
 
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
 
     def put(self, models: SymbolModels, indices: np.ndarray, symbols: np.ndarray) -> None:
-        """indices: [n] uint8 or uint16, the table of each symbol; symbols: [n] int32 within SYMBOL_LIMIT."""
+        """Encode a batch.
+
+        Args:
+            models: The models of the tables.
+            indices: The table of each symbol [n], uint8 or uint16.
+            symbols: The symbols [n], int32 within SYMBOL_LIMIT.
+        """
         tables = models.tables
         order, runs = _by_table(indices, len(tables))
         codes, escaped = tables.codes(indices[order], symbols[order])
@@ -59,35 +65,50 @@ class SymbolEncoder:
             self._coder.encode((symbols[order][escaped] + SYMBOL_LIMIT + 1).astype(np.int32), _ESCAPED)
 
     def finish(self) -> bytes:
-        """Little-endian 32-bit words."""
+        """Return the bytes: little-endian words of 32 bits."""
         words: np.ndarray = self._coder.get_compressed()
         return words.astype("<u4").tobytes()
 
 
 class SymbolDecoder:
-    """Reads batches in the order in which they were put."""
+    """A decoder of batches of symbols, in the order in which they were encoded.
+
+    Raises:
+        CorruptFile: The data are not whole words.
+    """
 
     def __init__(self, data: bytes) -> None:
         if len(data) % 4:
-            raise CorruptFile(f"entropy-coded data of {len(data)} bytes: not a multiple of 4")
+            raise CorruptFile(f"entropy-coded data must have a multiple of 4 bytes, got {len(data)}")
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, dtype="<u4").astype(np.uint32))
 
     def get(self, models: SymbolModels, indices: np.ndarray) -> np.ndarray:
-        """indices: [n], the table of each symbol. Returns the symbols [n] int32."""
+        """Decode a batch.
+
+        Args:
+            models: The models of the tables.
+            indices: The table of each symbol [n].
+
+        Returns:
+            The symbols [n], int32.
+
+        Raises:
+            CorruptFile: No encoder can have written the data.
+        """
         tables = models.tables
         order, runs = _by_table(indices, len(tables))
         codes = np.empty(len(indices), dtype=np.int32)
         try:
             for table, begin, end in runs:
                 codes[begin:end] = self._coder.decode(models[table], end - begin)
-            tables_of = indices[order]
-            values = codes + tables.lows[tables_of]
-            escaped = codes == tables.sizes[tables_of] - 1
+            ordered = indices[order]
+            values = codes + tables.lows[ordered]
+            escaped = codes == tables.sizes[ordered] - 1
             count = int(escaped.sum())
             if count:
                 values[escaped] = self._coder.decode(_ESCAPED, count) - SYMBOL_LIMIT - 1
                 if values.min() < -SYMBOL_LIMIT:  # the networks are proven exact for symbols within the limit
-                    raise ValueError(f"symbol {values.min()}, at least -{SYMBOL_LIMIT} is possible")
+                    raise ValueError(f"a symbol must be at least -{SYMBOL_LIMIT}, got {values.min()}")
         except (AssertionError, ValueError) as error:
             raise CorruptFile(f"entropy-coded data cannot have been written by an encoder: {error}") from error
         symbols: np.ndarray = np.empty_like(values)
@@ -95,10 +116,10 @@ class SymbolDecoder:
         return symbols
 
     def finish(self) -> None:
-        """Check that nothing is left over.
+        """Check that no data are left.
 
         Raises:
-            CorruptFile: the data hold more than what was read.
+            CorruptFile: The data go on after the last symbol.
         """
         if not self._coder.maybe_exhausted():
             raise CorruptFile("entropy-coded data go on after the last symbol")

@@ -1,4 +1,8 @@
-"""Integer probability tables: 24-bit frequencies, made once when a model is frozen, stored with it, not recomputed."""
+"""Integer probability tables: frequencies of 24 bits.
+
+They are made once, when a model is frozen, and stored with it. They are never computed again, because floating-point
+functions differ between machines.
+"""
 
 from __future__ import annotations
 
@@ -9,57 +13,81 @@ from functools import cached_property
 
 import numpy as np
 
-PRECISION = 24
-ESCAPE_FLOOR = 2**10  # an escape costs at most 14 bits and its value
-SYMBOL_LIMIT = 1023  # symbols are clamped to this size
+PRECISION = 24  # bits of a frequency
+ESCAPE_FLOOR = 2**10  # the least frequency of an escape, which so costs at most 14 bits and its value
+SYMBOL_LIMIT = 1023  # symbols are clamped to this absolute value
 ESCAPED_BITS = 11  # of a value that follows its escape: 2 * SYMBOL_LIMIT + 2 are possible
 
 
 @dataclass(frozen=True)
 class FrequencyTables:
-    """Tables one after another. Table i has `sizes[i]` entries: the frequencies of the symbols lows[i],
-    lows[i] + 1, …, and at its end that of the escape; they are positive and add up to 2^24."""
+    """Tables of the frequencies of symbols, one table after another.
 
-    frequencies: np.ndarray  # int32 [sum of sizes]
-    sizes: np.ndarray  # int32 [n]
-    lows: np.ndarray  # int32 [n]
+    Table i has `sizes[i]` entries: the frequencies of the symbols lows[i], lows[i] + 1, …, and at its end that of the
+    escape, which stands for all other symbols. A table's frequencies are positive and add up to 2^24.
+    """
+
+    frequencies: np.ndarray  # [sum of sizes], int32
+    sizes: np.ndarray  # entries of each table [n], int32
+    lows: np.ndarray  # lowest symbol of each table [n], int32
 
     def __post_init__(self) -> None:
         if len(self.sizes) != len(self.lows) or self.sizes.sum() != len(self.frequencies) or self.sizes.min() < 2:
-            raise ValueError("sizes, lows and frequencies of the tables do not fit together")
+            raise ValueError("sizes, lows and frequencies of tables do not fit together")
         totals = np.add.reduceat(self.frequencies.astype(np.int64), self.starts[:-1])
         if self.frequencies.min() < 1 or (totals != 2**PRECISION).any():
-            raise ValueError(f"a table's frequencies are not positive or do not add up to 2^{PRECISION}")
+            raise ValueError(f"the frequencies of a table must be positive and add up to 2^{PRECISION}")
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """Where each table begins, and the end of the last: [n + 1]."""
+        """Where each table begins, and the end of the last one [n + 1]."""
         return np.concatenate([[0], np.cumsum(self.sizes)])
 
     def table(self, index: int) -> np.ndarray:
-        """The frequencies of one table."""
+        """Return the frequencies of one table."""
         return self.frequencies[self.starts[index] : self.starts[index + 1]]
 
     def codes(self, indices: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Each symbol's place in its table, and whether that is the escape."""
+        """Return the places of symbols in their tables, and whether they are escaped.
+
+        Args:
+            indices: The table of each symbol, of any shape.
+            symbols: The symbols, of the same shape.
+
+        Returns:
+            The places, int32, and whether each is that of the escape, bool; both of the same shape.
+        """
         codes = symbols - self.lows[indices]
         last = self.sizes[indices] - 1
         escaped = (codes < 0) | (codes >= last)
         return np.where(escaped, last, codes).astype(np.int32), escaped
 
     def bits(self, indices: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-        """What each symbol costs, in bits, with its value where it is escaped. float64 of the shape of both."""
+        """Return what symbols cost in bits, with their values where they are escaped.
+
+        Args:
+            indices: The table of each symbol, of any shape.
+            symbols: The symbols, of the same shape.
+
+        Returns:
+            Bits, float64, of the same shape.
+        """
         codes, escaped = self.codes(indices, symbols)
-        found: np.ndarray = PRECISION - np.log2(self.frequencies[self.starts[indices] + codes])
-        found += ESCAPED_BITS * escaped
-        return found
+        costs: np.ndarray = PRECISION - np.log2(self.frequencies[self.starts[indices] + codes])
+        costs += ESCAPED_BITS * escaped
+        return costs
 
     @staticmethod
     def make(rows: Sequence[tuple[int, np.ndarray]]) -> FrequencyTables:
-        """From (lowest symbol, probabilities of the symbols); what is missing to 1 goes to the escape."""
+        """Make tables from probabilities.
+
+        Args:
+            rows: For each table its lowest symbol, and the probabilities of the symbols from there on. What they lack
+                to 1 becomes the probability of the escape.
+        """
         frequencies = [_integers(p) for _, p in rows]
         return FrequencyTables(
             np.concatenate(frequencies).astype(np.int32),
@@ -69,7 +97,7 @@ class FrequencyTables:
 
 
 def _integers(probabilities: np.ndarray) -> np.ndarray:
-    """Frequencies with the escape at the end; the largest one takes up the rounding."""
+    """Return frequencies with that of the escape at the end; the largest one takes up the rounding."""
     escape = max(1.0 - float(probabilities.sum()), ESCAPE_FLOOR / 2**PRECISION)
     p = np.append(probabilities, escape)
     out: np.ndarray = np.maximum(np.rint(p / p.sum() * 2**PRECISION).astype(np.int64), 1)
@@ -78,7 +106,11 @@ def _integers(probabilities: np.ndarray) -> np.ndarray:
 
 
 def gaussian_tables(scales: Sequence[float]) -> FrequencyTables:
-    """Zero-mean normal distributions of the given scales, integrated over unit intervals, cut at four sigma."""
+    """Make tables of zero-mean normal distributions, integrated over unit intervals and cut at four sigma.
+
+    Args:
+        scales: The sigma of each table.
+    """
     rows = []
     for scale in scales:
         reach = min(max(1, math.ceil(4 * scale)), SYMBOL_LIMIT)
@@ -89,7 +121,12 @@ def gaussian_tables(scales: Sequence[float]) -> FrequencyTables:
 
 
 def prior_tables(mass: np.ndarray) -> FrequencyTables:
-    """mass: [C, 2 n + 1], each channel's probabilities of the symbols -n..n. Cuts where 1e-6 is left on a side."""
+    """Make tables of the hyper-latents' densities.
+
+    Args:
+        mass: [C, 2 n + 1], each channel's probabilities of the symbols -n..n. A table ends where 1e-6 is left on a
+            side.
+    """
     reach = mass.shape[1] // 2
     rows = []
     for row in mass.astype(np.float64):

@@ -1,4 +1,7 @@
-"""Freezing float networks to integers, with a proof for each output channel that its sums stay exact."""
+"""Freezing float networks to integers, with a proof for each output channel that its sums stay exact.
+
+The bound of a sum is the sum of |weight| times the largest input, plus the bias; it must stay below 2^53.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from tacit.exact.arithmetic import EXACT_LIMIT
 from tacit.exact.formats import IntegerFormat, OutputFormat
 from tacit.exact.layers import FrozenChain, FrozenLayer, LayerSpec
 
-WEIGHT_LIMIT = 2**15 - 1
-ACTIVATION_LIMIT = 2**20
-CALIBRATED = 2**15  # the largest activation seen at calibration becomes this: 32 times below the limit
+WEIGHT_LIMIT = 2**15 - 1  # weights are int16
+ACTIVATION_LIMIT = 2**20  # hidden layers clamp at this
+CALIBRATED = 2**15  # what the largest activation of the samples becomes: 32 times below the limit
 
 
 @dataclass(frozen=True)
@@ -81,18 +84,22 @@ def _hidden_format(activations: Tensor, channels: int, relu: bool) -> OutputForm
 
 
 def _weights_of(module: nn.Module) -> tuple[LayerSpec, Tensor, Tensor]:
-    """A layer's weights as [taps, I, O] (depthwise: [taps, 1, C]) and its bias [O], in float64."""
+    """Return a layer's shape, its weights [taps, I, O] (depthwise: [taps, 1, C]) and its bias [O], in float64.
+
+    Raises:
+        NotExact: A layer of this kind cannot be frozen.
+    """
     if isinstance(module, nn.Linear):
         weight = module.weight.detach().double().T[None]
         spec = LayerSpec("point")
     elif isinstance(module, nn.ConvTranspose2d):
         if module.stride != (2, 2) or module.output_padding != (1, 1) or module.groups != 1:
-            raise NotExact(f"cannot freeze {module}: only stride 2 with output padding 1")
+            raise NotExact(f"cannot freeze {module}: the stride must be 2 and the output padding 1")
         spec = LayerSpec("transposed", module.kernel_size[0], int(module.padding[0]))
         weight = module.weight.detach().double().permute(2, 3, 0, 1).flatten(0, 1)
     elif isinstance(module, nn.Conv2d):
         if module.stride != (1, 1) or module.padding != tuple(k // 2 for k in module.kernel_size):
-            raise NotExact(f"cannot freeze {module}: only stride 1 with the input's size kept")
+            raise NotExact(f"cannot freeze {module}: the stride must be 1 and the size of the input kept")
         weight = module.weight.detach().double().permute(2, 3, 1, 0).flatten(0, 1)
         kernel = module.kernel_size[0]
         if module.groups == module.in_channels == module.out_channels and module.groups > 1:
@@ -100,7 +107,7 @@ def _weights_of(module: nn.Module) -> tuple[LayerSpec, Tensor, Tensor]:
         elif module.groups == 1:
             spec = LayerSpec("point") if kernel == 1 else LayerSpec("dense", kernel, kernel // 2)
         else:
-            raise NotExact(f"cannot freeze {module}: {module.groups} groups")
+            raise NotExact(f"cannot freeze {module}: groups must be 1 or one for each channel")
     else:
         raise NotExact(f"cannot freeze a {type(module).__name__}")
     bias = module.bias.detach().double() if module.bias is not None else weight.new_zeros(module.weight.shape[0])
@@ -110,7 +117,11 @@ def _weights_of(module: nn.Module) -> tuple[LayerSpec, Tensor, Tensor]:
 def _quantise_layer(
     spec: LayerSpec, weight: Tensor, bias: Tensor, inputs: IntegerFormat, goal: OutputFormat
 ) -> FrozenLayer:
-    """Choose each output channel's scale 2^shift as fine as 16-bit weights allow, and prove the bound."""
+    """Choose each output channel's scale 2^shift as fine as 16-bit weights allow, and prove the bound.
+
+    Raises:
+        NotExact: A weight does not fit, or a sum could reach the bound.
+    """
     per_input = inputs.per_one[None, None, :] if spec.kind == "depthwise" else inputs.per_one[None, :, None]
     real = weight * goal.per_one / per_input  # output integers per input integer, before the shift
     largest = real.abs().amax(dim=(0, 1)).clamp_min(1e-30)
@@ -123,7 +134,7 @@ def _quantise_layer(
     offset = ((bias * goal.per_one + goal.offset) * scale).round()
     if integer.abs().max() > WEIGHT_LIMIT:
         worst = int(integer.abs().amax(dim=(0, 1)).argmax())
-        raise NotExact(f"{spec.kind} layer, channel {worst}: weights do not fit 16 bits at this scale")
+        raise NotExact(f"{spec.kind} layer, channel {worst}: the weights do not fit into 16 bits at this scale")
     limit = inputs.limit[None, None, :] if spec.kind == "depthwise" else inputs.limit[None, :, None]
     bound = (integer.abs() * limit).sum(dim=(0, 1)) + offset.abs()
     if not bool((bound < EXACT_LIMIT).all()):

@@ -1,4 +1,4 @@
-"""Frozen layers, and chains of them: what runs while coding."""
+"""Frozen layers and chains of them: the networks of integers that run while coding."""
 
 from __future__ import annotations
 
@@ -13,18 +13,26 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """Shape of one frozen layer. kind: point, depthwise, dense, transposed (stride 2), or shuffle."""
+    """The shape of one frozen layer."""
 
-    kind: str
-    kernel: int = 1
+    kind: str  # point, depthwise, dense, transposed (stride 2), or shuffle
+    kernel: int = 1  # height and width
     padding: int = 0
 
 
 class FrozenLayer(nn.Module):
-    """One layer. weight: point [I, O]; depthwise [k * k, C]; dense and transposed [k * k, I, O].
+    """One layer of integers.
 
     Weights and biases are kept already scaled by 2^-shift: a power of two moves only the exponent, so the sums are the
     same integers, counted in 2^-shift, and one pass over the data is saved.
+
+    Args:
+        spec: The shape.
+        weight: Integers: point [I, O]; depthwise [k * k, C]; dense and transposed [k * k, I, O].
+        bias: Integers [O].
+        shift: By how many bits the sum is shifted down [O].
+        low: The lowest output [O].
+        high: The highest output [O].
     """
 
     weight: Tensor
@@ -51,7 +59,7 @@ class FrozenLayer(nn.Module):
         self._range: tuple[float, float] | None = (float(low[0]), float(high[0])) if same else None
 
     def integers(self) -> dict[str, Tensor]:
-        """What a weights file stores."""
+        """Return what a weights file stores."""
         scale = torch.exp2(self.shift)
         return {
             "weight": (self.weight * scale).to(torch.int16),
@@ -62,7 +70,15 @@ class FrozenLayer(nn.Module):
         }
 
     def forward(self, x: Tensor, alternate: bool = False) -> Tensor:
-        """x: [B, h, w, I] (or [B, P, I] for a point layer), integers in float64. alternate: as in `FrozenChain`."""
+        """Compute the layer.
+
+        Args:
+            x: Integers in float64 [B, h, w, I], or [B, P, I] for a point layer.
+            alternate: As in `FrozenChain`.
+
+        Returns:
+            Integers in float64 [B, h, w, O] (twice as high and wide for a transposed layer), or [B, P, O].
+        """
         kind = self.spec.kind
         total: Tensor
         if kind == "point":
@@ -77,7 +93,10 @@ class FrozenLayer(nn.Module):
         return total.clamp_(*self._range) if self._range is not None else total.clamp_(self.low, self.high)
 
     def _taps(self, alternate: bool) -> Iterator[tuple[int, int, int]]:
-        """Index, row and column of each tap in the kernel; alternate: of those at an odd distance from its middle."""
+        """Yield index, row and column of each tap of the kernel.
+
+        alternate: of those at an odd distance from its middle alone.
+        """
         k = self.spec.kernel
         for tap in range(k * k):
             row, column = divmod(tap, k)
@@ -89,7 +108,7 @@ class FrozenLayer(nn.Module):
         p = self.spec.padding
         total = self.bias.expand_as(x).clone()
         for tap, row, column in self._taps(alternate):
-            down, right = row - p, column - p  # from where a sum is to what this tap adds to it
+            down, right = row - p, column - p  # from the place of a sum to what this tap adds to it
             if abs(down) < height and abs(right) < width:
                 sums = total[:, max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
                 seen = x[:, max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
@@ -107,7 +126,7 @@ class FrozenLayer(nn.Module):
         return total.unflatten(0, (batch, height, width))  # type: ignore[no-any-return]
 
     def _transposed(self, x: Tensor) -> Tensor:
-        """Stride 2, output padding 1: each input pixel adds its k x k stamp to an output of twice the size."""
+        """Compute stride 2, output padding 1: each input adds its k x k stamp to an output of twice the size."""
         batch, height, width, channels = x.shape
         k, p = self.spec.kernel, self.spec.padding
         rows = x.reshape(-1, channels)
@@ -121,18 +140,21 @@ class FrozenLayer(nn.Module):
 
 
 def _shuffle(x: Tensor) -> Tensor:
-    """Pixel shuffle by 2: [B, h, w, 4 C] -> [B, 2 h, 2 w, C], in torch's channel order."""
+    """Shuffle pixels by 2, in torch's channel order: [B, h, w, 4 C] -> [B, 2 h, 2 w, C]."""
     batch, height, width, channels = x.shape
     x = x.view(batch, height, width, channels // 4, 2, 2)
     return x.permute(0, 1, 4, 2, 5, 3).reshape(batch, 2 * height, 2 * width, channels // 4)
 
 
 class FrozenChain(nn.Module):
-    """A frozen sequence of layers. Takes and returns what the float sequence does: planes [B, C, h, w] or rows
-    [B, P, C], but integers in float64.
+    """A frozen sequence of layers.
 
-    alternate: what is given is zero where row + column is even, and what comes out is used there alone; see
-    `may_alternate`. Elsewhere it is then not what the network gives.
+    It takes and returns what the float sequence does, planes [B, C, h, w] or rows [B, P, C], but as integers in
+    float64.
+
+    With `alternate` set, the inputs must be zero where row + column is even, and only the outputs there may be used;
+    half of the taps meet nothing but zeros then and are left out (see `may_alternate`). Elsewhere the outputs are then
+    not what the network gives.
     """
 
     def __init__(self, specs: Sequence[LayerSpec], layers: Sequence[FrozenLayer]) -> None:
@@ -142,8 +164,10 @@ class FrozenChain(nn.Module):
         self.alternate = False
 
     def may_alternate(self) -> bool:
-        """Whether half of the taps would meet nothing but zeros: one layer sees neighbours, and those before it make
-        zeros of zeros."""
+        """Return whether `alternate` may be set.
+
+        It may if one layer sees neighbours, and the layers before it make zeros of zeros.
+        """
         around = [i for i, spec in enumerate(self.specs) if spec.kind != "point"]
         if len(around) != 1 or self.specs[around[0]].kind not in ("depthwise", "dense"):
             return False
@@ -151,6 +175,7 @@ class FrozenChain(nn.Module):
         return all(not torch.clamp(b.bias.round(), b.low, b.high).any() for b in before)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute all layers, on planes or rows."""
         planes = x.ndim == 4
         if planes:
             x = x.permute(0, 2, 3, 1)
@@ -160,37 +185,37 @@ class FrozenChain(nn.Module):
         return x.permute(0, 3, 1, 2) if planes else x
 
     def channels(self, inputs: int) -> int:
-        """Channels that come out where `inputs` go in.
+        """Return the number of channels that come out where `inputs` go in.
 
         Raises:
-            ValueError: the layers do not fit together, or not so many inputs.
+            ValueError: The layers do not fit together, or do not take so many inputs.
         """
         layers = iter(self.layers)
         for spec in self.specs:
             if spec.kind == "shuffle":
-                taken, given = inputs - inputs % 4, inputs // 4
+                taken, outputs = inputs - inputs % 4, inputs // 4
             else:
                 weight: Tensor = next(layers).weight  # type: ignore[assignment]
-                taken, given = weight.shape[-1 if spec.kind == "depthwise" else -2], weight.shape[-1]
+                taken, outputs = weight.shape[-1 if spec.kind == "depthwise" else -2], weight.shape[-1]
             if taken != inputs:
-                raise ValueError(f"{spec.kind} layer takes {taken} channels, {inputs} are given")
-            inputs = given
+                raise ValueError(f"{spec.kind} layer must get {taken} channels, got {inputs}")
+            inputs = outputs
         return inputs
 
     def describe(self) -> list[dict[str, Any]]:
-        """The shapes, for the weights file's metadata."""
+        """Return the shapes, for the metadata of a weights file."""
         return [asdict(s) for s in self.specs]
 
     def integers(self) -> dict[str, Tensor]:
-        """All stored tensors, by `index.name`."""
+        """Return all stored tensors, named `index.name`."""
         return {f"{i}.{k}": v for i, layer in enumerate(self.layers) for k, v in layer.integers().items()}  # type: ignore[operator]
 
     @staticmethod
     def restore(specs: Sequence[dict[str, Any]], tensors: dict[str, Tensor]) -> FrozenChain:
-        """From what `describe` and `integers` gave. Loading never freezes again.
+        """Return the chain that `describe` and `integers` came from; nothing is frozen again.
 
         Raises:
-            KeyError, TypeError, ValueError: parts that do not belong together.
+            KeyError, TypeError, ValueError: The parts do not belong together.
         """
         parsed = [LayerSpec(**s) for s in specs]
         layers: list[FrozenLayer] = []
@@ -204,16 +229,22 @@ class FrozenChain(nn.Module):
 
 
 def _check_layer(name: str, spec: LayerSpec, parts: Sequence[Tensor]) -> None:
-    """Raises ValueError for stored tensors that are no layer of this shape."""
+    """Check that stored tensors are a layer of this shape.
+
+    Raises:
+        ValueError: They are not.
+    """
     weight, *channels = parts
     taps = {"point": [], "depthwise": [spec.kernel**2], "dense": [spec.kernel**2], "transposed": [spec.kernel**2]}
     if spec.kind not in taps or not 1 <= spec.kernel <= 15 or spec.padding != spec.kernel // 2:
-        raise ValueError(f"{name}: kernel {spec.kernel} with padding {spec.padding} is not known")
+        raise ValueError(
+            f"{name}: the kernel must be 1 to 15 with half as much padding, got {spec.kernel} with {spec.padding}"
+        )
     shape, outputs = list(weight.shape), weight.shape[-1:]
     if (
         len(shape) != (3 if spec.kind in ("dense", "transposed") else 2)
         or shape[: len(taps[spec.kind])] != taps[spec.kind]
     ):
-        raise ValueError(f"{name}: weights are {shape} for kernel {spec.kernel}")
+        raise ValueError(f"{name}: weights for kernel {spec.kernel} do not have shape {shape}")
     if any(p.is_floating_point() for p in parts) or any(p.shape != outputs for p in channels):
-        raise ValueError(f"{name}: integers for each of {shape[-1]} channels are needed")
+        raise ValueError(f"{name}: shift, bias and range must be integers for each of {shape[-1]} channels")

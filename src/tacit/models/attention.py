@@ -1,9 +1,9 @@
 """Cross-attention between pixels and words: the Injector and the Extractor of TACO.
 
 Source: TACO, ICML 2024, arXiv 2403.02944. The published network keeps the *normed* signal as its residual and attends
-to padding; both are options here, because its weights depend on them. Our own models keep the input and mask.
+to padding; both are options here, because its weights depend on them. Our own models keep the input and mask padding.
 
-slots: 0 for full attention; otherwise the keys are pooled to so many (`tacit.models.linear_attention`).
+`slots` is 0 for full attention; otherwise the keys are pooled to so many (`tacit.models.linear_attention`).
 """
 
 from __future__ import annotations
@@ -17,20 +17,27 @@ from tacit.text.tokens import TextTokens
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention; queries [B, N, C] over keys and values [B, T, C].
-
-    `bias` [B, T] is added to every logit of a key: minus infinity hides it, log w weighs it.
-    """
+    """Multi-head attention with queries from one sequence, and keys and values from another."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"{width} channels cannot be split over {heads} heads")
+            raise ValueError(f"heads must divide the {width} channels, got {heads}")
         self.heads = heads
         self.in_proj = nn.Linear(width, 3 * width)
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, queries: Tensor, keys: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Attend.
+
+        Args:
+            queries: [B, N, C].
+            keys: What is attended to [B, T, C]: keys and values both.
+            bias: What is added to every logit of a key [B, T]: minus infinity hides the key, log w weighs it.
+
+        Returns:
+            [B, N, C].
+        """
         # [3, heads, C / heads, C], [3, heads, C / heads] and [C, heads, C / heads]
         into, offset = (t.unflatten(0, (3, self.heads, -1)) for t in (self.in_proj.weight, self.in_proj.bias))
         out_of, mask = self.out_proj.weight.unflatten(1, (self.heads, -1)), None
@@ -58,25 +65,22 @@ class CrossAttention(nn.Module):
 
 
 def to_rows(x: Tensor) -> Tensor:
-    """[B, C, H, W] -> [B, H * W, C]."""
+    """Return planes [B, C, H, W] as rows [B, H * W, C]."""
     return x.flatten(2).transpose(1, 2)
 
 
 def to_planes(rows: Tensor, like: Tensor) -> Tensor:
-    """[B, H * W, C] -> [B, C, H, W], with the height and width of `like`."""
+    """Return rows [B, H * W, C] as planes [B, C, H, W], with the height and width of `like`."""
     return rows.transpose(1, 2).unflatten(2, like.shape[2:])  # type: ignore[no-any-return]
 
 
 def key_bias(tokens: TextTokens) -> Tensor:
-    """log w for real tokens, minus infinity for padding: [B, T]."""
+    """Return what is added to the logits of tokens [B, T]: log w for real ones, minus infinity for padding."""
     return tokens.weights.log().masked_fill(~tokens.mask, float("-inf"))
 
 
 class Injector(nn.Module):
-    """Pixels attend to words; the result is added through a per-channel gamma that starts at zero.
-
-    x: [B, C, H, W]; tokens: embeddings [B, T, D]. Returns [B, C, H, W].
-    """
+    """Pixels attend to words; the result is added with a factor for each channel that starts at zero."""
 
     def __init__(self, width: int, text_width: int, heads: int, *, published: bool = False, slots: int = 0) -> None:
         super().__init__()
@@ -89,6 +93,12 @@ class Injector(nn.Module):
         self.projection = WordProjection(slots) if slots else None
 
     def forward(self, x: Tensor, tokens: TextTokens) -> Tensor:
+        """Return the features [B, C, H, W] with what they draw from the words.
+
+        Args:
+            x: [B, C, H, W].
+            tokens: Embeddings [B, T, D].
+        """
         words = self.text_norm(self.text_proj(tokens.embeddings))
         rows = to_rows(x)
         normed = self.image_norm(rows)
@@ -100,10 +110,7 @@ class Injector(nn.Module):
 
 
 class Extractor(nn.Module):
-    """Words attend to pixels, so that the next Injector's words know the picture.
-
-    x: [B, C, H, W]; tokens: embeddings [B, T, D]. Returns tokens of the same shape, mask and weights.
-    """
+    """Words attend to pixels, so that the words of the next Injector know the image."""
 
     def __init__(self, width: int, text_width: int, heads: int, *, published: bool = False, slots: int = 0) -> None:
         super().__init__()
@@ -115,6 +122,12 @@ class Extractor(nn.Module):
         self.projection = PixelProjection(slots) if slots else None
 
     def forward(self, x: Tensor, tokens: TextTokens) -> TextTokens:
+        """Return the tokens with what they draw from the pixels; shape, mask and weights stay.
+
+        Args:
+            x: [B, C, H, W].
+            tokens: Embeddings [B, T, D].
+        """
         pixels = self.image_norm(self.image_proj(to_rows(x)))
         words = self.text_norm(tokens.embeddings)
         bias = None

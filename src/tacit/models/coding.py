@@ -1,9 +1,9 @@
-"""A model as the codec runs it: float transforms, integer entropy model. Nothing here trains.
+"""The model as the codec runs it: float transforms with an integer entropy model. Nothing here trains.
 
 Sizes: y has one position for 16x16 pixels of the padded region, so its size follows from the region's alone.
 
-Quality: 0..100 for a whole region, None where the rate is fixed, or a map of it [B, h, w] float32, one for each
-position of y and the same for the 4x4 positions of a hyper-latent.
+A quality is a number in 0..100 for a whole region, None where the rate is fixed, or a map of it [B, h, w] float32, with
+a value for each position of y that is the same for the 4x4 positions of a hyper-latent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tacit.architectures import architecture_of
 from tacit.models.float_model import FloatModel
 from tacit.models.frozen import Y_UNIT, FrozenEntropy
-from tacit.models.layers import pad_to_multiple
+from tacit.models.layers import QualityScale, pad_to_multiple
 from tacit.text.tokens import TextTokens
 
 Quality = float | Tensor | None
@@ -24,9 +24,12 @@ LATENT_STEP = 16  # pixels per latent, in every architecture of format version 1
 
 
 class CodingModel(nn.Module):
-    """Transforms of a float model, and its frozen entropy model.
+    """The transforms of a float model, and its frozen entropy model.
 
-    precision: of the transforms' arithmetic; the entropy model is exact in any case.
+    Args:
+        float_model: Gives the transforms and gains.
+        entropy: The frozen entropy model, which is exact whatever the precision.
+        precision: The type of the transforms' arithmetic.
     """
 
     def __init__(self, float_model: FloatModel, entropy: FrozenEntropy, precision: torch.dtype = torch.float32) -> None:
@@ -35,19 +38,22 @@ class CodingModel(nn.Module):
         self.float_model = float_model
         self.entropy = entropy
         self.precision = precision
-        for part in ("analysis", "synthesis"):
-            getattr(float_model, part).to(precision)
+        float_model.analysis.to(precision)
+        float_model.synthesis.to(precision)
         self.eval().requires_grad_(False)
 
     @property
     def text_encoder(self) -> str:
-        """Name of the text encoder that its words come from."""
+        """The name of the text encoder that the words come from."""
         return str(self.config.text_encoder)
 
     @property
     def published(self) -> bool:
-        """Whether the network is the published one: its regions are padded with zeros to whole hyper-latents, and an
-        image without a caption is encoded with the empty one."""
+        """Whether the network is the published one.
+
+        Its regions are padded with zeros to whole hyper-latents, and an image without a caption is encoded with the
+        empty caption.
+        """
         return self.float_model.published
 
     @property
@@ -76,61 +82,103 @@ class CodingModel(nn.Module):
         return int(self.float_model.synthesis.reach)
 
     def latent_size(self, pixels: int) -> int:
-        """Latents along a side of so many pixels."""
+        """Return the number of latents along a side of so many pixels."""
         return -(-pixels // self.multiple) * self.multiple // LATENT_STEP
 
     def pad(self, x: Tensor) -> Tensor:
-        """x [B, 3, H, W] -> H and W multiples of `multiple`: repeating the border, or with the zeros of the published
-        network."""
+        """Pad regions x [B, 3, H, W] until H and W are multiples of `multiple`.
+
+        The border is repeated, or zeros are added for the published network.
+        """
         return pad_to_multiple(x, self.multiple, zeros=self.published)
 
     def analyse(self, x: Tensor, tokens: TextTokens) -> Tensor:
-        """x [B, 3, H, W] in [0, 1], padded; tokens of B captions -> y [B, M, H/16, W/16] float32, before the gain."""
+        """Return y before the gain [B, M, H/16, W/16], float32.
+
+        Args:
+            x: Padded regions [B, 3, H, W] in [0, 1].
+            tokens: Of B captions.
+        """
         words = TextTokens(tokens.embeddings.to(self.precision), tokens.mask, tokens.weights.to(self.precision))
         with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
             return self.float_model.analysis(x.to(self.precision), words).float()  # type: ignore[no-any-return]
 
-    def _gain(self, name: str, quality: Quality, device: torch.device) -> Tensor:
-        """[1, M, 1, 1], or [B, M, h, w]."""
-        if quality is None or not self.variable_rate:
+    def _gain(self, scale: QualityScale | None, quality: Quality, device: torch.device) -> Tensor:
+        """Return gains [1, M, 1, 1], or [B, M, h, w] for a map; all ones where the rate is fixed."""
+        if quality is None or scale is None:
             return torch.ones(1, 1, 1, 1, dtype=torch.float32, device=device)
-        gain: Tensor = getattr(self.float_model, name)(_as_tensor(quality, 1, device))
+        gain: Tensor = scale(_as_tensor(quality, 1, device))
         return gain
 
     def _hundredths(self, quality: Quality) -> int | Tensor:
-        """As the entropy model takes it: a map has one value for each hyper-latent, [B, hz, wz]."""
+        """Return the quality as the entropy model takes it, in whole hundredths.
+
+        For a map, that is one value for each hyper-latent [B, hz, wz].
+        """
         if isinstance(quality, Tensor):
             return (quality[:, ::4, ::4].double() * 100).round()
         return 0 if quality is None else round(quality * 100)
 
     def _scaled(self, y: Tensor, quality: Quality) -> tuple[Tensor, Tensor]:
-        """y times the gain, and its hyper-latents."""
-        scaled = y * self._gain("gain", quality, y.device)
+        """Return y after the gain, and its hyper-latents."""
+        scaled = y * self._gain(self.float_model.gain, quality, y.device)
         padded = pad_to_multiple(scaled, 4) if y.shape[2] % 4 or y.shape[3] % 4 else scaled
         with torch.autocast(y.device.type, enabled=False):
             return scaled, self.float_model.hyper_latents(padded).float()
 
     @torch.inference_mode()
     def compress(self, y: Tensor, quality: Quality) -> tuple[list[bytes], Tensor]:
-        """y [B, M, h, w] before the gain -> each image's bytes, and y in sixteenths of a step, int16."""
+        """Entropy-code latents.
+
+        Args:
+            y: Before the gain [B, M, h, w].
+            quality: The quality or a map of it.
+
+        Returns:
+            The bytes of each image, and y as decoded, in sixteenths of a step, int16.
+        """
         scaled, z = self._scaled(y, quality)
         return self.entropy.compress(scaled, z, self._hundredths(quality))
 
     @torch.inference_mode()
     def bits(self, y: Tensor, quality: Quality) -> np.ndarray:
-        """y [B, M, h, w] before the gain -> the bits that `compress` takes at each position, float64 [B, h, w]."""
+        """Return the bits that `compress` takes at each position [B, h, w], float64.
+
+        Args:
+            y: Before the gain [B, M, h, w].
+            quality: The quality or a map of it.
+        """
         scaled, z = self._scaled(y, quality)
         return self.entropy.bits(scaled, z, self._hundredths(quality))
 
     @torch.inference_mode()
     def decompress(self, streams: list[bytes], height: int, width: int, quality: Quality) -> Tensor:
-        """Bytes of regions of height x width latents -> y in sixteenths of a step [B, M, height, width], int16."""
+        """Decode latents.
+
+        Args:
+            streams: The bytes of each image.
+            height: Of the region, in latents.
+            width: Of the region, in latents.
+            quality: The quality or a map of it.
+
+        Returns:
+            y in sixteenths of a step [B, M, height, width], int16.
+
+        Raises:
+            CorruptFile: No encoder can have written the bytes.
+        """
         return self.entropy.decompress(streams, height, width, self._hundredths(quality))
 
     @torch.inference_mode()
     def synthesise(self, latents: Tensor, quality: Quality, *, clamp: bool = True) -> Tensor:
-        """latents [B, M, h, w] int16 -> x [B, 3, 16 h, 16 w], clamped to [0, 1] unless told otherwise."""
-        y = latents.float() / Y_UNIT * self._gain("inverse_gain", quality, latents.device)
+        """Return images x [B, 3, 16 h, 16 w] for latents.
+
+        Args:
+            latents: y in sixteenths of a step [B, M, h, w], int16.
+            quality: The quality or a map of it.
+            clamp: Whether x is clamped to [0, 1].
+        """
+        y = latents.float() / Y_UNIT * self._gain(self.float_model.inverse_gain, quality, latents.device)
         qualities = _as_tensor(50.0 if quality is None else quality, y.shape[0], y.device)
         with torch.autocast(y.device.type, enabled=False):
             y = y.to(self.precision).contiguous(memory_format=torch.channels_last)

@@ -1,5 +1,6 @@
-"""The latents' schedule: hyperprior, channel groups, checkerboard. It stands once; training, compressing and
-decompressing walk it.
+"""The coding order of the latents: hyperprior, channel groups, checkerboard.
+
+It stands here once; training, freezing, encoding and decoding walk it with networks of their own.
 
     z ──► hyper-synthesis ──► H ─────────────┬──────────────┬───────────────
                                              ▼              ▼
@@ -8,7 +9,7 @@ decompressing walk it.
     group g   anchors        parameters_a(channel(y groups < g), H) ─► y
               the others     parameters_b(local(y anchors), channel(y groups < g), H) ─► y
 
-Anchors are the positions where row + column is odd. The nets are passed in: float modules while training, frozen
+Anchors are the positions where row + column is odd. The networks are passed in: float modules while training, frozen
 integer networks while coding; both take and return the same shapes. Source: ELIC, CVPR 2022, sections 3.1 and 3.2.
 """
 
@@ -25,12 +26,15 @@ from tacit.models.attention import to_rows
 
 Net = Callable[[Tensor], Tensor]
 
-MEAN_LIMIT = 2**14  # frozen means are clamped to this many sixteenths of a step
+MEAN_LIMIT = 2**14  # frozen means are clamped to this many sixteenths of a quantisation step
 
 
 class EntropyNets(Protocol):
-    """What the schedule needs. Spatial nets: [B, C, h, w] -> [B, C', h, w]; parameter nets: [B, P, C] -> [B, P, 2 c],
-    the scales of a group's c channels, then the means."""
+    """The networks that the coding order asks for.
+
+    Contexts take and return planes, [B, C, h, w] -> [B, C', h, w]. Parameter networks take and return rows, [B, P, C]
+    -> [B, P, 2 c]: the scales of a group's c channels, then the means.
+    """
 
     @property
     def groups(self) -> Sequence[int]:
@@ -55,18 +59,20 @@ class EntropyNets(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the schedule: channels start..stop of y at `positions` [P] (row-major indices into h * w)."""
+    """One step of the coding order: some channels of y at some positions."""
 
     group: int
-    start: int
-    stop: int
+    start: int  # the first channel
+    stop: int  # the channel after the last
     anchor: bool
-    positions: Tensor
+    positions: Tensor  # row-major indices into height * width [P]
 
 
 def checkerboard(height: int, width: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """Row-major positions of the anchors and of the others. Their number follows from the size, not from any value, so
-    that the schedule can be compiled."""
+    """Return the positions of the anchors and those of the others, as row-major indices into height * width.
+
+    How many there are follows from the size, not from any value, so that the walk can be compiled.
+    """
     if width % 2:  # a row's end and the next one's beginning are of different colours
         every = torch.arange(height * width, device=device)
         return every[1::2], every[::2]
@@ -76,10 +82,16 @@ def checkerboard(height: int, width: int, device: torch.device | None = None) ->
 
 
 def walk(nets: EntropyNets, hyper: Tensor, visit: Callable[[Step, Tensor], Tensor]) -> Tensor:
-    """Visit every step in coding order and assemble what the visits return.
+    """Visit every step in coding order, and assemble what the visits return.
 
-    hyper: [B, H, h, w]. visit(step, parameters [B, P, 2 c]) returns the decoded values [B, P, c], which the later
-    steps see. Returns y [B, M, h, w].
+    Args:
+        nets: The networks.
+        hyper: The output of the hyper-synthesis [B, H, h, w].
+        visit: Called with each step and its parameters [B, P, 2 c]; returns the decoded values [B, P, c], which the
+            networks of the later steps see.
+
+    Returns:
+        y [B, M, h, w].
     """
     batch, _, height, width = hyper.shape
     anchors, others = checkerboard(height, width, hyper.device)

@@ -12,17 +12,17 @@ from torch import Tensor, nn
 
 
 def downsample(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 5x5 convolution that halves height and width."""
+    """Return a 5x5 convolution that halves height and width."""
     return nn.Conv2d(inputs, outputs, 5, stride=2, padding=2)
 
 
 def upsample(inputs: int, outputs: int) -> nn.ConvTranspose2d:
-    """A transposed 5x5 convolution that doubles height and width."""
+    """Return a transposed 5x5 convolution that doubles height and width."""
     return nn.ConvTranspose2d(inputs, outputs, 5, stride=2, padding=2, output_padding=1)
 
 
 def _squeeze(width: int) -> nn.Sequential:
-    """1x1 to half the width, 3x3, 1x1 back; sees one position around its own."""
+    """Return 1x1 to half the width, 3x3, 1x1 back; it sees one position around its own."""
     half = width // 2
     return nn.Sequential(
         nn.Conv2d(width, half, 1),
@@ -34,31 +34,33 @@ def _squeeze(width: int) -> nn.Sequential:
 
 
 class Bottleneck(nn.Module):
-    """x + branch(x), nothing after the sum; [B, C, H, W] -> the same."""
+    """A residual block, x + branch(x), with nothing after the sum."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.branch = _squeeze(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return [B, C, H, W] for [B, C, H, W]."""
         return self.branch(x).add_(x)  # type: ignore[no-any-return]
 
 
 class AttentionUnit(nn.Module):
-    """ReLU(x + conv(x)); [B, C, H, W] -> the same."""
+    """A residual block with a ReLU after the sum, ReLU(x + conv(x))."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.conv = _squeeze(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return [B, C, H, W] for [B, C, H, W]."""
         return self.conv(x).add_(x).relu_()  # type: ignore[no-any-return]
 
 
 class AttentionBlock(nn.Module):
-    """x + a * sigmoid(b): b says where the correction a counts; [B, C, H, W] -> the same.
+    """A gated residual block, x + a * sigmoid(b): b says where the correction a counts.
 
-    Sees three positions around its own.
+    It sees three positions around its own.
     """
 
     def __init__(self, width: int) -> None:
@@ -67,4 +69,5 @@ class AttentionBlock(nn.Module):
         self.conv_b = nn.Sequential(*(AttentionUnit(width) for _ in range(3)), nn.Conv2d(width, width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return [B, C, H, W] for [B, C, H, W]."""
         return x + self.conv_a(x) * torch.sigmoid(self.conv_b(x))  # type: ignore[no-any-return]

@@ -100,6 +100,10 @@ class FloatModel(nn.Module):
         """Return z, before rounding, for y after the gain."""
         raise NotImplementedError
 
+    def hyper_features(self, z: Tensor, quality: Tensor) -> Tensor:
+        """Return the output of the hyper-synthesis [B, F, h, w] for z, rounded, and the quality."""
+        raise NotImplementedError
+
     def forward(
         self, x: Tensor, tokens: TextTokens, quality: Tensor, seeds: Tensor | None = None, rounded: float = 0.0
     ) -> Forward:
@@ -114,7 +118,7 @@ class FloatModel(nn.Module):
         """
         raise NotImplementedError
 
-    # -- what freezing asks (`tacit.models.frozen`) -----------------------------------------------------------------
+    # -- what freezing asks (`tacit.models.freezing`) ---------------------------------------------------------------
 
     def scale_table(self) -> Tensor:
         """Return the rising scales of the 64 tables."""

@@ -22,21 +22,35 @@ from tacit.exact.layers import FrozenChain
 from tacit.models.attention import to_rows
 from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
 
-Y_UNIT = 16
-Z_UNIT = 256
-Y_LIMIT = MEAN_LIMIT + Y_UNIT * SYMBOL_LIMIT  # below 2^15
+Y_UNIT = 16  # of y, in a quantisation step
+Z_UNIT = 256  # of z, in a quantisation step
+Y_LIMIT = MEAN_LIMIT + Y_UNIT * SYMBOL_LIMIT  # of y in sixteenths; below 2^15
+
+SymbolSink = Callable[[int, Step, np.ndarray, np.ndarray, np.ndarray], None]
 
 
 @dataclass(frozen=True)
 class EntropyParts:
-    """Everything that a weights file stores of it: shapes for the metadata, integers for the tensors."""
+    """What a weights file stores about a frozen entropy model."""
 
-    shapes: dict[str, Any]
-    tensors: dict[str, Tensor]
+    shapes: dict[str, Any]  # for the metadata
+    tensors: dict[str, Tensor]  # integers
 
 
 class FrozenEntropy(nn.Module):
-    """Integer networks by the names of `EntropyNets`, tables for y and z."""
+    """Integer networks by the names of `EntropyNets`, and tables for y and z.
+
+    Args:
+        groups: Channels of y in each group of the coding order.
+        chains: The networks, by name and index: `local_context.0`.
+        y_tables: One table for each scale.
+        z_tables: One table for each channel of z.
+        medians: The values about which z is rounded [Z], in 1/256.
+        thresholds: Rising integers: the table of a scale output is the number of thresholds below it; None if the
+            output is the table's index.
+        plane: Whether the hyper-synthesis takes the quality beside z.
+        skip: Tables below this one code nothing: the symbols there are zero.
+    """
 
     def __init__(
         self,
@@ -74,7 +88,7 @@ class FrozenEntropy(nn.Module):
     # -- storage ------------------------------------------------------------------------------------------------
 
     def parts(self) -> EntropyParts:
-        """For a weights file."""
+        """Return what a weights file stores."""
         shapes: dict[str, Any] = {
             "groups": list(self.groups),
             "plane": self.plane,
@@ -92,10 +106,10 @@ class FrozenEntropy(nn.Module):
 
     @staticmethod
     def restore(parts: EntropyParts) -> FrozenEntropy:
-        """From what `parts` gave.
+        """Return the entropy model that `parts` came from.
 
         Raises:
-            KeyError, ValueError: parts that do not belong together.
+            KeyError, ValueError: The parts do not belong together.
         """
         shapes, tensors = parts.shapes, parts.tensors
         chains: dict[str, FrozenChain] = {}
@@ -120,22 +134,28 @@ class FrozenEntropy(nn.Module):
         )
 
     def check(self, groups: Sequence[int], hyper: int) -> None:
-        """Whether the parts belong together, and to a model of these groups of channels in y, and `hyper` in z.
+        """Check that the parts belong together, and to a model with these channels.
+
+        Args:
+            groups: Channels of y in each group of the coding order.
+            hyper: Channels of z.
 
         Raises:
-            ValueError: they do not.
+            ValueError: They do not.
         """
         tables = len(self.y_models.tables)
         if not groups or min(groups) < 1 or self.groups != tuple(groups):
-            raise ValueError(f"groups {self.groups}, the model has {tuple(groups)}")
+            raise ValueError(f"groups must be {tuple(groups)}, got {self.groups}")
         if self.medians.shape != (hyper,) or len(self.z_models.tables) != hyper:
             raise ValueError(
-                f"{len(self.z_models.tables)} tables and {self.medians.numel()} medians for {hyper} channels"
+                f"z must have {hyper} tables and medians, got {len(self.z_models.tables)} and {self.medians.numel()}"
             )
         if not 0 <= self.skip < tables <= 256:
-            raise ValueError(f"{tables} tables, of which {self.skip} code nothing")
+            raise ValueError(
+                f"some of at most 256 tables must code something, got {tables} of which {self.skip} code nothing"
+            )
         if self.thresholds is not None and not (self.thresholds.ndim == 1 and len(self.thresholds) < tables):
-            raise ValueError(f"thresholds {list(self.thresholds.shape)} for {tables} tables")
+            raise ValueError(f"thresholds must be fewer than the {tables} tables, got {list(self.thresholds.shape)}")
         features = self.hyper_synthesis.channels(hyper + bool(self.plane))
         for i, channels in enumerate(groups):
             known = features + (self.chains[f"channel_context.{i - 1}"].channels(sum(groups[:i])) if i else 0)
@@ -143,22 +163,28 @@ class FrozenEntropy(nn.Module):
             for name, inputs in ((f"parameters_anchor.{i}", known), (f"parameters_other.{i}", known + seen)):
                 chain = self.chains[name]
                 if chain.channels(inputs) != 2 * channels:
-                    raise ValueError(f"{name} gives {chain.channels(inputs)} parameters for {channels} channels")
+                    raise ValueError(f"{name} must give {2 * channels} parameters, got {chain.channels(inputs)}")
                 last: Any = chain.layers[-1]
                 least, most = float(last.low[:channels].min()), float(last.high[:channels].max())
                 if self.thresholds is None and not 0 <= least <= most < tables:
-                    raise ValueError(f"{name} chooses tables {least:g} to {most:g} of {tables}")
+                    raise ValueError(f"{name} must choose one of {tables} tables, got {least:g} to {most:g}")
 
     # -- coding -------------------------------------------------------------------------------------------------
 
     def quantise_hyper(self, z: Tensor) -> Tensor:
-        """z float [B, Z, h, w] -> symbols, rounded about the medians."""
+        """Return the symbols of z [B, Z, h, w], rounded about the medians."""
         medians = (self.medians / Z_UNIT)[:, None, None]
         return (z.double() - medians).round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
 
     def hyper_features(self, symbols: Tensor, quality: int | Tensor, height: int, width: int) -> Tensor:
-        """z symbols [B, Z, hz, wz] and the quality in hundredths, one or of each hyper-latent [B, hz, wz] -> H [B, F,
-        height, width], integers."""
+        """Return the output of the hyper-synthesis [B, F, height, width], integers.
+
+        Args:
+            symbols: Of z [B, Z, hz, wz].
+            quality: In hundredths, one or one for each hyper-latent [B, hz, wz].
+            height: Of y.
+            width: Of y.
+        """
         z = symbols.double() * Z_UNIT + self.medians[:, None, None]
         if self.plane:
             plane = torch.as_tensor(quality - 5000, dtype=z.dtype, device=z.device)
@@ -166,26 +192,32 @@ class FrozenEntropy(nn.Module):
             z = torch.cat([z, plane], dim=1)
         return self.hyper_synthesis(z)[:, :, :height, :width]  # type: ignore[no-any-return]
 
-    def _read(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """Parameters [B, P, 2 c] -> table indices (uint8) and means in sixteenths, [B, P, c]."""
+    def _tables_and_means(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return indices of tables (uint8) and means in sixteenths, both [B, P, c], for parameters [B, P, 2 c]."""
         scales, means = parameters.chunk(2, dim=-1)
         if self.thresholds is not None:
             scales = torch.bucketize(scales.contiguous(), self.thresholds)
         return scales.to(torch.uint8), means
 
-    def quantise(self, y: Tensor, z_symbols: Tensor, quality: int | Tensor, put: Put | None) -> Tensor:
+    def quantise(self, y: Tensor, z_symbols: Tensor, quality: int | Tensor, put: SymbolSink | None) -> Tensor:
         """Quantise y as the decoder will see it.
 
-        y: [B, M, h, w] float, gained; z_symbols: [B, Z, hz, wz]; quality: as in `hyper_features`. put(image, step,
-        coded, indices, symbols) takes each step's coded symbols of each image: which of its [P, c] values they are,
-        their tables, and themselves. Returns y in sixteenths [B, M, h, w] int16.
+        Args:
+            y: After the gain [B, M, h, w], float.
+            z_symbols: [B, Z, hz, wz].
+            quality: As in `hyper_features`.
+            put: Called with (image, step, coded, indices, symbols) at each step for each image: which of the step's [P,
+                c] values are coded, flat; their tables; and their symbols.
+
+        Returns:
+            y in sixteenths [B, M, h, w], int16.
         """
         with exact_arithmetic(y.device):
             rows = to_rows(y)
             hyper = self.hyper_features(z_symbols, quality, y.shape[2], y.shape[3])
 
             def visit(step: Step, parameters: Tensor) -> Tensor:
-                indices, means = self._read(parameters)
+                indices, means = self._tables_and_means(parameters)
                 values = rows[:, step.positions, step.start : step.stop].double()
                 symbols = (values - means / Y_UNIT).round_().clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT)
                 symbols *= indices >= self.skip
@@ -199,7 +231,16 @@ class FrozenEntropy(nn.Module):
             return walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
 
     def compress(self, y: Tensor, z: Tensor, quality: int | Tensor) -> tuple[list[bytes], Tensor]:
-        """y: [B, M, h, w] gained; z: [B, Z, hz, wz], both float. Returns each image's bytes, and y in sixteenths."""
+        """Entropy-code latents.
+
+        Args:
+            y: After the gain [B, M, h, w], float.
+            z: [B, Z, hz, wz], float.
+            quality: As in `hyper_features`.
+
+        Returns:
+            The bytes of each image, and y in sixteenths [B, M, h, w], int16.
+        """
         symbols = self.quantise_hyper(z)
         encoders = [SymbolEncoder() for _ in range(y.shape[0])]
         channels, count = symbols.shape[1], symbols[0, 0].numel()
@@ -214,8 +255,11 @@ class FrozenEntropy(nn.Module):
         return [e.finish() for e in encoders], latents
 
     def bits(self, y: Tensor, z: Tensor, quality: int | Tensor) -> np.ndarray:
-        """What `compress` takes the same for, as float64 bits at each position [B, h, w]. A hyper-latent's bits are
-        those of the 4x4 positions that it is for, in equal parts."""
+        """Return the bits that `compress` takes at each position [B, h, w], float64.
+
+        The bits of a hyper-latent are shared equally by the 4x4 positions that it is for. The arguments are those of
+        `compress`.
+        """
         height, width = y.shape[2:]
         symbols = self.quantise_hyper(z)
         hyper = symbols.flatten(2).int().cpu().numpy()  # [B, Z, hz * wz]
@@ -223,25 +267,34 @@ class FrozenEntropy(nn.Module):
         rows, columns = np.arange(height) // 4, np.arange(width) // 4
         served = rows[:, None] * symbols.shape[3] + columns  # [h, w], the hyper-latent of each position
         shares = np.bincount(served.ravel(), minlength=hyper.shape[2])
-        found = np.stack([(self.z_models.tables.bits(tables, one).sum(axis=0) / shares)[served] for one in hyper])
+        totals = np.stack([(self.z_models.tables.bits(tables, one).sum(axis=0) / shares)[served] for one in hyper])
 
         def put(image: int, step: Step, coded: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
             places = step.positions.cpu().numpy()[coded // (step.stop - step.start)]
             weights = self.y_models.tables.bits(indices, values)
-            found[image] += np.bincount(places, weights, height * width).reshape(height, width)
+            totals[image] += np.bincount(places, weights, height * width).reshape(height, width)
 
         self.quantise(y, symbols, quality, put)
-        return found
+        return totals
 
     def decompress(self, streams: Sequence[bytes], height: int, width: int, quality: int | Tensor) -> Tensor:
-        """Each image's bytes -> y in sixteenths [B, M, height, width] int16.
+        """Decode latents.
+
+        Args:
+            streams: The bytes of each image.
+            height: Of y.
+            width: Of y.
+            quality: As in `hyper_features`.
+
+        Returns:
+            y in sixteenths [B, M, height, width], int16.
 
         Raises:
-            CorruptFile: bytes that no encoder wrote.
+            CorruptFile: No encoder can have written the bytes.
         """
         device = self.medians.device
         if not all(streams):
-            raise CorruptFile("entropy-coded data of 0 bytes")  # the coder ends what has symbols with a word at least
+            raise CorruptFile("entropy-coded data must not be empty")  # the coder ends symbols with a word at least
         decoders = [SymbolDecoder(s) for s in streams]
         channels = len(self.z_models.tables)
         hz, wz = -(-height // 4), -(-width // 4)
@@ -251,7 +304,7 @@ class FrozenEntropy(nn.Module):
             hyper = self.hyper_features(torch.from_numpy(z).to(device), quality, height, width)
 
             def visit(step: Step, parameters: Tensor) -> Tensor:
-                indices, means = self._read(parameters)
+                indices, means = self._tables_and_means(parameters)
                 tables = indices.flatten(1).cpu().numpy()
                 symbols = np.zeros(tables.shape)
                 for image, decoder in enumerate(decoders):
@@ -263,6 +316,3 @@ class FrozenEntropy(nn.Module):
         for decoder in decoders:
             decoder.finish()
         return latents
-
-
-Put = Callable[[int, Step, np.ndarray, np.ndarray, np.ndarray], None]

@@ -1,7 +1,7 @@
-"""Where in a picture a caption's words are: a small network of the encoder's own, which the decoder never sees.
+"""Where in an image a caption's words are: a small network of the encoder's own, which the decoder never sees.
 
-A convolutional network gives each 16x16 pixels of a small copy of the picture a vector in the space of the words'; what
-a position has to do with the caption is its likeness to each word, the words weighted by how much they say.
+A convolutional network gives each 16x16 pixels of a small copy of the image a vector in the space of the words'; what a
+position has to do with the caption is its likeness to each word, the words weighted by how much they say.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from tacit.text.tokens import TextTokens
 
-STRIDE = 16  # pixels of the small copy to a position
+STRIDE = 16  # pixels of the small copy between positions
 
 
 class Block(nn.Module):
-    """A residual block: depthwise 3x3, then a pair of 1x1. [B, C, H, W] -> the same."""
+    """A residual block: depthwise 3x3, then a pair of 1x1."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -27,16 +27,19 @@ class Block(nn.Module):
         self.norm_out = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return [B, C, H, W] for [B, C, H, W]."""
         y = F.relu(self.expand(self.norm(self.depthwise(x))))
         return x + self.norm_out(self.shrink(y))  # type: ignore[no-any-return]
 
 
 class Grounding(nn.Module):
-    """x [B, 3, h, w] in [0, 1], h and w multiples of 16, and the tokens of B captions -> logits [B, h/16, w/16] of each
-    position being what the caption names.
+    """The network.
 
-    widths: of the network at 1/4, 1/8 and 1/16; depths: blocks there; text_width: of the tokens; shared: dimensions of
-    the space in which positions and words are compared.
+    Args:
+        widths: Channels at 1/4, 1/8 and 1/16.
+        depths: Blocks at 1/4, 1/8 and 1/16.
+        text_width: Width of the tokens.
+        shared: Dimensions of the space in which positions and words are compared.
     """
 
     def __init__(
@@ -65,16 +68,19 @@ class Grounding(nn.Module):
         self.shift = nn.Parameter(torch.tensor(-1.0))
 
     def positions(self, x: Tensor) -> Tensor:
-        """x -> unit vectors [B, shared, h/16, w/16]; each knows the whole picture a little."""
+        """Return unit vectors of the positions [B, shared, h/16, w/16] of x [B, 3, h, w] in [0, 1].
+
+        Each knows a little about the whole image.
+        """
         return self.compared(self.features(2 * x - 1))
 
     def compared(self, features: Tensor) -> Tensor:
-        """Features [B, C, h, w] -> unit vectors, as `positions` gives them."""
+        """Return unit vectors, as `positions` does, for features [B, C, h, w]."""
         features = features + self.context(features.mean(dim=(2, 3)))[:, :, None, None]
         return F.normalize(self.image_proj(F.relu(features)), dim=1)
 
     def words(self, tokens: TextTokens) -> tuple[Tensor, Tensor]:
-        """Unit vectors [B, T, shared] of the words, and how much each says [B, T], which adds up to 1."""
+        """Return unit vectors [B, T, shared] of the words, and how much each says [B, T], which adds up to 1."""
         embeddings = tokens.embeddings.float()
         vectors = F.normalize(self.text_proj(embeddings), dim=2)
         salience = self.salience(embeddings)[:, :, 0] + tokens.weights.float().log()
@@ -82,6 +88,12 @@ class Grounding(nn.Module):
         return vectors, salience.masked_fill(~tokens.mask, 0.0)
 
     def forward(self, x: Tensor, tokens: TextTokens) -> Tensor:
+        """Return the logits of each position being what the caption names [B, h/16, w/16].
+
+        Args:
+            x: [B, 3, h, w] in [0, 1]; h and w are multiples of 16.
+            tokens: Of B captions.
+        """
         vectors, salience = self.words(tokens)
         query = (vectors * salience[:, :, None]).sum(dim=1)
         return self.scale * torch.einsum("bchw,bc->bhw", self.positions(x), query) + self.shift

@@ -1,4 +1,4 @@
-"""Building blocks of the transforms. They receive ready-made sizes and never see a configuration."""
+"""Building blocks of the transforms. They get ready-made sizes and never see a configuration."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 
 class _Glu(torch.autograd.Function):
-    """F.glu over the channels, [B, 2C, H, W] -> [B, C, H, W]. Its gradient has the layout of x; that of torch's own has
-    another with channels last, and copying it is a tenth of a training step on a CPU."""
+    """F.glu over the channels, [B, 2 C, H, W] -> [B, C, H, W], with a gradient that has the layout of x.
+
+    The gradient of torch's own has another layout with channels last, and copying it is a tenth of a training step on a
+    CPU.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -33,8 +36,8 @@ class _Glu(torch.autograd.Function):
 class GatedBlock(nn.Module):
     """A residual block for an ordinary CPU: 1x1, depthwise 3x3, 1x1; then a gated pair of 1x1.
 
-    [B, C, H, W] -> the same. Both branches end in zeros, so a new block is the identity: a transform made of them can
-    start as any linear transform that is written around them. About 5 C^2 multiplications per position.
+    Both branches end in zeros, so a new block is the identity: a transform made of them can start as any linear
+    transform that is written around them. A block takes about 5 C^2 multiplications per position.
     """
 
     def __init__(self, width: int) -> None:
@@ -49,7 +52,8 @@ class GatedBlock(nn.Module):
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        own = self.mix_in.weight.dtype  # sums are in that of x: in bf16 a picture would be half a level off
+        """Return [B, C, H, W] for [B, C, H, W]."""
+        own = self.mix_in.weight.dtype  # sums have the type of x: in bf16 an image would be half a level off
         x = x + self.mix_out(self.depthwise(F.leaky_relu(self.mix_in(x.to(own)), 0.1, inplace=True)))
         gated = self.gate_out(_Glu.apply(self.gate_in(x.to(own))))  # type: ignore[no-untyped-call]
         # in place where it can be: a fresh tensor of this size costs more than the sum
@@ -57,11 +61,10 @@ class GatedBlock(nn.Module):
 
 
 class QualityScale(nn.Module):
-    """Per-channel exp(log-gain), interpolated over the quality: [B] in 0..100 -> [B, C, 1, 1], or a map [B, h, w] ->
-    [B, C, h, w].
+    """Gains of channels, interpolated over the quality.
 
-    The log-gains stand at `knots` evenly spaced qualities; between them they are linear, so the gain is continuous.
-    Source of the idea: Cui et al., CVPR 2021 (asymmetric gained deep image compression).
+    The logarithms of the gains stand at `knots` evenly spaced qualities; between them they are linear, so the gain is
+    continuous. Source of the idea: Cui et al., CVPR 2021 (asymmetric gained deep image compression).
     """
 
     def __init__(self, channels: int, knots: int) -> None:
@@ -69,13 +72,17 @@ class QualityScale(nn.Module):
         self.log_gain = nn.Parameter(torch.zeros(knots, channels))
 
     def forward(self, quality: Tensor) -> Tensor:
+        """Return the gains: [B, C, 1, 1] for a quality [B] in 0..100, [B, C, h, w] for a map [B, h, w]."""
         return interpolate(self.log_gain, quality).exp()
 
 
 class QualityAffine(nn.Module):
-    """Per-channel scale and shift of features, interpolated over the quality; starts as the identity.
+    """Scale and shift of features, for each channel, interpolated over the quality; it starts as the identity.
 
-    quality: [B], or [B, h, w] of which each stands for `repeat` x `repeat` positions of the features.
+    Args:
+        channels: Of the features.
+        knots: Evenly spaced qualities at which scale and shift stand.
+        repeat: Each quality of a map stands for `repeat` x `repeat` positions of the features.
     """
 
     def __init__(self, channels: int, knots: int, repeat: int = 1) -> None:
@@ -85,6 +92,12 @@ class QualityAffine(nn.Module):
         self.shift = nn.Parameter(torch.zeros(knots, channels))
 
     def forward(self, x: Tensor, quality: Tensor) -> Tensor:
+        """Return the features [B, C, H, W], scaled and shifted.
+
+        Args:
+            x: [B, C, H, W].
+            quality: [B] in 0..100, or a map [B, H / repeat, W / repeat].
+        """
         scale = spread(interpolate(self.scale, quality), self.repeat)
         shift = spread(interpolate(self.shift, quality), self.repeat)
         return torch.addcmul(x + shift.to(x.dtype), x, scale.to(x.dtype))
@@ -100,8 +113,15 @@ def pad_to_multiple(x: Tensor, multiple: int, *, zeros: bool = False) -> Tensor:
 
 
 def interpolate(table: Tensor, quality: Tensor) -> Tensor:
-    """table: [K, C] at K evenly spaced qualities from 0 to 100; quality: [B] or [B, h, w] in 0..100. Returns [B, C, 1,
-    1] or [B, C, h, w]."""
+    """Interpolate rows of a table over the quality.
+
+    Args:
+        table: Values at evenly spaced qualities from 0 to 100 [K, C].
+        quality: [B] or a map [B, h, w], in 0..100.
+
+    Returns:
+        [B, C, 1, 1] or [B, C, h, w].
+    """
     last = table.shape[0] - 1
     position = quality.clamp(0, 100) * (last / 100)
     low = position.floor().clamp(max=last - 1)
@@ -112,8 +132,10 @@ def interpolate(table: Tensor, quality: Tensor) -> Tensor:
 
 
 def spread(x: Tensor, repeat: int) -> Tensor:
-    """Each position `repeat` x `repeat` times: [B, C, h, w] -> [B, C, repeat h, repeat w]. A single one is left alone,
-    to be broadcast."""
+    """Repeat each position `repeat` x `repeat` times: [B, C, h, w] -> [B, C, repeat h, repeat w].
+
+    A single position is left alone, to be broadcast.
+    """
     if repeat == 1 or x.shape[2:] == (1, 1):
         return x
     return x.repeat_interleave(repeat, dim=2).repeat_interleave(repeat, dim=3)

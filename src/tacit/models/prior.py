@@ -1,4 +1,4 @@
-"""The factorised prior of the hyper-latents z: a learned density per channel.
+"""The factorised prior of the hyper-latents z: a learned density for each channel.
 
 Source: Balle et al., ICLR 2018 (1802.01436), appendix 6.1; names and filter sizes as in CompressAI, so that published
 weights load.
@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LIKELIHOOD_FLOOR = 1e-9
+LIKELIHOOD_FLOOR = 1e-9  # bounds the bits of a symbol, and their gradient
 
 
 class FactorizedPrior(nn.Module):
-    """A monotone network per channel gives the cumulative density; filters (3, 3, 3, 3)."""
+    """A monotone network for each channel, which gives the cumulative density; its filters are (3, 3, 3, 3)."""
 
     def __init__(self, channels: int, init_scale: float = 10.0) -> None:
         super().__init__()
@@ -37,11 +37,16 @@ class FactorizedPrior(nn.Module):
 
     @property
     def medians(self) -> Tensor:
-        """[C]: where z is rounded about."""
+        """The values about which z is rounded [C]."""
         return self.quantiles[:, 0, 1].detach()
 
     def logits(self, values: Tensor, *, learn: bool = True) -> Tensor:
-        """Cumulative logits of values [C, 1, n]. learn: whether gradients reach the density."""
+        """Return cumulative logits of values [C, 1, n], of the same shape.
+
+        Args:
+            values: [C, 1, n].
+            learn: Whether gradients reach the density.
+        """
         x = values
         matrices, biases, factors = (
             [p if learn else p.detach() for p in several] for several in (self.matrices, self.biases, self.factors)
@@ -53,7 +58,7 @@ class FactorizedPrior(nn.Module):
         return x
 
     def likelihood(self, z: Tensor) -> Tensor:
-        """Probability of the unit interval around each value; z: [B, C, H, W] -> the same shape."""
+        """Return the probability of the unit interval around each value of z [B, C, H, W], of the same shape."""
         values = z.transpose(0, 1).reshape(self.channels, 1, -1)
         lower, upper = self.logits(values - 0.5), self.logits(values + 0.5)
         sign = torch.where(lower + upper > 0, -1.0, 1.0)  # subtract in the tail where the difference is exact

@@ -37,17 +37,17 @@ class _LowerBound(torch.autograd.Function):
 
 
 def lower_bound(x: Tensor, bound: float) -> Tensor:
-    """max(x, bound) that can be trained at the bound."""
+    """Return max(x, bound), with a gradient that can lift x off the bound."""
     return _LowerBound.apply(x, bound)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def round_through(x: Tensor) -> Tensor:
-    """Rounding with the gradient of the identity."""
+    """Return x rounded, with the gradient of the identity."""
     return x + (x.round() - x).detach()
 
 
 def gaussian_likelihood(residual: Tensor, scale: Tensor) -> Tensor:
-    """Probability of the unit interval around `residual` under a zero-mean normal distribution."""
+    """Return the probability of the unit interval around `residual` under a zero-mean normal distribution."""
     size = residual.abs()
     inverse = math.sqrt(0.5) / scale
     upper = torch.erfc((size - 0.5) * inverse)
@@ -56,9 +56,12 @@ def gaussian_likelihood(residual: Tensor, scale: Tensor) -> Tensor:
 
 
 def uniform(like: Tensor, seeds: Tensor | None, stream: int) -> Tensor:
-    """Noise in [-1/2, 1/2) of the shape of `like` [B, ...].
+    """Return noise in [-1/2, 1/2) of the shape of `like` [B, ...].
 
-    seeds: [B] int64, of each image; None takes torch's own generator. stream: distinguishes draws of one pass.
+    Args:
+        like: Gives shape and device.
+        seeds: The seed of each image [B], int64; without them torch's own generator draws the noise.
+        stream: Distinguishes the draws of one pass.
     """
     if seeds is None:
         return torch.rand_like(like) - 0.5
@@ -69,10 +72,15 @@ def uniform(like: Tensor, seeds: Tensor | None, stream: int) -> Tensor:
 
 
 def mixed(noisy: Callable[[], Tensor], rounded: Callable[[], Tensor], share: float) -> Tensor:
-    """The likelihood whose bits are (1 - share) those of latents with noise plus share those of rounded latents.
+    """Return the likelihood whose bits are (1 - share) those of noisy latents plus share those of rounded latents.
 
     Noise is smooth, but where most symbols are zero its bits are far above a file's; rounding has a file's bits, and a
     gradient only if it takes that of the identity.
+
+    Args:
+        noisy: Returns the likelihood of latents with noise; not called if share is 1.
+        rounded: Returns the likelihood of rounded latents; not called if share is 0.
+        share: 0..1.
     """
     if share == 0:
         return noisy()
@@ -82,7 +90,7 @@ def mixed(noisy: Callable[[], Tensor], rounded: Callable[[], Tensor], share: flo
 
 
 def _spread(x: Tensor) -> Tensor:
-    """A permutation of 32-bit words (held in int64) that spreads every bit. Multipliers: hash-prospector."""
+    """Permute words of 32 bits (held in int64) such that every bit spreads. Multipliers: hash-prospector."""
     x = x & _WORD
     x = ((x ^ (x >> 16)) * 0x21F0AAAD) & _WORD
     x = ((x ^ (x >> 15)) * 0x735A2D97) & _WORD

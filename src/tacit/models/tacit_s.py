@@ -1,4 +1,4 @@
-"""`tacit-s`: gated blocks at 1/8 and 1/16 around a linear 16x16 patch transform, with a quality and a caption.
+"""`tacit-s`: gated blocks at 1/8 and 1/16 around a linear transform of 16x16 patches, for every quality.
 
 Pixels are unshuffled into channels, so the blocks run at 1/8 and 1/16 scale only. With the blocks at identity (their
 initial state) analysis and synthesis are one linear transform of 16x16 patches and its transpose, into which the
@@ -27,55 +27,52 @@ from tacit.models.prior import FactorizedPrior
 from tacit.models.quantization import SCALE_LEVELS, gaussian_likelihood, lower_bound, mixed, round_through, uniform
 from tacit.text.tokens import TextTokens
 
-PIXELS8 = 3 * 8 * 8
-PIXELS16 = 3 * 16 * 16
-NARROWEST = 0.11  # scale of a rounded residual while training
+PIXELS8 = 3 * 8 * 8  # values of 8x8 pixels
+PIXELS16 = 3 * 16 * 16  # values of 16x16 pixels
+NARROWEST = 0.11  # the lowest scale that a rounded residual is priced by while training
 INDEX_SLOPE, INDEX_START = 6.25, 32.0  # raw scale outputs of order one span the scale table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TacitSConfig:
-    """Sizes of `tacit-s`; stored in the weights file, so that loading needs nothing else.
+    """Sizes of `tacit-s`; they are stored in the weights file, so that loading needs nothing else."""
 
-    attention: full, or linear: over linear_length slots to which words and pixels are pooled.
-    """
-
-    latent: int = 320
-    groups: tuple[int, ...] = (16, 16, 32, 64, 192)
-    analysis8: int = 4
-    analysis16: int = 3
-    synthesis16: int = 3
-    synthesis8: int = 5
-    hyper: int = 96
-    hyper_width: int = 192
-    features: int = 256
-    context: int = 160
-    hidden: tuple[int, int] = (256, 192)
-    knots: int = 9
-    text_encoder: str = "embedded"
-    text_width: int = 256
-    heads: int = 8
-    scale_min: float = 0.02
-    scale_max: float = 64.0
-    attention: str = "full"
+    latent: int = 320  # channels of y
+    groups: tuple[int, ...] = (16, 16, 32, 64, 192)  # channels of y in each group of the coding order
+    analysis8: int = 4  # blocks of the analysis at 1/8
+    analysis16: int = 3  # blocks of the analysis at 1/16
+    synthesis16: int = 3  # blocks of the synthesis at 1/16
+    synthesis8: int = 5  # blocks of the synthesis at 1/8
+    hyper: int = 96  # channels of z
+    hyper_width: int = 192  # hidden channels of the hyper-analysis and hyper-synthesis
+    features: int = 256  # output channels of the hyper-synthesis
+    context: int = 160  # output channels of the context networks
+    hidden: tuple[int, int] = (256, 192)  # hidden channels of the parameter networks
+    knots: int = 9  # qualities between which gains, scales and shifts are interpolated
+    text_encoder: str = "embedded"  # name of the text encoder
+    text_width: int = 256  # width of its embeddings
+    heads: int = 8  # of the attention
+    scale_min: float = 0.02  # the lowest scale, in steps
+    scale_max: float = 64.0  # the highest scale, in steps
+    attention: str = "full"  # or linear: over linear_length slots, to which words and pixels are pooled
     linear_length: int = 64
 
     def __post_init__(self) -> None:
         slots_of(self.attention, self.linear_length)
         if self.knots < 2:
-            raise ValueError(f"knots {self.knots}: 2 or more are needed, of which the gains are interpolated")
+            raise ValueError(f"knots must be 2 or more, of which the gains are interpolated, got {self.knots}")
         if sum(self.groups) != self.latent:
-            raise ValueError(f"groups {self.groups} do not add up to {self.latent} latent channels")
+            raise ValueError(f"groups must add up to the {self.latent} latent channels, got {self.groups}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self)
 
 
 class TacitSAnalysis(Transform):
-    """x [B, 3, H, W] in [0, 1], H and W multiples of 16, and tokens -> y [B, M, H/16, W/16], before the gain.
+    """The analysis: H and W of its images must be multiples of 16.
 
-    A learned null token stands beside every caption, so that no caption is a case like any other. slots: as in
+    A learned null token stands beside every caption, so that no caption is a case like any other. `slots` is that of
     `tacit.models.attention`.
     """
 
@@ -95,6 +92,7 @@ class TacitSAnalysis(Transform):
         return 8 * len(self.blocks8) + 16 * len(self.blocks16)
 
     def forward(self, x: Tensor, tokens: TextTokens) -> Tensor:
+        """Return y [B, M, H/16, W/16], before the gain, for x [B, 3, H, W] in [0, 1] and the tokens of B captions."""
         batch = x.shape[0]
         tokens = TextTokens(
             torch.cat([self.null_token.expand(batch, -1, -1), tokens.embeddings], dim=1),
@@ -119,8 +117,7 @@ class TacitSAnalysis(Transform):
 
 
 class TacitSSynthesis(Transform):
-    """y [B, M, h, w], after the inverse gain, and quality [B] or [B, h, w] -> x [B, 3, 16 h, 16 w], about [0, 1], not
-    clamped."""
+    """The synthesis: the analysis mirrored, with the quality instead of a caption."""
 
     def __init__(self, latent: int, blocks8: int, blocks16: int, knots: int) -> None:
         super().__init__()
@@ -136,6 +133,7 @@ class TacitSSynthesis(Transform):
         return len(self.blocks16) + -(-len(self.blocks8) // 2)
 
     def forward(self, y: Tensor, quality: Tensor) -> Tensor:
+        """Return x [B, 3, 16 h, 16 w], about [0, 1] and not clamped, for y [B, M, h, w] after the inverse gain."""
         x = self.affine16(y, quality)
         for block in self.blocks16:
             x = block(x.float())
@@ -148,8 +146,10 @@ class TacitSSynthesis(Transform):
 
 
 class TacitSEntropyNets(nn.Module):
-    """Hyper-synthesis, context and parameter networks of `tacit-s`: chains of 1x1, depthwise 3x3, ReLU and shuffles,
-    all of which can be frozen to integers."""
+    """Hyper-synthesis, context and parameter networks.
+
+    They are chains of 1x1, depthwise 3x3, ReLU and shuffles, all of which can be frozen to integers.
+    """
 
     def __init__(self, c: TacitSConfig) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ class TacitSEntropyNets(nn.Module):
 
 
 class TacitSModel(FloatModel):
-    """`tacit-s`, float. Quality acts through the gains, the synthesis' affine layers and a plane beside z."""
+    """`tacit-s` in floating point: the quality acts in the gains, in the synthesis, and as a plane beside z."""
 
     config: TacitSConfig
     analysis: TacitSAnalysis
@@ -241,32 +241,34 @@ class TacitSModel(FloatModel):
         self.register_buffer("context_scale", torch.ones(c.latent))
 
     def hyper_latents(self, y: Tensor) -> Tensor:
-        """y, gained -> z, before rounding. asinh keeps the large low frequencies in range; it is written out because
-        torch's own is not vectorised on the CPU."""
+        """Return z, before rounding, for y after the gain.
+
+        asinh keeps the large low frequencies in range; it is written out because torch's own is not vectorised on the
+        CPU.
+        """
         size = y.abs()
         squeezed = torch.log1p(size + size * size / (1 + (size * size + 1).sqrt()))
         return self.hyper_analysis(torch.copysign(squeezed, y))  # type: ignore[no-any-return]
 
     def hyper_features(self, z: Tensor, quality: Tensor) -> Tensor:
-        """z rounded, quality -> H [B, F, h, w]."""
+        """Return the output of the hyper-synthesis [B, F, h, w] for z, rounded, and the quality."""
         plane = (quality - 50) / 50
         plane = plane[:, None, ::4, ::4] if plane.ndim == 3 else plane[:, None, None, None].expand(-1, 1, *z.shape[2:])
         return self.entropy.hyper_synthesis(torch.cat([z, plane.to(z.dtype)], dim=1))  # type: ignore[no-any-return]
 
     def scale_step(self) -> float:
-        """Distance of neighbouring entries of the scale table, in log sigma."""
+        """Return the distance of neighbouring entries of the scale table, in log sigma."""
         c = self.config
         return math.log(c.scale_max / c.scale_min) / (SCALE_LEVELS - 1)
 
     def scale_index(self, raw: Tensor) -> Tensor:
-        """Raw scale outputs -> continuous index 0..63 into the scale table."""
+        """Return continuous indices 0..63 into the scale table for raw scale outputs."""
         return lower_bound(INDEX_SLOPE * raw + INDEX_START, 0.0).clamp_max(SCALE_LEVELS - 1)
 
     def forward(
         self, x: Tensor, tokens: TextTokens, quality: Tensor, seeds: Tensor | None = None, rounded: float = 0.0
     ) -> Forward:
-        """H and W: multiples of 64. seeds [B]: of each image's noise; without them it is torch's. rounded: the share of
-        the bits that rounded latents give instead of noisy ones."""
+        """Run one pass of training, as `FloatModel.forward` says."""
         y = self.analysis(x, tokens).float() * self.gain(quality)
         z = self.hyper_latents(y).float()
         z_hat = round_through(z)
@@ -299,19 +301,19 @@ class TacitSModel(FloatModel):
         x_hat = self.synthesis(y_hat * self.inverse_gain(quality), quality)
         return Forward(x_hat, torch.stack(bits).sum(dim=0), -z_mass.log2().sum(dim=(1, 2, 3)))
 
-    # -- what freezing asks (see `tacit.models.frozen`) -------------------------------------------------------------
+    # -- what freezing asks (`tacit.models.freezing`) ---------------------------------------------------------------
 
     def scale_table(self) -> Tensor:
-        """The 64 scales, log-spaced."""
+        """Return the 64 scales, log-spaced."""
         levels = torch.arange(SCALE_LEVELS, dtype=torch.float64)
         return (levels * self.scale_step() + math.log(self.config.scale_min)).exp()
 
     def latent_units(self) -> Tensor:
-        """Sixteenths of a step per unit of the contexts."""
+        """Return how many sixteenths of a step the contexts see as 1, by channel."""
         return 16 / self.context_scale.double()
 
     def parameter_format(self, start: int, stop: int) -> OutputFormat:
-        """The scales come out as table indices, the means in sixteenths."""
+        """Return a format in which scales are indices of tables, and means are in sixteenths."""
         count = stop - start
         ones = torch.ones(count, dtype=torch.float64)
         return OutputFormat(
@@ -322,12 +324,15 @@ class TacitSModel(FloatModel):
         )
 
     def index_thresholds(self) -> None:
-        """The index itself is predicted."""
+        """Return None: the index itself is predicted."""
 
     def quality_plane(self) -> bool:
-        """The quality stands beside z."""
+        """Return True: the quality stands beside z."""
         return True
 
     def narrow_scales(self) -> int:
-        """Below 0.13 steps one symbol in 10,000 would not be zero, and is not worth its 14 bits."""
+        """Return how many scales are below 0.13 steps.
+
+        There, one symbol in 10,000 would not be zero, and is not worth its 14 bits.
+        """
         return int((self.scale_table() < 0.13).sum())

@@ -28,45 +28,41 @@ from tacit.text.tokens import TextTokens
 SCALE_UNIT = 4096  # frozen networks give sigma in units of 1 / 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TacoConfig:
-    """Sizes of `taco`; stored in the weights file, so that loading needs nothing else.
+    """Sizes of `taco`; they are stored in the weights file, so that loading needs nothing else."""
 
-    multiple: images are padded to a multiple of so many pixels. knots: 0 is a fixed rate; otherwise the gains stand at
-    so many qualities. published: the text layers of imported weights, which attend to padding, keep the normed signal
-    as their residual and have no null token. attention: full, or linear: over linear_length slots to which words and
-    pixels are pooled.
-    """
-
-    width: int = 192
-    latent: int = 320
-    groups: tuple[int, ...] = (16, 16, 32, 64, 192)
-    knots: int = 0
+    width: int = 192  # hidden channels, and channels of z
+    latent: int = 320  # channels of y
+    groups: tuple[int, ...] = (16, 16, 32, 64, 192)  # channels of y in each group of the coding order
+    knots: int = 0  # qualities between which the gains are interpolated; 0 is a fixed rate
     published: bool = False
-    text_encoder: str = "clip"
-    text_width: int = 512
-    heads: int = 8
-    scale_min: float = 0.11
-    scale_max: float = 256.0
-    multiple: int = 64
-    attention: str = "full"
+    """Whether the text layers are those of imported weights: they attend to padding, keep the normed signal as their
+    residual, and have no null token."""
+    text_encoder: str = "clip"  # name of the text encoder
+    text_width: int = 512  # width of its embeddings
+    heads: int = 8  # of the attention
+    scale_min: float = 0.11  # the lowest scale, in steps
+    scale_max: float = 256.0  # the highest scale, in steps
+    multiple: int = 64  # without effect; weights files store it
+    attention: str = "full"  # or linear: over linear_length slots, to which words and pixels are pooled
     linear_length: int = 64
 
     def __post_init__(self) -> None:
         slots_of(self.attention, self.linear_length)
         if sum(self.groups) != self.latent:
-            raise ValueError(f"groups {self.groups} do not add up to {self.latent} latent channels")
+            raise ValueError(f"groups must add up to the {self.latent} latent channels, got {self.groups}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self)
 
 
 class TacoAnalysis(Transform):
-    """x [B, 3, H, W] in [0, 1], H and W multiples of 16, and tokens -> y [B, M, H/16, W/16], before the gain.
+    """The analysis: H and W of its images must be multiples of 16.
 
     Unless `published`, padding is masked and a learned null token stands beside every caption, so that no caption is a
-    case like any other. slots: as in `tacit.models.attention`.
+    case like any other. `slots` is that of `tacit.models.attention`.
     """
 
     def __init__(
@@ -101,6 +97,7 @@ class TacoAnalysis(Transform):
         return 2 + 2 * (3 + 2) + 4 * (3 + 3 + 2) + 8 * (3 + 2) + 16 * 3
 
     def forward(self, x: Tensor, tokens: TextTokens) -> Tensor:
+        """Return y [B, M, H/16, W/16], before the gain, for x [B, 3, H, W] in [0, 1] and the tokens of B captions."""
         if not self.published:
             tokens = TextTokens(
                 torch.cat([self.null_token.expand(len(tokens), -1, -1), tokens.embeddings], dim=1),
@@ -119,7 +116,7 @@ class TacoAnalysis(Transform):
 
 
 class TacoSynthesis(Transform):
-    """y [B, M, h, w], after the inverse gain -> x [B, 3, 16 h, 16 w], about [0, 1], not clamped."""
+    """The synthesis: the analysis mirrored, without text."""
 
     def __init__(self, width: int, latent: int) -> None:
         super().__init__()
@@ -143,12 +140,15 @@ class TacoSynthesis(Transform):
         return (16 * 3 + 8 * (2 + 3) + 4 * (2 + 3 + 3) + 2 * (2 + 3) + 2 + 15) // 16
 
     def forward(self, y: Tensor, quality: Tensor | None = None) -> Tensor:
+        """Return x [B, 3, 16 h, 16 w], about [0, 1] and not clamped, for y [B, M, h, w] after the inverse gain."""
         return self.layers(y.contiguous(memory_format=torch.channels_last)).float()  # type: ignore[no-any-return]
 
 
 class TacoEntropyNets(nn.Module):
-    """Hyper-synthesis, context and parameter networks: chains of convolutions, linear layers and ReLU, all of which can
-    be frozen to integers."""
+    """Hyper-synthesis, context and parameter networks.
+
+    They are chains of convolutions, linear layers and ReLU, all of which can be frozen to integers.
+    """
 
     def __init__(self, c: TacoConfig) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class TacoEntropyNets(nn.Module):
 
     @staticmethod
     def _head(inputs: int, out: int) -> nn.Sequential:
-        """The published 1x1 convolutions, on rows [B, P, C]."""
+        """Return the published 1x1 convolutions, for rows [B, P, C]."""
         return nn.Sequential(
             nn.Linear(inputs, out * 5 // 3),
             nn.ReLU(),
@@ -196,7 +196,7 @@ class TacoEntropyNets(nn.Module):
 
 
 class TacoModel(FloatModel):
-    """`taco`, float. The rate is fixed, as published, or with knots follows the quality through gains on y."""
+    """`taco` in floating point: the rate is fixed, as published, or with knots follows the quality through gains."""
 
     config: TacoConfig
     analysis: TacoAnalysis
@@ -224,24 +224,33 @@ class TacoModel(FloatModel):
         return self.config.published
 
     def hyper_latents(self, y: Tensor) -> Tensor:
-        """y, gained -> z, before rounding."""
+        """Return z, before rounding, for y after the gain."""
         return self.hyper_analysis(y)  # type: ignore[no-any-return]
 
     def hyper_features(self, z: Tensor, quality: Tensor | None = None) -> Tensor:
-        """z, rounded about the prior's medians -> H [B, 2 M, h, w]."""
+        """Return the output of the hyper-synthesis [B, 2 M, h, w] for z, rounded about the medians."""
         return self.entropy.hyper_synthesis(z)  # type: ignore[no-any-return]
 
     def scale(self, raw: Tensor) -> Tensor:
-        """Raw scale outputs -> sigma, in units of the latents."""
+        """Return sigma, in units of the latents, for raw scale outputs."""
         return lower_bound(raw, self.config.scale_min)
 
     def code(
         self, y: Tensor, hyper: Tensor, seeds: Tensor | None = None, rounded: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        """y, gained [B, M, h, w], and H -> y rounded about its predicted means, and each value's likelihood.
+        """Quantise y as coding does, and return its likelihood.
 
-        While training the likelihood is that of y with noise, so that it has a gradient, or of rounded values, in
-        this share.
+        While training the likelihood is that of y with noise, so that it has a gradient, or of rounded values, in the
+        share `rounded`.
+
+        Args:
+            y: After the gain [B, M, h, w].
+            hyper: The output of the hyper-synthesis.
+            seeds: The seed of each image's noise [B]; without them torch's own generator draws it.
+            rounded: 0..1.
+
+        Returns:
+            y rounded about its predicted means, and the likelihood of each value; both [B, M, h, w].
         """
         rows = y.flatten(2).transpose(1, 2)
         likelihood = torch.empty_like(rows)
@@ -262,7 +271,11 @@ class TacoModel(FloatModel):
         return y_hat, likelihood.transpose(1, 2).reshape(y.shape)
 
     def code_hyper(self, z: Tensor, seeds: Tensor | None = None, rounded: float = 0.0) -> tuple[Tensor, Tensor]:
-        """z [B, N, h, w] -> z rounded about the prior's medians, and each value's likelihood, as in `code`."""
+        """Quantise z about the prior's medians, and return its likelihood, as in `code`.
+
+        Returns:
+            z rounded, and the likelihood of each value; both [B, N, h, w].
+        """
         medians = self.prior.medians[:, None, None]
         z_hat = round_through(z - medians) + medians
         likelihood = mixed(
@@ -280,8 +293,10 @@ class TacoModel(FloatModel):
         seeds: Tensor | None = None,
         rounded: float = 0.0,
     ) -> Forward:
-        """H and W: multiples of 64. The quality may be left out where the rate is fixed. seeds [B]: of each image's
-        noise while training; without them it is torch's. rounded: as in `code`."""
+        """Run one pass of training, as `FloatModel.forward` says.
+
+        The quality may be left out where the rate is fixed. In evaluation mode all bits are those of rounded latents.
+        """
         y = self.analysis(x, tokens).float()
         if self.gain is not None:
             y = y * self.gain(quality)
@@ -292,19 +307,19 @@ class TacoModel(FloatModel):
         x_hat = self.synthesis(y_hat, quality)
         return Forward(x_hat, -y_mass.log2().sum(dim=(1, 2, 3)), -z_mass.log2().sum(dim=(1, 2, 3)))
 
-    # -- what freezing asks (see `tacit.models.frozen`) -------------------------------------------------------------
+    # -- what freezing asks (`tacit.models.freezing`) ---------------------------------------------------------------
 
     def scale_table(self) -> Tensor:
-        """The 64 scales, log-spaced."""
+        """Return the 64 scales, log-spaced."""
         c = self.config
         return torch.linspace(math.log(c.scale_min), math.log(c.scale_max), SCALE_LEVELS, dtype=torch.float64).exp()
 
     def latent_units(self) -> Tensor:
-        """Sixteenths of a step per unit of the contexts: they see the latents as they are."""
+        """Return 16 for every channel: the contexts see the latents as they are."""
         return torch.full((self.config.latent,), 16.0, dtype=torch.float64)
 
     def parameter_format(self, start: int, stop: int) -> OutputFormat:
-        """The scales come out in units of 1 / SCALE_UNIT, the means in sixteenths."""
+        """Return a format in which scales are in units of 1 / SCALE_UNIT, and means are in sixteenths."""
         ones = torch.ones(stop - start, dtype=torch.float64)
         return OutputFormat(
             torch.cat([SCALE_UNIT * ones, self.latent_units()[start:stop]]),
@@ -314,14 +329,17 @@ class TacoModel(FloatModel):
         )
 
     def index_thresholds(self) -> Tensor:
-        """Halfway, in log sigma, between the table's scales: each scale is coded by the table nearest to it."""
+        """Return the middles, in log sigma, between the table's scales, in units of 1 / SCALE_UNIT.
+
+        So each scale is coded with the table nearest to it.
+        """
         table = self.scale_table()
         return ((table[1:] * table[:-1]).sqrt() * SCALE_UNIT).round()
 
     def quality_plane(self) -> bool:
-        """The hyper-synthesis takes z alone."""
+        """Return False: the hyper-synthesis takes z alone."""
         return False
 
     def narrow_scales(self) -> int:
-        """None: the published network bounds its scales at 0.11 and codes what stands out."""
+        """Return 0: the published network bounds its scales at 0.11 and codes what stands out."""
         return 0

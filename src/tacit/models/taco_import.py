@@ -15,7 +15,7 @@ from tacit.models.taco import TacoConfig, TacoModel
 
 PUBLISHED = TacoConfig(published=True, text_encoder="clip-published")
 
-# Our names to the published ones, the rules applied in turn; what they leave alone is named alike on both sides.
+# From our names to the published ones, the rules applied in turn; what they leave alone is named alike on both sides.
 _RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^analysis\.layers\.", "g_a.analysis_transform."),
     (r"^synthesis\.layers\.", "g_s.synthesis_transform."),
@@ -38,14 +38,14 @@ _OLD_PRIOR = {"matrix": "matrices", "bias": "biases", "factor": "factors"}
 
 
 def published_name(name: str) -> str:
-    """What the published state dict calls an entry of `TacoModel`'s."""
+    """Return what the published state dict calls an entry of `TacoModel`'s."""
     for pattern, replacement in _RULES:
         name = re.sub(pattern, replacement, name)
     return name
 
 
 def to_published(name: str, entry: Tensor) -> Tensor:
-    """An entry of `TacoModel`'s, by our name, as the published state dict holds it."""
+    """Return an entry of `TacoModel`'s, by our name, as the published state dict holds it."""
     if name == STRIDE_ONE:
         return _turn(entry)
     if re.fullmatch(r"entropy\.parameters_.*\.weight", name):  # ours are linear layers, theirs 1x1 convolutions
@@ -54,18 +54,18 @@ def to_published(name: str, entry: Tensor) -> Tensor:
 
 
 def _turn(weight: Tensor) -> Tensor:
-    """A convolution's weight [O, I, 3, 3] as that of a transposed one of stride 1 [I, O, 3, 3], and back."""
+    """Turn a convolution's weights [O, I, 3, 3] into those of a transposed one of stride 1 [I, O, 3, 3], or back."""
     return weight.transpose(0, 1).flip(2, 3)
 
 
 def read_published(path: str | PathLike[str]) -> dict[str, Tensor]:
-    """The state dict in a file that `torch.save` wrote: bare, or the `state_dict` of a dictionary (`.pth.tar`).
+    """Read the state dict in a file that `torch.save` wrote.
 
-    No code in the file is run.
+    The file holds it bare, or as the `state_dict` of a dictionary (`.pth.tar`). No code in the file is run.
 
     Raises:
-        PathError: the file cannot be read.
-        CorruptWeights: it is no such file, or holds more than tensors and plain values.
+        PathError: The file cannot be read.
+        CorruptWeights: It is no such file, or holds more than tensors and plain values.
     """
     try:
         with open(path, "rb") as file, warnings.catch_warnings():
@@ -75,9 +75,9 @@ def read_published(path: str | PathLike[str]) -> dict[str, Tensor]:
         raise PathError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # a foreign file makes the unpickler raise nearly anything
         # Not torch's own words: they advise to let the file run code.
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        why = f"it holds {found[1]}, and only tensors and plain values are read" if found else "foreign or damaged"
-        raise CorruptWeights(f"{path}: not a checkpoint that can be read safely: {why}") from error
+        match = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it holds {match[1]}, and only tensors and plain values are read" if match else "foreign or damaged"
+        raise CorruptWeights(f"{path}: not a checkpoint that can be read safely: {reason}") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state:
         raise CorruptWeights(f"{path}: holds no state dict")
@@ -88,37 +88,37 @@ def read_published(path: str | PathLike[str]) -> dict[str, Tensor]:
 
 
 def load_published(state: dict[str, Tensor]) -> TacoModel:
-    """The model, in evaluation mode, that a published state dict describes.
+    """Return the model, in evaluation mode, that a published state dict describes.
 
     Names may begin with `module.`, and the factorised prior's may be the older ones (`_matrix0`, `_bias0`, …).
 
     Raises:
-        CorruptWeights: a learned entry is missing, unexpected, there twice, misshapen or not finite.
+        CorruptWeights: A learned entry is missing, unexpected, there twice, misshapen or not finite.
     """
-    found: dict[str, Tensor] = {}
-    for given, entry in state.items():
-        name = given.removeprefix("module.")
+    entries: dict[str, Tensor] = {}
+    for stored, entry in state.items():
+        name = stored.removeprefix("module.")
         if old := re.fullmatch(r"(entropy_bottleneck)\._(matrix|bias|factor)(\d+)", name):
             name = f"{old[1]}.{_OLD_PRIOR[old[2]]}.{old[3]}"
         if name.rpartition(".")[2] in _NOT_LEARNED:
             continue
-        if name in found:
-            raise CorruptWeights(f"entry {name} is there twice, the second time as {given}")
-        found[name] = entry
+        if name in entries:
+            raise CorruptWeights(f"entry {name} is there twice, the second time as {stored}")
+        entries[name] = entry
 
     model = TacoModel(PUBLISHED)
     own = model.state_dict()
     names = {published_name(name): name for name in own}
-    _refuse("missing", [name for name in names if name not in found])
-    _refuse("unexpected", [name for name in found if name not in names])
+    _refuse("missing", [name for name in names if name not in entries])
+    _refuse("unexpected", [name for name in entries if name not in names])
     shapes = {theirs: to_published(name, own[name]).shape for theirs, name in names.items()}
-    wrong = [name for name, shape in shapes.items() if found[name].shape != shape]
-    _refuse("misshapen", [f"{name} {list(found[name].shape)}, expected {list(shapes[name])}" for name in wrong])
-    _refuse("not finite", [name for name, entry in found.items() if not entry.isfinite().all()])
+    wrong = [name for name, shape in shapes.items() if entries[name].shape != shape]
+    _refuse("misshapen", [f"{name} {list(entries[name].shape)}, expected {list(shapes[name])}" for name in wrong])
+    _refuse("not finite", [name for name, entry in entries.items() if not entry.isfinite().all()])
     # what is not turned differs at most by axes of one
     model.load_state_dict(
         {
-            name: _turn(found[theirs]) if name == STRIDE_ONE else found[theirs].reshape(own[name].shape)
+            name: _turn(entries[theirs]) if name == STRIDE_ONE else entries[theirs].reshape(own[name].shape)
             for theirs, name in names.items()
         }
     )
@@ -126,7 +126,11 @@ def load_published(state: dict[str, Tensor]) -> TacoModel:
 
 
 def _refuse(what: str, names: list[str]) -> None:
-    """Raise if there are any, naming the first few."""
+    """Refuse a state dict if there are names, and show the first few.
+
+    Raises:
+        CorruptWeights: There are names.
+    """
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise CorruptWeights(f"not the published TACO network: {what}: {', '.join(names[:3])}{more}")
