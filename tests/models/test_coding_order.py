@@ -294,7 +294,7 @@ def test_quantising_is_to_the_nearest_step_from_the_mean(uneven_codec: Codec) ->
     kinds = {True: 0, False: 0}
 
     def check(n: int, step: Step, parameters: Tensor) -> Tensor:
-        indices, means = entropy._read(parameters)
+        indices, means = entropy._tables_and_means(parameters)
         found = rows[:, step.positions, step.start : step.stop]
         coded = indices >= entropy.skip
         assert ((found - means) % Y_UNIT == 0).all()
