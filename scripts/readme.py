@@ -633,7 +633,7 @@ def words() -> str:
 
 def names() -> str:
     """Return how good the package's pipeline of names is, by its card."""
-    from tacit.words.names import PACKAGE
+    from tacit.words.recognizer import PACKAGE
 
     card = json.loads((PACKAGE / "meta.json").read_text())
     lines = ["| test set | sentences | precision | recall | F1 |", "|---|---|---|---|---|"]

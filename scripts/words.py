@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tacit.words.building import build_table, read_corpus
+from tacit.words.corpus import read_corpus
 from tacit.words.table import SHIPPED, read_table
+from tacit.words.table_builder import build_table
 
 SOURCES = "captions of COCO val2017 and of 30,000 photographs of COCO 2014 (CC BY 4.0), of Flickr8k and of Multi30k"
 

@@ -80,7 +80,8 @@ This needs scikit-learn: pip install 'tacit[words]'
 def word_table(corpora: tuple[str, ...], output: str, force: bool) -> None:
     """Count the words in each CORPUS of captions, and write a table of how rare they are and which kinds they are."""
     check_new(output, force)
-    from tacit.words.building import build_table, read_corpus
+    from tacit.words.corpus import read_corpus
+    from tacit.words.table_builder import build_table
 
     captions = [caption for corpus in corpora for caption in read_corpus(corpus)]
     data = build_table(captions, {"sources": ", ".join(map(os.path.basename, corpora))})

@@ -430,7 +430,7 @@ class Codec:
         if self._weigher is not None and caption is not None:
             if model.published:
                 raise InvalidInput("these weights take no word weights: the published network has no place for them")
-            from tacit.words.tokens import with_weights
+            from tacit.words.token_weights import with_weights
 
             tokens = with_weights(tokens, self._text_encoder, [caption], self._weigher)
         if tokens.embeddings.shape[2] != model.config.text_width:

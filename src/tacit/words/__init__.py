@@ -1,4 +1,4 @@
-"""Which words of a caption matter: weights from 1.0 to 1.5, for the encoder's attention to words.
+"""Weights of a caption's words, from 1.0 to 1.5, for the encoder's attention to words.
 
     for word in weigh("a golden retriever at the Eiffel Tower"):
         print(word.text, word.weight, word.reason)
@@ -22,27 +22,41 @@ if TYPE_CHECKING:
 def weigh(
     caption: str | None, *, names: str | None = None, table: str | os.PathLike[str] | None = None
 ) -> tuple[Word, ...]:
-    """The words of a caption with their weights and the reasons. names, table: as `Weigher` takes them.
+    """Return the words of a caption with their weights and the reasons.
 
-    Raises: InvalidInput, MissingExtra, UnknownModel, CorruptWeights, PathError.
+    Args:
+        caption: The caption; None has no words.
+        names: What finds proper names, as for `Weigher`.
+        table: A table of words, as for `Weigher`.
+
+    Raises:
+        InvalidInput: The caption is not a text, or the file is not a table.
+        MissingExtra: A pipeline was asked for, and spaCy is not installed.
+        UnknownModel: spaCy has no such pipeline.
+        CorruptWeights: The package's pipeline cannot be read.
+        PathError: The table cannot be read.
     """
     return shared_weigher(names, table)(caption)
 
 
 def weighted(encoder: TextEncoder, caption: str | None, weigher: Weigher | None = None) -> TextTokens:
-    """A caption's tokens [1, T, D] with its words' weights, as the models take them."""
-    from tacit.words.tokens import with_weights
+    """Return a caption's tokens [1, T, D] with its words' weights, as the models take them."""
+    from tacit.words.token_weights import with_weights
 
     return with_weights(encoder([caption]), encoder, [caption], weigher or shared_weigher())
 
 
 def shared_weigher(names: str | None = None, table: str | os.PathLike[str] | None = None) -> Weigher:
-    """A weigher, kept for the next call with the same arguments and environment."""
-    from tacit.words import names as recognition
-    from tacit.words import weigher
+    """Return a weigher that is kept for the next call with the same arguments and environment.
 
-    chosen = names or os.environ.get(recognition.VARIABLE), table or os.environ.get(weigher.VARIABLE)
-    return _weigher(chosen[0], None if chosen[1] is None else os.fspath(chosen[1]))
+    Args:
+        names: What finds proper names, as for `Weigher`.
+        table: A table of words, as for `Weigher`.
+    """
+    from tacit.words import recognizer, weigher
+
+    table = table or os.environ.get(weigher.VARIABLE)
+    return _weigher(names or os.environ.get(recognizer.VARIABLE), None if table is None else os.fspath(table))
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,6 @@
-"""How a caption falls into words, and the few English words that weighing must know by itself.
+"""The words of a caption, and the few English words that weighing must know by itself.
 
-The rules here are all that recognises phrases and names where no pipeline of spaCy does.
+Where no pipeline of spaCy recognises phrases and names, these rules alone do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PREPOSITIONS = frozenset(
     "beyond past next as like within upon amid amidst amongst alongside throughout than".split()
 )
 CLOSERS = PREPOSITIONS | frozenset("is are was were be has have that which who while but can".split())
-"""What stands behind a noun phrase, if punctuation does not. Not "and": "a red and white ball"."""
+"""Words that follow a noun phrase, where punctuation does not; without "and", for "a red and white ball"."""
 
 FUNCTION = (
     CLOSERS
@@ -43,7 +43,7 @@ GENERAL = frozenset(
     "distance area thing things view close-up closeup close picture pictures photo photos photograph photographs image "
     "images shot scene out away together once twice".split()
 )
-"""Nouns and adverbs that captions of anything have: places in the frame, amounts, words for the picture itself."""
+"""Nouns and adverbs that captions of anything have: places in the frame, amounts, words for the image itself."""
 
 TITLES = frozenset("mr mrs ms dr st mt prof jr sr no vs".split())
 """Abbreviations whose full stop ends no sentence."""
@@ -60,42 +60,48 @@ _OPENING, _CLOSING = '"\u201c\u201e\u00ab', '"\u201d\u201c\u00bb'
 _QUOTED = 60  # characters between two quotation marks, at most
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Token:
-    """A word of a caption. start, end: its place in it; key: as tables have it; initial: it begins a sentence; joined:
-    nothing but blanks is between it and the word before; quoted: it stands in double quotation marks."""
+    """A word of a caption."""
 
     text: str
+    """The word as the caption has it."""
     start: int
+    """The position of its first character."""
     end: int
+    """The position behind its last character."""
     key: str
+    """The word as tables have it."""
     initial: bool
+    """Whether it begins a sentence."""
     joined: bool
+    """Whether nothing but blanks is between it and the word before."""
     quoted: bool
+    """Whether it stands in double quotation marks."""
 
     @property
     def capital(self) -> bool:
-        """Whether it begins with a capital letter."""
+        """Whether the word begins with a capital letter."""
         return self.text[0] != self.text[0].lower()
 
 
 def key_of(text: str) -> str:
-    """A word as tables have it: composed, in lower case, with plain apostrophes and hyphens, without 's."""
+    """Return a word as tables have it: composed, in lower case, with plain apostrophes and hyphens, without 's."""
     key = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
     key = key.replace("\u2010", "-").replace("\u2011", "-")
     return key if key in FUNCTION else _POSSESSIVE.sub("", key)
 
 
-def tokens(caption: str) -> list[Token]:
-    """The words of a caption, in order."""
+def tokenize(caption: str) -> list[Token]:
+    """Return the words of a caption, in order."""
     quoted = _quotations(caption)
-    found: list[Token] = []
+    words: list[Token] = []
     last, quotation, initial = 0, 0, True
     for match in _WORD.finditer(caption):
         start, end = match.span()
         gap = caption[last:start]
-        if found:
-            before = found[-1]
+        if words:
+            before = words[-1]
             stop = any(c in gap for c in "!?:;\n\u2022\u3002")
             if not stop and "." in gap:
                 stop = before.key not in TITLES and not (len(before.text) == 1 and before.capital)
@@ -103,28 +109,37 @@ def tokens(caption: str) -> list[Token]:
         while quotation < len(quoted) and quoted[quotation][1] < end:
             quotation += 1
         inside = quotation < len(quoted) and quoted[quotation][0] < start
-        found.append(Token(match[0], start, end, key_of(match[0]), initial, bool(found) and not gap.strip(), inside))
+        word = Token(
+            text=match[0],
+            start=start,
+            end=end,
+            key=key_of(match[0]),
+            initial=initial,
+            joined=bool(words) and not gap.strip(),
+            quoted=inside,
+        )
+        words.append(word)
         last = end
-    return found
+    return words
 
 
 def _quotations(caption: str) -> list[tuple[int, int]]:
-    """Where text stands between double quotation marks: the first mark's place and the second's."""
-    found: list[tuple[int, int]] = []
+    """Return the positions of the double quotation marks around each piece of quoted text."""
+    quotations: list[tuple[int, int]] = []
     opened: int | None = None
     for place, character in enumerate(caption):
         if opened is not None and place - opened > _QUOTED:
             opened = None
         if opened is not None and character in _CLOSING:
-            found.append((opened, place))
+            quotations.append((opened, place))
             opened = None
         elif opened is None and character in _OPENING:
             opened = place
-    return found
+    return quotations
 
 
 def singular(key: str) -> str | None:
-    """What a plural may be the plural of, for a look at the table; None for what is none."""
+    """Return the singular that a word may be the plural of, for a look at the table; None where it is no plural."""
     if len(key) < 4 or not key.endswith("s") or key.endswith(("ss", "us", "is")):
         return None
     if key.endswith("ies"):

@@ -1,8 +1,9 @@
-"""What a corpus of captions says of words: how rare each is, and what it mostly is.
+"""Tables of words: how rare each word is in a corpus of captions, and what it mostly is.
 
 A table is text, compressed by gzip: a first line of JSON, its card, then a line for each term, with tabs between
 the term, its inverse document frequency, and two shares in percent. A term is a word, or two with a blank between that
-belong together ("golden retriever"). Reading one needs the standard library only; `tacit.words.building` makes them.
+belong together ("golden retriever"). Reading a table needs the standard library only; `tacit.words.table_builder` makes
+tables.
 """
 
 from __future__ import annotations
@@ -27,40 +28,51 @@ NOUN = 0.15  # share of a word's occurrences that end a noun phrase, from which 
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A term. idf: 1 + ln((1 + captions) / (1 + captions with it)); noun: share of its occurrences that end a noun
-    phrase; name: share that begin with a capital, inside a sentence; both 0 to 1."""
+class TermEntry:
+    """What a table knows of a term."""
 
     idf: float
+    """The inverse document frequency, 1 + ln((1 + captions) / (1 + captions that have the term))."""
     noun: float
+    """The share of its occurrences that end a noun phrase, 0 to 1."""
     name: float
+    """The share of its occurrences inside sentences that begin with a capital, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class WordTable:
-    """captions: how many it was made from; card: what else is said of its making; sha256: of the file."""
+    """A table of words."""
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, TermEntry]
+    """The entries by term."""
     captions: int
+    """The number of captions that the table was made from."""
     card: Mapping[str, Any]
+    """What the table's first line says of its making."""
     sha256: str
+    """The hash of the file, in hexadecimal."""
 
-    def __getitem__(self, key: str) -> Entry | None:
-        """What is known of a term; a plural that is not in the table, or is rarer, is as common as its singular."""
-        found = self.entries.get(key)
+    def __getitem__(self, key: str) -> TermEntry | None:
+        """Return what is known of a term; a plural that is rarer than its singular counts as equally common."""
+        entry = self.entries.get(key)
         single = self.entries.get(singular(key) or "")
-        if found is None or single is None:
-            return found or single
-        return Entry(min(found.idf, single.idf), found.noun, found.name)  # a verb, perhaps: jumps
+        if entry is None or single is None:
+            return entry or single
+        return TermEntry(min(entry.idf, single.idf), entry.noun, entry.name)  # a verb, perhaps: jumps
 
-    def level(self, entry: Entry | None, count: int = 1) -> float:
-        """How much a term says, 0 to 1, by its TF-IDF in a caption that has it `count` times."""
+    def level(self, entry: TermEntry | None, count: int = 1) -> float:
+        """Return how much a term tells, 0 to 1, by its TF-IDF in a caption that has it `count` times."""
         idf = 1 + math.log(1 + self.captions) if entry is None else entry.idf
         return min(1.0, (1 + math.log(count)) * (idf - 1) / -math.log(SPECIFIC))
 
 
 def read_table(path: str | os.PathLike[str] = SHIPPED) -> WordTable:
-    """Raises: PathError; InvalidInput, for what is no table."""
+    """Read a table of words.
+
+    Raises:
+        PathError: The file cannot be read.
+        InvalidInput: The file is not a table.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -69,14 +81,14 @@ def read_table(path: str | os.PathLike[str] = SHIPPED) -> WordTable:
         first, *lines = gzip.decompress(data).decode("utf-8").splitlines()
         card = json.loads(first)
         if card["format"] != FORMAT:
-            raise ValueError(f"its format is {card['format']}")
+            raise ValueError(f"format must be {FORMAT!r}, got {card['format']!r}")
         entries = {}
         for line in lines:
             term, idf, noun, name = line.split("\t")
-            entries[term] = Entry(float(idf), int(noun) / 100, int(name) / 100)
+            entries[term] = TermEntry(float(idf), int(noun) / 100, int(name) / 100)
         captions = int(card["captions"])
     except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
         raise InvalidInput(
-            f"{os.fspath(path)}: not a table of words ({error}); `tacit word-table` makes them"
+            f"{os.fspath(path)}: not a table of words, as `tacit word-table` makes them ({error})"
         ) from error
     return WordTable(entries, captions, card, hashlib.sha256(data).hexdigest())

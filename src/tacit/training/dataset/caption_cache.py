@@ -89,7 +89,7 @@ class CaptionCache:
         return found
 
     def _weigh(self, caption: str) -> list[float]:
-        from tacit.words.tokens import token_weights
+        from tacit.words.token_weights import token_weights
 
         if self._weigher is None:
             self._weigher = self._this_weigher()

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
 
 
 def token_weights(words: Sequence[Word], offsets: Sequence[tuple[int, int]]) -> list[float]:
-    """Of tokens that stand at `offsets`, in order: the weight of the word that each is of, the heaviest if of several;
-    1.0 for punctuation and for tokens that stand for no text."""
+    """Return the weight of each token: that of its word, or of the heaviest of several words.
+
+    Args:
+        words: A caption's words in order, with their weights.
+        offsets: Start and end character of each token, in order.
+
+    Returns:
+        A weight for each token; 1.0 for punctuation and for tokens that stand for no text.
+    """
     weights = []
     first = 0
     for start, end in offsets:
@@ -33,7 +40,14 @@ def token_weights(words: Sequence[Word], offsets: Sequence[tuple[int, int]]) -> 
 def with_weights(
     tokens: TextTokens, encoder: TextEncoder, captions: Sequence[str | None], weigher: Weigher
 ) -> TextTokens:
-    """What the encoder made of the captions, [B, T, D], with the weights of their words."""
+    """Return tokens with the weights of their captions' words.
+
+    Args:
+        tokens: What the encoder made of the captions, [B, T, D].
+        encoder: The encoder, which knows where its tokens stand.
+        captions: B captions.
+        weigher: Weighs the words.
+    """
     weights = torch.ones_like(tokens.weights)
     for row, mask, caption in zip(weights, tokens.mask, captions, strict=True):
         row[mask] = torch.tensor(token_weights(weigher(caption), encoder.offsets(caption)), dtype=row.dtype)

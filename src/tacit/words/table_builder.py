@@ -1,9 +1,9 @@
-"""Tables of words from corpora of captions, with scikit-learn.
+"""The making of tables of words from captions, with scikit-learn.
 
-A word's inverse document frequency is scikit-learn's. What a word is, is read off its neighbours, since no tagger is at
-hand: what stands between a determiner, preposition or adjective and a preposition, an "is" or a full stop ends a noun
-phrase; what stands behind a determiner but seldom ends a phrase is an adjective. Two words belong together where they
-occur next to each other much more often than chance has it and end noun phrases as a pair.
+A word's inverse document frequency is scikit-learn's. What a word is, is read off its neighbours, because no tagger is
+at hand: what stands between a determiner, preposition or adjective and a preposition, an "is" or a full stop ends a
+noun phrase; what stands behind a determiner but seldom ends a phrase is an adjective. Two words belong together where
+they occur next to each other much more often than chance has it and end noun phrases as a pair.
 """
 
 from __future__ import annotations
@@ -12,57 +12,43 @@ import gzip
 import importlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from tacit.captions.caption_list import parse_jsonl
-from tacit.errors import InvalidInput, MissingExtra, PathError
-from tacit.words.english import CLOSERS, DETERMINERS, FUNCTION, GENERAL, PREPOSITIONS, Token, tokens
+from tacit.errors import InvalidInput, MissingExtra
+from tacit.words.english import CLOSERS, DETERMINERS, FUNCTION, GENERAL, PREPOSITIONS, Token, tokenize
 from tacit.words.table import FORMAT
 
 LEAST = 3  # captions that have a word, for it to be in a table
-LEAST_PAIRS = 5  # the same of two words
+LEAST_PAIRS = 5  # the same for two words
 TOGETHER = 0.5  # normalised pointwise mutual information of two words that belong together
 END = "|"  # in place of punctuation
 
 
-def read_corpus(path: str | os.PathLike[str]) -> list[str]:
-    """Captions: rows of a JSONL with "captions" or "caption", or the lines of any other text; both may be .gz.
-
-    Raises: PathError, InvalidInput.
-    """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise PathError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    if ".jsonl" in path.suffixes:
-        entries = parse_jsonl(text, str(path), files_required=False)
-        return [caption for entry in entries for caption in entry.captions]
-    return [line for line in (line.strip() for line in text.split("\n")) if line]
-
-
 def build_table(captions: Iterable[str], card: Mapping[str, Any]) -> bytes:
-    """The file of a table. The same captions give the same bytes. card: what else it shall say of its making.
+    """Return the file of a table; the same captions give the same bytes.
 
-    Raises: MissingExtra, InvalidInput.
+    Args:
+        captions: The corpus; repeated captions count once.
+        card: What the table's first line says of its making, besides its format and its size.
+
+    Raises:
+        MissingExtra: scikit-learn is not installed.
+        InvalidInput: There are too few captions.
     """
     texts = list(dict.fromkeys(captions))
-    parsed = [tokens(text) for text in texts]
+    parsed = [tokenize(text) for text in texts]
     counts = _Counts([_sequence(caption) for caption in parsed])
-    names = _names(parsed)
+    names = _name_shares(parsed)
     pairs = counts.pairs()
     terms = sorted({w for w, n in counts.captions.items() if n >= LEAST} | pairs.keys())
     if not terms:
-        raise InvalidInput(f"{len(texts)} captions: too few to learn from; a word is counted that {LEAST} of them have")
+        raise InvalidInput(f"a corpus must have a word that {LEAST} captions share, got {len(texts)} captions")
     idf = _idf(parsed, terms)
     lines = [json.dumps({"format": FORMAT, "captions": len(texts), "terms": len(terms), **card})]
     for term, value in zip(terms, idf, strict=True):
-        noun = pairs[term] if term in pairs else counts.noun(term)
+        noun = pairs[term] if term in pairs else counts.noun_share(term)
         lines.append(f"{term}\t{value:.3f}\t{100 * noun:.0f}\t{100 * names.get(term, 0):.0f}")
     return gzip.compress(("\n".join(lines) + "\n").encode(), 9, mtime=0)
 
@@ -76,7 +62,7 @@ def _idf(parsed: Sequence[Sequence[Token]], terms: Sequence[str]) -> list[float]
 
 
 def _terms(caption: Sequence[Token]) -> Iterator[str]:
-    """The words of a caption, the parts of those with hyphens, and each two that nothing but a blank is between."""
+    """Yield the words of a caption, the parts of those with hyphens, and each two with only a blank between them."""
     for i, token in enumerate(caption):
         yield token.key
         if "-" in token.key:
@@ -86,36 +72,36 @@ def _terms(caption: Sequence[Token]) -> Iterator[str]:
 
 
 def _sequence(caption: Sequence[Token]) -> list[str]:
-    """Keys, with END where punctuation is, and at the end."""
+    """Return the words' keys, with END where punctuation is, and at the end."""
     keys: list[str] = []
     for token in caption:
         keys += [token.key] if token.joined or not keys else [END, token.key]
     return [*keys, END]
 
 
-def _names(parsed: Sequence[Sequence[Token]]) -> dict[str, float]:
-    """Of words inside sentences, the share that begin with a capital; that of rare words leans to none."""
+def _name_shares(parsed: Sequence[Sequence[Token]]) -> dict[str, float]:
+    """Return, for words inside sentences, the share that begin with a capital; that of rare words leans to none."""
     total: Counter[str] = Counter()
     capital: Counter[str] = Counter()
     for caption in parsed:
         inside = [t for t in caption if not t.initial]
-        if sum(t.capital for t in inside) <= len(inside) / 2:  # else capitals say nothing there
+        if sum(t.capital for t in inside) <= len(inside) / 2:  # else capitals mean nothing there
             total.update(t.key for t in inside)
             capital.update(t.key for t in inside if t.capital)
     return {key: count / (total[key] + 1) for key, count in capital.items()}
 
 
 class _Counts:
-    """Occurrences, and how many of them end a noun phrase."""
+    """Occurrences of words, and how many of them end a noun phrase."""
 
     def __init__(self, sequences: Sequence[list[str]]) -> None:
         self._sequences = sequences
         self.total: Counter[str] = Counter()
         self.captions: Counter[str] = Counter()
         for keys in sequences:
-            said = [k for k in keys if k != END]
-            self.total.update(said)
-            self.captions.update({part for k in said for part in (k, *k.split("-"))} - {""})
+            words = [k for k in keys if k != END]
+            self.total.update(words)
+            self.captions.update({part for k in words for part in (k, *k.split("-"))} - {""})
         self._modifiers: set[str] = set()
         ends, inner = self._ends()
         self._modifiers = {
@@ -126,7 +112,7 @@ class _Counts:
         self._heads, self._inner = self._ends()
 
     def _ends(self) -> tuple[Counter[str], Counter[str]]:
-        """How often each word ends a phrase, and how often it stands behind a determiner without ending one."""
+        """Count how often each word ends a phrase, and how often it follows a determiner without ending a phrase."""
         ends: Counter[str] = Counter()
         inner: Counter[str] = Counter()
         for keys in self._sequences:
@@ -142,13 +128,15 @@ class _Counts:
     def _closes(self, word: str) -> bool:
         return word == END or word in CLOSERS
 
-    def noun(self, word: str) -> float:
-        """The share of a word's occurrences that end a noun phrase; rare words lean to that of any word."""
+    def noun_share(self, word: str) -> float:
+        """Return the share of a word's occurrences that end a noun phrase; rare words lean to that of any word."""
         return min(1.0, (self._heads[word] + 0.3) / (self.total[word] + 2))
 
     def pairs(self) -> dict[str, float]:
-        """Two words that belong together, and the share of their occurrences that end a noun phrase. The words that
-        seldom stand alone ("hydrant") are nouns by that."""
+        """Return pairs of words that belong together, with the share of their occurrences that end a noun phrase.
+
+        Words that seldom stand alone ("hydrant") become nouns by their pairs.
+        """
         total: Counter[tuple[str, str]] = Counter()
         ends: Counter[tuple[str, str]] = Counter()
         known = {w for w, n in self.total.items() if n >= LEAST_PAIRS and w not in FUNCTION and w not in GENERAL}
@@ -160,23 +148,31 @@ class _Counts:
                     total[pair] += 1
                     ends[pair] += self._opens(keys[i - 1] if i else END) and self._closes(keys[i + 2])
         words = sum(self.total.values())
-        found: dict[str, float] = {}
+        shares: dict[str, float] = {}
         more: Counter[str] = Counter()
         for pair, count in total.items():
             if count < LEAST_PAIRS:
                 continue
             chance = self.total[pair[0]] * self.total[pair[1]] / words
             information = math.log(count / chance) / math.log(words / count)
-            if information >= TOGETHER and self._phrase(*pair, count, ends[pair] / count):
-                found[" ".join(pair)] = ends[pair] / count
+            if information >= TOGETHER and self._is_phrase(*pair, count, ends[pair] / count):
+                shares[" ".join(pair)] = ends[pair] / count
                 more[pair[1]] += ends[pair]
         self._heads.update(more)
-        return found
+        return shares
 
-    def _phrase(self, first: str, second: str, count: int, share: float) -> bool:
-        """Whether two words that occur together so often, and end a phrase in so many cases, are a noun and what goes
-        before it, rather than a verb and its subject or object."""
-        before = max(self.noun(first), self._inner[first] / self.total[first])
+    def _is_phrase(self, first: str, second: str, count: int, share: float) -> bool:
+        """Return whether two words that occur together are a noun and what goes before it.
+
+        They could also be a verb and its subject or object.
+
+        Args:
+            first: The first word.
+            second: The second word.
+            count: How often they occur together.
+            share: The share of these occurrences that end a noun phrase.
+        """
+        before = max(self.noun_share(first), self._inner[first] / self.total[first])
         if before < 0.1 or second.endswith(("ly", "ing", "ed")):
             return False
-        return share >= 0.1 if self.noun(second) >= 0.15 else share >= 0.5 and count >= 0.5 * self.total[second]
+        return share >= 0.1 if self.noun_share(second) >= 0.15 else share >= 0.5 and count >= 0.5 * self.total[second]

@@ -1,8 +1,7 @@
-"""Weights of words where they act: on tokens, in attention, in files, in training, and on the command line."""
+"""Weights of words where they act: in attention, in files, in evaluation and in training."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,17 +12,16 @@ import torch
 from PIL import Image
 from torch.nn.functional import cosine_similarity
 
-from tacit.cli import main
 from tacit.codec import Codec
 from tacit.errors import CorruptWeights, InvalidInput
 from tacit.evaluation.codecs import find_codec
 from tacit.models.attention import CrossAttention, Extractor, Injector, key_bias
-from tacit.text.encoders import ClipEncoder, EmbeddedEncoder
+from tacit.text.encoders import EmbeddedEncoder
 from tacit.text.tokens import TextTokens
 from tacit.training.config import read
 from tacit.training.dataset.caption_cache import CaptionCache
 from tacit.words import Weigher, weighted
-from tacit.words.tokens import token_weights, with_weights
+from tacit.words.token_weights import with_weights
 
 CAPTION = "a spaniel at the Eiffel Tower"
 
@@ -42,60 +40,6 @@ def weigher() -> Weigher:
 @pytest.fixture(scope="module")
 def embedded() -> EmbeddedEncoder:
     return EmbeddedEncoder()
-
-
-# --- tokens
-
-
-def test_every_piece_of_a_word_has_its_weight(embedded: EmbeddedEncoder, weigher: Weigher) -> None:
-    caption = "An aye-aye, by Zo\u00eb's caf\u00e9 in Ouagadougou"
-    pieces = [caption[a:b] for a, b in embedded.offsets(caption)]
-    words = {w.text: w.weight for w in weigher(caption)}
-    found = list(zip(pieces, token_weights(weigher(caption), embedded.offsets(caption)), strict=True))
-    assert len(pieces) > len(words) + 3
-    for piece, weight in found:
-        of = [w for text, w in words.items() if piece in text]
-        assert weight == (max(of) if of else 1.0), piece
-    assert dict(found)[","] == 1.0
-    assert dict(found)["An"] == 1.0
-    assert {weight for piece, weight in found if piece in "Ouagadougou"} == {1.5}
-
-
-def test_tokens_across_words_and_of_no_text() -> None:
-    words = Weigher("rules")("red hydrant of Oslo")
-    red, hydrant, of, oslo = (w.weight for w in words)
-    assert red < hydrant < oslo
-    assert of == 1
-    offsets = [(0, 0), (0, 3), (2, 5), (4, 11), (11, 12), (12, 14), (0, 0), (15, 19), (19, 19)]
-    assert token_weights(words, offsets) == [1, red, hydrant, hydrant, 1, of, 1, oslo, 1]
-    assert token_weights((), [(0, 2)]) == [1]
-
-
-def test_batches_and_absent_captions(embedded: EmbeddedEncoder, weigher: Weigher) -> None:
-    captions = [CAPTION, None, "", "a of the"]
-    found = with_weights(embedded(captions), embedded, captions, weigher)
-    alone = weighted(embedded, CAPTION, weigher)
-    length = alone.mask.sum()
-    assert torch.equal(found.weights[0, :length], alone.weights[0])
-    assert alone.weights.max() == 1.5
-    assert (found.weights[0, length:] == 1).all()
-    assert (found.weights[1:] == 1).all()
-    assert torch.equal(found.embeddings, embedded(captions).embeddings)
-
-
-def test_clip_tokens(clip_folder: Path, weigher: Weigher) -> None:
-    caption = "A dog at Oslo's dog"
-    for published in (False, True):
-        clip = ClipEncoder(clip_folder, published=published)
-        found = weighted(clip, caption, weigher)
-        pieces = [caption[a:b].strip() for a, b in clip.offsets(caption)]
-        weights = dict(zip(pieces, found.weights[0][found.mask[0]].tolist(), strict=True))
-        assert weights["O"] == weights["l"] == weights["'"] == pytest.approx(max(weights.values()))
-        assert weights["A"] == weights["at" if "at" in weights else "a"] == 1 < weights["dog"] < weights["O"]
-        assert weights.get("", 1.0) == 1.0
-
-
-# --- attention
 
 
 def attended(attention: CrossAttention, queries: torch.Tensor, keys: torch.Tensor, weights: torch.Tensor) -> Any:
@@ -151,9 +95,6 @@ def test_a_factor_before_the_norm_would_vanish_in_it_where_a_weight_does_not(
         assert torch.equal(extractor(x, tokens).weights, tokens.weights)
 
 
-# --- files
-
-
 def test_a_codec_with_word_weights(
     codec: Codec, tiny_weights: Path, weigher: Weigher, picture: Callable[..., Image.Image]
 ) -> None:
@@ -175,7 +116,7 @@ def test_the_published_network_takes_no_weights_of_words(tmp_path: Path, picture
 
     config = dataclasses.replace(TINY_TACO_FIXED, published=True)
     path = write_weights(tmp_path / "published.safetensors", tiny_taco(config))
-    with pytest.raises(InvalidInput, match="no weights of words"):
+    with pytest.raises(InvalidInput, match="no word weights"):
         Codec(path, word_weights=True).encode(picture(64, 64), CAPTION)
     with pytest.raises(InvalidInput, match="word_weights"):
         read("taco-published", ["data.word_weights=true"])
@@ -192,9 +133,6 @@ def test_eval_codecs_weighted(tiny_weights: Path, tmp_path: Path) -> None:
         made.encode(pixels, CAPTION, 50, tmp_path / "file", 1)
         found[suffix] = (tmp_path / "file").read_bytes()
     assert found["+captions"] != found["+captions+weighted"] == found["+weighted"]
-
-
-# --- training
 
 
 def test_captions_are_weighed_once_and_kept(
@@ -239,75 +177,3 @@ def test_captions_weighed_by_another_table_are_not_mixed(tmp_path: Path, monkeyp
 def test_training_reads_the_option() -> None:
     assert read("smoke", ["data.word_weights=true"]).data.word_weights
     assert not read("smoke").data.word_weights
-
-
-# --- the command line
-
-
-def test_weigh(capsys: pytest.CaptureFixture[str], weigher: Weigher) -> None:
-    assert main(["weigh", CAPTION, "a dog"]) == 0
-    first, second = capsys.readouterr().out.rstrip("\n").split("\n\n")
-    rows = [line.split(maxsplit=2) for line in first.splitlines()]
-    assert [r[0] for r in rows] == CAPTION.split()
-    assert [float(r[1]) for r in rows] == [round(w.weight, 2) for w in weigher(CAPTION)]
-    assert rows[-1][2] == "name (capitals)"
-    assert len(second.splitlines()) == 2
-
-
-def test_weigh_as_json(capsys: pytest.CaptureFixture[str], weigher: Weigher) -> None:
-    assert main(["weigh", "--json", "--names", "rules", CAPTION, ""]) == 0
-    found, empty = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert found["caption"] == CAPTION
-    assert found["names"] == "rules"
-    assert found["words"][0] == {"text": "a", "start": 0, "end": 1, "weight": 1.0, "reason": "function word"}
-    assert [w["weight"] for w in found["words"]] == [w.weight for w in weigher(CAPTION)]
-    assert empty["words"] == []
-
-
-def test_weigh_reads_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-    import sys
-
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a dog\n\n\xff bad in Oslo\n")))
-    assert main(["weigh", "--json", "-"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
-
-
-@pytest.mark.parametrize(("options", "said"), [(["--names", "nope"], "nope"), (["--table", "none"], "none")])
-def test_weigh_with_what_is_not_there(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["weigh", *options, "a dog"]) == 1
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
-    assert said in message
-
-
-def test_word_table(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("sklearn", reason="the extra tacit[words] is not installed")
-    corpus, out = tmp_path / "captions.txt", tmp_path / "mine.tsv.gz"
-    corpus.write_text("a dog on the beach\n" * 3 + "a dog in Oslo\na dog in a boat\nthe dog\n")
-    assert main(["word-table", str(corpus), "-o", str(out)]) == 0
-    assert "6 captions" in capsys.readouterr().out
-    assert main(["word-table", str(corpus), "-o", str(out)]) == 1
-    assert "--force" in capsys.readouterr().err
-    assert main(["word-table", str(corpus), "-o", str(out), "-f"]) == 0
-    capsys.readouterr()
-    monkeypatch.setenv("TACIT_WORD_TABLE", str(out))
-    assert main(["weigh", "--json", "a dog in a zoo"]) == 0
-    by = {w["text"]: w for w in json.loads(capsys.readouterr().out)["words"]}
-    assert by["zoo"]["reason"] == "unknown noun"
-    assert by["dog"]["weight"] < by["zoo"]["weight"]
-
-
-def test_encode_with_word_weights(
-    tmp_path: Path, tiny_weights: Path, picture: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
-) -> None:
-    picture(96, 64).save(tmp_path / "photo.png")
-    made = []
-    for options in ([], ["--word-weights"]):
-        out = tmp_path / f"{len(made)}.tacit"
-        given = ["encode", str(tmp_path / "photo.png"), "-o", str(out), "-c", CAPTION, "-m", str(tiny_weights)]
-        assert main([*given, *options]) == 0
-        made.append(out.read_bytes())
-    assert made[0] != made[1]
-    assert main(["decode", str(tmp_path / "1.tacit"), "-m", str(tiny_weights)]) == 0
-    capsys.readouterr()
