@@ -51,8 +51,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.environment import describe_machine, find_data
 from tacit import weights
-from tacit.evaluation.cost import measured
-from tacit.evaluation.pretty import dumps
+from tacit.evaluation.cost import measure_cost
+from tacit.evaluation.readable_json import dumps
 from tacit.models.tacit_s import PIXELS8, TacitSAnalysis, TacitSConfig
 from tacit.text.tokens import TextTokens
 
@@ -177,7 +177,7 @@ def measure(side: int, words: int, method: str, mode: str) -> dict[str, Any]:
     with _kernel(method):
         _pass(*_inputs(16 * 9, SLOTS + 1, method), mode)  # what torch loads and makes for its first pass
         processor = [time.process_time()]
-        _, cost = measured(work)
+        _, cost = measure_cost(work)
         processor.append(time.process_time())
         clock = [cost.seconds]
         while len(clock) < RUNS and processor[-1] - processor[0] < SECONDS:
@@ -480,7 +480,7 @@ def plot(result: Mapping[str, Any], mode: str) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from tacit.evaluation.plots import MARKERS, Plot, _inline
+    from tacit.evaluation.plots import MARKERS, Plot, inline_svg
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tacit", "font.family": "sans-serif", "font.size": 9}):
         figure = Figure(figsize=(9.6, 6.2), layout="constrained")
@@ -516,7 +516,7 @@ def plot(result: Mapping[str, Any], mode: str) -> str:
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     words = f"time and memory of attention in a {mode} pass, over words, pixels and both"
-    return Plot(mode, True, _inline(stream.getvalue(), words), digest(result, mode)).file.rstrip() + "\n"
+    return Plot(mode, True, inline_svg(stream.getvalue(), words), digest(result, mode)).file.rstrip() + "\n"
 
 
 if __name__ == "__main__":

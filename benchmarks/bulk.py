@@ -39,7 +39,7 @@ from tacit import weights
 from tacit.bulk import BulkJob, Cluster, Interrupted, RunSummary, run
 from tacit.bulk.manifest import FAILURES, MANIFEST, Manifest
 from tacit.bulk.store import ShardStore
-from tacit.evaluation.pretty import dumps
+from tacit.evaluation.readable_json import dumps
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE = 256

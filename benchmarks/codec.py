@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.environment import describe_machine, find_data
-from tacit.evaluation.pretty import dumps
+from tacit.evaluation.readable_json import dumps
 
 ROOT = Path(__file__).resolve().parent.parent
 CORES = 2

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from benchmarks.environment import describe_machine, find_data
 from tacit import weights
-from tacit.evaluation.pretty import dumps
+from tacit.evaluation.readable_json import dumps
 from tacit.models.coding_order import Step, walk
 from tacit.models.frozen import Y_UNIT
 from tacit.models.quantization import gaussian_likelihood

@@ -39,7 +39,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from benchmarks.environment import describe_machine
 from tacit import weights
 from tacit.demo.samples import SAMPLES, sample_image
-from tacit.evaluation.pretty import dumps
+from tacit.evaluation.readable_json import dumps
 from tacit.web.app import create_app
 from tacit.web.server import uvicorn_config
 from tacit.web.settings import ServiceSettings

@@ -39,8 +39,8 @@ from tacit import weights
 from tacit.codec import Codec
 from tacit.data import Collate, ImageBatch, Synthesiser, TacitShards
 from tacit.data.shards import read_rows, reader
-from tacit.evaluation.metrics import psnr
-from tacit.evaluation.pretty import dumps
+from tacit.evaluation.readable_json import dumps
+from tacit.image.psnr import psnr
 from tacit.training.dataset.image_files import decode, random_crop, read_folder
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -31,9 +31,9 @@ from torch import Tensor
 from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.captions import CaptionMap
-from tacit.evaluation.compare import confidence_interval
-from tacit.evaluation.pretty import dumps
-from tacit.evaluation.runner import load_pixels
+from tacit.evaluation.confidence import confidence_interval
+from tacit.evaluation.pixels import load_pixels
+from tacit.evaluation.readable_json import dumps
 from tacit.models.tacit_s import TacitSModel
 from tacit.study.image_sets import rotated_captions
 from tacit.study.summary import rounded

@@ -34,7 +34,7 @@ from PIL import Image
 from benchmarks.codec import ROOT, _photo
 from benchmarks.environment import describe_machine
 from tacit.errors import TacitError
-from tacit.evaluation.pretty import dumps
+from tacit.evaluation.readable_json import dumps
 from tacit.web.client import Client
 from tacit.web.workers.codecs import SPIN_COUNT
 

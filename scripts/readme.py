@@ -94,7 +94,7 @@ def outdated_reports() -> list[str]:
 
     found = kodak_results()
     folder = RESULTS / "kodak"
-    return [] if found is None else [f"results/kodak/{name}" for name in report.outdated(found, folder)]
+    return [] if found is None else [f"results/kodak/{name}" for name in report.outdated_files(found, folder)]
 
 
 def _comparable(name: str, block: str) -> str:
@@ -171,7 +171,7 @@ def _results(name: str) -> dict[str, Any] | None:
 
 def kodak_results() -> Results | None:
     """Return the results of `make kodak`."""
-    from tacit.evaluation.results import load
+    from tacit.evaluation.results_file import load
 
     path = RESULTS / "kodak" / "results.json"
     return load(path) if path.is_file() else None
@@ -183,7 +183,7 @@ def kodak() -> str:
     if found is None:
         return MISSING
     from tacit.evaluation.bjontegaard import quality_at
-    from tacit.evaluation.report import rate_text
+    from tacit.evaluation.report.formatting import rate_text
 
     own = weights.DEFAULT
     (dataset,) = found.datasets

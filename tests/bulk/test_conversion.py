@@ -24,7 +24,7 @@ from tacit.bulk.readers import read_records
 from tacit.bulk.store import ShardStore
 from tacit.codec import Codec
 from tacit.errors import CorruptFile
-from tacit.evaluation.metrics import psnr
+from tacit.image.psnr import psnr
 
 fsspec = pytest.importorskip("fsspec")
 

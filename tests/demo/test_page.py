@@ -16,8 +16,8 @@ from tacit.demo.comparison import CodecFile, EqualSizeFiles, ImageComparison
 from tacit.demo.page import make_page, render
 from tacit.demo.samples import SAMPLES, SampleImage, sample_image
 from tacit.errors import InvalidInput, MissingExtra
-from tacit.evaluation.baselines import BASELINES, decode
-from tacit.evaluation.metrics import psnr
+from tacit.evaluation.codecs.pillow import BASELINES, decode_image
+from tacit.image.psnr import psnr
 
 
 class Links(HTMLParser):
@@ -80,7 +80,7 @@ def test_files_decode_to_what_is_shown_and_said(made: Path) -> None:
             data = path.with_suffix(f".{codec.suffix}").read_bytes()
             too_large = f"{len(data):,} bytes: its smallest file" in text
             assert (len(data) > limit) == too_large
-            assert f"{psnr(np.asarray(decode(data)), original):.2f} dB" in text
+            assert f"{psnr(np.asarray(decode_image(data)), original):.2f} dB" in text
 
 
 def _file(codec: str, size: int, psnr: float, too_large: bool = False) -> CodecFile:

@@ -99,7 +99,7 @@ def test_curves_that_cannot_be_compared() -> None:
     quality_difference(CURVE, (RATES, (26.0, 28.5, 28.4, 34.0, 37.1)))  # at a rate it has one quality all the same
     with pytest.raises(InvalidInput, match="test: 2 points"):
         rate_difference(CURVE, (RATES[:2], CURVE[1][:2]))
-    with pytest.raises(InvalidInput, match="anchor: 5 rates and 4 qualities"):
+    with pytest.raises(InvalidInput, match="anchor: must have as many rates as qualities, got 5 and 4"):
         rate_difference((RATES, CURVE[1][:4]), CURVE)
     with pytest.raises(InvalidInput, match="finite"):
         quality_difference(CURVE, (RATES, (*CURVE[1][:4], math.inf)))

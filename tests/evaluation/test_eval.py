@@ -23,14 +23,22 @@ from support.eval_faults import Broken
 from support.pictures import synthetic
 from tacit import cli
 from tacit.errors import InvalidInput, PathError
-from tacit.evaluation import plots, report, results, runner
-from tacit.evaluation.codecs import PILLOW, Quality
+from tacit.evaluation import measuring, plots, results, results_file, runner, set_measurements, worker_pool
+from tacit.evaluation.codecs import CODECS, Quality
+from tacit.evaluation.codecs.protocol import quality_text
 from tacit.evaluation.cost import Cost
-from tacit.evaluation.datasets import KODAK, load_dataset
-from tacit.evaluation.evaluate import EvalOptions, evaluate
+from tacit.evaluation.datasets import load_dataset
+from tacit.evaluation.datasets.kodak import KODAK
+from tacit.evaluation.evaluation import EvalOptions, evaluate
 from tacit.evaluation.journal import Journal
+from tacit.evaluation.measurements import Failure, Measurement, Measurements
 from tacit.evaluation.metrics import load_metric
+from tacit.evaluation.pixels import load_pixels
+from tacit.evaluation.report import formatting, outdated_files, write_report
+from tacit.evaluation.report.html import html
+from tacit.evaluation.report.markdown import markdown
 from tacit.evaluation.results import Results
+from tacit.evaluation.tasks import caption_for
 
 
 class Heard:
@@ -55,7 +63,8 @@ class Heard:
 @pytest.fixture(autouse=True)
 def _one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch's threads wait busily for each other where something else takes the cores, such as other tests."""
-    monkeypatch.setattr(runner, "cores", lambda: 1)
+    for module in (runner, worker_pool):
+        monkeypatch.setattr(module, "cores", lambda: 1)
 
 
 @pytest.fixture
@@ -72,7 +81,7 @@ def photos(tmp_path: Path) -> Path:
 
 def _options(photos: Path, out: Path, **more: Any) -> EvalOptions:
     given: dict[str, Any] = {"codecs": ["jpeg", "webp"], "metrics": ["psnr"], "points": 3, "jobs": 1, "crops": 0}
-    return EvalOptions([str(photos)], out=out, **{**given, **more})
+    return EvalOptions(datasets=[str(photos)], out=out, **{**given, **more})
 
 
 # -- from end to end --------------------------------------------------------------------------------------------------
@@ -96,7 +105,7 @@ def test_from_images_to_reports(photos: Path, tiny_weights: Path, tmp_path: Path
     out = tmp_path / "out"
     assert "photos tiny+captions: 1 images have no caption (b.png); they are left out for this codec" in heard.said
     # Every figure is that of the file.
-    for row in found.measured.rows:
+    for row in found.measurements.rows:
         file = out / row.file
         assert row.bytes == file.stat().st_size
         assert row.bpp == 8 * row.bytes / (row.width * row.height)
@@ -105,7 +114,7 @@ def test_from_images_to_reports(photos: Path, tiny_weights: Path, tmp_path: Path
             mse = np.square(original - np.asarray(Image.open(file).convert("RGB"))).mean()
             assert row.metrics["psnr"] == pytest.approx(10 * np.log10(255**2 / mse))
             assert row.metrics["bpp-authors"] is None
-            assert row.notes["bpp-authors"] == "only of tacit's models"
+            assert row.notes["bpp-authors"] == "only for tacit's models"
         else:
             assert row.metrics["bpp-authors"] < row.bpp
             assert row.metrics["psnr-authors"] == pytest.approx(row.metrics["psnr"], abs=0.6)
@@ -115,11 +124,13 @@ def test_from_images_to_reports(photos: Path, tiny_weights: Path, tmp_path: Path
     curves = found.curves["photos"]
     assert {name: len(points) for name, points in curves.items()} == {"jpeg": 3, "tiny": 3, "tiny+captions": 3}
     assert all("psnr" in p.metrics and "ms-ssim" not in p.metrics for points in curves.values() for p in points)
-    assert [row.notes["ms-ssim"] for row in found.measured.rows if row.image == "tiny.png"] == [
-        "ms-ssim needs 161 pixels a side or more, not 24x20"
+    assert [row.notes["ms-ssim"] for row in found.measurements.rows if row.image == "tiny.png"] == [
+        "ms-ssim needs 161 pixels a side or more, got 24x20"
     ] * 9
     point = curves["jpeg"][0]
-    rows = [r for r in found.measured.rows if (r.codec, r.quality) == ("jpeg", point.quality) and r.image != "b.png"]
+    rows = [
+        r for r in found.measurements.rows if (r.codec, r.quality) == ("jpeg", point.quality) and r.image != "b.png"
+    ]
     assert point.bpp == pytest.approx(sum(r.bpp for r in rows) / 2)
 
     content = json.loads((out / "results.json").read_text())
@@ -127,7 +138,7 @@ def test_from_images_to_reports(photos: Path, tiny_weights: Path, tmp_path: Path
     assert content["machine"]["cores"] >= 1
     assert content["libraries"]["torch"]
     assert len(content["codecs"]["tiny"]["weights"]["all"]["sha256"]) == 64
-    assert results.load(out / "results.json").curves.keys() == found.curves.keys()
+    assert results_file.load(out / "results.json").curves.keys() == found.curves.keys()
 
     page = (out / "report.html").read_text()
     _check_html(page)
@@ -188,10 +199,10 @@ def test_weights_of_fixed_rate_are_points_of_one_curve(
         (tmp_path / "taco" / f"{name}.safetensors").write_bytes(tiny_taco_fixed_weights.read_bytes())
     options = _options(photos, tmp_path / "out", codecs=[f"{tmp_path / 'taco'}", "jpeg"], crops=1, limit=1)
     found = evaluate(options, Heard())
-    assert {row.quality for row in found.measured.rows if row.codec == "taco"} == {"high", "low"}
+    assert {row.quality for row in found.measurements.rows if row.codec == "taco"} == {"high", "low"}
     assert "two points have one rate" in str(found.differences) or "three" in str(found.differences)
-    again = results.load(tmp_path / "out" / "results.json")
-    assert again.measured == found.measured
+    again = results_file.load(tmp_path / "out" / "results.json")
+    assert again.measurements == found.measurements
     page = (tmp_path / "out" / "report.html").read_text()
     _check_html(page)
     assert "quality low" in page or "quality high" in page
@@ -241,25 +252,25 @@ def test_a_second_run_goes_on_from_the_first(photos: Path, tmp_path: Path, monke
     options = _options(photos, tmp_path / "out")
     first = evaluate(options, Heard())
     calls: list[str] = []
-    encode, decode = type(PILLOW["jpeg"]).encode, type(PILLOW["jpeg"]).decode
-    monkeypatch.setattr(type(PILLOW["jpeg"]), "encode", lambda s, *a: (calls.append("encode"), encode(s, *a))[1])
-    monkeypatch.setattr(type(PILLOW["jpeg"]), "decode", lambda s, *a: (calls.append("decode"), decode(s, *a))[1])
+    encode, decode = type(CODECS["jpeg"]).encode, type(CODECS["jpeg"]).decode
+    monkeypatch.setattr(type(CODECS["jpeg"]), "encode", lambda s, *a: (calls.append("encode"), encode(s, *a))[1])
+    monkeypatch.setattr(type(CODECS["jpeg"]), "decode", lambda s, *a: (calls.append("decode"), decode(s, *a))[1])
 
     heard = Heard()
     second = evaluate(options, heard)
     assert (heard.total, heard.known, heard.units) == (18, 18, 0)
     assert calls == []
-    assert second.measured == first.measured
+    assert second.measurements == first.measurements
 
     # Another metric takes the files that are there.
     third = evaluate(dataclasses.replace(options, metrics=["psnr", "psnr-y"]), Heard())
     assert calls == ["decode"] * 18
-    assert [r.encode for r in third.measured.rows] == [r.encode for r in first.measured.rows]
-    assert all(r.metrics["psnr-y"] for r in third.measured.rows)
+    assert [r.encode for r in third.measurements.rows] == [r.encode for r in first.measurements.rows]
+    assert all(r.metrics["psnr-y"] for r in third.measurements.rows)
 
     # A file that has gone is made again; a changed image is another image.
     calls.clear()
-    row = third.measured.rows[0]
+    row = third.measurements.rows[0]
     (tmp_path / "out" / row.file).unlink()
     evaluate(options, Heard())
     assert calls == ["encode", "decode"]
@@ -286,28 +297,28 @@ def test_equal_images_are_measured_apart_and_captions_count_where_they_are_compa
                 raise InvalidInput("no caption")
             return float(len(caption))
 
-    from tacit.evaluation import evaluate as module
+    from tacit.evaluation import evaluation
 
-    runner._metric.cache_clear()
-    for place in (module, runner):
+    measuring._metric.cache_clear()
+    for place in (evaluation, measuring):
         monkeypatch.setattr(place, "load_metric", lambda name: Length() if name == "length" else load_metric(name))
     (photos / "copy.png").write_bytes((photos / "a.png").read_bytes())
     options = _options(photos, tmp_path / "out", codecs=["jpeg"], points=1, metrics=["psnr", "length"])
     found = evaluate(options, Heard())
-    assert {r.image: r.metrics["length"] for r in found.measured.rows} == {
+    assert {r.image: r.metrics["length"] for r in found.measurements.rows} == {
         "a.png": 6,
         "b.png": None,
         "copy.png": None,
         "tiny.png": 5,
     }
-    assert len({r.file for r in found.measured.rows}) == 4
+    assert len({r.file for r in found.measurements.rows}) == 4
     (photos / "a.txt").write_text("a green hill")
     (photos / "copy.txt").write_text("again")
     heard = Heard()
     found = evaluate(options, heard)
     assert heard.known == 2
-    assert {r.metrics["length"] for r in found.measured.rows} == {12, 5, None}
-    runner._metric.cache_clear()
+    assert {r.metrics["length"] for r in found.measurements.rows} == {12, 5, None}
+    measuring._metric.cache_clear()
 
 
 @pytest.mark.parametrize("cut", [1, 30])
@@ -363,7 +374,7 @@ def two(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [("raises", "RuntimeError: no idea what to do"), ("memory", "not enough memory"), ("", "decoded to (164, 176, 3)")],
+    [("raises", "RuntimeError: no idea what to do"), ("memory", "not enough memory"), ("", "got (164, 176, 3)")],
 )
 def test_a_codec_that_fails_on_one_image_is_said_and_the_rest_goes_on(
     fault: str, said: str, two: Path, tmp_path: Path
@@ -371,7 +382,7 @@ def test_a_codec_that_fails_on_one_image_is_said_and_the_rest_goes_on(
     heard = Heard()
     codec = Broken(fault=fault)
     found = runner.run(
-        [load_dataset(str(two))], [codec, PILLOW["jpeg"]], [load_metric("psnr")],
+        [load_dataset(str(two))], [codec, CODECS["jpeg"]], [load_metric("psnr")],
         {"broken": codec.qualities, "jpeg": (10, 50, 90)}, tmp_path / "out", heard, jobs=1,
     )  # fmt: skip
     assert [(r.image, r.codec) for r in found.rows] == (
@@ -395,7 +406,7 @@ def test_what_is_no_image_is_said_once(two: Path, tmp_path: Path) -> None:
     (two / "broken.png").write_bytes(b"\x89PNG and nothing else")
     heard = Heard()
     found = evaluate(_options(two, tmp_path / "out"), heard)
-    (failure,) = found.measured.failures
+    (failure,) = found.measurements.failures
     assert (failure.image, failure.codec, failure.quality) == ("broken.png", "", None)
     assert len(heard.said) == 1
     assert "broken.png: the image cannot be read: " in heard.said[0]
@@ -408,17 +419,19 @@ def test_a_codec_that_lacks_something_is_said_once_and_left_alone(jobs: int, two
     codec = Broken(fault="extra")
     heard = Heard()
     found = runner.run(
-        [load_dataset(str(two))], [codec, PILLOW["jpeg"]], [load_metric("psnr")], {"broken": (1, 2), "jpeg": (50,)},
+        [load_dataset(str(two))], [codec, CODECS["jpeg"]], [load_metric("psnr")], {"broken": (1, 2), "jpeg": (50,)},
         tmp_path / "out", heard, jobs=jobs,
     )  # fmt: skip
     assert heard.said == ["two broken: cannot be used here: this codec needs tacit[all]"]
-    assert found.failures == (runner.Failure("two", "", "broken", None, heard.said[0].removeprefix("two broken: ")),)
+    assert found.failures == (
+        Failure(dataset="two", codec="broken", reason=heard.said[0].removeprefix("two broken: ")),
+    )
     assert sorted(r.image for r in found.rows) == ["small.png", "wide.png"]
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_done(two: Path, tmp_path: Path) -> None:
     codec = Broken(fault="disk", at=176)
-    jpeg = PILLOW["jpeg"]
+    jpeg = CODECS["jpeg"]
     with pytest.raises(PathError, match=r"No space left on device.*kept"):
         runner.run(
             [load_dataset(str(two))], [jpeg, codec], [load_metric("psnr")], {"jpeg": (50,), "broken": (1,)},
@@ -429,7 +442,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_done(two: Path, tmp_path: Pa
 
 
 def test_several_processes_give_the_same_and_survive_the_death_of_one(two: Path, tmp_path: Path) -> None:
-    codecs = [Broken(fault="dies"), PILLOW["jpeg"]]
+    codecs = [Broken(fault="dies"), CODECS["jpeg"]]
     qualities: dict[str, tuple[Quality, ...]] = {"broken": (1,), "jpeg": (10, 50)}
     heard = Heard()
     found = runner.run(
@@ -442,7 +455,7 @@ def test_several_processes_give_the_same_and_survive_the_death_of_one(two: Path,
     (failure,) = found.failures
     assert "its process died" in failure.reason
     alone = runner.run(
-        [load_dataset(str(two))], [PILLOW["jpeg"]], [load_metric("psnr")], {"jpeg": (10, 50)}, tmp_path / "alone",
+        [load_dataset(str(two))], [CODECS["jpeg"]], [load_metric("psnr")], {"jpeg": (10, 50)}, tmp_path / "alone",
         Heard(), jobs=1,
     )  # fmt: skip
     values = {(r.image, r.quality): (r.bytes, r.metrics) for r in found.rows if r.codec == "jpeg"}
@@ -470,39 +483,39 @@ def test_what_is_missing_is_skipped_and_what_is_wrong_is_refused(
     heard = Heard()
     evaluate(_options(photos, tmp_path / "out", metrics=["psnr", "ms-ssim"], codecs=["jpeg"]), heard)
     assert heard.said == [
-        "photos b.png: ms-ssim needs 161 pixels a side or more, not 80x64",
-        "photos tiny.png: ms-ssim needs 161 pixels a side or more, not 24x20",
+        "photos b.png: ms-ssim needs 161 pixels a side or more, got 80x64",
+        "photos tiny.png: ms-ssim needs 161 pixels a side or more, got 24x20",
     ]
     for more, said in (
         ({"codecs": ["jxl"]}, "no codec is left"),
-        ({"metrics": ["beauty"]}, "no metric 'beauty'"),
-        ({"anchor": "avif"}, "anchor avif"),
-        ({"qualities": {"jpeg": [0.5]}}, "whole numbers"),
+        ({"metrics": ["beauty"]}, "got 'beauty'"),
+        ({"anchor": "avif"}, "got avif"),
+        ({"qualities": {"jpeg": [0.5]}}, "whole number"),
         ({"qualities": {"png": [1]}}, "which is not measured"),
     ):
         with pytest.raises(InvalidInput, match=said):
             evaluate(_options(photos, tmp_path / "out", **more), Heard())
-    with pytest.raises(InvalidInput, match="two sets are called photos"):
+    with pytest.raises(InvalidInput, match="two data sets are called photos"):
         evaluate(dataclasses.replace(_options(photos, tmp_path / "out"), datasets=[str(photos)] * 2), Heard())
 
 
 def test_no_more_processes_than_memory_has_room_for(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("L", (2000, 1000)).save(photos / "large.png")
-    datasets, codecs = [load_dataset(str(photos))], [PILLOW["jpeg"]]
-    need = runner.WORKER_BYTES + 2000 * 1000 * runner.BYTES_PER_PIXEL
-    monkeypatch.setattr(runner, "cores", lambda: 8)
+    datasets, codecs = [load_dataset(str(photos))], [CODECS["jpeg"]]
+    need = worker_pool.WORKER_BYTES + 2000 * 1000 * worker_pool.BYTES_PER_PIXEL
+    monkeypatch.setattr(worker_pool, "cores", lambda: 8)
     for free, processes in ((3.1 * need / 0.8, 3), (0.5 * need, 1), (100 * need, 8), (None, 8)):
-        monkeypatch.setattr(runner, "available_memory", lambda free=free: free)
-        assert runner._processes(None, datasets, codecs) == processes
-    assert runner._processes(5, datasets, codecs) == 5
+        monkeypatch.setattr(worker_pool, "available_memory", lambda free=free: free)
+        assert worker_pool.worker_count(None, datasets, codecs) == processes
+    assert worker_pool.worker_count(5, datasets, codecs) == 5
 
 
 def test_swapped_captions_are_those_of_another_image(photos: Path) -> None:
     dataset = load_dataset(str(photos))
     swapped = Broken(captions="swapped")
-    assert [runner.given_caption(swapped, dataset, i) for i in (0, 2)] == ["a dot", "a hill"]
-    assert runner.given_caption(Broken(captions="own"), dataset, 0) == "a hill"
-    assert runner.given_caption(Broken(), dataset, 0) is None
+    assert [caption_for(swapped, dataset, i) for i in (0, 2)] == ["a dot", "a hill"]
+    assert caption_for(Broken(captions="own"), dataset, 0) == "a hill"
+    assert caption_for(Broken(), dataset, 0) is None
 
 
 def test_metrics_of_whole_sets_are_over_the_files(
@@ -526,29 +539,29 @@ def test_metrics_of_whole_sets_are_over_the_files(
             type(self).calls += 1
             return float(np.mean(self.means))
 
-    from tacit.evaluation import evaluate as module
+    from tacit.evaluation import evaluation
 
-    for place in (module, runner):
+    for place in (evaluation, measuring, set_measurements):
         monkeypatch.setattr(place, "load_metric", lambda name: Count() if name == "count" else load_metric(name))
     options = _options(photos, tmp_path / "out", codecs=["jpeg"], metrics=["psnr", "count"])
     found = evaluate(options, Heard())
-    assert [s.metric for s in found.measured.sets] == ["count"] * 3
-    one = found.measured.sets[0]
-    files = [tmp_path / "out" / r.file for r in found.measured.rows if r.quality == one.quality]
+    assert [s.metric for s in found.measurements.sets] == ["count"] * 3
+    one = found.measurements.sets[0]
+    files = [tmp_path / "out" / r.file for r in found.measurements.rows if r.quality == one.quality]
     assert one.value == pytest.approx(np.mean([np.asarray(Image.open(f).convert("RGB")).mean() for f in files]))
     assert found.curves["photos"]["jpeg"][0].metrics.keys() == {"psnr", "count"}
     evaluate(options, Heard())
     assert Count.calls == 3  # known from the journal
 
     # A file that was damaged since is said, and the rest goes on.
-    (tmp_path / "out" / found.measured.rows[0].file).write_bytes(b"no JPEG")
+    (tmp_path / "out" / found.measurements.rows[0].file).write_bytes(b"no JPEG")
     heard = Heard()
     monkeypatch.setattr(Count, "protocol", "another")
     again = evaluate(dataclasses.replace(options, metrics=["psnr", "count"]), heard)
-    (failure,) = again.measured.failures
+    (failure,) = again.measurements.failures
     assert (failure.codec, failure.quality) == ("jpeg", one.quality)
     assert "count: UnidentifiedImageError: " in failure.reason
-    assert len(again.measured.sets) == 2
+    assert len(again.measurements.sets) == 2
     assert len(heard.said) == 1
 
 
@@ -567,44 +580,46 @@ def made(name: str = "Kodak", notes: tuple[str, ...] = (), shift: float = 0.0) -
                 size = round(1000 * 2**i * 1.05**hard)
                 value = 26 + 3.0 * i - hard + better + (shift if codec == "tacit-s" else 0) + rng.normal(0, 0.01)
                 rows.append(
-                    runner.Row(
-                        name,
-                        image,
-                        codec,
-                        10 * i,
-                        100,
-                        100,
-                        size,
-                        f"files/{codec}/{i}/{image}",
-                        Cost(0.1, 1000),
-                        Cost(0.2, None),
-                        {"psnr": round(value, 5)},
-                        {},
+                    Measurement(
+                        dataset=name,
+                        image=image,
+                        codec=codec,
+                        quality=10 * i,
+                        width=100,
+                        height=100,
+                        bytes=size,
+                        file=f"files/{codec}/{i}/{image}",
+                        encode=Cost(0.1, 1000),
+                        decode=Cost(0.2, None),
+                        metrics={"psnr": round(value, 5)},
+                        notes={},
                     )
                 )
     infos = tuple(results.ImageInfo(image, image, None) for image in images)
     return Results(
-        "tacit eval", "2026-01-01", 1.0, {"cores": 2}, {"torch": "2"}, (results.DatasetInfo(name, infos, notes),),
-        {"jpeg": {"format": "JPEG"}, "tacit-s": {"weights": {}}},
-        (results.MetricInfo("psnr", "dB", True, "mse"),), {}, "jpeg", runner.Measured(tuple(rows), (), ()),
+        command="tacit eval", date="2026-01-01", seconds=1.0, machine={"cores": 2}, libraries={"torch": "2"},
+        datasets=(results.DatasetInfo(name, infos, notes),),
+        codecs={"jpeg": {"format": "JPEG"}, "tacit-s": {"weights": {}}},
+        metrics=(results.MetricInfo("psnr", "dB", True, "mse"),), skipped={}, anchor="jpeg",
+        measurements=Measurements(tuple(rows), (), ()),
     )  # fmt: skip
 
 
 def test_results_survive_their_file(tmp_path: Path) -> None:
     found = made()
-    results.save(found, tmp_path / "r.json")
-    again = results.load(tmp_path / "r.json")
-    assert results.to_json(again) == results.to_json(found)
+    results_file.save(found, tmp_path / "r.json")
+    again = results_file.load(tmp_path / "r.json")
+    assert results_file.to_json(again) == results_file.to_json(found)
     assert max(map(len, (tmp_path / "r.json").read_text().splitlines())) < 600  # differences can be read
-    for text, said in (("{", "not JSON"), ("[]", "not a result"), ('{"kind": "tacit eval"}', "format None")):
+    for text, said in (("{", "not JSON"), ("[]", "not a result"), ('{"kind": "tacit eval"}', "got None")):
         (tmp_path / "bad.json").write_text(text)
         with pytest.raises(InvalidInput, match=said):
-            results.load(tmp_path / "bad.json")
+            results_file.load(tmp_path / "bad.json")
     (tmp_path / "bad.json").write_text('{"kind": "tacit eval", "format": 1}')
     with pytest.raises(InvalidInput, match="damaged results"):
-        results.load(tmp_path / "bad.json")
+        results_file.load(tmp_path / "bad.json")
     with pytest.raises(PathError):
-        results.load(tmp_path / "none.json")
+        results_file.load(tmp_path / "none.json")
 
 
 def test_differences_are_bjontegaards_and_refusals_say_why() -> None:
@@ -615,12 +630,12 @@ def test_differences_are_bjontegaards_and_refusals_say_why() -> None:
     assert not isinstance(rate, str)
     assert rate.value == pytest.approx(100 * (2 ** (-2 / 3) - 1), abs=1)  # 3 dB for twice the bytes
     few = dataclasses.replace(
-        found, measured=runner.Measured(tuple(r for r in found.measured.rows if r.quality in (0, 10)), (), ())
+        found, measurements=Measurements(tuple(r for r in found.measurements.rows if r.quality in (0, 10)), (), ())
     )
     rate, _ = few.differences["Kodak"]["psnr"]["tacit-s"]
     assert isinstance(rate, str)
     assert "three" in rate
-    assert "none: " in report.markdown(few)
+    assert "none: " in markdown(few)
 
 
 def test_every_two_codecs_are_compared_and_curves_from_papers_with_them() -> None:
@@ -636,14 +651,14 @@ def test_every_two_codecs_are_compared_and_curves_from_papers_with_them() -> Non
     three = dataclasses.replace(
         found,
         codecs={**found.codecs, "webp": {}},
-        measured=runner.Measured(
-            found.measured.rows
-            + tuple(dataclasses.replace(row, codec="webp") for row in found.measured.rows if row.codec == "jpeg"),
+        measurements=Measurements(
+            found.measurements.rows
+            + tuple(dataclasses.replace(row, codec="webp") for row in found.measurements.rows if row.codec == "jpeg"),
             (),
             (),
         ),
     )
-    text = report.markdown(three)
+    text = markdown(three)
     assert "| bits for equal psnr | against jpeg | against tacit-s | against webp | against ELIC, published |" in text
     assert "| tacit-s | -3" in text
     assert "| webp | +0.0 % | +" in text
@@ -656,12 +671,12 @@ def test_times_are_those_of_the_clock_and_of_the_processors() -> None:
     assert (point.encode, point.decode) == (Cost(pytest.approx(0.1), 1000), Cost(pytest.approx(0.2), None))
     busy = dataclasses.replace(
         found,
-        measured=runner.Measured(
-            tuple(dataclasses.replace(row, encode=Cost(0.1, 10**6, 0.05)) for row in found.measured.rows), (), ()
+        measurements=Measurements(
+            tuple(dataclasses.replace(row, encode=Cost(0.1, 10**6, 0.05)) for row in found.measurements.rows), (), ()
         ),
     )
     heads = "| codec | encode (ms) | decode (ms) | encode (CPU ms) | decode (CPU ms) | encode (MB) | decode (MB) |"
-    text = report.markdown(busy)
+    text = markdown(busy)
     assert heads in text
     assert "| jpeg | 100 | 200 | 50 |  | 1 |  |" in text
 
@@ -669,40 +684,40 @@ def test_times_are_those_of_the_clock_and_of_the_processors() -> None:
 def test_reports_that_are_not_of_their_results_are_found(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     found = made()
-    assert report.outdated(found, tmp_path) == ["report.md", "plots/Kodak-psnr.svg"]
-    report.write(found, [], tmp_path)
-    results.save(found, tmp_path / "results.json")
-    assert report.outdated(results.load(tmp_path / "results.json"), tmp_path) == []
-    assert report.outdated(made(shift=0.1), tmp_path) == ["report.md", "plots/Kodak-psnr.svg"]
+    assert outdated_files(found, tmp_path) == ["report.md", "plots/Kodak-psnr.svg"]
+    write_report(found, [], tmp_path)
+    results_file.save(found, tmp_path / "results.json")
+    assert outdated_files(results_file.load(tmp_path / "results.json"), tmp_path) == []
+    assert outdated_files(made(shift=0.1), tmp_path) == ["report.md", "plots/Kodak-psnr.svg"]
     said = (tmp_path / "report.md").read_text()
     (tmp_path / "report.md").write_text(said.replace("26", "27"))
-    assert report.outdated(found, tmp_path) == ["report.md"]
+    assert outdated_files(found, tmp_path) == ["report.md"]
 
 
 def test_numbers_are_said_with_the_digits_that_matter() -> None:
-    assert [report.percent(v) for v in (-0.04, 0.04, -12.34)] == ["+0.0 %", "+0.0 %", "-12.3 %"]
-    assert [report.signed(v) for v in (-0.00001, -0.0321, 1.234)] == ["+0.0000", "-0.0321", "+1.23"]
-    assert [report.number(v) for v in (0.98765, 31.236, -20.0)] == ["0.9877", "31.24", "-20.00"]
-    assert [report.quality_text(q) for q in (28, 28.5, 30.0, "low")] == ["28", "28.5", "30", "low"]
+    assert [formatting.percent(v) for v in (-0.04, 0.04, -12.34)] == ["+0.0 %", "+0.0 %", "-12.3 %"]
+    assert [formatting.signed(v) for v in (-0.00001, -0.0321, 1.234)] == ["+0.0000", "-0.0321", "+1.23"]
+    assert [formatting.number(v) for v in (0.98765, 31.236, -20.0)] == ["0.9877", "31.24", "-20.00"]
+    assert [quality_text(q) for q in (28, 28.5, 30.0, "low")] == ["28", "28.5", "30", "low"]
 
 
 def test_elics_curve_is_drawn_on_whole_kodak_only() -> None:
     pytest.importorskip("matplotlib")
     psnr = made().metrics[0]
     whole = made()
-    rows = whole.measured.rows
+    rows = whole.measurements.rows
     for found, there in (
         (whole, True),
         # One file of one codec could not be made, so its image is in no curve; and a folder with one image less.
-        (dataclasses.replace(whole, measured=runner.Measured(rows[1:], (), ())), False),
-        (dataclasses.replace(whole, measured=runner.Measured(rows[8:], (), ())), False),
+        (dataclasses.replace(whole, measurements=Measurements(rows[1:], (), ())), False),
+        (dataclasses.replace(whole, measurements=Measurements(rows[8:], (), ())), False),
         (made(name="CLIC"), False),
     ):
         dataset = found.datasets[0].name
         plot = plots.draw(found, dataset, psnr)
         assert plot is not None
         assert ("ELIC" in plot.svg) is there
-        page = report.html(found, {dataset: [plot, plots.draw(found, dataset, psnr, log=True)]}, [])  # type: ignore[list-item]
+        page = html(found, {dataset: [plot, plots.draw(found, dataset, psnr, log=True)]}, [])  # type: ignore[list-item]
         _check_html(page)
         assert ("CVPR 2022" in page) is there
 
@@ -721,7 +736,7 @@ def test_plots_follow_the_colour_scheme_and_are_the_same_every_time() -> None:
 
 def test_reports_without_matplotlib_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    report.write(made(), [], tmp_path)
+    write_report(made(), [], tmp_path)
     page = (tmp_path / "report.html").read_text()
     _check_html(page)
     assert "plots need matplotlib" in page
@@ -731,37 +746,37 @@ def test_reports_without_matplotlib_say_so(tmp_path: Path, monkeypatch: pytest.M
 def test_pictures_at_equal_bytes_are_as_near_below_as_the_codec_can(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tacit.evaluation.exhibit import detailed, exhibits
+    from tacit.evaluation.equal_bytes import detailed_box, equal_bytes_examples
 
     out = tmp_path / "out"
-    codecs = [PILLOW["webp"], PILLOW["jpeg"]]
+    codecs = [CODECS["webp"], CODECS["jpeg"]]
     found = evaluate(_options(photos, out, qualities={"webp": [20, 60, 90], "jpeg": [5, 95]}), Heard())
     dataset = load_dataset(str(photos))
-    (one,) = exhibits(dataset, codecs, found.measured.rows, out, 1, Heard())
-    webp, jpeg = sorted(one.shown, key=lambda s: s.codec, reverse=True)
+    (one,) = equal_bytes_examples(dataset, codecs, found.measurements.rows, out, 1, Heard())
+    webp, jpeg = sorted(one.files, key=lambda s: s.codec, reverse=True)
     assert one.leader == "webp"
     assert webp.bytes == one.limit
     assert jpeg.bytes <= one.limit
-    assert not jpeg.over
+    assert not jpeg.too_large
     assert not isinstance(jpeg.quality, str)
     # One more would be too large.
-    pixels = runner.load_pixels(photos / one.image)
-    PILLOW["jpeg"].encode(pixels, None, jpeg.quality + 1, tmp_path / "x.jpg", 1)
+    pixels = load_pixels(photos / one.image)
+    CODECS["jpeg"].encode(pixels, None, jpeg.quality + 1, tmp_path / "x.jpg", 1)
     assert (tmp_path / "x.jpg").stat().st_size > one.limit
 
     def fails(*_: object) -> None:
         raise RuntimeError("out of ideas")
 
-    monkeypatch.setattr(type(PILLOW["jpeg"]), "decode", fails)
+    monkeypatch.setattr(type(CODECS["jpeg"]), "decode", fails)
     heard = Heard()
-    (one,) = exhibits(dataset, codecs, found.measured.rows, out, 1, heard)
-    assert one.shown == ()
+    (one,) = equal_bytes_examples(dataset, codecs, found.measurements.rows, out, 1, heard)
+    assert one.files == ()
     assert heard.said[1].endswith("jpeg: not shown at equal bytes: out of ideas")
 
     busy = np.zeros((400, 600, 3), np.uint8)
     busy[210:380, 320:560] = np.random.default_rng(0).integers(0, 255, (170, 240, 3))
-    left, top, width, height = detailed(busy, 256, 192)
-    assert (width, height) == (256, 192)
+    left, top, right, bottom = detailed_box(busy, 256, 192)
+    assert (right - left, bottom - top) == (256, 192)
     assert abs(left - 312) < 100
     assert abs(top - 200) < 100
 
@@ -785,9 +800,9 @@ def test_the_command(run: Any, photos: Path, tmp_path: Path) -> None:
         "--crops", 0,
     )  # fmt: skip
     assert status == 0, err
-    found = results.load(tmp_path / "out" / "results.json")
-    assert {row.quality for row in found.measured.rows if row.codec == "jpeg"} == {20, 60}
-    assert {row.quality for row in found.measured.rows if row.codec == "webp"} == {0, 94}
+    found = results_file.load(tmp_path / "out" / "results.json")
+    assert {row.quality for row in found.measurements.rows if row.codec == "jpeg"} == {20, 60}
+    assert {row.quality for row in found.measurements.rows if row.codec == "webp"} == {0, 94}
     assert found.command.startswith(f"tacit eval {photos} ")
     assert "100%" in err
 

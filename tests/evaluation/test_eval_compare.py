@@ -11,15 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tacit.errors import InvalidInput
-from tacit.evaluation.compare import Change, Comparison, compare, confidence_interval, text
+from tacit.evaluation.comparison import Change, ResultsComparison, compare
+from tacit.evaluation.comparison_report import comparison_markdown
+from tacit.evaluation.confidence import confidence_interval
 from tacit.evaluation.cost import Cost
+from tacit.evaluation.measurements import Measurement, Measurements, SetMeasurement
 from tacit.evaluation.results import DatasetInfo, ImageInfo, MetricInfo, Results
-from tacit.evaluation.runner import Measured, Row, SetRow
 
 IMAGES = 12
 
 
-def made(change: Callable[[Row, np.random.Generator], Row] = lambda row, _: row, seed: int = 0) -> Results:
+def made(
+    change: Callable[[Measurement, np.random.Generator], Measurement] = lambda row, _: row, seed: int = 0
+) -> Results:
     """One codec over images that differ a lot, at four qualities."""
     rng = np.random.default_rng(5)
     noise = np.random.default_rng(seed)
@@ -27,40 +31,48 @@ def made(change: Callable[[Row, np.random.Generator], Row] = lambda row, _: row,
     for n in range(IMAGES):
         hard = rng.uniform(-4, 4)
         for i in range(4):
-            row = Row(
-                "set",
-                f"{n}.png",
-                "mine",
-                25 * i,
-                200,
-                100,
-                round(5000 * 2**i * 1.05**hard),
-                f"{n}-{i}",
-                Cost(0.5 + 0.1 * i, None),
-                Cost(0.3, None),
-                {"psnr": 28 + 3.0 * i - hard, "error": 9.0 - 2 * i + hard / 10},
-                {},
+            row = Measurement(
+                dataset="set",
+                image=f"{n}.png",
+                codec="mine",
+                quality=25 * i,
+                width=200,
+                height=100,
+                bytes=round(5000 * 2**i * 1.05**hard),
+                file=f"{n}-{i}",
+                encode=Cost(0.5 + 0.1 * i, None),
+                decode=Cost(0.3, None),
+                metrics={"psnr": 28 + 3.0 * i - hard, "error": 9.0 - 2 * i + hard / 10},
+                notes={},
             )
             rows.append(change(row, noise))
     images = tuple(ImageInfo(f"{n}.png", f"hash{n}", f"image {n}") for n in range(IMAGES))
+    set_value = SetMeasurement(dataset="set", codec="mine", quality=50, metric="fid", value=20.0)
     return Results(
-        "tacit eval", "2026-01-01", 1.0, {"cores": 2}, {"torch": "2.13"}, (DatasetInfo("set", images, ()),),
-        {"mine": {"weights": {"all": {"sha256": "aa"}}}},
-        (MetricInfo("psnr", "dB", True, "mse"), MetricInfo("error", "", False, "mae")), {}, "mine",
-        Measured(tuple(rows), (SetRow("set", "mine", 50, "fid", 20.0),), ()),
-    )  # fmt: skip
+        command="tacit eval",
+        date="2026-01-01",
+        seconds=1.0,
+        machine={"cores": 2},
+        libraries={"torch": "2.13"},
+        datasets=(DatasetInfo("set", images, ()),),
+        codecs={"mine": {"weights": {"all": {"sha256": "aa"}}}},
+        metrics=(MetricInfo("psnr", "dB", True, "mse"), MetricInfo("error", "", False, "mae")),
+        skipped={},
+        anchor="mine",
+        measurements=Measurements(tuple(rows), (set_value,), ()),
+    )
 
 
-def _changed(**metrics: float) -> Callable[[Row, np.random.Generator], Row]:
-    def change(row: Row, noise: np.random.Generator) -> Row:
+def _changed(**metrics: float) -> Callable[[Measurement, np.random.Generator], Measurement]:
+    def change(row: Measurement, noise: np.random.Generator) -> Measurement:
         values = {k: v + metrics.get(k, 0) + noise.normal(0, 0.1) for k, v in row.metrics.items() if v is not None}
         return dataclasses.replace(row, metrics=values)
 
     return change
 
 
-def _one(found: Comparison, what: str, quality: float | None = None) -> Change:
-    (change,) = [c for c in found.changes if c.what == what and c.quality == quality]
+def _one(found: ResultsComparison, what: str, quality: float | None = None) -> Change:
+    (change,) = [c for c in found.changes if c.figure == what and c.quality == quality]
     return change
 
 
@@ -68,7 +80,7 @@ def test_the_same_is_the_same() -> None:
     found = compare(made(), made())
     assert {c.verdict for c in found.changes} == {"same"}
     assert found.notes == ()
-    assert "12 of 12 figures by quality are the same on every image." in text(found)
+    assert "12 of 12 figures by quality are the same on every image." in comparison_markdown(found)
 
 
 def test_a_small_shift_of_all_images_shows() -> None:
@@ -93,7 +105,7 @@ def test_noise_is_taken_for_a_change_about_once_in_twenty() -> None:
         verdicts = [_one(one, what, quality).verdict for one in found]
         assert set(verdicts) <= {"noise", "better", "worse"}
         assert 50 <= verdicts.count("noise") < 60
-    assert "| noise |" in text(found[0])
+    assert "| noise |" in comparison_markdown(found[0])
 
 
 def test_times_are_ratios() -> None:
@@ -106,8 +118,8 @@ def test_times_are_ratios() -> None:
 
 def test_few_images_are_too_few_to_say() -> None:
     def first(results: Results) -> Results:
-        rows = tuple(r for r in results.measured.rows if r.image in ("0.png", "1.png"))
-        return dataclasses.replace(results, measured=Measured(rows, (), ()))
+        rows = tuple(r for r in results.measurements.rows if r.image in ("0.png", "1.png"))
+        return dataclasses.replace(results, measurements=Measurements(rows, (), ()))
 
     found = compare(first(made()), first(made(_changed(psnr=3.0))))
     assert _one(found, "psnr", 50).verdict == "unclear"
@@ -120,7 +132,10 @@ def test_metrics_of_whole_sets_have_no_interval() -> None:
     old, new = (dataclasses.replace(r, metrics=infos) for r in (old, new))
     assert _one(compare(old, new), "fid", 50).verdict == "same"
     new = dataclasses.replace(
-        new, measured=dataclasses.replace(new.measured, sets=(SetRow("set", "mine", 50, "fid", 9.0),))
+        new,
+        measurements=dataclasses.replace(
+            new.measurements, sets=(SetMeasurement(dataset="set", codec="mine", quality=50, metric="fid", value=9.0),)
+        ),
     )
     change = _one(compare(old, new), "fid", 50)
     assert (change.verdict, change.mean) == ("unclear", -11.0)
@@ -133,8 +148,8 @@ def test_images_are_paired_by_their_files_whatever_their_names() -> None:
     new = dataclasses.replace(
         new,
         datasets=(dataclasses.replace(dataset, images=renamed),),
-        measured=dataclasses.replace(
-            new.measured, rows=tuple(dataclasses.replace(r, image=f"new-{r.image}") for r in new.measured.rows)
+        measurements=dataclasses.replace(
+            new.measurements, rows=tuple(dataclasses.replace(r, image=f"new-{r.image}") for r in new.measurements.rows)
         ),
     )
     assert {c.verdict for c in compare(made(), new).changes} == {"same"}
@@ -161,8 +176,8 @@ def test_what_else_is_different_is_said() -> None:
         "psnr is not compared: mse; now another mse",
     ):
         assert note in found.notes
-        assert f"- {note}" in text(found)
-    assert not [c for c in found.changes if c.what == "psnr"]
+        assert f"- {note}" in comparison_markdown(found)
+    assert not [c for c in found.changes if c.figure == "psnr"]
     assert _one(found, "error", 50).verdict == "same"
 
 

@@ -27,12 +27,12 @@ def test_a_folder_with_captions_beside_images_and_beside_itself(tmp_path: Path) 
     (tmp_path / "photos.jsonl").write_text(json.dumps({"file": "photos/b.png", "captions": ["first", "second"]}) + "\n")
     found = load_dataset(str(folder))
     assert found.name == "photos"
-    assert {item.name: item.caption for item in found.items} == {
+    assert {item.name: item.caption for item in found.images} == {
         "a.png": "sidecar",
         "b.png": "first",
         "deep/c.png": None,
     }
-    assert len({item.sha256 for item in found.items}) == 3
+    assert len({item.sha256 for item in found.images}) == 3
 
 
 def test_json_lines_and_their_problems(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_json_lines_and_their_problems(tmp_path: Path) -> None:
     rows = [{"file": "x/a.png", "caption": "one"}, {"file": "x/none.png"}]
     (tmp_path / "set.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\n")
     found = load_dataset(str(tmp_path / "set.jsonl"))
-    assert [(i.name, i.caption) for i in found.items] == [("x/a.png", "one")]
+    assert [(i.name, i.caption) for i in found.images] == [("x/a.png", "one")]
     assert found.problems == {"x/none.png": "cannot be read: No such file or directory"}
 
     for text, said in (
@@ -73,7 +73,7 @@ def test_a_name_with_a_zero_byte_is_said(tmp_path: Path) -> None:
     _image(tmp_path / "a.png")
     (tmp_path / "set.jsonl").write_text('{"file": "a\\u0000.png"}\n{"file": "a.png"}\n')
     found = load_dataset(str(tmp_path / "set.jsonl"))
-    assert [item.name for item in found.items] == ["a.png"]
+    assert [item.name for item in found.images] == ["a.png"]
     assert found.problems == {"a\0.png": "cannot be read: embedded null byte"}
 
 
@@ -95,10 +95,10 @@ def test_a_map_of_captions_takes_the_place_of_the_sets_own(tmp_path: Path) -> No
     _image(tmp_path / "p" / "a.png")
     (tmp_path / "p" / "a.txt").write_text("sidecar")
     (tmp_path / "map.json").write_text('{"a.png": "from the map"}')
-    (item,) = load_dataset(str(tmp_path / "p"), captions=tmp_path / "map.json").items
+    (item,) = load_dataset(str(tmp_path / "p"), captions=tmp_path / "map.json").images
     assert item.caption == "from the map"
     (tmp_path / "map.json").write_text('{"b.png": "another"}')
-    (item,) = load_dataset(str(tmp_path / "p"), captions=tmp_path / "map.json").items
+    (item,) = load_dataset(str(tmp_path / "p"), captions=tmp_path / "map.json").images
     assert item.caption is None  # not guessed, and not mixed with the sidecar's
 
 
@@ -108,7 +108,7 @@ def test_kodak_is_checked_to_be_whole(tmp_path: Path) -> None:
     _image(tmp_path / "k" / "other.png")
     found = load_dataset(f"kodak:{tmp_path / 'k'}", limit=1)
     assert found.name == "Kodak"
-    assert [item.name for item in found.items] == ["kodim01.png"]
+    assert [item.name for item in found.images] == ["kodim01.png"]
     assert "22 of Kodak's 24 images are missing: kodim03.png" in found.notes[0]
     assert found.notes[1] == "the first 1 of 2 images"
 
@@ -123,26 +123,26 @@ def test_a_named_set_alone_is_that_of_tacit_data(tmp_path: Path, monkeypatch: py
         load_dataset("kodak")
     monkeypatch.setenv("TACIT_DATA", str(tmp_path / "data"))
     found = load_dataset("kodak")
-    assert (found.name, [item.name for item in found.items]) == ("Kodak", ["kodim07.png"])
+    assert (found.name, [item.name for item in found.images]) == ("Kodak", ["kodim07.png"])
     with pytest.raises(PathError, match="clic"):
         load_dataset("clic")
     (tmp_path / "kodak").mkdir()
     Image.fromarray(synthetic(20, 16)).save(tmp_path / "kodak" / "mine.png")
-    assert load_dataset("kodak").items[0].name == "mine.png"  # a folder of that name is meant first
+    assert load_dataset("kodak").images[0].name == "mine.png"  # a folder of that name is meant first
 
 
 def test_whole_kodak_needs_no_note(kodak: list[Path]) -> None:
     found = load_dataset(f"Kodak:{kodak[0].parent}")
-    assert len(found.items) == 24
+    assert len(found.images) == 24
     assert found.notes == ()
-    assert all(item.caption for item in found.items)
+    assert all(item.caption for item in found.images)
 
 
 def test_clic_is_the_png_files_of_a_folder(tmp_path: Path) -> None:
     _image(tmp_path / "valid" / "a.png")
     _image(tmp_path / "valid" / "thumb.jpg")
     found = load_dataset(f"clic:{tmp_path}")
-    assert (found.name, [item.name for item in found.items]) == ("CLIC", ["valid/a.png"])
+    assert (found.name, [item.name for item in found.images]) == ("CLIC", ["valid/a.png"])
 
 
 def test_coco_takes_the_first_caption_of_each_image(tmp_path: Path) -> None:
@@ -160,12 +160,12 @@ def test_coco_takes_the_first_caption_of_each_image(tmp_path: Path) -> None:
     file.write_text(json.dumps(content))
     for source in (tmp_path, file):
         found = load_dataset(f"coco:{source}")
-        assert [(i.name, i.caption) for i in found.items] == [("one.jpg", "A dog")]
+        assert [(i.name, i.caption) for i in found.images] == [("one.jpg", "A dog")]
         assert found.notes == ("1 images of 2 in COCO's lists are not there",)
     file.write_text('{"images": []}')
     with pytest.raises(InvalidInput, match="not COCO's captions"):
         load_dataset(f"coco:{tmp_path}")
-    with pytest.raises(InvalidInput, match="no annotations"):
+    with pytest.raises(InvalidInput, match="must hold annotations"):
         load_dataset(f"coco:{tmp_path / 'val2014'}")
 
 
@@ -174,5 +174,5 @@ def test_a_sidecar_that_cannot_be_a_caption_is_a_problem_of_its_image(tmp_path: 
         _image(tmp_path / "set" / f"{name}.png")
     (tmp_path / "set" / "a.txt").write_bytes(b"\xff")
     found = load_dataset(str(tmp_path / "set"))
-    assert [item.name for item in found.items] == ["b.png"]
+    assert [item.name for item in found.images] == ["b.png"]
     assert found.problems == {"a.png": f"{tmp_path / 'set' / 'a.txt'}: not UTF-8 (at byte 0)"}

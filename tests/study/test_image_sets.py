@@ -8,7 +8,7 @@ import pytest
 
 from support.study import RecordingProgress
 from tacit.errors import InvalidInput
-from tacit.evaluation.datasets import Dataset, Item, load_dataset
+from tacit.evaluation.datasets import Dataset, DatasetImage, load_dataset
 from tacit.study.config import SetConfig
 from tacit.study.image_sets import (
     available_sets,
@@ -41,7 +41,7 @@ def test_a_written_map_is_what_the_harness_reads(image_folder: Path, tmp_path: P
     dataset = load_dataset(config.source)
     path = write_caption_map(config, dataset, "several", tmp_path / "new")
     again = load_dataset(config.source, captions=path)
-    assert {i.name: i.caption for i in again.items} == captions_of_kind(config, dataset, "several")
+    assert {i.name: i.caption for i in again.images} == captions_of_kind(config, dataset, "several")
 
 
 def test_no_set_at_all_is_an_error(progress: RecordingProgress) -> None:
@@ -62,6 +62,6 @@ def test_another_caption_is_never_the_own(shift: int) -> None:
 
 
 def test_every_dataset_item_keeps_its_place() -> None:
-    dataset = Dataset("x", (Item("a", Path("a"), "0", "old"), Item("b", Path("b"), "1")))
-    assert [i.caption for i in with_captions(dataset, "y", {"b": "new"}).items] == [None, "new"]
-    assert [i.caption for i in with_captions(dataset, "y", {}).items] == [None, None]
+    dataset = Dataset("x", (DatasetImage("a", Path("a"), "0", "old"), DatasetImage("b", Path("b"), "1")))
+    assert [i.caption for i in with_captions(dataset, "y", {"b": "new"}).images] == [None, "new"]
+    assert [i.caption for i in with_captions(dataset, "y", {}).images] == [None, None]

@@ -8,13 +8,13 @@ import pytest
 
 from tacit.errors import InvalidInput
 from tacit.evaluation.datasets import load_dataset
-from tacit.evaluation.runner import load_pixels
+from tacit.evaluation.pixels import load_pixels
 from tacit.study.mosaics import make_mosaics
 
 
 def test_mosaics_have_each_photo_where_they_say(image_folder: Path, tmp_path: Path) -> None:
     dataset = load_dataset(str(image_folder / "list.jsonl"))
-    texts = {item.name: item.caption or "" for item in dataset.items}
+    texts = {item.name: item.caption or "" for item in dataset.images}
     made = make_mosaics(dataset, texts, {2: 3, 4: 2}, (64, 64), 0, tmp_path)
     again = make_mosaics(dataset, texts, {2: 3, 4: 2}, (64, 64), 0, tmp_path)
     assert [m.item for m in made] == [m.item for m in again]

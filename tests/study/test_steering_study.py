@@ -12,7 +12,7 @@ import pytest
 
 from support.study import RecordingProgress
 from tacit.errors import InvalidInput
-from tacit.evaluation.runner import load_pixels
+from tacit.evaluation.pixels import load_pixels
 from tacit.study import report
 from tacit.study.config import MeasureConfig, SteeringConfig
 from tacit.study.run import run_study
@@ -64,7 +64,7 @@ def test_steering_sees_a_codec_that_steers(
     tmp_path: Path,
 ) -> None:
     """A pretended one, that keeps the named half of a pair as it is, and nothing else any better."""
-    from tacit.evaluation.codecs import TacitCodec
+    from tacit.evaluation.codecs.tacit import TacitCodec
 
     decode = TacitCodec.decode
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tacit.errors import MissingExtra
-from tacit.evaluation.codecs import Quality
+from tacit.evaluation.codecs.protocol import CaptionSource, Quality
 from tacit.evaluation.cost import Cost
 
 
@@ -24,7 +24,9 @@ class Broken:
     suffix: str = "raw"
     qualities: tuple[Quality, ...] = (1, 2, 3)
     step: float = 1
-    captions: str = "none"
+    captions: CaptionSource = "none"
+    is_own: bool = False
+    held_memory: int = 0
     fault: str = ""
     at: int = 24  # the width of the image that it fails on
 
@@ -54,3 +56,6 @@ class Broken:
 
     def decode(self, source: Path, quality: Quality, threads: int) -> tuple[np.ndarray, Cost]:
         return np.zeros((20, 24, 3) if self.fault == "shape" else (164, 176, 3), np.uint8), Cost(0.001, None)
+
+    def decode_unclamped(self, source: Path, quality: Quality, threads: int) -> None:
+        pass

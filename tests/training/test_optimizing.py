@@ -12,7 +12,7 @@ from torch import nn
 
 from support.tiny_models import TINY
 from tacit.errors import InvalidInput
-from tacit.evaluation.metrics.similarity import MsSsim
+from tacit.evaluation.metrics.ssim import MsSsim
 from tacit.models.float_model import Forward
 from tacit.models.layers import GatedBlock, _Glu
 from tacit.models.quantization import mixed

@@ -112,15 +112,15 @@ def evaluate(
 ) -> int:
     """Measure codecs on images: encode and decode real files, and report rates, metrics and times."""
     if compare is not None:
-        from tacit.evaluation.compare import compare_files
+        from tacit.evaluation.comparison_report import compare_files
 
         click.echo(compare_files(*compare))
         return 0
     if not datasets or output is None:
         raise click.UsageError("Name a DATASET and a folder for the results (-o/--output).")
 
-    from tacit.evaluation.evaluate import EvalOptions
-    from tacit.evaluation.evaluate import evaluate as run_evaluation
+    from tacit.evaluation.evaluation import EvalOptions
+    from tacit.evaluation.evaluation import evaluate as run_evaluation
 
     with resumable_progress(output, quiet) as progress:
         results = run_evaluation(
@@ -130,16 +130,16 @@ def evaluate(
                 metrics=_names(metrics),
                 out=Path(output),
                 qualities=_merged(map(_codec_qualities, qualities)),
-                commands=codec_file,
+                codec_file=codec_file,
                 command=click.get_current_context().obj,
                 **options,
             ),
             progress,
         )
-    failed = len(results.measured.failures)
+    failed = len(results.measurements.failures)
     if not quiet or failed:
         failures = f", {failed} failed" if failed else ""
-        print_message(f"{counted(len(results.measured.rows), 'file')} measured{failures}")
+        print_message(f"{counted(len(results.measurements.rows), 'file')} measured{failures}")
     if not quiet:
         click.echo(Path(output, "report.html"))
     return EXIT_FAILED if failed else 0

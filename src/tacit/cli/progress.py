@@ -14,7 +14,7 @@ from tacit.errors import InvalidInput, UnknownModel
 
 
 class ProgressBar:
-    """Shows how far an evaluation is; it serves as `tacit.evaluation.runner.Progress`.
+    """Shows how far an evaluation is; it serves as `tacit.evaluation.progress.EvalProgress`.
 
     Args:
         quiet: Show no bar; warnings are shown all the same.

@@ -18,8 +18,8 @@ from PIL import Image
 
 from tacit import files
 from tacit.demo.samples import SampleImage
-from tacit.evaluation.baselines import BASELINES, Baseline, decode, largest_within
-from tacit.evaluation.metrics import psnr
+from tacit.evaluation.codecs.pillow import BASELINES, PillowCodec, decode_image, largest_file
+from tacit.image.psnr import psnr
 
 if TYPE_CHECKING:
     from tacit.codec import Codec
@@ -117,22 +117,22 @@ def compare(
 
 
 def _baseline_file(
-    codec: Baseline, image: Image.Image, limit: int, stem: str, out: Path, encoded: dict[tuple[str, float], bytes]
+    codec: PillowCodec, image: Image.Image, limit: int, stem: str, out: Path, encoded: dict[tuple[str, float], bytes]
 ) -> CodecFile:
     """Write another codec's best file of at most `limit` bytes, or its smallest one where none fits."""
 
     def encode(quality: float) -> bytes:
-        if (codec.name, quality) not in encoded:
-            encoded[codec.name, quality] = codec.encode(image, quality)
-        return encoded[codec.name, quality]
+        if (codec.title, quality) not in encoded:
+            encoded[codec.title, quality] = codec.encode_image(image, quality)
+        return encoded[codec.title, quality]
 
-    quality, data = largest_within(codec, encode, limit)
-    _, encode_seconds = _timed(lambda: codec.encode(image, quality))
+    quality, data = largest_file(codec, encode, limit)
+    _, encode_seconds = _timed(lambda: codec.encode_image(image, quality))
     name = f"{stem}.{codec.suffix}"
     files.write(str(out / name), data, force=True)
-    decoded, decode_seconds = _timed(lambda: decode((out / name).read_bytes()))
+    decoded, decode_seconds = _timed(lambda: decode_image((out / name).read_bytes()))
     return CodecFile(
-        codec=codec.name,
+        codec=codec.title,
         file=name,
         image=name,
         size=len(data),

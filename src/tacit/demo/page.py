@@ -15,7 +15,7 @@ from tacit import files
 from tacit.demo.comparison import CodecFile, EqualSizeFiles, ImageComparison, compare
 from tacit.demo.samples import SAMPLES, SampleImage, sample_image
 from tacit.errors import InvalidInput
-from tacit.evaluation.baselines import BASELINES
+from tacit.evaluation.codecs.pillow import BASELINES
 
 if TYPE_CHECKING:
     import os
@@ -86,7 +86,7 @@ def render(comparisons: Sequence[ImageComparison]) -> str:
     if not comparisons:
         raise InvalidInput("a page must show at least one image, got none")
     template = Template(resources.files("tacit.demo").joinpath("page.html").read_text(encoding="utf-8"))
-    settings = "; ".join(f"{b.name}: {b.setting}" for b in BASELINES.values())
+    settings = "; ".join(f"{b.title}: {b.setting}" for b in BASELINES.values())
     chosen = ",\n".join(
         f".tabs > input:nth-of-type({i}):checked ~ .panel:nth-of-type({i})"
         for i in range(1, len(comparisons[0].rows) + 1)

@@ -1,1 +1,1 @@
-"""Measuring codecs: what others make of an image, fidelity, and comparisons of rate-distortion curves."""
+"""Measuring codecs: metrics of decoded images, rate-distortion curves and their differences, reports."""

@@ -1,11 +1,11 @@
-"""Bjoentegaard's differences: two rate-distortion curves in one number each.
+"""Bjøntegaard's differences, which compare two rate-distortion curves in one number.
 
-A curve is a pair of sequences of one length, its rates (bits, or bits per pixel) and its qualities (of any metric, of
-either direction), in any order. Both differences are those of `test` from `anchor`, averaged over what both curves
-reach. That range, and how much of the narrower curve's range it is, are part of the result; too small a share is
-refused: a number from a sliver of two curves says nothing of the rest.
+A curve is a pair of sequences of one length: its rates (bits, or bits per pixel) and its qualities (values of any
+metric, of which higher or lower may be better), in any order. Both differences are those of `test` from `anchor`,
+averaged over the range that both curves reach. That range, and its share of the narrower curve's range, are part of the
+result. Too small a share is refused: a number from a sliver of two curves tells nothing about the rest.
 
-Interpolation: pchip, on the natural logarithm of the rate.
+Curves are interpolated by pchip, on the natural logarithm of the rate.
 Source: VCEG-M33 (2001), with pchip instead of one cubic through all points, as the codec groups have since agreed.
 """
 
@@ -24,27 +24,37 @@ Curve = tuple[Sequence[float], Sequence[float]]
 """Rates and qualities."""
 
 MINIMUM_OVERLAP = 0.5
+"""The smallest share of the narrower curve's range that both curves must reach."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """value: the average difference; low, high: the range over which; overlap: that range as a share of the narrower
-    curve's own, 0 to 1."""
+    """The average difference of two curves."""
 
     value: float
+    """The average difference."""
     low: float
+    """The beginning of the range that it is averaged over."""
     high: float
+    """The end of that range."""
     overlap: float
+    """That range as a share of the narrower curve's own, 0 to 1."""
 
 
 def rate_difference(anchor: Curve, test: Curve, minimum_overlap: float = MINIMUM_OVERLAP) -> Difference:
-    """By how many per cent `test` needs more bits than `anchor` at equal quality; negative is better.
+    """Return by how many per cent `test` needs more bits than `anchor` at equal quality; negative is better.
 
-    Difference.low and .high are qualities.
+    Args:
+        anchor: the curve that is compared with.
+        test: the curve that is compared.
+        minimum_overlap: the smallest share of the narrower curve's range that both must reach.
+
+    Returns:
+        The difference in per cent; its `low` and `high` are qualities.
 
     Raises:
-        InvalidInput: fewer than three points, a quality that turns back as the rate rises, values that are not finite,
-            or an overlap below `minimum_overlap`.
+        InvalidInput: a curve has fewer than three points, values that are not finite, or a quality that turns back as
+            the rate rises; or the overlap is below `minimum_overlap`.
     """
     curves = [_checked(*curve, of) for curve, of in ((anchor, "anchor"), (test, "test"))]
     # By quality, which falls with the rate where lower is better.
@@ -54,12 +64,19 @@ def rate_difference(anchor: Curve, test: Curve, minimum_overlap: float = MINIMUM
 
 
 def quality_difference(anchor: Curve, test: Curve, minimum_overlap: float = MINIMUM_OVERLAP) -> Difference:
-    """By how much the quality of `test` is higher than that of `anchor` at equal rate, in the metric's unit.
+    """Return by how much the quality of `test` is higher than that of `anchor` at equal rate, in the metric's unit.
 
-    Difference.low and .high are rates; the overlap is that of their logarithms.
+    Args:
+        anchor: the curve that is compared with.
+        test: the curve that is compared.
+        minimum_overlap: the smallest share of the narrower curve's range that both must reach.
+
+    Returns:
+        The difference; its `low` and `high` are rates, and the overlap is that of their logarithms.
 
     Raises:
-        InvalidInput: fewer than three points, values that are not finite, or an overlap below `minimum_overlap`.
+        InvalidInput: a curve has fewer than three points or values that are not finite; or the overlap is below
+            `minimum_overlap`.
     """
     curves = [_checked(*curve, of) for curve, of in ((anchor, "anchor"), (test, "test"))]
     mean, low, high, overlap = _mean_difference(curves, minimum_overlap, "rates")
@@ -67,19 +84,19 @@ def quality_difference(anchor: Curve, test: Curve, minimum_overlap: float = MINI
 
 
 def quality_at(curve: Curve, rate: float) -> float:
-    """The quality at a rate; NaN outside the curve.
+    """Return a curve's quality at a rate, NaN outside the curve.
 
     Raises:
-        InvalidInput: as for `quality_difference`.
+        InvalidInput: the curve has fewer than three points, or values that are not finite.
     """
     return float(Pchip(*_checked(*curve, "curve"))(math.log(rate)))
 
 
 def _checked(rates: Sequence[float], qualities: Sequence[float], of: str) -> tuple[np.ndarray, np.ndarray]:
-    """Log rates, rising, and the qualities that belong to them."""
+    """Return the logarithms of the rates, rising, and the qualities that belong to them."""
     rate, quality = np.asarray(rates, dtype=float), np.asarray(qualities, dtype=float)
     if rate.ndim != 1 or rate.shape != quality.shape:
-        raise InvalidInput(f"{of}: {rate.size} rates and {quality.size} qualities")
+        raise InvalidInput(f"{of}: must have as many rates as qualities, got {rate.size} and {quality.size}")
     if len(rate) < 3:
         raise InvalidInput(f"{of}: {len(rate)} points; a curve needs three or more")
     if not (np.isfinite(rate).all() and np.isfinite(quality).all() and (rate > 0).all()):
@@ -92,12 +109,13 @@ def _checked(rates: Sequence[float], qualities: Sequence[float], of: str) -> tup
 
 
 def _direction(quality: np.ndarray, rate: np.ndarray) -> int:
+    """Return 1 for a quality that rises with the rate, and -1 for one that falls."""
     steps = np.diff(quality)
     if (steps > 0).all():
         return 1
     if (steps < 0).all():
         return -1
-    # The first step against the way that the curve goes as a whole.
+    # The first step against the direction of the curve as a whole.
     way = 1.0 if quality[-1] >= quality[0] else -1.0
     i = int(np.argmax(steps * way <= 0))
     raise InvalidInput(
@@ -109,7 +127,13 @@ def _direction(quality: np.ndarray, rate: np.ndarray) -> int:
 def _mean_difference(
     curves: Sequence[tuple[np.ndarray, np.ndarray]], minimum: float, what: str
 ) -> tuple[float, float, float, float]:
-    """Of (x, y) of anchor and test, x rising: the mean of test - anchor, over which x, and their share."""
+    """Return the mean of test - anchor, the range of x that it is over, and its share of the narrower curve.
+
+    Args:
+        curves: (x, y) of anchor and test, x rising.
+        minimum: the smallest share.
+        what: what x is, in words.
+    """
     starts, ends = [x[0] for x, _ in curves], [x[-1] for x, _ in curves]
     low, high = float(max(starts)), float(min(ends))
     if not low < high:

@@ -1,4 +1,4 @@
-"""What a piece of work took: time and memory."""
+"""What a piece of work costs: time and memory."""
 
 from __future__ import annotations
 
@@ -15,30 +15,37 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cost:
-    """seconds: of the wall clock. memory: peak bytes beyond what the process held before; for another program, its own
-    peak. cpu: seconds that processors worked, all threads together: what `seconds` would be on an idle machine, where
-    the work is of one thread. None where the system does not say."""
+    """The time and memory that a piece of work took."""
 
     seconds: float
+    """The time by the clock."""
     memory: int | None
+    """The peak in bytes beyond what the process held before, or another program's own peak; None if not known."""
     cpu: float | None = None
+    """The seconds that processors worked, all threads together; None if not known.
 
-
-def measured(work: Callable[[], T]) -> tuple[T, Cost]:
-    """The result of `work`, done in this process, and its cost.
-
-    Memory is what Linux says of this process, so that other threads' counts too; None on other systems.
+    For work of one thread this is what `seconds` would be on an idle machine.
     """
-    before = _forget_peak()
-    begun, worked = time.perf_counter(), time.process_time()
+
+
+def measure_cost(work: Callable[[], T]) -> tuple[T, Cost]:
+    """Do a piece of work in this process.
+
+    The memory is what Linux reports for this process, so other threads' memory counts too; it is None on other systems.
+
+    Returns:
+        The result of `work`, and its cost.
+    """
+    before = _reset_peak()
+    start, cpu_start = time.perf_counter(), time.process_time()
     result = work()
-    seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     peak = _status("VmHWM")
     return result, Cost(seconds, None if before is None or peak is None else max(0, peak - before), cpu)
 
 
-def _forget_peak() -> int | None:
-    """Give free memory back and set the peak to what is held; returns that, in bytes."""
+def _reset_peak() -> int | None:
+    """Give free memory back to the system, reset the peak to what is held, and return that in bytes."""
     if sys.platform != "linux":
         return None
     try:

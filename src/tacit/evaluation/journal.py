@@ -1,4 +1,4 @@
-"""Results as they come: one JSON object a line, appended, so that nothing is lost when a run ends early."""
+"""The journal of a run: one JSON object for each result, appended, so that nothing is lost when a run ends early."""
 
 from __future__ import annotations
 
@@ -14,23 +14,31 @@ from typing import Any
 from tacit import files
 from tacit.errors import InvalidInput, PathError
 
-Entry = dict[str, Any]
+JournalEntry = dict[str, Any]
+"""What is kept of a result; its "key" is a text."""
 
 
 class Journal:
-    """The entries of a file by their "key"; of several with one key the last counts. A context manager.
+    """The entries of a file by their keys, to which more can be appended; a context manager.
 
-    A last line that was cut off (the machine went down, the disk was full) is dropped, and its work is done again.
+    Of several entries with one key the last counts. A last line that was cut off (the machine went down, the disk was
+    full) is dropped, and its work is done again.
 
-    Raises: PathError; InvalidInput, where the file is no journal.
+    Args:
+        path: the file; it is created if it does not exist.
+        fresh: whether to drop the entries that the file has.
+
+    Raises:
+        PathError: the file cannot be read or written.
+        InvalidInput: the file is not a journal.
     """
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, JournalEntry] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # No buffer: what a full disk refuses must not linger in one.
+            # Without a buffer: what a full disk refuses must not stay in one.
             self._stream = path.open("wb" if fresh else "ab", buffering=0)
             with ExitStack() as opened:
                 opened.callback(self._stream.close)
@@ -41,7 +49,7 @@ class Journal:
             raise PathError(f"{path}: {files.reason(error)}") from error
 
     def _read(self, data: bytes) -> int:
-        """Take the entries; returns how many bytes of them are whole."""
+        """Read the entries, and return how many bytes belong to whole lines."""
         *lines, rest = data.split(b"\n")
         for number, line in enumerate(lines, 1):
             try:
@@ -52,9 +60,10 @@ class Journal:
         return len(data) - len(rest)
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Keep an entry, written when this returns.
+        """Append an entry; it is in the file when this returns.
 
-        Raises: PathError, for instance where the disk is full; what was kept before stays whole.
+        Raises:
+            PathError: the file cannot be written, for instance because the disk is full; earlier entries stay whole.
         """
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
@@ -62,7 +71,7 @@ class Journal:
             if written != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            with suppress(OSError):  # away with half a line; if even that fails, the next reader drops it
+            with suppress(OSError):  # remove half a line; if even that fails, the next reader drops it
                 self._stream.truncate(self._end)
             raise PathError(f"{self.path}: {files.reason(error)}") from error
         self._end += len(line)

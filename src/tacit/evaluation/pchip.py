@@ -1,4 +1,4 @@
-"""Piecewise cubic interpolation, in numpy alone: comparing curves needs no SciPy."""
+"""Piecewise cubic interpolation with numpy alone, so that comparing curves needs no SciPy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ class Pchip:
 
     Source: Fritsch and Butland, SIAM J. Sci. Stat. Comput. 5 (1984), with the three-point formula at the ends: the
     interpolant that SciPy and MATLAB call pchip.
+
+    Args:
+        x: three or more positions, rising.
+        y: the value at each position.
+
+    Raises:
+        InvalidInput: there are fewer than three points, or they are not in rising order.
     """
 
     def __init__(self, x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> None:
@@ -30,7 +37,7 @@ class Pchip:
         self.d = np.concatenate([[first], inner, [last]])
 
     def __call__(self, at: float | np.ndarray) -> np.ndarray:
-        """The value; NaN outside the data."""
+        """Return the interpolated values at positions, NaN outside the data."""
         at = np.asarray(at, dtype=float)
         i = np.clip(np.searchsorted(self.x, at, side="right") - 1, 0, len(self.x) - 2)
         h = self.x[i + 1] - self.x[i]
@@ -44,7 +51,7 @@ class Pchip:
         return np.where((at >= self.x[0]) & (at <= self.x[-1]), value, np.nan)
 
     def mean(self, low: float, high: float) -> float:
-        """The average over low..high, which lies inside the data; exact, by Simpson's rule on each cubic."""
+        """Return the exact average from low to high, which lie inside the data, by Simpson's rule on each cubic."""
         inside = self.x[(self.x > low) & (self.x < high)]
         edges = np.concatenate([[low], inside, [high]])
         a, b = edges[:-1], edges[1:]

@@ -18,7 +18,7 @@ from typing import Any
 from tacit.errors import MissingExtra
 from tacit.evaluation.results import MetricInfo, Results
 
-# Light and dark, told apart with deficient colour vision, too; the first is for tacit's own models.
+# Light and dark, distinguishable with deficient colour vision, too; the first is for tacit's own models.
 COLOURS = (
     ("#b3481c", "#f0915f"),
     ("#0b66b0", "#62b5f5"),
@@ -31,10 +31,10 @@ COLOURS = (
 )
 INK, SOFT, LINE = ("#1c1d20", "#e9e8e4"), ("#63656b", "#a2a4ab"), ("#e2dfd8", "#34363c")
 MARKERS = "osD^vP*X"
-DASHES = ("--", "-.", ":")  # of curves from papers
+DASHES = ("--", "-.", ":")  # of published curves
 SIZE = (8.8, 4.6)  # inches
 
-# matplotlib is given these, and a style sheet's variables take their place.
+# matplotlib draws with these colours; a style sheet's variables then take their place.
 _STANDINS: Mapping[str, str] = {
     "#010101": "--ink",
     "#020202": "--soft",
@@ -45,42 +45,46 @@ _STANDINS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """One metric of a set. svg: inline, its colours are `variables()`. of: a hash of what it shows."""
+    """A plot of one metric over the rate, for one data set."""
 
     metric: str
+    """The metric's name."""
     log: bool
+    """Whether the rate's axis is logarithmic."""
     svg: str
-    of: str
+    """The plot as an SVG element whose colours are `variables()`."""
+    digest: str
+    """A hash of what the plot shows."""
 
     @property
     def file(self) -> str:
-        """The same as a file of its own, which brings its colours, and the hash."""
+        """The plot as the contents of an SVG file, which holds its colours and the hash."""
         light = ";".join(f"{name}:{colours[0]}" for name, colours in variables().items())
         dark = ";".join(f"{name}:{colours[1]}" for name, colours in variables().items())
         style = f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
         head, rest = self.svg.split(">", 1)
-        return f"{head}>{mark(self.of)}{style}{rest}"
+        return f"{head}>{mark(self.digest)}{style}{rest}"
 
 
-def mark(of: str) -> str:
-    """What a plot's file says of what it shows."""
-    return f"<!-- of {of} -->"
+def mark(digest: str) -> str:
+    """Return the comment by which a plot's file tells what it shows."""
+    return f"<!-- of {digest} -->"
 
 
 def variables() -> dict[str, tuple[str, str]]:
-    """Colours by the names that plots use, light and dark."""
+    """Return colours, light and dark, by the names that plots use."""
     return {"--ink": INK, "--soft": SOFT, "--line": LINE, **{f"--c{i}": c for i, c in enumerate(COLOURS)}}
 
 
 def colour_of(results: Results) -> Mapping[str, int]:
-    """Which colour each codec has: tacit's models come first, and the first colour is for them alone."""
-    names = sorted(results.codecs, key=lambda name: "weights" not in results.codecs[name])
-    first = 0 if any("weights" in settings for settings in results.codecs.values()) else 1
+    """Return each codec's colour: tacit's models come first, and the first colour is for them alone."""
+    names = sorted(results.codecs, key=lambda name: not results.is_own(name))
+    first = 0 if any(map(results.is_own, results.codecs)) else 1
     return {name: i % len(COLOURS) for i, name in enumerate(names, first)}
 
 
 def problem() -> str | None:
-    """Why there can be no plots, if so."""
+    """Return why there can be no plots, or None."""
     try:
         importlib.import_module("matplotlib")
     except ImportError:
@@ -89,19 +93,25 @@ def problem() -> str | None:
 
 
 def digest(results: Results, dataset: str, metric: MetricInfo) -> str:
-    """Of all that a plot shows: what one that has been kept can be checked by."""
+    """Return a hash of all that a plot shows, by which an earlier plot is checked."""
     shown = results.curves_of(dataset, metric), [c.name for c in results.published(dataset, metric)]
     return hashlib.sha256(json.dumps([dataset, metric.name, *shown]).encode()).hexdigest()[:32]
 
 
 def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = False) -> Plot | None:
-    """All codecs' curves of a set over bits per pixel, or their logarithm, with those from papers; None where no codec
-    has the metric.
+    """Draw all codecs' curves of a metric, with published curves; None where no codec has the metric.
 
-    Lines of tacit's models are stronger. One with captions is dashed, over that of the same model without. Lines from
-    papers are dashed and have no markers.
+    Lines of tacit's models are stronger. One with captions is dashed, over that of the same model without. Published
+    curves are dashed and have no markers.
 
-    Raises: MissingExtra.
+    Args:
+        results: the results.
+        dataset: the data set's name.
+        metric: the metric.
+        log: whether the rate's axis is logarithmic.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
     """
     curves = results.curves_of(dataset, metric)
     if not curves:
@@ -116,8 +126,9 @@ def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = Fals
         axes: Any = figure.subplots()
         colours = colour_of(results)
         for i, (name, (rates, values)) in enumerate(curves.items()):
-            own = "weights" in results.codecs[name]
-            over = results.codecs[name].get("captions", "none") != "none"  # hides the same model's, if it is equal
+            own = results.is_own(name)
+            # The curve with captions may lie on that of the same model without, which must stay visible.
+            over = results.codecs[name].get("captions", "none") != "none"
             axes.plot(
                 rates,
                 values,
@@ -136,11 +147,12 @@ def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = Fals
         _dress(axes, metric, log, min(all_rates), max(all_rates))
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = _inline(stream.getvalue(), f"{metric.name} over bits per pixel, {dataset}")
+    svg = inline_svg(stream.getvalue(), f"{metric.name} over bits per pixel, {dataset}")
     return Plot(metric.name, log, svg, digest(results, dataset, metric))
 
 
 def _dress(axes: Any, metric: MetricInfo, log: bool, lowest: float, highest: float) -> None:
+    """Label and colour the axes, for rates from `lowest` to `highest`."""
     if log:
         from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -165,8 +177,8 @@ def _dress(axes: Any, metric: MetricInfo, log: bool, lowest: float, highest: flo
     axes.figure.legend(frameon=False, labelcolor="#010101", loc="outside right upper")
 
 
-def _inline(svg: str, label: str) -> str:
-    """Without what stands before the element, scaling with its place, and with variables for colours."""
+def inline_svg(svg: str, label: str) -> str:
+    """Return the SVG element alone, scaling with its place on a page, and with variables for colours."""
     svg = svg[svg.index("<svg") :]
     for standin, name in _STANDINS.items():
         svg = svg.replace(standin, f"var({name})")
@@ -174,15 +186,15 @@ def _inline(svg: str, label: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # Several plots are in one page: ids of matplotlib's are the same in all of them.
+    # Several plots are in one page, and matplotlib's ids would be the same in all of them.
     unique = f"p{zlib.crc32(svg.encode()):08x}"
     svg = re.sub(r'id="([^"]+)"', rf'id="{unique}-\g<1>"', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{unique}-", svg)
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
 
 
-def plots(results: Results, dataset: str) -> Sequence[Plot]:
-    """Every metric, linear and logarithmic."""
+def all_plots(results: Results, dataset: str) -> Sequence[Plot]:
+    """Draw every metric of a data set, with a linear and with a logarithmic axis."""
     drawn = [
         draw(results, dataset, metric, log=log)
         for metric in results.metrics

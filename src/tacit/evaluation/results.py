@@ -1,26 +1,21 @@
-"""What an evaluation found, from images to curves and their differences; kept as one JSON file."""
+"""The results of an evaluation, from images to curves and the differences between them."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
-from tacit import files
-from tacit.errors import InvalidInput, PathError
+from tacit.errors import InvalidInput
 from tacit.evaluation.bjontegaard import Curve, Difference, quality_difference, rate_difference
-from tacit.evaluation.codecs import Quality
+from tacit.evaluation.codecs.protocol import Quality
 from tacit.evaluation.cost import Cost
-from tacit.evaluation.datasets import KODAK
-from tacit.evaluation.pretty import dumps
-from tacit.evaluation.published import PUBLISHED, PublishedCurve
-from tacit.evaluation.runner import Failure, Measured, Row, SetRow
+from tacit.evaluation.datasets.kodak import KODAK
+from tacit.evaluation.measurements import Measurement, Measurements
+from tacit.evaluation.published_curves import PUBLISHED, PublishedCurve
 
-FORMAT = 1
 PROTOCOL = (
     "Files are written and read back. Rate: bits of the whole file per pixel. Metrics: of 8-bit RGB decoded from the "
     "file. Both are means over the images, each image counting once."
@@ -32,17 +27,23 @@ class ImageInfo:
     """An image that was measured."""
 
     name: str
+    """The image's name, unique in its data set."""
     sha256: str
+    """The hash of the image's file."""
     caption: str | None
+    """The image's caption, if it has one."""
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A set that was measured."""
+    """A data set that was measured."""
 
     name: str
+    """The data set's name."""
     images: tuple[ImageInfo, ...]
+    """Its images."""
     notes: tuple[str, ...]
+    """What a reader should know, such as that images are missing."""
 
 
 @dataclass(frozen=True)
@@ -50,134 +51,166 @@ class MetricInfo:
     """A metric that was used."""
 
     name: str
+    """The metric's name."""
     unit: str
+    """The unit, such as dB; empty where there is none."""
     higher_is_better: bool
+    """Whether higher values are better."""
     protocol: str
+    """All that a value depends on."""
 
     @property
     def is_rate(self) -> bool:
-        """Another way of counting bits: it stands in tables, and makes no curve."""
+        """Whether this is another way of counting bits, which stands in tables and makes no curve."""
         return self.unit == "bpp"
 
 
-@dataclass(frozen=True)
-class Point:
-    """A codec at one quality, over a set: means over the images; memory is the largest of any image."""
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """A codec at one quality, over a data set."""
 
     quality: Quality
+    """The codec's quality."""
     bpp: float
+    """The mean rate in bits per pixel."""
     encode: Cost
+    """What encoding took: mean times, and the largest memory of any image."""
     decode: Cost
+    """What decoding took: mean times, and the largest memory of any image."""
     metrics: Mapping[str, float]
+    """The metrics' means, by their names."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Results:
-    """An evaluation.
-
-    command, date, tacit's version in `libraries`, machine: where it is from. codecs: settings by name. skipped: sets,
-    codecs and metrics that could not be used, and why. anchor: the codec that others are compared with.
-    """
+    """An evaluation."""
 
     command: str
+    """The command that measured it; empty where it was not a command."""
     date: str
+    """The date, as YYYY-MM-DD."""
     seconds: float
+    """The time that the evaluation took."""
     machine: Mapping[str, Any]
+    """Where it was measured."""
     libraries: Mapping[str, str]
+    """The libraries' versions, tacit's among them."""
     datasets: tuple[DatasetInfo, ...]
+    """The data sets."""
     codecs: Mapping[str, Mapping[str, Any]]
+    """The codecs' settings, by their names."""
     metrics: tuple[MetricInfo, ...]
+    """The metrics."""
     skipped: Mapping[str, str]
+    """Why data sets, codecs and metrics could not be used, by their names."""
     anchor: str
-    measured: Measured
+    """The codec that others are compared with."""
+    measurements: Measurements
+    """What was measured."""
+
+    def is_own(self, codec: str) -> bool:
+        """Return whether a codec is one of tacit's models."""
+        return "weights" in self.codecs.get(codec, {})
+
+    def dataset(self, name: str) -> DatasetInfo:
+        """Return the data set of a name."""
+        (info,) = (dataset for dataset in self.datasets if dataset.name == name)
+        return info
 
     @cached_property
     def images(self) -> Mapping[str, tuple[str, ...]]:
-        """By set, the images that curves are over: those that every codec has at all of its qualities. A codec that
-        has no image whole, for instance since there are no captions, does not count."""
-        found = {}
+        """By data set, the images that curves are over: those that every codec has at all of its qualities.
+
+        A codec that has no image at all of its qualities, for instance since there are no captions, does not count.
+        """
+        images = {}
         for dataset in self.datasets:
-            rows = [row for row in self.measured.rows if row.dataset == dataset.name]
-            whole = []
+            rows = [row for row in self.measurements.rows if row.dataset == dataset.name]
+            by_codec = []
             for codec in self.codecs:
                 own = [row for row in rows if row.codec == codec]
                 qualities = {row.quality for row in own}
-                had: dict[str, set[Quality]] = {}
+                by_image: dict[str, set[Quality]] = {}
                 for row in own:
-                    had.setdefault(row.image, set()).add(row.quality)
-                names = {image for image, of in had.items() if of == qualities}
-                whole += [names] if names else []
-            common = set.intersection(*whole) if whole else set()
-            found[dataset.name] = tuple(image.name for image in dataset.images if image.name in common)
-        return found
+                    by_image.setdefault(row.image, set()).add(row.quality)
+                complete = {image for image, measured in by_image.items() if measured == qualities}
+                by_codec += [complete] if complete else []
+            common = set.intersection(*by_codec) if by_codec else set()
+            images[dataset.name] = tuple(image.name for image in dataset.images if image.name in common)
+        return images
 
     def left_out(self, dataset: str) -> tuple[str, ...]:
-        """The images of a set that curves are not over."""
-        (about,) = (d for d in self.datasets if d.name == dataset)
-        return tuple(image.name for image in about.images if image.name not in self.images[dataset])
+        """Return the images of a data set that curves are not over."""
+        return tuple(i.name for i in self.dataset(dataset).images if i.name not in self.images[dataset])
 
     @cached_property
-    def curves(self) -> Mapping[str, Mapping[str, tuple[Point, ...]]]:
-        """By set and codec: its points by rising rate. A metric is there if every image of the point has it."""
+    def curves(self) -> Mapping[str, Mapping[str, tuple[CurvePoint, ...]]]:
+        """By data set and codec, its points by rising rate; a point has the metrics that every image of it has."""
         return {dataset.name: self._curves(dataset.name) for dataset in self.datasets}
 
-    def _curves(self, dataset: str) -> dict[str, tuple[Point, ...]]:
+    def _curves(self, dataset: str) -> dict[str, tuple[CurvePoint, ...]]:
         names = set(self.images[dataset])
-        groups: dict[tuple[str, Quality], list[Row]] = {}
-        for row in self.measured.rows:
+        groups: dict[tuple[str, Quality], list[Measurement]] = {}
+        for row in self.measurements.rows:
             if row.dataset == dataset and row.image in names:
                 groups.setdefault((row.codec, row.quality), []).append(row)
         sets: dict[tuple[str, Quality], dict[str, float]] = {}
-        for one in self.measured.sets:
+        for one in self.measurements.sets:
             if one.dataset == dataset:
                 sets.setdefault((one.codec, one.quality), {})[one.metric] = one.value
-        found: dict[str, list[Point]] = {}
+        curves: dict[str, list[CurvePoint]] = {}
         for (codec, quality), rows in groups.items():
             if len(rows) == len(names):
-                found.setdefault(codec, []).append(_point(quality, rows, sets.get((codec, quality), {})))
-        return {codec: tuple(sorted(points, key=lambda p: p.bpp)) for codec, points in found.items()}
+                curves.setdefault(codec, []).append(_point(quality, rows, sets.get((codec, quality), {})))
+        return {codec: tuple(sorted(points, key=lambda p: p.bpp)) for codec, points in curves.items()}
 
     def curves_of(self, dataset: str, metric: MetricInfo) -> dict[str, Curve]:
-        """Rates and values by codec, of those that have the metric; nothing where it is another rate."""
-        found: dict[str, Curve] = {}
+        """Return rates and values of a metric by codec, for codecs that have it; none for a metric that is a rate."""
+        curves: dict[str, Curve] = {}
         for codec, points in self.curves[dataset].items() if not metric.is_rate else ():
             having = [p for p in points if metric.name in p.metrics]
             if having:
-                found[codec] = [p.bpp for p in having], [p.metrics[metric.name] for p in having]
-        return found
+                curves[codec] = [p.bpp for p in having], [p.metrics[metric.name] for p in having]
+        return curves
 
     def published(self, dataset: str, metric: MetricInfo) -> list[PublishedCurve]:
-        """Curves from papers that belong beside these: of the metric, where the curves are over the whole of Kodak."""
+        """Return the published curves to show beside these: of the metric, where the curves are over all of Kodak."""
         whole = sorted(PurePath(name).name for name in self.images[dataset]) == list(KODAK)
         return [c for c in PUBLISHED if (c.dataset, c.metric) == (dataset, metric.name)] if whole else []
 
     @cached_property
     def differences(self) -> Mapping[str, Mapping[str, Mapping[str, tuple[Difference | str, Difference | str]]]]:
-        """By set, metric and codec: the Bjoentegaard differences of rate (per cent) and of quality (the metric's unit)
-        from the anchor, or in their place why there is none."""
-        found: dict[str, dict[str, dict[str, tuple[Difference | str, Difference | str]]]] = {}
+        """By data set, metric and codec, the Bjøntegaard differences of rate and of quality from the anchor.
+
+        That of rate is in per cent, that of quality in the metric's unit. Where there is none, the reason is in its
+        place.
+        """
+        differences: dict[str, dict[str, dict[str, tuple[Difference | str, Difference | str]]]] = {}
         for dataset in self.curves:
             for metric in self.metrics:
-                having = self.curves_of(dataset, metric)
-                if (anchor := having.get(self.anchor)) is None:
+                curves = self.curves_of(dataset, metric)
+                if (anchor := curves.get(self.anchor)) is None:
                     continue
-                for codec, curve in having.items():
+                for codec, curve in curves.items():
                     if codec != self.anchor:
-                        both = tuple(_difference(of, anchor, curve) for of in (rate_difference, quality_difference))
-                        found.setdefault(dataset, {}).setdefault(metric.name, {})[codec] = (both[0], both[1])
-        return found
+                        both = (_difference(of, anchor, curve) for of in (rate_difference, quality_difference))
+                        rate, quality = both
+                        differences.setdefault(dataset, {}).setdefault(metric.name, {})[codec] = (rate, quality)
+        return differences
 
     @cached_property
     def rate_differences(self) -> Mapping[str, Mapping[str, Mapping[str, Mapping[str, Difference | str]]]]:
-        """By set, metric, codec and the codec that it is compared with, or a curve from a paper: the Bjoentegaard
-        difference of rate, or why there is none."""
-        found: dict[str, dict[str, dict[str, dict[str, Difference | str]]]] = {}
+        """By data set, metric, codec and what it is compared with, the Bjøntegaard difference of rate, or why not.
+
+        A codec is compared with every other codec, and with published curves.
+        """
+        differences: dict[str, dict[str, dict[str, dict[str, Difference | str]]]] = {}
         for dataset in self.curves:
-            of = found.setdefault(dataset, {})
+            by_metric = differences.setdefault(dataset, {})
             for metric in self.metrics:
                 curves = self.curves_of(dataset, metric)
                 anchors = curves | {c.label: (c.rates, c.values) for c in self.published(dataset, metric)}
-                of[metric.name] = {
+                by_metric[metric.name] = {
                     codec: {
                         against: _difference(rate_difference, anchor, curve)
                         for against, anchor in anchors.items()
@@ -185,7 +218,7 @@ class Results:
                     }
                     for codec, curve in curves.items()
                 }
-        return found
+        return differences
 
 
 def _difference(of: Callable[[Curve, Curve], Difference], anchor: Curve, test: Curve) -> Difference | str:
@@ -195,22 +228,23 @@ def _difference(of: Callable[[Curve, Curve], Difference], anchor: Curve, test: C
         return str(error)
 
 
-def _point(quality: Quality, rows: Sequence[Row], sets: Mapping[str, float]) -> Point:
+def _point(quality: Quality, rows: Sequence[Measurement], sets: Mapping[str, float]) -> CurvePoint:
     metrics = {}
     for name in rows[0].metrics:
         values = [value for row in rows if (value := row.metrics.get(name)) is not None]
         if len(values) == len(rows):
             metrics[name] = _mean(values)
-    return Point(
-        quality,
-        _mean([row.bpp for row in rows]),
-        _cost([row.encode for row in rows]),
-        _cost([row.decode for row in rows]),
-        {**metrics, **sets},
+    return CurvePoint(
+        quality=quality,
+        bpp=_mean([row.bpp for row in rows]),
+        encode=_mean_cost([row.encode for row in rows]),
+        decode=_mean_cost([row.decode for row in rows]),
+        metrics={**metrics, **sets},
     )
 
 
-def _cost(costs: Sequence[Cost]) -> Cost:
+def _mean_cost(costs: Sequence[Cost]) -> Cost:
+    """Return mean times and the largest memory."""
     cpu = [cost.cpu for cost in costs if cost.cpu is not None]
     return Cost(
         _mean([cost.seconds for cost in costs]),
@@ -221,112 +255,3 @@ def _cost(costs: Sequence[Cost]) -> Cost:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-# -- JSON -------------------------------------------------------------------------------------------------------------
-
-
-def save(results: Results, path: Path) -> None:
-    """Write the JSON file.
-
-    Raises: PathError.
-    """
-    files.write(str(path), dumps(to_json(results)).encode(), force=True)
-
-
-def load(path: Path) -> Results:
-    """Read what `save` wrote.
-
-    Raises: PathError; InvalidInput, where it is another kind of file, or of a newer format.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise PathError(f"{path}: {files.reason(error)}") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path}: not JSON: {error}") from error
-    if not isinstance(content, dict) or content.get("kind") != "tacit eval":
-        raise InvalidInput(f"{path}: not a result of tacit eval")
-    if content.get("format") != FORMAT:
-        raise InvalidInput(f"{path}: results of format {content.get('format')}, this tacit reads {FORMAT}")
-    try:
-        return from_json(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"{path}: damaged results ({error!r})") from error
-
-
-def to_json(results: Results) -> dict[str, Any]:
-    """Everything, with what follows from it (curves and differences) for other programs."""
-    return {
-        "kind": "tacit eval",
-        "format": FORMAT,
-        "command": results.command,
-        "date": results.date,
-        "seconds": results.seconds,
-        "machine": dict(results.machine),
-        "libraries": dict(results.libraries),
-        "protocol": PROTOCOL,
-        "datasets": [dataclasses.asdict(d) for d in results.datasets],
-        "codecs": {name: dict(settings) for name, settings in results.codecs.items()},
-        "metrics": [dataclasses.asdict(m) for m in results.metrics],
-        "skipped": dict(results.skipped),
-        "anchor": results.anchor,
-        "images": {name: list(images) for name, images in results.images.items()},
-        "curves": {
-            dataset: {codec: [_rounded(dataclasses.asdict(p)) for p in points] for codec, points in curves.items()}
-            for dataset, curves in results.curves.items()
-        },
-        "differences": {
-            dataset: {
-                metric: {
-                    codec: {"rate_percent": _said(rate), "quality": _said(quality)}
-                    for codec, (rate, quality) in codecs.items()
-                }
-                for metric, codecs in metrics.items()
-            }
-            for dataset, metrics in results.differences.items()
-        },
-        "rows": [dataclasses.asdict(row) for row in results.measured.rows],
-        "sets": [dataclasses.asdict(one) for one in results.measured.sets],
-        "failures": [dataclasses.asdict(failure) for failure in results.measured.failures],
-    }
-
-
-def from_json(content: Mapping[str, Any]) -> Results:
-    """The inverse; curves and differences are computed again."""
-    rows = tuple(Row(**{**r, "encode": Cost(**r["encode"]), "decode": Cost(**r["decode"])}) for r in content["rows"])
-    return Results(
-        content["command"],
-        content["date"],
-        content["seconds"],
-        content["machine"],
-        content["libraries"],
-        tuple(
-            DatasetInfo(d["name"], tuple(ImageInfo(**i) for i in d["images"]), tuple(d["notes"]))
-            for d in content["datasets"]
-        ),
-        content["codecs"],
-        tuple(MetricInfo(**m) for m in content["metrics"]),
-        content["skipped"],
-        content["anchor"],
-        Measured(
-            rows,
-            tuple(SetRow(**s) for s in content["sets"]),
-            tuple(Failure(**f) for f in content["failures"]),
-        ),
-    )
-
-
-def _said(difference: Difference | str) -> dict[str, Any]:
-    if isinstance(difference, str):
-        return {"refused": difference}
-    return _rounded(dataclasses.asdict(difference))  # type: ignore[no-any-return]
-
-
-def _rounded(value: Any) -> Any:
-    """To seven digits, as measured values are: more than any of it can be known to."""
-    if isinstance(value, float):
-        return float(f"{value:.7g}")
-    if isinstance(value, dict):
-        return {key: _rounded(v) for key, v in value.items()}
-    return value

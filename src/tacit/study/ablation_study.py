@@ -14,9 +14,9 @@ import yaml
 from tacit import files, weights
 from tacit.errors import InvalidInput, PathError, TacitError
 from tacit.evaluation.datasets import Dataset
-from tacit.evaluation.evaluate import EvalOptions, evaluate
+from tacit.evaluation.evaluation import EvalOptions, evaluate
+from tacit.evaluation.progress import EvalProgress
 from tacit.evaluation.results import Results
-from tacit.evaluation.runner import Progress
 from tacit.machine import cores
 from tacit.study.config import AblationConfig, SetConfig, VariantConfig
 from tacit.study.image_sets import available_sets, write_caption_map
@@ -68,7 +68,7 @@ def _weights_path(out: Path, name: str) -> Path:
 
 
 def run_ablation(
-    config: AblationConfig, out: Path, progress: Progress, *, jobs: int = 1, command: str = ""
+    config: AblationConfig, out: Path, progress: EvalProgress, *, jobs: int = 1, command: str = ""
 ) -> AblationResults:
     """Train, export and measure all variants.
 
@@ -128,7 +128,7 @@ def _check_same_settings(config: AblationConfig, out: Path) -> None:
     files.write(str(path), yaml.safe_dump(values, sort_keys=False).encode(), force=True)
 
 
-def _keep_start(config: AblationConfig, out: Path, progress: Progress) -> Path | None:
+def _keep_start(config: AblationConfig, out: Path, progress: EvalProgress) -> Path | None:
     """Copy the weights to begin with, so that all runs begin with the same, even if the file changes meanwhile."""
     if not config.start:
         return None
@@ -144,7 +144,7 @@ def _keep_start(config: AblationConfig, out: Path, progress: Progress) -> Path |
     return copy
 
 
-def _train_all(config: AblationConfig, out: Path, progress: Progress, jobs: int) -> tuple[TrainedVariant, ...]:
+def _train_all(config: AblationConfig, out: Path, progress: EvalProgress, jobs: int) -> tuple[TrainedVariant, ...]:
     tasks = [(variant, seed) for seed in config.seeds for variant in config.variants]
     progress.begin(len(tasks), 0)
     runs = {}
@@ -213,7 +213,7 @@ def _measure(
     out: Path,
     set_config: SetConfig,
     dataset: Dataset,
-    progress: Progress,
+    progress: EvalProgress,
     jobs: int,
     command: str,
 ) -> Iterator[Results]:

@@ -11,9 +11,11 @@ from tacit.errors import InvalidInput, MissingExtra, MissingWeights
 from tacit.evaluation.bjontegaard import Curve
 from tacit.evaluation.codecs import EvalCodec, Quality, find_codec
 from tacit.evaluation.datasets import Dataset
+from tacit.evaluation.measurements import Failure, Measurement
 from tacit.evaluation.metrics import Metric, load_metric
+from tacit.evaluation.progress import EvalProgress
 from tacit.evaluation.results import MetricInfo
-from tacit.evaluation.runner import Failure, Progress, Row, run
+from tacit.evaluation.runner import run
 from tacit.study.config import MeasureConfig
 
 NO_CAPTION = "no caption"
@@ -24,7 +26,7 @@ NO_CAPTION = "no caption"
 class ConditionResults:
     """What was measured under all conditions. The rows' data sets are the conditions."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[Measurement, ...]
     """One row for each file."""
     failures: tuple[Failure, ...]
     """What could not be measured."""
@@ -66,7 +68,7 @@ class ConditionResults:
         }
 
 
-def _key(row: Row) -> tuple[str, str, Quality]:
+def _key(row: Measurement) -> tuple[str, str, Quality]:
     return row.dataset, row.image, row.quality
 
 
@@ -80,7 +82,7 @@ def measure_conditions(
     conditions: Mapping[str, Sequence[Dataset]],
     config: MeasureConfig,
     out: Path,
-    progress: Progress,
+    progress: EvalProgress,
     jobs: int,
 ) -> ConditionResults:
     """Measure weights under every condition with the evaluation harness.
@@ -102,7 +104,7 @@ def measure_conditions(
     codec = find_codec(weights, precision=config.precision)
     metrics, skipped = _load_metrics(config.metrics, progress)
     qualities: list[Quality] = [codec.check(q) for q in config.qualities]
-    rows: list[Row] = []
+    rows: list[Measurement] = []
     failures: list[Failure] = []
     for options, sets in conditions.items():
         condition_codec = find_codec(f"{weights}{options}", precision=config.precision)
@@ -114,7 +116,7 @@ def measure_conditions(
     return ConditionResults(
         rows=tuple(rows),
         failures=tuple(failures),
-        paths={item.name: item.path for sets in conditions.values() for dataset in sets for item in dataset.items},
+        paths={item.name: item.path for sets in conditions.values() for dataset in sets for item in dataset.images},
         codec=codec,
         folder=out,
         settings=codec.settings(),
@@ -123,7 +125,7 @@ def measure_conditions(
     )
 
 
-def _load_metrics(names: Sequence[str], progress: Progress) -> tuple[list[Metric], dict[str, str]]:
+def _load_metrics(names: Sequence[str], progress: EvalProgress) -> tuple[list[Metric], dict[str, str]]:
     """Load the metrics of single images, and say why the others are skipped."""
     metrics: list[Metric] = []
     skipped: dict[str, str] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tacit.errors import InvalidInput
 from tacit.evaluation.datasets import Dataset
-from tacit.evaluation.runner import Progress
+from tacit.evaluation.progress import EvalProgress
 from tacit.study.caption_conditions import NO_CAPTION, ConditionResults, caption_options, measure_conditions
 from tacit.study.config import CaptionStudyConfig, SetConfig
 from tacit.study.image_sets import available_sets, captions_of_kind, rotated_captions, with_captions
@@ -41,7 +41,7 @@ class CaptionStudyResults:
 
 
 def run_caption_study(
-    config: CaptionStudyConfig, out: Path, progress: Progress, *, jobs: int = 1
+    config: CaptionStudyConfig, out: Path, progress: EvalProgress, *, jobs: int = 1
 ) -> tuple[CaptionStudyResults, ...]:
     """Run the caption study on every set of images that exists on this machine.
 
@@ -64,7 +64,7 @@ def run_caption_study(
 
 
 def _run_on_set(
-    config: CaptionStudyConfig, set_config: SetConfig, dataset: Dataset, out: Path, progress: Progress, jobs: int
+    config: CaptionStudyConfig, set_config: SetConfig, dataset: Dataset, out: Path, progress: EvalProgress, jobs: int
 ) -> CaptionStudyResults:
     conditions = {"": [with_captions(dataset, NO_CAPTION, {})]}
     pairs = []  # of conditions: test, anchor

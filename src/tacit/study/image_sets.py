@@ -12,13 +12,13 @@ from tacit import files
 from tacit.captions import CaptionMap, read_caption_list
 from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.datasets import Dataset, load_dataset
-from tacit.evaluation.runner import Progress
+from tacit.evaluation.progress import EvalProgress
 from tacit.study.config import SetConfig
 from tacit.training.dataset.caption_choice import joined
 
 
 def available_sets(
-    configs: Sequence[SetConfig], kinds: Collection[str], progress: Progress
+    configs: Sequence[SetConfig], kinds: Collection[str], progress: EvalProgress
 ) -> list[tuple[SetConfig, Dataset]]:
     """Load the sets that exist on this machine and have captions of all kinds; report the others.
 
@@ -58,13 +58,13 @@ def captions_of_kind(config: SetConfig, dataset: Dataset, kind: str) -> dict[str
     source = config.captions[kind]
     captions: dict[str, str | None]
     if source == "own":
-        captions = {item.name: item.caption for item in dataset.items}
+        captions = {item.name: item.caption for item in dataset.images}
     elif source == "joined":
         lists = _caption_lists(Path(config.source))
-        captions = {item.name: joined(lists[item.name]) for item in dataset.items if lists.get(item.name)}
+        captions = {item.name: joined(lists[item.name]) for item in dataset.images if lists.get(item.name)}
     else:
         caption_map = CaptionMap.load(source)
-        captions = {item.name: caption_map.find(item.path) for item in dataset.items}
+        captions = {item.name: caption_map.find(item.path) for item in dataset.images}
     return {name: caption for name, caption in captions.items() if caption}
 
 
@@ -81,7 +81,7 @@ def write_caption_map(config: SetConfig, dataset: Dataset, kind: str, folder: Pa
     captions = captions_of_kind(config, dataset, kind)
     if captions is None:
         return None
-    by_path = {os.path.abspath(item.path): captions[item.name] for item in dataset.items if item.name in captions}
+    by_path = {os.path.abspath(item.path): captions[item.name] for item in dataset.images if item.name in captions}
     path = folder / f"{dataset.name}-{kind}.json"
     files.write(str(path), json.dumps(by_path, ensure_ascii=False, indent=1).encode(), force=True)
     return str(path)
@@ -89,7 +89,7 @@ def write_caption_map(config: SetConfig, dataset: Dataset, kind: str, folder: Pa
 
 def with_captions(dataset: Dataset, name: str, captions: Mapping[str, str]) -> Dataset:
     """Return the set under another name, with other captions; images that `captions` does not name get none."""
-    items = tuple(dataclasses.replace(item, caption=captions.get(item.name)) for item in dataset.items)
+    items = tuple(dataclasses.replace(item, caption=captions.get(item.name)) for item in dataset.images)
     return Dataset(name, items, dataset.notes)
 
 

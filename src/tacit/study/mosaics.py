@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 
 from tacit import files
 from tacit.errors import InvalidInput
-from tacit.evaluation.datasets import Dataset, Item
-from tacit.evaluation.runner import load_pixels
+from tacit.evaluation.datasets import Dataset, DatasetImage
+from tacit.evaluation.pixels import load_pixels
 from tacit.study.named_regions import Box
 
 
@@ -22,7 +22,7 @@ from tacit.study.named_regions import Box
 class Mosaic:
     """Several images of a set in one image."""
 
-    item: Item
+    item: DatasetImage
     """The mosaic itself, without a caption."""
     parts: tuple[str, ...]
     """The names of its images in their set."""
@@ -57,7 +57,7 @@ def make_mosaics(
         InvalidInput: There are fewer images with a caption than a mosaic needs.
         PathError: A mosaic cannot be written.
     """
-    items = [item for item in dataset.items if item.name in captions]
+    items = [item for item in dataset.images if item.name in captions]
     rng = np.random.default_rng(seed)
     mosaics = []
     for parts, count in counts.items():
@@ -76,7 +76,7 @@ def make_mosaics(
 
 
 def _make_mosaic(
-    name: str, items: Sequence[Item], captions: Mapping[str, str], size: tuple[int, int], out: Path
+    name: str, items: Sequence[DatasetImage], captions: Mapping[str, str], size: tuple[int, int], out: Path
 ) -> Mosaic:
     width, height = size
     boxes = tuple(
@@ -91,5 +91,5 @@ def _make_mosaic(
     data = stream.getvalue()
     path = out / f"{name}.png"
     files.write(str(path), data, force=True)
-    mosaic = Item(path.name, path, hashlib.sha256(data).hexdigest())
+    mosaic = DatasetImage(path.name, path, hashlib.sha256(data).hexdigest())
     return Mosaic(mosaic, tuple(i.name for i in items), boxes, tuple(captions[i.name] for i in items))

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from tacit import files
-from tacit.evaluation.pretty import dumps
+from tacit.evaluation.readable_json import dumps
 from tacit.study import plots
 
 JSON = "study.json"

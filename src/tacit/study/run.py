@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tacit.evaluation.runner import Progress
+from tacit.evaluation.progress import EvalProgress
 from tacit.study import report, summary
 from tacit.study.ablation_study import run_ablation
 from tacit.study.caption_study import run_caption_study
@@ -15,7 +15,7 @@ from tacit.study.steering_study import run_steering_study
 
 
 def run_study(
-    config: StudyConfig, out: Path, progress: Progress, *, jobs: int = 1, command: str = ""
+    config: StudyConfig, out: Path, progress: EvalProgress, *, jobs: int = 1, command: str = ""
 ) -> dict[str, Any]:
     """Run a study, and write `study.json`, `report.md` and plots.
 

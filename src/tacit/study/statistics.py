@@ -10,7 +10,7 @@ import numpy as np
 
 from tacit.errors import InvalidInput
 from tacit.evaluation.bjontegaard import Curve, quality_difference, rate_difference
-from tacit.evaluation.compare import LEAST_IMAGES, confidence_interval
+from tacit.evaluation.confidence import MIN_DIFFERENCES, confidence_interval
 
 RESAMPLES = 10_000
 
@@ -37,7 +37,7 @@ class PairedDifferences:
     def from_values(values: Mapping[str, float], left_out: Mapping[str, str]) -> PairedDifferences:
         """Compute the mean of the differences and its intervals."""
         differences = list(values.values())
-        if len(differences) < LEAST_IMAGES:
+        if len(differences) < MIN_DIFFERENCES:
             return PairedDifferences(values, left_out, fmean(differences) if differences else None, None, None)
         rng = np.random.default_rng(0)
         means = rng.choice(differences, (RESAMPLES, len(differences))).mean(axis=1)

@@ -13,8 +13,9 @@ from pathlib import Path
 from tacit.errors import InvalidInput
 from tacit.evaluation.bjontegaard import Curve
 from tacit.evaluation.codecs import Quality
-from tacit.evaluation.datasets import Dataset, Item
-from tacit.evaluation.runner import Progress, load_pixels
+from tacit.evaluation.datasets import Dataset, DatasetImage
+from tacit.evaluation.pixels import load_pixels
+from tacit.evaluation.progress import EvalProgress
 from tacit.study.caption_conditions import NO_CAPTION, ConditionResults, caption_options, measure_conditions
 from tacit.study.config import SteeringConfig
 from tacit.study.image_sets import available_sets, captions_of_kind
@@ -64,7 +65,7 @@ class SteeringResults:
     """The gains `named`, `rest` and `against_other` of each region."""
 
 
-def run_steering_study(config: SteeringConfig, out: Path, progress: Progress, *, jobs: int = 1) -> SteeringResults:
+def run_steering_study(config: SteeringConfig, out: Path, progress: EvalProgress, *, jobs: int = 1) -> SteeringResults:
     """Run the steering study on the first set of images that exists on this machine.
 
     Args:
@@ -81,7 +82,7 @@ def run_steering_study(config: SteeringConfig, out: Path, progress: Progress, *,
     has_mosaics = config.pairs + config.quads > 0
     kinds = [config.captions] if has_mosaics else []
     set_config, dataset = available_sets(config.measure.sets, kinds, progress)[0]
-    items = {item.name.rpartition("/")[2]: item for item in dataset.items}
+    items = {item.name.rpartition("/")[2]: item for item in dataset.images}
     regions = _regions_of(items, config.regions, dataset.name)  # checked before anything is measured
     if not has_mosaics and not regions:
         raise InvalidInput("pairs=0, quads=0 and regions=none leave nothing to measure")
@@ -189,7 +190,7 @@ def _psnr_curves(results: ConditionResults, boxes: Mapping[str, Sequence[Box]]) 
 
 
 def _measure_mosaics(
-    config: SteeringConfig, mosaics: Sequence[Mosaic], out: Path, progress: Progress, jobs: int
+    config: SteeringConfig, mosaics: Sequence[Mosaic], out: Path, progress: EvalProgress, jobs: int
 ) -> tuple[ConditionResults, list[_NamedPart]]:
     most = max(len(m.boxes) for m in mosaics)
     without = [Dataset(NO_CAPTION, tuple(m.item for m in mosaics))]
@@ -208,7 +209,7 @@ def _measure_mosaics(
     return results, parts
 
 
-def _regions_of(items: Mapping[str, Item], source: str, set_name: str) -> list[NamedRegion]:
+def _regions_of(items: Mapping[str, DatasetImage], source: str, set_name: str) -> list[NamedRegion]:
     """Return the named regions of a file that are in images of a set, after checking that they fit."""
     if source == "none":
         return []
@@ -230,9 +231,9 @@ def _regions_of(items: Mapping[str, Item], source: str, set_name: str) -> list[N
 def _measure_regions(
     config: SteeringConfig,
     regions: Sequence[NamedRegion],
-    items: Mapping[str, Item],
+    items: Mapping[str, DatasetImage],
     out: Path,
-    progress: Progress,
+    progress: EvalProgress,
     jobs: int,
 ) -> tuple[ConditionResults, list[_NamedPart]]:
     names = [f"{region.image} {i + 1:02}" for i, region in enumerate(regions)]
@@ -250,5 +251,5 @@ def _measure_regions(
     return results, parts
 
 
-def _with_caption(item: Item, caption: str) -> Item:
+def _with_caption(item: DatasetImage, caption: str) -> DatasetImage:
     return dataclasses.replace(item, caption=caption)

@@ -14,9 +14,9 @@ from typing import Any
 from tacit import weights
 from tacit.errors import InvalidInput
 from tacit.evaluation.bjontegaard import Curve, rate_difference
+from tacit.evaluation.measurements import Failure, Measurement
 from tacit.evaluation.provenance import describe_libraries, describe_machine
-from tacit.evaluation.results import PROTOCOL, MetricInfo, Point, Results
-from tacit.evaluation.runner import Failure, Row
+from tacit.evaluation.results import PROTOCOL, CurvePoint, MetricInfo, Results
 from tacit.study import config as configurations
 from tacit.study.ablation_study import AblationResults, codec_name
 from tacit.study.caption_conditions import ConditionResults
@@ -151,11 +151,11 @@ def _ablation_set(ablation: AblationResults, results: Sequence[Results]) -> Valu
             metric: {v.name: _differences(_over_images(ablation, results, baseline, v, metric)) for v in others}
             for metric in metrics
         },
-        "failures": [_failure(f) for result in results for f in result.measured.failures],
+        "failures": [_failure(f) for result in results for f in result.measurements.failures],
     }
 
 
-def _points(runs: Sequence[Sequence[Point]]) -> list[Values]:
+def _points(runs: Sequence[Sequence[CurvePoint]]) -> list[Values]:
     """Return points by rising quality, with lists over the runs, which are the seeds."""
     by_quality = [{point.quality: point for point in points} for points in runs]
     common = [q for q in by_quality[0] if all(q in run for run in by_quality)]
@@ -190,9 +190,9 @@ def _over_images(
     metric: str,
 ) -> PairedDifferences:
     """Return each image's rate difference, as the mean over seeds."""
-    rows: dict[tuple[str, str], list[Row]] = {}
+    rows: dict[tuple[str, str], list[Measurement]] = {}
     for result in results:
-        for row in result.measured.rows:
+        for row in result.measurements.rows:
             if row.metrics.get(metric) is not None:
                 rows.setdefault((row.codec, row.image), []).append(row)
     curves = {
@@ -226,7 +226,7 @@ def of_captions(config: StudyConfig, sets: Sequence[CaptionStudyResults], comman
             **_measured([result.conditions for result in sets]),
             "sets": {
                 result.dataset.name: {
-                    "images": len(result.dataset.items),
+                    "images": len(result.dataset.images),
                     "notes": list(result.dataset.notes),
                     "points": _condition_points(result.conditions),
                     "comparisons": [
@@ -280,7 +280,7 @@ def _measured(conditions: Sequence[ConditionResults]) -> Values:
 
 def _condition_points(results: ConditionResults) -> Values:
     """Return means over the images at each quality, by condition."""
-    rows_by_condition: dict[str, dict[Any, list[Row]]] = {}
+    rows_by_condition: dict[str, dict[Any, list[Measurement]]] = {}
     for row in results.rows:
         rows_by_condition.setdefault(row.dataset, {}).setdefault(row.quality, []).append(row)
     return {

@@ -19,8 +19,10 @@ from support.paths import DATA, ROOT
 from support.pretrained import inception_tensors, squeezenet
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights
 from tacit.evaluation.metrics import METRICS, ImageMetric, SetMetric, load_metric
-from tacit.evaluation.metrics.clip import centre
-from tacit.evaluation.metrics.distribution import Embedding, cut, frechet, kernel
+from tacit.evaluation.metrics.clip_score import centre_square
+from tacit.evaluation.metrics.fid import frechet_distance
+from tacit.evaluation.metrics.kid import kernel_distance
+from tacit.evaluation.metrics.patch_distance import PatchFeatures, cut_patches
 from tacit.pretrained.catalogue import BACKBONES, HEADS, INCEPTION, SQUEEZENET
 
 
@@ -74,18 +76,18 @@ def test_images_that_a_metric_cannot_take(name: str) -> None:
     n = metric.smallest
     metric(photo(n, n), photo(n, n, 1))
     if n > 1:
-        with pytest.raises(InvalidInput, match=f"{name} needs {n} pixels a side or more, not {n + 5}x{n - 1}"):
+        with pytest.raises(InvalidInput, match=f"{name} needs {n} pixels a side or more, got {n + 5}x{n - 1}"):
             metric(photo(n - 1, n + 5), photo(n - 1, n + 5))
     with pytest.raises(InvalidInput, match=r"two images \[H, W, 3\]"):
         metric(photo(), photo()[:-1])
     with pytest.raises(InvalidInput, match=r"two images \[H, W, 3\]"):
         metric(photo()[..., 0], photo()[..., 0])
-    with pytest.raises(InvalidInput, match="uint8 is needed"):
+    with pytest.raises(InvalidInput, match="needs uint8 images"):
         metric(photo(), photo().astype(np.float32))
 
 
 def test_a_metric_by_a_wrong_name_or_option() -> None:
-    with pytest.raises(InvalidInput, match="no metric 'psnrr'; there are psnr, psnr-y, "):
+    with pytest.raises(InvalidInput, match=r"metric must be one of psnr, psnr-y, .*, got 'psnrr'"):
         load_metric("psnrr")
     with pytest.raises(InvalidInput, match="psnr: got an unexpected keyword argument 'network'"):
         load_metric("psnr", network="alex")
@@ -194,7 +196,7 @@ def test_butteraugli_is_what_the_program_says(tmp_path: Path, monkeypatch: pytes
         largest(image, image)
     with pytest.raises(MissingExtra, match="libjxl-devtools"):
         load_metric("butteraugli", program="no-such-program")
-    with pytest.raises(InvalidInput, match="norm '2'"):
+    with pytest.raises(InvalidInput, match="norm must be max or 3, got '2'"):
         load_metric("butteraugli", norm="2")
 
 
@@ -275,27 +277,27 @@ def test_lpips_says_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_patches_are_those_of_hific() -> None:
     image = np.arange(7 * 9).reshape(7, 9, 1).repeat(3, axis=2)
-    found = [(int(p[0, 0, 0]) // 9, int(p[0, 0, 0]) % 9) for p in cut(image, 4)]
+    found = [(int(p[0, 0, 0]) // 9, int(p[0, 0, 0]) % 9) for p in cut_patches(image, 4)]
     assert found == [(0, 0), (0, 4), (2, 2)]  # and from (2, 2) no second one fits
     # Kodak: 2 x 3 patches of 256, and 1 x 2 of the shifted ones.
-    assert len(list(cut(np.zeros((512, 768, 3)), 256))) == 8
-    assert len(list(cut(np.zeros((256, 256, 3)), 256))) == 1
+    assert len(list(cut_patches(np.zeros((512, 768, 3)), 256))) == 8
+    assert len(list(cut_patches(np.zeros((256, 256, 3)), 256))) == 1
 
 
 def test_frechets_distance_in_closed_form() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((400, 6)) @ rng.standard_normal((6, 6))
-    assert frechet(x, x) == pytest.approx(0, abs=1e-8)
-    assert frechet(x, x + np.arange(6)) == pytest.approx(55)
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-8)
+    assert frechet_distance(x, x + np.arange(6)) == pytest.approx(55)
     # Of x and 3x: tr(C + 9C - 2 * 3C) = 4 tr C, and twice the mean.
-    assert frechet(x, 3 * x) == pytest.approx(4 * np.trace(np.cov(x.T)) + 4 * np.square(x.mean(0)).sum())
+    assert frechet_distance(x, 3 * x) == pytest.approx(4 * np.trace(np.cov(x.T)) + 4 * np.square(x.mean(0)).sum())
     linalg = pytest.importorskip("scipy.linalg")
     y = rng.standard_normal((300, 6)) @ rng.standard_normal((6, 6)) + 0.3
     c, d = np.cov(x.T), np.cov(y.T)
     expected = np.square(x.mean(0) - y.mean(0)).sum() + np.trace(c + d - 2 * linalg.sqrtm(c @ d).real)
-    assert frechet(x, y) == pytest.approx(expected)
+    assert frechet_distance(x, y) == pytest.approx(expected)
     # With fewer patches than features the covariances are singular.
-    assert frechet(x[:4], x[:4]) == pytest.approx(0, abs=1e-8)
+    assert frechet_distance(x[:4], x[:4]) == pytest.approx(0, abs=1e-8)
 
 
 def test_the_kernel_distance_in_closed_form() -> None:
@@ -306,9 +308,9 @@ def test_the_kernel_distance_in_closed_form() -> None:
 
     within_x = sum(k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j) / 6
     across = sum(k(a, b) for a in x for b in y) / 6
-    assert kernel(x, y) == pytest.approx(within_x + k(y[0], y[1]) - 2 * across)
+    assert kernel_distance(x, y) == pytest.approx(within_x + k(y[0], y[1]) - 2 * across)
     rng = np.random.default_rng(0)
-    same = [kernel(*rng.standard_normal((2, 50, 4))) for _ in range(40)]
+    same = [kernel_distance(*rng.standard_normal((2, 50, 4))) for _ in range(40)]
     assert abs(np.mean(same)) < 0.05  # unbiased: some below 0
     assert min(same) < 0 < max(same)
 
@@ -324,14 +326,14 @@ def test_statistics_of_squeezenets_features(name: str) -> None:
         values.append(metric.compute())
     assert values == sorted(values, reverse=True)
     fresh = cast(SetMetric, load_metric(name, weights=squeezenet(), patch=64))
-    with pytest.raises(InvalidInput, match="needs two patches of 64 pixels or more, not 0"):
+    with pytest.raises(InvalidInput, match="needs two patches of 64 pixels or more, got 0"):
         fresh.compute()
-    with pytest.raises(InvalidInput, match=f"{name} needs 64 pixels a side or more, not 99x63"):
+    with pytest.raises(InvalidInput, match=f"{name} needs 64 pixels a side or more, got 99x63"):
         fresh.update(photo(63, 99), photo(63, 99))
     fresh.update(photo(64, 64), photo(64, 64))
-    with pytest.raises(InvalidInput, match="not 1"):
+    with pytest.raises(InvalidInput, match="got 1"):
         fresh.compute()
-    with pytest.raises(InvalidInput, match="patches of 8 pixels"):
+    with pytest.raises(InvalidInput, match="32 pixels a side or more, got 8"):
         load_metric(name, weights=squeezenet(), patch=8)
 
 
@@ -342,7 +344,7 @@ def test_features_are_computed_once() -> None:
         calls.append(len(x))
         return x.mean(dim=(2, 3))
 
-    embed = Embedding(network)
+    embed = PatchFeatures(network)
     patches = np.stack([photo(64, 64), photo(64, 64, 1)])
     first = embed(patches)
     assert embed(patches.copy()) is first
@@ -395,5 +397,5 @@ def test_pictures_are_cut_for_clip_as_usual(height: int, width: int) -> None:
     resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
     top, left = (resized.shape[0] - 32) // 2, (resized.shape[1] - 32) // 2
     expected = resized[top : top + 32, left : left + 32].astype(int)
-    assert np.abs(centre(image, 32) - expected).max() <= 1
-    assert centre(photo(3, 5000), 32).shape == (32, 32, 3)
+    assert np.abs(centre_square(image, 32) - expected).max() <= 1
+    assert centre_square(photo(3, 5000), 32).shape == (32, 32, 3)

@@ -1,9 +1,10 @@
-"""Fidelity of decoded images: METRICS by name, each with the same small interface.
+"""Metrics of decoded images: METRICS by name, each with the same small interface.
 
     metric = load_metric("ms-ssim")
-    metric(reference, decoded)          # uint8 [H, W, 3] both -> float
+    metric(reference, decoded)          # both [H, W, 3] uint8 -> float
 
-Metrics of one image are called; those of a whole set (`level == "set"`) take pairs by `update` and answer `compute`.
+A metric of single images is called; one of a whole set (`level == "set"`) takes pairs by `update`, and `compute`
+returns its value.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from types import MappingProxyType
 from typing import Any
 
 from tacit.errors import InvalidInput
-from tacit.evaluation.metrics.clip import ClipScore
-from tacit.evaluation.metrics.deep import LpipsMetric, SqueezenetDistance
-from tacit.evaluation.metrics.distribution import fid, kid, squeezenet_frechet, squeezenet_kernel
-from tacit.evaluation.metrics.fidelity import Psnr, PsnrY, psnr
+from tacit.evaluation.metrics.butteraugli import Butteraugli
+from tacit.evaluation.metrics.clip_score import ClipScore
+from tacit.evaluation.metrics.feature_distance import SqueezenetDistance
+from tacit.evaluation.metrics.fid import fid, squeezenet_frechet
+from tacit.evaluation.metrics.kid import kid, squeezenet_kernel
+from tacit.evaluation.metrics.lpips import LpipsMetric
 from tacit.evaluation.metrics.metric import ImageMetric, Metric, SetMetric
-from tacit.evaluation.metrics.perceived import Butteraugli, Ssimulacra2
-from tacit.evaluation.metrics.similarity import MsSsim, Ssim
+from tacit.evaluation.metrics.psnr import Psnr, PsnrY
+from tacit.evaluation.metrics.ssim import MsSsim, Ssim
+from tacit.evaluation.metrics.ssimulacra2 import Ssimulacra2
 
-__all__ = ["METRICS", "ImageMetric", "Metric", "SetMetric", "load_metric", "psnr"]
+__all__ = ["METRICS", "ImageMetric", "Metric", "SetMetric", "load_metric"]
 
 METRICS: Mapping[str, Callable[..., Metric]] = MappingProxyType(
     {
@@ -46,20 +50,24 @@ METRICS: Mapping[str, Callable[..., Metric]] = MappingProxyType(
         "squeezenet-kernel": squeezenet_kernel,
     }
 )
-"""Name -> what makes it, with its options as keyword arguments."""
+"""By name, what makes the metric; its options are keyword arguments."""
 
 
 def load_metric(name: str, **options: Any) -> Metric:
-    """A metric, ready to be used.
+    """Return a metric that is ready to be used.
+
+    Args:
+        name: one of `METRICS`.
+        options: the metric's own options.
 
     Raises:
-        InvalidInput: an unknown name or option.
-        MissingExtra: what computes it is not installed.
-        MissingWeights: a network's weights are not on this machine; the message says which file, and where from.
+        InvalidInput: the name or an option is not known.
+        MissingExtra: what computes the metric is not installed.
+        MissingWeights: a network's weights are not on this machine; the message names the file and its source.
     """
     make = METRICS.get(name)
     if make is None:
-        raise InvalidInput(f"no metric {name!r}; there are {', '.join(METRICS)}")
+        raise InvalidInput(f"metric must be one of {', '.join(METRICS)}, got {name!r}")
     try:
         inspect.signature(make).bind(**options)
     except TypeError as error:

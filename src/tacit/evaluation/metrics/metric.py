@@ -1,4 +1,4 @@
-"""What a metric is."""
+"""What the evaluation asks of a metric."""
 
 from __future__ import annotations
 
@@ -9,71 +9,77 @@ import numpy as np
 from tacit.errors import InvalidInput
 
 Level = Literal["image", "set"]
+"""Whether a metric is a number for each image or for a whole set of images."""
 
 
 class Metric(Protocol):
-    """What every metric says of itself."""
+    """What every metric tells about itself."""
 
     @property
     def name(self) -> str:
-        """As in METRICS."""
+        """The metric's name in METRICS and in results."""
 
     @property
     def unit(self) -> str:
-        """dB, for instance; empty where there is none."""
+        """The unit, such as dB; empty where there is none."""
 
     @property
     def protocol(self) -> str:
-        """In one line, all that a number of it depends on: networks, scales, sizes, who computes it."""
+        """All that a value depends on, in one line: networks, scales, sizes, and what computes it."""
 
     @property
     def higher_is_better(self) -> bool:
-        """Otherwise lower is."""
+        """Whether higher values are better; otherwise lower ones are."""
 
     @property
     def smallest(self) -> int:
-        """The least height and width in pixels."""
+        """The smallest height and width in pixels that the metric accepts."""
 
     @property
     def needs_caption(self) -> bool:
-        """It compares with a text."""
+        """Whether the metric compares the image with its caption."""
 
     @property
     def level(self) -> Level:
-        """ "image": an ImageMetric; "set": a SetMetric."""
+        """Whether this is an ImageMetric ("image") or a SetMetric ("set")."""
 
 
 class ImageMetric(Metric, Protocol):
-    """One number for an image."""
+    """A metric that is a number for each image."""
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
-        """Of uint8 [H, W, 3] both.
+        """Return the metric's value.
+
+        Args:
+            reference: the original, [H, W, 3] uint8.
+            decoded: the decoded image, of the same shape.
+            caption: the image's caption, which some metrics need.
 
         Raises:
-            InvalidInput: other shapes or types, images below `smallest`, or no caption where one is needed.
+            InvalidInput: other shapes or types, an image below `smallest`, or no caption where one is needed.
         """
 
 
 class SetMetric(Metric, Protocol):
-    """One number for a set of images."""
+    """A metric that is a number for a whole set of images."""
 
     def update(self, reference: np.ndarray, decoded: np.ndarray) -> None:
-        """Take in a pair, uint8 [H, W, 3] both.
+        """Add an original and its decoded image, both [H, W, 3] uint8, to the set.
 
         Raises:
-            InvalidInput: other shapes or types, or images below `smallest`.
+            InvalidInput: other shapes or types, or an image below `smallest`.
         """
 
     def compute(self) -> float:
-        """Of all pairs so far.
+        """Return the metric's value for all pairs so far.
 
         Raises:
-            InvalidInput: too few of them.
+            InvalidInput: there are too few pairs.
         """
 
 
-class Described:
-    """The usual answers."""
+class MetricBase:
+    """The usual values of a metric's properties, and the check of its arguments."""
 
     name: str
     unit: ClassVar[str] = ""
@@ -83,15 +89,23 @@ class Described:
     needs_caption: ClassVar[bool] = False
 
     def check(self, reference: np.ndarray, decoded: np.ndarray) -> None:
-        """Both are images of one size, and large enough.
+        """Check that both are images of one size, and large enough.
 
         Raises:
             InvalidInput: they are not.
         """
         if reference.shape != decoded.shape or reference.ndim != 3 or reference.shape[2] != 3:
-            raise InvalidInput(f"{self.name} of {reference.shape} and {decoded.shape}: two images [H, W, 3] are needed")
+            raise InvalidInput(
+                f"{self.name} needs two images [H, W, 3] of one size, got {reference.shape} and {decoded.shape}"
+            )
         if reference.dtype != np.uint8 or decoded.dtype != np.uint8:
-            raise InvalidInput(f"{self.name} of {reference.dtype} and {decoded.dtype}: uint8 is needed")
+            raise InvalidInput(f"{self.name} needs uint8 images, got {reference.dtype} and {decoded.dtype}")
         height, width = reference.shape[:2]
         if min(height, width) < self.smallest:
-            raise InvalidInput(f"{self.name} needs {self.smallest} pixels a side or more, not {width}x{height}")
+            raise InvalidInput(f"{self.name} needs {self.smallest} pixels a side or more, got {width}x{height}")
+
+
+class ImageMetricBase(MetricBase):
+    """The usual values of an ImageMetric's properties."""
+
+    level: ClassVar[Literal["image"]] = "image"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tacit.evaluation.baselines import BASELINES, decode
+from tacit.evaluation.codecs.pillow import BASELINES, decode_image
 from tacit.image.psnr import psnr
 from tacit.web.jobs.preview import finite
 from tacit.web.jobs.uploads import UploadedImage, load_upload
@@ -33,9 +33,9 @@ def encode_for_comparison(image: UploadedImage, codec: str, quality: float, pixe
     pixels = load_upload(image.data, pixel_limit).pixels
     original = Image.fromarray(pixels)
     start = time.perf_counter()
-    data = BASELINES[codec].encode(original, quality)
+    data = BASELINES[codec].encode_image(original, quality)
     encoded = time.perf_counter()
-    decoded = decode(data)
+    decoded = decode_image(data)
     end = time.perf_counter()
     return ComparisonFile(
         data, finite(psnr(np.asarray(decoded), pixels)), 1000 * (encoded - start), 1000 * (end - encoded)

@@ -1,47 +1,51 @@
-"""Structural similarity.
+"""SSIM and MS-SSIM, the structural similarity on one scale and on five.
 
-In float64, since variances are differences of large numbers, and as sums of shifted images: torch's convolution of
-float64 takes ten times as long, which is more than everything else that is measured of an image.
+They are computed in float64, since variances are differences of large numbers, and as sums of shifted images: torch's
+convolution of float64 takes ten times as long, which is more than everything else that is measured of an image.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tacit.evaluation.metrics.metric import Described
+from tacit.evaluation.metrics.metric import ImageMetricBase
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _WINDOW = 11
 _SIGMA = 1.5
-_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first
+_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, the finest first
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
-class Ssim(Described):
-    """Wang et al., 2004."""
+class Ssim(ImageMetricBase):
+    """Structural similarity.
 
-    level: ClassVar[Literal["image"]] = "image"
+    Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004.
+    """
+
     name = "ssim"
     higher_is_better = True
     smallest = _WINDOW
     protocol = "Gaussian window 11, sigma 1.5, inside the image only; mean over R, G and B; float64"
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
-        """At most 1, which is equality."""
+        """Return the similarity, at most 1, which means equal images."""
         self.check(reference, decoded)
         similarity, _ = _compare(_channels(reference), _channels(decoded))
         return float(similarity.mean())
 
 
-class MsSsim(Described):
-    """Wang, Simoncelli and Bovik, 2003."""
+class MsSsim(ImageMetricBase):
+    """Structural similarity on several scales.
 
-    level: ClassVar[Literal["image"]] = "image"
+    Source: Wang, Simoncelli and Bovik, Multi-Scale Structural Similarity for Image Quality Assessment, 2003.
+    """
+
     name = "ms-ssim"
     higher_is_better = True
     # Four halvings must leave one window.
@@ -52,7 +56,7 @@ class MsSsim(Described):
     )
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
-        """0 to 1, which is equality."""
+        """Return the similarity, from 0 to 1, which means equal images."""
         import torch.nn.functional as F
 
         self.check(reference, decoded)
@@ -69,14 +73,14 @@ class MsSsim(Described):
 
 
 def _channels(image: np.ndarray) -> Tensor:
-    """[H, W, 3] uint8 -> [3, H, W] float64."""
+    """Convert an image [H, W, 3] uint8 to [3, H, W] float64."""
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float64)
 
 
 def _compare(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """[3, H, W] both -> [3] both: means over the image of its similarity, and of that without the luminance's part."""
+    """Return the similarity of x and y, and its part without luminance: means [3] over two images [3, H, W]."""
     mean_x, mean_y = _blur(x), _blur(y)
     both = mean_x * mean_y
     squares = mean_x.square_().add_(mean_y.square_())
@@ -87,7 +91,7 @@ def _compare(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _blur(x: Tensor) -> Tensor:
-    """[3, H, W] -> [3, H - 10, W - 10]: Gaussian, where the window is inside."""
+    """Blur an image [3, H, W] with a Gaussian window, where that is inside: [3, H - 10, W - 10]."""
     reach = _WINDOW // 2
     weights = [math.exp(-(offset**2) / (2 * _SIGMA**2)) for offset in range(-reach, reach + 1)]
     for axis in (1, 2):

@@ -1,25 +1,26 @@
-"""How well a decoded picture fits its caption, in CLIP's eyes."""
+"""CLIP score: how well a decoded image fits its caption."""
 
 from __future__ import annotations
 
 import os
-from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
 
 from tacit.errors import InvalidInput
-from tacit.evaluation.metrics.metric import Described
+from tacit.evaluation.metrics.metric import ImageMetricBase
+from tacit.evaluation.metrics.tensors import unit_batch
 
 
-class ClipScore(Described):
-    """100 times the cosine between the embeddings of picture and caption, and at least 0.
+class ClipScore(ImageMetricBase):
+    """100 times the cosine between CLIP's embeddings of image and caption, and at least 0.
 
-    model: a folder, or a name whose files are in the Hugging Face hub's cache.
     Source: Hessel et al., CLIPScore, EMNLP 2021, with its factor 2.5 written as 100, as is usual.
+
+    Args:
+        model: a folder, or a name whose files are in the Hugging Face cache; None for CLIP ViT-B/32.
     """
 
-    level: ClassVar[Literal["image"]] = "image"
     name = "clip-score"
     higher_is_better = True
     needs_caption = True
@@ -35,26 +36,24 @@ class ClipScore(Described):
         )
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
-        """0 to 100. The reference is not looked at.
+        """Return the score of the decoded image, 0 to 100; the reference plays no part.
 
         Raises:
-            InvalidInput: no caption.
+            InvalidInput: there is no caption.
         """
         self.check(reference, decoded)
         if not caption:
             raise InvalidInput(f"{self.name} needs a caption")
         import torch
 
-        from tacit.evaluation.metrics.deep import unit_batch
-
         with torch.inference_mode():
-            picture = self._clip.image(unit_batch(centre(decoded, self._clip.side)[None]))
-            cosine = float((picture * self._clip.text([caption])).sum())
+            image = self._clip.image(unit_batch(centre_square(decoded, self._clip.side)[None]))
+            cosine = float((image * self._clip.text([caption])).sum())
         return 100 * max(cosine, 0.0)
 
 
-def centre(image: np.ndarray, side: int) -> np.ndarray:
-    """[H, W, 3] -> [side, side, 3]: the shorter side is made `side`, the longer cut on both ends."""
+def centre_square(image: np.ndarray, side: int) -> np.ndarray:
+    """Resize an image [H, W, 3] so that its shorter side is `side`, and cut the longer one: [side, side, 3]."""
     height, width = image.shape[:2]
     box = []
     for length in (width, height):
@@ -62,6 +61,6 @@ def centre(image: np.ndarray, side: int) -> np.ndarray:
         start = (resized - side) // 2
         box += [start * length / resized, (start + side) * length / resized]
     left, right, top, bottom = box
-    # The same as resizing all of it and cutting then, without the whole of a very long picture.
+    # The same as resizing the whole image and cutting then, without the whole of a very long image.
     resized_image = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC, (left, top, right, bottom))
     return np.asarray(resized_image)

@@ -1,4 +1,4 @@
-"""JSON that people and version control can read."""
+"""JSON text that people and version control can read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def dumps(value: Any) -> str:
-    """JSON with one line for each innermost list or object, so that differences can be read."""
+    """Return JSON text with one line for each innermost list or object, so that differences can be read."""
     return _dump(value, 0) + "\n"
 
 
@@ -25,7 +25,7 @@ def _dump(value: Any, depth: int) -> str:
 
 
 def _is_row(value: dict[str, Any] | list[Any]) -> bool:
-    """An object of plain values and of objects of such."""
+    """Return whether a value is an object of plain values and of objects that have only plain values."""
     if isinstance(value, list):
         return False
     inner = [v for v in value.values() if isinstance(v, dict | list | tuple)]

@@ -8,50 +8,52 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean
 from typing import Any, Literal
 
 from tacit.errors import InvalidInput
 from tacit.evaluation.bjontegaard import rate_difference
-from tacit.evaluation.codecs import Quality
-from tacit.evaluation.results import Results, load
-from tacit.evaluation.runner import Row
-
-LEAST_IMAGES = 5
-CONFIDENCE = 0.95
+from tacit.evaluation.codecs.protocol import Quality
+from tacit.evaluation.confidence import MIN_DIFFERENCES, confidence_interval
+from tacit.evaluation.measurements import Measurement
+from tacit.evaluation.results import Results
 
 Verdict = Literal["same", "noise", "better", "worse", "unclear"]
+"""What a change means: no image differs; the interval holds zero; it does not; or there are too few images to tell."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
-    """One figure of one codec, new against old.
-
-    what: "bits for equal METRIC" in per cent, "bpp", a metric, or "encode time" and "decode time" in per cent.
-    quality: None for what is over the whole curve. images: how many pairs. old, new: means, None over curves. mean: of
-    the differences, new - old; low, high: its 95 % interval, None for fewer than 5 pairs and for metrics of whole sets.
-    higher_is_better: None where neither is good in itself.
-    """
+    """One figure of one codec, new against old."""
 
     dataset: str
+    """The data set's name."""
     codec: str
-    what: str
+    """The codec's name."""
+    figure: str
+    """What changed: "bits for equal METRIC (%)", "bpp", a metric, or "encode time (%)" and "decode time (%)"."""
     quality: Quality | None
+    """The codec's quality; None for a figure over the whole curve."""
     images: int
+    """How many pairs of images the change is over; 0 for a metric of a whole data set."""
     old: float | None
+    """The old mean; None for a figure over the whole curve."""
     new: float | None
+    """The new mean; None for a figure over the whole curve."""
     mean: float
+    """The mean of the differences, new - old."""
     low: float | None
+    """The beginning of the mean's 95 % interval; None for fewer than five pairs and for metrics of whole data sets."""
     high: float | None
+    """The end of that interval."""
     higher_is_better: bool
+    """Whether a rise is an improvement."""
 
     @property
     def verdict(self) -> Verdict:
-        """same: no image differs. unclear: too few images to say."""
+        """What the change means."""
         if self.low == self.high == 0:
             return "same"
         if self.low is None or self.high is None:
@@ -62,17 +64,20 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """notes: what else is different between the two: versions, weights, images, what cannot be compared."""
+class ResultsComparison:
+    """What changed between two evaluations."""
 
     changes: tuple[Change, ...]
+    """The figures of all codecs that both evaluations have."""
     notes: tuple[str, ...]
+    """What else differs: versions, weights, images, and what cannot be compared."""
 
 
-def compare(old: Results, new: Results) -> Comparison:
-    """Pair by pair.
+def compare(old: Results, new: Results) -> ResultsComparison:
+    """Compare two evaluations, pair by pair of images.
 
-    Raises: InvalidInput, where the two have no image and codec in common.
+    Raises:
+        InvalidInput: the two have no image, codec and quality in common.
     """
     notes = _notes(old, new)
     metrics = {m.name: m for m in new.metrics}
@@ -94,15 +99,15 @@ def compare(old: Results, new: Results) -> Comparison:
                 changes += _sets(old, new, dataset, codec, shared)
     if not changes:
         raise InvalidInput("the two evaluations have no image, codec and quality in common")
-    return Comparison(tuple(changes), tuple(notes))
+    return ResultsComparison(tuple(changes), tuple(notes))
 
 
-def _pairs(old: Results, new: Results, dataset: str) -> list[tuple[Row, Row]]:
-    """Rows of one image, by its file's hash, codec and quality."""
+def _pairs(old: Results, new: Results, dataset: str) -> list[tuple[Measurement, Measurement]]:
+    """Pair the rows of one image, codec and quality; an image is known by its file's hash."""
     before, after = (
         {
             (hashes[row.image], row.codec, row.quality): row
-            for row in results.measured.rows
+            for row in results.measurements.rows
             if row.dataset == dataset and row.image in hashes
         }
         for results, hashes in ((r, _hashes(r, dataset)) for r in (old, new))
@@ -114,9 +119,11 @@ def _hashes(results: Results, dataset: str) -> dict[str, str]:
     return {i.name: i.sha256 for d in results.datasets if d.name == dataset for i in d.images}
 
 
-def _curves(dataset: str, codec: str, pairs: Sequence[tuple[Row, Row]], metrics: Sequence[str]) -> list[Change]:
-    """The rate difference of every image, by metric."""
-    images: dict[str, list[tuple[Row, Row]]] = {}
+def _curves(
+    dataset: str, codec: str, pairs: Sequence[tuple[Measurement, Measurement]], metrics: Sequence[str]
+) -> list[Change]:
+    """Return the change of rate at equal quality, for each metric: the mean over the images' own rate differences."""
+    images: dict[str, list[tuple[Measurement, Measurement]]] = {}
     for pair in pairs:
         images.setdefault(pair[1].image, []).append(pair)
     changes = []
@@ -141,8 +148,10 @@ def _curve(points: Sequence[tuple[float, float | None]]) -> tuple[list[float], l
     return [rate for rate, _ in having], [value for _, value in having]
 
 
-def _points(dataset: str, codec: str, pairs: Sequence[tuple[Row, Row]], metrics: Mapping[str, bool]) -> list[Change]:
-    """At each quality: rate and metrics."""
+def _points(
+    dataset: str, codec: str, pairs: Sequence[tuple[Measurement, Measurement]], metrics: Mapping[str, bool]
+) -> list[Change]:
+    """Return the changes of rate and metrics at each quality."""
     changes = []
     for quality in dict.fromkeys(b.quality for _, b in pairs):
         own = [(a, b) for a, b in pairs if b.quality == quality]
@@ -156,8 +165,8 @@ def _points(dataset: str, codec: str, pairs: Sequence[tuple[Row, Row]], metrics:
     return changes
 
 
-def _times(dataset: str, codec: str, pairs: Sequence[tuple[Row, Row]]) -> list[Change]:
-    """By how many per cent encoding and decoding take longer: ratios, in the mean over an image's qualities."""
+def _times(dataset: str, codec: str, pairs: Sequence[tuple[Measurement, Measurement]]) -> list[Change]:
+    """Return by how many per cent encoding and decoding take longer, from mean ratios over each image's qualities."""
     changes = []
     for what in ("encode", "decode"):
         logs: dict[str, list[float]] = {}
@@ -179,31 +188,43 @@ def _percent(log_ratio: float) -> float:
 
 
 def _sets(old: Results, new: Results, dataset: str, codec: str, metrics: Mapping[str, bool]) -> list[Change]:
-    """One number each: no interval can be given."""
-    before = {(s.metric, s.quality): s.value for s in old.measured.sets if (s.dataset, s.codec) == (dataset, codec)}
-    after = {(s.metric, s.quality): s.value for s in new.measured.sets if (s.dataset, s.codec) == (dataset, codec)}
+    """Return the changes of metrics of whole data sets, which are one number each, so that there is no interval."""
+    before = {(s.metric, s.quality): s.value for s in old.measurements.sets if (s.dataset, s.codec) == (dataset, codec)}
+    after = {(s.metric, s.quality): s.value for s in new.measurements.sets if (s.dataset, s.codec) == (dataset, codec)}
     changes = []
     for (metric, quality), value in after.items():
         if metric in metrics and (metric, quality) in before:
             was = before[metric, quality]
             interval = 0.0 if value == was else None
             changes.append(
-                Change(dataset, codec, metric, quality, 0, was, value, value - was, interval, interval, metrics[metric])
+                Change(
+                    dataset=dataset,
+                    codec=codec,
+                    figure=metric,
+                    quality=quality,
+                    images=0,
+                    old=was,
+                    new=value,
+                    mean=value - was,
+                    low=interval,
+                    high=interval,
+                    higher_is_better=metrics[metric],
+                )
             )
     return changes
 
 
 def _paired(
-    dataset: str, codec: str, what: str, quality: Quality, pairs: Sequence[tuple[float, float]], higher: bool
+    dataset: str, codec: str, figure: str, quality: Quality, pairs: Sequence[tuple[float, float]], higher: bool
 ) -> Change:
     means = fmean(a for a, _ in pairs), fmean(b for _, b in pairs)
-    return _change(dataset, codec, what, quality, means, [b - a for a, b in pairs], higher)
+    return _change(dataset, codec, figure, quality, means, [b - a for a, b in pairs], higher)
 
 
 def _change(
     dataset: str,
     codec: str,
-    what: str,
+    figure: str,
     quality: Quality | None,
     means: tuple[float, float] | None,
     differences: Sequence[float],
@@ -213,43 +234,26 @@ def _change(
     high: float | None = None
     if not any(differences):
         low = high = 0.0
-    elif len(differences) >= LEAST_IMAGES:
+    elif len(differences) >= MIN_DIFFERENCES:
         low, high = confidence_interval(differences)
     old, new = means or (None, None)
-    return Change(dataset, codec, what, quality, len(differences), old, new, fmean(differences), low, high, higher)
-
-
-def confidence_interval(differences: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean, by Student's t.
-
-    Raises: InvalidInput for fewer than 5 values.
-    """
-    if len(differences) < LEAST_IMAGES:
-        raise InvalidInput(f"{len(differences)} differences: an interval needs {LEAST_IMAGES} or more")
-    mean = fmean(differences)
-    half = _student(len(differences) - 1) * stdev(differences) / math.sqrt(len(differences))
-    return mean - half, mean + half
-
-
-def _student(freedom: int) -> float:
-    """The quantile of Student's t, within 0.3 % from 4 degrees of freedom on.
-
-    Source: Abramowitz and Stegun, 26.7.5 (Cornish and Fisher's expansion from the normal quantile).
-    """
-    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    return Change(
+        dataset=dataset,
+        codec=codec,
+        figure=figure,
+        quality=quality,
+        images=len(differences),
+        old=old,
+        new=new,
+        mean=fmean(differences),
+        low=low,
+        high=high,
+        higher_is_better=higher,
     )
-    return z + math.fsum(term / freedom**power for power, term in enumerate(terms, 1))
-
-
-# -- what else is different -------------------------------------------------------------------------------------------
 
 
 def _notes(old: Results, new: Results) -> list[str]:
+    """Return what else differs between two evaluations."""
     notes = []
     for what, before, after in (
         ("machine", old.machine, new.machine),
@@ -276,53 +280,8 @@ def _notes(old: Results, new: Results) -> list[str]:
 
 
 def _differing(before: Any, after: Any, name: str = "") -> list[str]:
-    """Leaves of nested settings that are not the same."""
+    """Return the leaves of nested settings that are not the same, each in words."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         keys = [*before, *(key for key in after if key not in before)]
         return [line for key in keys for line in _differing(before.get(key), after.get(key), f"{name} {key}".strip())]
     return [] if before == after else [f"{name} was {before}, is {after}"]
-
-
-# -- as text ----------------------------------------------------------------------------------------------------------
-
-
-def compare_files(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> str:
-    """Two files that `tacit eval` wrote, compared, as text.
-
-    Raises: PathError; InvalidInput, where one is no such file or they have nothing in common.
-    """
-    return text(compare(load(Path(old)), load(Path(new))))
-
-
-def text(comparison: Comparison) -> str:
-    """Markdown: first whole curves and times, then each quality at which something changed."""
-    lines = []
-    whole = [c for c in comparison.changes if c.quality is None]
-    points = [c for c in comparison.changes if c.quality is not None]
-    changed = [c for c in points if c.verdict != "same"]
-    for heading, changes in (("Curves and times", whole), ("By quality, where something changed", changed)):
-        if changes:
-            lines += [f"## {heading}", "", "| set | codec | figure | quality | images | old | new | change | 95 % | |"]
-            lines += ["|---|---|---|---|---:|---:|---:|---:|---|---|", *map(_line, changes), ""]
-    same = len(points) - len(changed)
-    lines += [f"{same} of {len(points)} figures by quality are the same on every image.", ""] if same else []
-    if comparison.notes:
-        lines += ["## Also different", "", *(f"- {note}" for note in comparison.notes), ""]
-    return "\n".join(lines)
-
-
-def _line(change: Change) -> str:
-    def shown(value: float | None, sign: str = "") -> str:
-        return "" if value is None else f"{value:{sign}.4g}"
-
-    interval = "" if change.low is None else f"{shown(change.low, '+')} to {shown(change.high, '+')}"
-    quality = (
-        ""
-        if change.quality is None
-        else f"{change.quality:g}"
-        if not isinstance(change.quality, str)
-        else (change.quality)
-    )
-    cells = [change.dataset, change.codec, change.what, quality, str(change.images or ""), shown(change.old)]
-    cells += [shown(change.new), shown(change.mean, "+"), interval, change.verdict]
-    return "| " + " | ".join(cells) + " |"

@@ -1,6 +1,6 @@
-"""The protocol that TACO's authors published their figures by, beside ours, so that figures can be compared.
+"""Metrics by the protocol that TACO's authors published their figures by, so that figures can be compared.
 
-They decoded to floats and neither clamped nor rounded them, counted the entropy coder's bytes alone, and gave LPIPS
+They decoded to floats and neither clamped nor rounded them, counted the entropy coder's bytes alone, and fed LPIPS
 images in [0, 1] where it expects [-1, 1]. Only codecs that decode to floats can be measured so: tacit's models.
 """
 
@@ -10,21 +10,28 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import Protocol
 
 import numpy as np
 
 from tacit import container
-from tacit.evaluation.metrics.metric import Described, Metric
+from tacit.evaluation.metrics.metric import ImageMetricBase, Metric
 
 
-class _Described(Described):
-    """The usual answers of a metric of single images."""
+class UnclampedMetric(Metric, Protocol):
+    """A metric of an image that was decoded to floats."""
 
-    level: ClassVar[Literal["image"]] = "image"
+    def __call__(self, reference: np.ndarray, unclamped: np.ndarray, file: Path) -> float:
+        """Return the metric's value.
+
+        Args:
+            reference: the original, [H, W, 3] uint8.
+            unclamped: the decoded image, [H, W, 3] float32, about 0 to 1, neither clamped nor rounded.
+            file: the `.tacit` file.
+        """
 
 
-class AuthorsPsnr(_Described):
+class AuthorsPsnr(ImageMetricBase):
     """PSNR of floats."""
 
     name = "psnr-authors"
@@ -33,12 +40,12 @@ class AuthorsPsnr(_Described):
     protocol = "as TACO's authors: mean squared error of floats, neither clamped nor rounded, peak 1"
 
     def __call__(self, reference: np.ndarray, unclamped: np.ndarray, file: Path) -> float:
-        """reference: uint8 [H, W, 3]; unclamped: float32 [H, W, 3]; in dB, infinite if they are equal."""
+        """Return the PSNR in dB, infinite for equal images."""
         mse = float(np.square(reference / 255.0 - unclamped).mean())
         return -10 * math.log10(mse) if mse else math.inf
 
 
-class AuthorsLpips(_Described):
+class AuthorsLpips(ImageMetricBase):
     """LPIPS of floats in [0, 1]."""
 
     name = "lpips-alex-authors"
@@ -52,7 +59,7 @@ class AuthorsLpips(_Described):
         self._distance = load_lpips("alex", scale="taco")
 
     def __call__(self, reference: np.ndarray, unclamped: np.ndarray, file: Path) -> float:
-        """reference: uint8 [H, W, 3]; unclamped: float32 [H, W, 3]; 0 is equality."""
+        """Return the distance, 0 for equal images."""
         import torch
 
         with torch.inference_mode():
@@ -64,28 +71,29 @@ class AuthorsLpips(_Described):
         return distance
 
 
-class AuthorsRate(_Described):
-    """Bits that the entropy coder wrote."""
+class AuthorsRate(ImageMetricBase):
+    """The bits that the entropy coder wrote."""
 
     name = "bpp-authors"
     unit = "bpp"
     protocol = "as TACO's authors: bits of the entropy coder's streams per pixel, without the rest of the file"
 
     def __call__(self, reference: np.ndarray, unclamped: np.ndarray, file: Path) -> float:
-        """file: a `.tacit` file of `reference`."""
+        """Return the bits per pixel of the entropy coder's streams."""
         regions = container.read(file.read_bytes()).regions
         return 8 * sum(len(region or b"") for region in regions) / float(reference.shape[0] * reference.shape[1])
 
 
-AUTHORS: Mapping[str, Callable[[], Metric]] = MappingProxyType(
+UNCLAMPED_METRICS: Mapping[str, Callable[[], UnclampedMetric]] = MappingProxyType(
     {"psnr-authors": AuthorsPsnr, "lpips-alex-authors": AuthorsLpips, "bpp-authors": AuthorsRate}
 )
-"""By name."""
+"""By name, what makes the metric."""
 
 
-def load_authors_metric(name: str) -> Metric:
-    """One of `AUTHORS`, called with (reference, unclamped picture, file).
+def load_unclamped_metric(name: str) -> UnclampedMetric:
+    """Return one of `UNCLAMPED_METRICS`, ready to be used.
 
-    Raises: MissingWeights, where LPIPS's files are not on this machine.
+    Raises:
+        MissingWeights: LPIPS's files are not on this machine.
     """
-    return AUTHORS[name]()
+    return UNCLAMPED_METRICS[name]()

@@ -1,0 +1,272 @@
+"""Codecs that Pillow runs: JPEG, WebP, AVIF, JPEG 2000 and, with a plugin, JPEG XL."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, features
+
+from tacit.codec.rate_control import Scale, SizeSearch
+from tacit.errors import InvalidInput
+from tacit.evaluation.codecs.protocol import CaptionSource, Pixels, Quality
+from tacit.evaluation.cost import Cost, measure_cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class PillowCodec:
+    """A format that Pillow writes."""
+
+    name: str
+    """The codec's name in results."""
+    title: str
+    """The codec's name for readers."""
+    format: str
+    """Pillow's name of the format."""
+    suffix: str
+    """The suffix of its files, without the dot."""
+    options: Mapping[str, Any]
+    """The options that Pillow is given for every file."""
+    fixed_options: Mapping[str, Any] = field(default_factory=dict)
+    """Further options for measurements, which make files independent of how many cores there are."""
+    qualities: tuple[Quality, ...]
+    """The qualities that are measured by default, by rising rate."""
+    highest: float
+    """The highest quality."""
+    lowest: float = 0
+    """The lowest quality that a search tries; JPEG's 0 means the same as 1."""
+    library: Callable[[], str | None]
+    """Returns the version of the library behind the format, or None where there is none."""
+    parameter: Literal["quality", "dB"] = "quality"
+    """What a quality means: Pillow's option "quality", or the PSNR in dB that JPEG 2000 aims at."""
+    step: float = 1
+    """The smallest difference between two qualities."""
+    plugin: str | None = None
+    """The module that adds the format to Pillow, if it is not built in."""
+    captions: CaptionSource = "none"
+    is_own: bool = False
+    held_memory: int = 0
+
+    def missing(self) -> str | None:
+        """Return what has to be installed before the codec can be used, or None."""
+        if self.plugin is not None:
+            try:
+                importlib.import_module(self.plugin)
+            except ImportError:
+                return f"{self.name} needs a plugin of Pillow: pip install 'tacit[eval]'"
+        Image.init()
+        if self.format not in Image.SAVE or self.library() is None:
+            return f"{self.name}: this Pillow ({importlib.metadata.version('pillow')}) was built without it"
+        return None
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return the options and versions that the files depend on."""
+        return {
+            "format": self.format,
+            "options": {**self.options, **self.fixed_options},
+            "quality": self.parameter,
+            "library": self.library(),
+            "pillow": importlib.metadata.version("pillow"),
+        }
+
+    def check(self, quality: Quality) -> Quality:
+        """Return the quality.
+
+        Raises:
+            InvalidInput: the format does not have this quality.
+        """
+        if isinstance(quality, str) or not 0 <= quality <= self.highest:
+            raise InvalidInput(f"{self.name}: quality must be 0 to {self.highest:g}, got {quality}")
+        if self.step == 1 and quality != int(quality):
+            raise InvalidInput(f"{self.name}: quality must be a whole number, got {quality}")
+        return quality
+
+    def encode(self, pixels: Pixels, caption: str | None, quality: Quality, target: Path, threads: int) -> Cost:
+        """Encode an image [H, W, 3] into a file."""
+        assert not isinstance(quality, str)
+        if self.plugin is not None:
+            importlib.import_module(self.plugin)
+        image = Image.fromarray(pixels)
+        options = {**self.options, **self.fixed_options}
+        if self.parameter == "dB":
+            options |= {"quality_mode": "dB", "quality_layers": [quality]}
+        else:
+            options["quality"] = int(quality) if self.step == 1 else quality
+        if self.format == "JXL":
+            options["num_threads"] = threads
+        return measure_cost(lambda: image.save(target, self.format, **options))[1]
+
+    def decode(self, source: Path, quality: Quality, threads: int) -> tuple[Pixels, Cost]:
+        """Decode a file to [H, W, 3] uint8."""
+        if self.plugin is not None:
+            importlib.import_module(self.plugin)
+
+        def read() -> Pixels:
+            with Image.open(source, formats=[self.format]) as image:
+                return np.asarray(image.convert("RGB"))
+
+        with _decoding_threads(self.format, threads):
+            return measure_cost(read)
+
+    def decode_unclamped(self, source: Path, quality: Quality, threads: int) -> None:
+        """Return None: Pillow decodes to 8 bits."""
+
+    def encode_image(self, image: Image.Image, quality: float) -> bytes:
+        """Encode an image with as many cores as Pillow likes, and return the file.
+
+        Raises:
+            InvalidInput: this Pillow cannot write the format.
+        """
+        stream = io.BytesIO()
+        rounded = quality if self.step < 1 else round(quality)  # most formats take whole numbers only
+        try:
+            image.save(stream, self.format, quality=rounded, **self.options)
+        except (KeyError, OSError) as error:
+            raise InvalidInput(f"this Pillow cannot write {self.title}: {error}") from error
+        return stream.getvalue()
+
+    @property
+    def scale(self) -> Scale:
+        """The qualities that a search can try."""
+        return Scale(self.lowest, self.highest, self.step)
+
+    @property
+    def setting(self) -> str:
+        """The options in words."""
+        return ", ".join(name if value is True else f"{name} {value}" for name, value in self.options.items())
+
+
+def decode_image(data: bytes) -> Image.Image:
+    """Decode a file that Pillow reads, as RGB."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB")
+
+
+def largest_file(codec: PillowCodec, encode: Callable[[float], bytes], limit: int) -> tuple[float, bytes]:
+    """Return the highest quality whose file has at most `limit` bytes, and the file.
+
+    Where no file is that small, they are those of the lowest quality.
+
+    Args:
+        codec: the codec, whose qualities are tried.
+        encode: returns the file of a quality.
+        limit: the limit in bytes.
+    """
+    files: dict[float, bytes] = {}
+    search = SizeSearch(codec.scale)
+    for quality in search.steps(limit):
+        files[quality] = encode(quality)
+        search.add(quality, len(files[quality]))
+    best = search.best(limit)
+    quality = codec.lowest if best is None else best
+    return quality, files[quality]
+
+
+# Formats whose plugins decode with all cores, unless a variable of the plugin says otherwise.
+_THREAD_VARIABLES = {
+    "AVIF": ("PIL.AvifImagePlugin", "DEFAULT_MAX_THREADS"),
+    "JXL": ("pillow_jxl.JpegXLImagePlugin", "DECODE_THREADS"),
+}
+
+
+@contextmanager
+def _decoding_threads(format: str, threads: int) -> Iterator[None]:
+    """Limit the threads that Pillow's plugin of a format decodes with, as every other codec's are limited."""
+    if format not in _THREAD_VARIABLES:
+        yield
+        return
+    module, variable = _THREAD_VARIABLES[format]
+    plugin = importlib.import_module(module)
+    before = getattr(plugin, variable)
+    setattr(plugin, variable, threads)
+    try:
+        yield
+    finally:
+        setattr(plugin, variable, before)
+
+
+@dataclass(frozen=True)
+class _FeatureVersion:
+    """The version of a library that Pillow was built with; an object, since a lambda cannot go to other processes."""
+
+    name: str
+
+    def __call__(self) -> str | None:
+        return features.version(self.name)
+
+
+def _jxl_version() -> str | None:
+    try:
+        return importlib.metadata.version("pillow-jxl-plugin")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+# Chroma subsampling is Pillow's own choice: 4:2:0 in JPEG, WebP and AVIF.
+JPEG = PillowCodec(
+    name="jpeg",
+    title="JPEG",
+    format="JPEG",
+    suffix="jpg",
+    options={"optimize": True, "progressive": True},
+    qualities=(5, 10, 18, 30, 45, 62, 80, 92),
+    lowest=1,
+    highest=95,
+    library=_FeatureVersion("jpg"),
+)
+WEBP = PillowCodec(
+    name="webp",
+    title="WebP",
+    format="WEBP",
+    suffix="webp",
+    options={"method": 6},
+    qualities=(0, 8, 20, 38, 55, 72, 84, 94),
+    highest=100,
+    library=_FeatureVersion("webp"),
+    step=0.1,
+)
+AVIF = PillowCodec(
+    name="avif",
+    title="AVIF",
+    format="AVIF",
+    suffix="avif",
+    options={"speed": 4},
+    fixed_options={"autotiling": False, "max_threads": 1},
+    qualities=(8, 20, 32, 44, 56, 68, 78, 88),
+    highest=100,
+    library=_FeatureVersion("avif"),
+)
+JPEG_2000 = PillowCodec(
+    name="jp2",
+    title="JPEG 2000",
+    format="JPEG2000",
+    suffix="jp2",
+    options={"irreversible": True, "mct": 1},
+    qualities=(24.0, 26.0, 28.0, 30.0, 32.0, 34.5, 37.0, 40.0),
+    highest=100,
+    library=_FeatureVersion("jpg_2000"),
+    parameter="dB",
+    step=0.1,
+)
+JPEG_XL = PillowCodec(
+    name="jxl",
+    title="JPEG XL",
+    format="JXL",
+    suffix="jxl",
+    options={"effort": 7},
+    qualities=(5, 12, 22, 35, 50, 65, 80, 90),
+    highest=99,
+    library=_jxl_version,
+    plugin="pillow_jxl",
+)
+
+BASELINES: Mapping[str, PillowCodec] = MappingProxyType({codec.title: codec for codec in (JPEG, WEBP, AVIF)})
+"""The codecs that come with Pillow itself, by title."""

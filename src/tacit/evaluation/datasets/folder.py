@@ -1,0 +1,47 @@
+"""Data sets that are folders of images, or a single image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tacit import files
+from tacit.captions import CaptionMap, read_sidecar
+from tacit.errors import InvalidInput, PathError
+from tacit.evaluation.datasets.dataset import Dataset, EmptyDataset, ListedImage, build_dataset
+
+
+def folder_dataset(path: Path, name: str | None = None) -> Dataset:
+    """Return the data set of all images below a folder, or of one image.
+
+    Captions come from FOLDER.jsonl beside FOLDER, else from `photo.txt` beside `photo.jpg`.
+
+    Args:
+        path: the folder, or the image's file.
+        name: the data set's name; None for that of the folder or file.
+
+    Raises:
+        EmptyDataset: the folder has no image.
+        PathError: there is no such file or folder.
+        InvalidInput: the file is not an image, or FOLDER.jsonl is not a list of captions.
+    """
+    tasks = files.find([str(path)], files.IMAGE_SUFFIXES)
+    unusable = [task for task in tasks if task.problem is not None]
+    if unusable and len(unusable) == len(tasks):
+        raise (EmptyDataset if path.is_dir() else InvalidInput)(f"{unusable[0].source}: {unusable[0].problem}")
+    if not path.exists():
+        raise PathError(f"{path}: no such file or folder")
+    beside = path.with_name(path.name + ".jsonl")
+    captions = CaptionMap.load(beside) if path.is_dir() and path.name and beside.is_file() else None
+    listed, problems = [], {}
+    for task in tasks:
+        if task.problem is None:
+            file = Path(task.source)
+            label = file.relative_to(path).as_posix() if path.is_dir() else file.name
+            try:
+                caption = (captions.find(file) if captions else None) or read_sidecar(file)
+            except (PathError, InvalidInput) as error:
+                problems[label] = str(error)
+            else:
+                listed.append(ListedImage(label, file, caption))
+    whole = path.resolve()
+    return build_dataset(name or (whole.name if path.is_dir() else whole.stem), listed, problems=problems)

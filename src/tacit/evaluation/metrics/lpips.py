@@ -1,0 +1,57 @@
+"""LPIPS, a distance in the features of a network with fitted layers."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tacit.evaluation.metrics.metric import ImageMetricBase
+from tacit.evaluation.metrics.tensors import unit_batch
+
+if TYPE_CHECKING:
+    from tacit.pretrained.catalogue import Network
+    from tacit.pretrained.lpips import Scale
+
+_TITLES = {"alex": "AlexNet", "vgg": "VGG-16", "squeeze": "SqueezeNet 1.1"}
+
+
+class LpipsMetric(ImageMetricBase):
+    """LPIPS 0.1 of one network.
+
+    Args:
+        network: "alex", "vgg" or "squeeze".
+        scale: the range of values that the network is fed with: "published", or "taco" for that of TACO's authors.
+        backbone: the path of the network's weights, or None to look in the usual places.
+        heads: the path of the fitted layers, or None to look in the usual places.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        scale: Scale = "published",
+        *,
+        backbone: str | os.PathLike[str] | None = None,
+        heads: str | os.PathLike[str] | None = None,
+    ) -> None:
+        from tacit.pretrained.catalogue import BACKBONES, HEADS
+        from tacit.pretrained.features import SMALLEST
+        from tacit.pretrained.lpips import load_lpips
+
+        self.name = f"lpips-{network}" + ("" if scale == "published" else f"-{scale}")
+        self.smallest = SMALLEST[network]
+        fed = "[-1, 1]" if scale == "published" else "[0, 1], as the authors of TACO gave it"
+        self._distance = load_lpips(network, scale=scale, backbone=backbone, heads=heads)
+        self.protocol = (
+            f"LPIPS 0.1 of torchvision's {_TITLES[network]}, given {fed}; float32; "
+            f"{BACKBONES[network].label}, {HEADS[network].label}"
+        )
+
+    def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
+        """Return the distance, 0 for equal images."""
+        import torch
+
+        self.check(reference, decoded)
+        with torch.inference_mode():
+            return float(self._distance(unit_batch(reference[None]), unit_batch(decoded[None])))
