@@ -1,7 +1,8 @@
 """The table of chunk types. It drives writing, reading, the accounting of sizes and what `tacit info` reports.
 
-To add a chunk, write a module in `payloads` that encodes and decodes its value, and add a row here. What is metadata
-also is a field of `Metadata`, under the chunk's name.
+To add a chunk, write a module in `payloads` that encodes and decodes its value, and add a row here. A chunk of metadata
+also needs a field of `Metadata` under its name. Its size is in the accounting of `read_header` at once, and in `tacit
+info` as soon as `FileInfo` has a field for it.
 """
 
 from __future__ import annotations
@@ -26,25 +27,25 @@ class ChunkType:
     letter: str
     """Its type in the file. A reader refuses a file with an unknown type in upper case, and skips one in lower case."""
     name: str
-    """What it holds. Sizes are reported under this name, and metadata are the field of `Metadata` of this name."""
+    """The name of its contents. Sizes are reported under it, and metadata are the field of `Metadata` of this name."""
     present: str
-    """When a file has it, for docs/format.md."""
+    """When a file has it, in the words of messages and of docs/format.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class BodyChunk(ChunkType):
+class BodyChunkType(ChunkType):
     """A type of chunk that may be, once, between the header and the regions."""
 
     value: Callable[[Container], Any]
-    """Returns what a file holds in this chunk, None for no chunk."""
+    """Returns what a file holds in this chunk, or None if it has no such chunk."""
     encode: Callable[[Any], bytes]
     """Makes the payload of a value. It raises FileError for a value that may not be stored."""
     decode: Callable[[memoryview, Header], Any]
     """Makes the value of a payload, for the header of the file. It raises FileError."""
     required: Callable[[Header, Mode], bool] | None = None
-    """Returns whether a file with this header and mode must have the chunk, or else must not; None: it is optional."""
+    """Returns whether a file with this header and mode must have the chunk, or must not. None: it is optional."""
     essential: bool = False
-    """Whether nothing of a file can be decoded without this chunk, so that salvage cannot do without it either."""
+    """True if nothing of a file can be decoded without this chunk, so that salvage needs it, too."""
 
     def payload(self, file: Container) -> bytes | None:
         """Return the payload of this chunk of a file, or None if the file does not have the chunk.
@@ -82,9 +83,9 @@ def _lengths(file: Container) -> list[int] | None:
     return [len(region or b"") for region in file.regions] if len(file.regions) > 1 else None
 
 
-def _metadata(letter: str, name: str) -> BodyChunk:
+def _metadata(letter: str, name: str) -> BodyChunkType:
     """Return a row for metadata that are compressed bytes."""
-    return BodyChunk(
+    return BodyChunkType(
         letter=letter,
         name=name,
         present="optional",
@@ -96,7 +97,7 @@ def _metadata(letter: str, name: str) -> BodyChunk:
 
 # In the order of writing. The index stands first, so that the regions are found in a file whose metadata are damaged.
 BODY = (
-    BodyChunk(
+    BodyChunkType(
         letter="I",
         name="index",
         present="exactly if there are two regions or more",
@@ -105,7 +106,7 @@ BODY = (
         decode=lambda payload, header: index.decode(payload, count_regions(header.width, header.height)),
         required=lambda header, mode: count_regions(header.width, header.height) > 1,
     ),
-    BodyChunk(
+    BodyChunkType(
         letter="Q",
         name="quality map",
         present="exactly if the header says so",
@@ -115,7 +116,7 @@ BODY = (
         required=lambda header, mode: Mode.QUALITY_MAP in mode,
         essential=True,
     ),
-    BodyChunk(
+    BodyChunkType(
         letter="A",
         name="alpha",
         present="exactly if the header says so",
@@ -124,7 +125,7 @@ BODY = (
         decode=lambda payload, header: alpha.check(payload),
         required=lambda header, mode: Mode.ALPHA in mode,
     ),
-    BodyChunk(
+    BodyChunkType(
         letter="c",
         name="caption",
         present="optional",

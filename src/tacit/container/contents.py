@@ -1,4 +1,4 @@
-"""What a file holds, as values."""
+"""The contents of a file as values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tacit.container.header import Header
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file may hold besides the image. Each field is the chunk of that name in `CHUNKS`."""
+    """The caption and the metadata that a file may hold. Each field is the chunk of its name in `CHUNKS`."""
 
     caption: str | None = None
-    """What the image shows: at most 65,535 bytes of UTF-8."""
+    """A text that says what the image shows, at most 65,535 bytes of UTF-8."""
     icc: bytes | None = None
     """The ICC profile, at most 16 MiB."""
     exif: bytes | None = None

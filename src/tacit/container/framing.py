@@ -77,13 +77,13 @@ class Chunk:
     kind: str
     """The letter of its type, known or not."""
     name: str
-    """What error messages call it."""
+    """The name that error messages use."""
     start: int
-    """Where it begins in the file."""
+    """The position in the file where it begins."""
     end: int
-    """Where it ends in the file, behind its checksum."""
+    """The position in the file where it ends, behind its checksum."""
     covered: memoryview
-    """What the checksum covers: type, length and payload."""
+    """The bytes that the checksum covers: type, length and payload."""
     payload: memoryview
     """Its payload, not to be interpreted before `verify`."""
     checksum: memoryview

@@ -1,4 +1,4 @@
-"""What stands in a file before the regions: signature, version, header and the chunks behind it."""
+"""The front of a file, which is all that stands before the regions: signature, version, header and further chunks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Front:
     sizes: dict[str, int]
     """Bytes by the name of the part of the file; those of the regions are not counted yet."""
     end: int
-    """Where the first region begins, if nothing is damaged."""
+    """The position where the first region begins, if nothing is damaged."""
 
 
 def read_front(view: memoryview, max_pixels: int | None, salvage: Salvage | None = None) -> Front:
@@ -40,7 +40,7 @@ def read_front(view: memoryview, max_pixels: int | None, salvage: Salvage | None
     Args:
         view: The file, or its beginning.
         max_pixels: The limit on width times height; None for that of the format alone.
-        salvage: Where given, what is damaged but not needed is noted there and left out.
+        salvage: If this is not None, what is damaged but not needed is noted there and left out.
 
     Raises:
         CorruptFile: Something is damaged that is needed, or anything at all without `salvage`.

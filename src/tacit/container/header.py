@@ -36,7 +36,7 @@ class Field:
     high: int
     """The largest value that it may have."""
     meaning: str
-    """What it means, for docs/format.md."""
+    """Its meaning, for docs/format.md."""
 
 
 # The header chunk, in the order of the file. Writing, reading, checking and the table in docs/format.md follow it.
@@ -66,7 +66,7 @@ HEADER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a file's header says, and the quality map, which has a chunk of its own.
+    """The header of a file, and the quality map, which has a chunk of its own.
 
     Raises:
         InvalidInput: A value is one that the file cannot hold.
@@ -79,7 +79,7 @@ class Header:
     color: bool
     """RGB if true, else greyscale."""
     alpha: bool
-    """Whether the image has an alpha channel."""
+    """True if the image has an alpha channel."""
     quality: float | None
     """0 to 100, or None for a model of one fixed rate.
 

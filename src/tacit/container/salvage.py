@@ -21,13 +21,13 @@ SalvagedRegions = tuple[tuple[bytes | None, ...], list[str]]
 
 
 class Salvage:
-    """The damage of a file that is being salvaged, as far as its chunks before the regions go."""
+    """The salvage of one file: it notes the damage before the regions, and then finds the regions that are whole."""
 
     def __init__(self) -> None:
         self.damage: list[str] = []
         """A line for everything that was wrong."""
         self.damaged_at: int | None = None
-        """Where the last damaged chunk began: it may have been a region."""
+        """The position where the last damaged chunk began, which may have been a region."""
 
     def note(self, error: FileError) -> None:
         """Add what is wrong to the damage."""

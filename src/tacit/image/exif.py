@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 from tacit.image.messages import one_line, warn
 
 EXIF_PREFIX = b"Exif\x00\x00"
-"""What JPEG puts before EXIF. It is in Pillow's `info["exif"]` and not in a `Raster` or a `.tacit` file."""
+"""The bytes that JPEG puts before EXIF. Pillow's `info["exif"]` has them, a `Raster` and a `.tacit` file do not."""
 
 # The tags of a TIFF that are about the image, apart from those about its own strips and samples.
 _IMAGE_TAGS = {

@@ -29,7 +29,7 @@ FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
         "ppm": ("PPM", {}),
     }
 )
-"""By suffix: Pillow's name of the format, and its options."""
+"""Pillow's name of each format and its options, by suffix."""
 
 
 def to_pil(raster: Raster) -> Image.Image:

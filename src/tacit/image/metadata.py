@@ -1,4 +1,4 @@
-"""The metadata of an image: what of it a `.tacit` file keeps, and how Pillow is given it back."""
+"""The metadata of an image: the part that a `.tacit` file keeps, and the way back to Pillow."""
 
 from __future__ import annotations
 
