@@ -74,7 +74,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
 
     @app.get("/healthz", summary="Check the health of the service", responses=problems.documented(503))
     async def healthz(service: ServiceDep) -> HealthResponse:
-        """200 if at least one worker is running, otherwise 503."""
+        """The status is 200 if at least one worker is running, and 503 otherwise."""
         if not service.pool.healthy:
             return problems.response(503, "no worker is running", headers={"retry-after": "1"})  # type: ignore[return-value]
         return HealthResponse(status="ok", version=tacit.__version__, workers=len(service.pool.workers))
@@ -87,7 +87,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         responses=problems.documented(),
     )
     async def prometheus() -> Response:
-        """The metrics in Prometheus' text format."""
+        """The answer has Prometheus' text format."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     if STATIC.is_dir():

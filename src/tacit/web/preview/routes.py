@@ -59,7 +59,7 @@ SampleName = Annotated[str, Depends(_sample_name)]
 
 @router.get("")
 def offer(service: ServiceDep) -> dict[str, Any]:
-    """What the page can offer on this machine."""
+    """Return what the page can offer on this machine."""
     samples = SAMPLES if importlib.util.find_spec("skimage") else ()
     settings = service.settings
     return {
@@ -89,7 +89,7 @@ async def add_image(
 
 @router.get("/samples/{name}")
 async def sample_thumbnail(service: ServiceDep, name: SampleName) -> Response:
-    """A small version of a sample."""
+    """Return a small version of a sample."""
     data = await service.pool.run(display_images.sample_thumbnail, name)
     return Response(data, media_type="image/webp", headers={"cache-control": "private, max-age=86400"})
 
@@ -113,7 +113,7 @@ def _keep(service: Service, image: DisplayImage) -> Response:
 async def encode(
     service: ServiceDep, image: ImageDep, body: Annotated[ImageRequest, json_body(ImageRequest)]
 ) -> Response:
-    """The file, and the image that it decodes to."""
+    """Encode an image; the answer has the file and the image that it decodes to."""
     limit, arguments = service.settings.pixel_limit, body.arguments(service)
     encoding = await service.pool.run_near(
         image.digest, preview.encode_preview, image, arguments, body.once, body.uncompressed, limit
@@ -136,7 +136,7 @@ async def encode(
 async def times(
     service: ServiceDep, image: ImageDep, body: Annotated[TimesRequest, json_body(TimesRequest)]
 ) -> dict[str, float]:
-    """How long encoding and decoding take as a whole."""
+    """Measure how long encoding and decoding take as a whole."""
     stored = service.results.get(body.file)
     if stored is None:
         raise HTTPException(404, "this file is not kept any more")
@@ -150,14 +150,14 @@ async def times(
 async def bits(
     service: ServiceDep, image: ImageDep, body: Annotated[EncodeParameters, json_body(EncodeParameters)]
 ) -> dict[str, Any]:
-    """How many bits each square of the image takes."""
+    """Return how many bits each square of the image takes."""
     limit, arguments = service.settings.pixel_limit, body.arguments(service)
     return vars(await service.pool.run_in_background(image.digest, preview.bit_map, image, arguments, limit))
 
 
 @router.post("/words")
 async def weigh_words(service: ServiceDep, body: Annotated[WordsRequest, json_body(WordsRequest)]) -> dict[str, Any]:
-    """The weights of a caption's words."""
+    """Return the weights of a caption's words."""
     return vars(await service.pool.run_in_background(None, words.weigh_caption, body.caption))
 
 
@@ -171,7 +171,7 @@ async def compare(
     image: ImageDep,
     body: Annotated[ComparisonRequest, json_body(ComparisonRequest)],
 ) -> Response:
-    """Another codec's best file of at most so many bytes.
+    """Encode an image with another codec, as well as it can in a number of bytes.
 
     Every encoding of the search is a job of its own, so that the page's slider need not wait for all of them.
     """
@@ -205,7 +205,7 @@ async def compare(
 async def curve_point(
     service: ServiceDep, image: ImageDep, body: Annotated[PointRequest, json_body(PointRequest)]
 ) -> dict[str, Any]:
-    """One point of a codec's curve of rate and distortion."""
+    """Return one point of a codec's curve of rate and distortion."""
     if body.codec == "tacit":
         limit, arguments = service.settings.pixel_limit, body.arguments(service)
         size, psnr = await service.pool.run_in_background(image.digest, preview.curve_point, image, arguments, limit)

@@ -22,5 +22,5 @@ router = APIRouter(prefix="/v1")
     responses=problems.WORK,
 )
 async def info(service: ServiceDep, upload: Body) -> FileInfo:
-    """Size, rate, caption and model, without decoding any pixel."""
+    """The answer has the size, the rate, the caption and the model of the file. No pixel is decoded."""
     return await service.pool.run(coding.describe, upload)

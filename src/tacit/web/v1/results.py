@@ -65,7 +65,7 @@ def timing(start: float) -> dict[str, str]:
 async def result(
     request: Request, service: ServiceDep, digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 ) -> Response:
-    """The body of a POST's answer, by the SHA-256 in its Content-Location; kept in memory for some minutes."""
+    """The digest is the SHA-256 in the Content-Location of a POST's answer. Results are kept in memory for minutes."""
     stored = service.results.get(digest)
     if stored is None:
         raise HTTPException(404, "this result is not kept, or not any more; send the POST again")
