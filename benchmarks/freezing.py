@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24, help="fewer, for a quick look; results are not written then")
     arguments = parser.parse_args()
     checkpoint = read_checkpoint(arguments.checkpoint)
-    model = checkpoint.averaged().eval()
+    model = checkpoint.averaged_model().eval()
     if not isinstance(model, TacitSModel):
         raise SystemExit(f"{arguments.checkpoint}: {checkpoint.architecture} is not measured here")
     coding = weights.load(arguments.weights)

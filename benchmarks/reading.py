@@ -38,10 +38,10 @@ from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.codec import Codec
 from tacit.data import Collate, ImageBatch, Synthesiser, TacitShards
-from tacit.data.shards import read_rows, reader
+from tacit.data.shards import read_members, reader_number
 from tacit.evaluation.readable_json import dumps
 from tacit.image.psnr import psnr
-from tacit.training.dataset.image_files import decode, random_crop, read_folder
+from tacit.training.dataset.image_files import decode_image, random_crop, read_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples"))
@@ -63,10 +63,10 @@ class JpegShards(IterableDataset[np.ndarray]):
         self.epoch = 0
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        number, readers = reader(0, 1)
+        number, readers = reader_number(0, 1)
         rng = np.random.default_rng(number)
-        for row in read_rows(self.urls[number::readers], 0, 0, _fail):
-            yield random_crop(decode(io.BytesIO(row["jpg"])), CROP, rng)
+        for row in read_members(self.urls[number::readers], 0, 0, _fail):
+            yield random_crop(decode_image(io.BytesIO(row["jpg"])), CROP, rng)
 
 
 class StartedWorkers(IterableDataset[Any]):
@@ -111,7 +111,7 @@ def main() -> None:
 def _photos(count: int) -> tuple[list[Image.Image], str]:
     try:
         folder = find_data("coco_eval")
-        found = [Image.fromarray(decode(path)) for path in read_folder(folder).paths[:count]]
+        found = [Image.fromarray(decode_image(path)) for path in read_folder(folder).paths[:count]]
         origin = "coco_eval"
     except SystemExit:
         from tacit.demo.samples import SAMPLES, sample_image

@@ -410,7 +410,7 @@ def test_pinned_batches(encoded: dict[str, bytes], monkeypatch: pytest.MonkeyPat
 
 def looks(batch: LatentBatch) -> list[tuple[Any, ...]]:
     """What a batch is, in a form that can be compared."""
-    hashes = [hash(p.values.numpy().tobytes()) for p in batch.pictures()]
+    hashes = [hash(p.values.numpy().tobytes()) for p in batch.latents()]
     return list(zip(batch.names, batch.captions, batch.boxes, hashes, strict=True))
 
 
@@ -493,7 +493,7 @@ def test_shards_as_they_stand_and_shared_out(shards: str) -> None:
     sample = next(iter(TacitShards(shards, shuffle=0)))
     assert sample.captions == ("number 0",)
     assert sample.fields == {"txt": b"number 0"}
-    with pytest.raises(InvalidInput, match="4 shards for 5 processes"):
+    with pytest.raises(InvalidInput, match="each of 5 processes, got 4"):
         TacitShards(shards, processes=5)
 
 

@@ -368,10 +368,10 @@ def test_full_attention_has_no_projection() -> None:
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
 def test_linear_attention_concerns_the_encoder_alone(make: Any, tmp_path: Path) -> None:
     """Its weights encode, with and without a caption, in tiles too, and the weights of full attention decode that."""
-    from tacit.training.export import freeze
+    from tacit.training.freezing import freeze_model
 
     model = make()
-    entropy = freeze(model, samples().mul(255).byte())
+    entropy = freeze_model(model, samples().mul(255).byte())
     hashes = {
         name: weights.save(tmp_path / f"{name}.safetensors", one, entropy, {})
         for name, one in (("full", model), ("linear", made_linear(model)))
@@ -428,7 +428,7 @@ def test_fine_tuning_goes_from_full_to_linear(make: Any, tmp_path: Path, overrid
     """With all but the text layers fixed; what comes of it is exported, encodes, decodes, and is fine-tuned further."""
     from tacit.training.checkpoint import read_checkpoint
     from tacit.training.export import export
-    from tacit.training.fit import load_float
+    from tacit.training.starting_weights import load_float_model
 
     model = make()
     source = write_weights(tmp_path / "full.safetensors", model)
@@ -438,7 +438,9 @@ def test_fine_tuning_goes_from_full_to_linear(make: Any, tmp_path: Path, overrid
     assert cli.main(["fine-tune", str(source), "smoke", *options, *overrides]) == 0
     tuned = read_checkpoint(tmp_path / "out" / "last.ckpt")
     assert (tuned.model_config["attention"], tuned.model_config["linear_length"]) == ("linear", 8)
-    before = {n: v for n, v in load_float(source).state_dict().items() if not n.startswith("prior.")}  # that is fitted
+    before = {
+        n: v for n, v in load_float_model(source).state_dict().items() if not n.startswith("prior.")
+    }  # that is fitted
     moved = {n for n, v in before.items() if not torch.equal(v, tuned.model[n])}
     assert moved
     assert all(n.startswith(tuple(text)) for n in moved)
@@ -448,8 +450,8 @@ def test_fine_tuning_goes_from_full_to_linear(make: Any, tmp_path: Path, overrid
 
     exported = tmp_path / "linear.safetensors"
     export(tmp_path / "out" / "last.ckpt", exported)
-    thawed = load_float(exported)
-    assert thawed.config == tuned.averaged().config
+    thawed = load_float_model(exported)
+    assert thawed.config == tuned.averaged_model().config
     for name in tables:
         assert torch.allclose(thawed.state_dict()[name], tuned.average[name], rtol=2**-8, atol=1e-6)  # digits stored
     image, codec = Image.fromarray(synthetic(150, 100)), Codec(exported, precision="fp32")
@@ -465,23 +467,23 @@ def test_fine_tuning_goes_from_full_to_linear(make: Any, tmp_path: Path, overrid
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
 def test_attention_is_changed_without_a_change_of_the_rest(make: Any) -> None:
     pytest.importorskip("lightning.pytorch")
-    from tacit.training.fit import attend
+    from tacit.training.starting_weights import with_attention
 
     model = make()
-    assert attend(model, {}) is model
-    assert attend(model, {"attention": "full"}) is model
-    linear = attend(model, LINEAR)
+    assert with_attention(model, {}) is model
+    assert with_attention(model, {"attention": "full"}) is model
+    linear = with_attention(model, LINEAR)
     assert linear.config == linear_config(model.config)
     assert all(torch.equal(v, linear.state_dict()[n]) for n, v in model.state_dict().items())
     tokens = TextTokens.empty(3, 256)
     x = samples(32)  # four pixels to attend to in tacit-s, sixteen in taco
     assert torch.allclose(model.analysis(x, tokens), linear.analysis(x, tokens), atol=0.05)
-    narrower = attend(linear, {"linear_length": 4})
+    narrower = with_attention(linear, {"linear_length": 4})
     assert narrower.config.as_dict()["linear_length"] == 4
-    back = attend(narrower, {"attention": "full"})
+    back = with_attention(narrower, {"attention": "full"})
     assert all(torch.equal(v, back.state_dict()[n]) for n, v in model.state_dict().items())
     with pytest.raises(InvalidInput, match="attention must be full or linear, got 'sparse'"):
-        attend(model, {"attention": "sparse"})
+        with_attention(model, {"attention": "sparse"})
 
 
 @pytest.mark.parametrize("option", ["attention=sparse", "linear_length=1", "linear_length=many"])

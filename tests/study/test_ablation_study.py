@@ -94,16 +94,16 @@ def test_an_ablation_from_one_configuration(
     assert evaluated["datasets"][0]["images"][0]["caption"] == "a red boat. a red boat in the sun."
 
     # what is there is not done again, and another variant can be added
-    from tacit.training import fit
+    from tacit.training import run
 
     trained: list[str] = []
-    train = fit.train
+    train = run.train
 
     def watched(config: Any, **options: Any) -> Path:
         trained.append(Path(config.run.out).name)
         return train(config, **options)
 
-    monkeypatch.setattr(fit, "train", watched)
+    monkeypatch.setattr(run, "train", watched)
     before = {p: p.stat().st_mtime_ns for p in (out / "weights").iterdir()}
     content = json.loads(ablation_config.read_text())
     content["variants"].append({"name": "none", "overrides": ["data.caption_dropout=1.0"], "codec": ""})

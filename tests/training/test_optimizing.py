@@ -21,10 +21,11 @@ from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
 from tacit.training.config import LossConfig
 from tacit.training.loss import Loss, rate_weight, squared_error
-from tacit.training.module import TrainingModule, fix
-from tacit.training.muon import Muon, matrices, orthogonalised
-from tacit.training.quality_maps import vary
-from tacit.training.ssim_loss import SMALLEST, structure
+from tacit.training.module import TrainingModule
+from tacit.training.muon import Muon, matrices, orthogonalize
+from tacit.training.optimizer import fix_parts
+from tacit.training.quality_maps import random_quality_maps
+from tacit.training.ssim_loss import SMALLEST, structural_dissimilarity
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def model() -> TacitSModel:
 @pytest.mark.parametrize("shape", [(24, 40), (40, 24), (32, 32)])
 def test_a_matrix_becomes_orthogonal(shape: tuple[int, int]) -> None:
     torch.manual_seed(1)
-    values = torch.linalg.svdvals(orthogonalised(torch.randn(shape) * 1e-3))
+    values = torch.linalg.svdvals(orthogonalize(torch.randn(shape) * 1e-3))
     assert values.min() > 0.6
     assert values.max() < 1.3
 
@@ -97,7 +98,7 @@ def test_muon_follows_the_gradient_downhill() -> None:
 
 
 def test_parts_that_are_fixed_do_not_learn(model: TacitSModel) -> None:
-    fix(model, ["analysis", "gain"])
+    fix_parts(model, ["analysis", "gain"])
     assert not any(p.requires_grad for p in model.analysis.parameters())
     assert not model.gain.log_gain.requires_grad
     assert all(p.requires_grad for p in model.synthesis.parameters())
@@ -107,19 +108,19 @@ def test_parts_that_are_fixed_do_not_learn(model: TacitSModel) -> None:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        (["analysi"], "no such part of the model; there are analysis"),
-        (list(dict(TacitSModel(TINY).named_children())), "leaves nothing to learn"),
+        (["analysi"], "must name parts of the model, which are analysis"),
+        (list(dict(TacitSModel(TINY).named_children())), "must leave parts that learn"),
     ],
 )
 def test_fixing_what_is_not_there_or_everything(model: TacitSModel, parts: list[str], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
-        fix(model, parts)
+        fix_parts(model, parts)
 
 
 def test_maps_of_the_quality() -> None:
     quality = torch.tensor([50.0, 50.0, 2.0, 99.0]).repeat(50)
     seeds = torch.arange(200)
-    maps = vary(quality, seeds, 192, 0.5, 30.0)
+    maps = random_quality_maps(quality, seeds, 192, 0.5, 30.0)
     assert maps.shape == (200, 12, 12)
     assert torch.equal(maps, maps[:, ::4, ::4].repeat_interleave(4, 1).repeat_interleave(4, 2))  # of hyper-latents
     assert maps.min() >= 0
@@ -127,8 +128,10 @@ def test_maps_of_the_quality() -> None:
     varied = (maps != quality[:, None, None]).any(dim=2).any(dim=1)
     assert 70 < int(varied.sum()) < 130
     assert 20 < float((maps - quality[:, None, None]).abs().max()) <= 30
-    assert torch.equal(maps[7], vary(quality[7:8], seeds[7:8], 192, 0.5, 30.0)[0])  # its own, whatever the batch
-    assert torch.equal(vary(quality, seeds, 192, 0.0, 30.0), quality[:, None, None].expand(-1, 12, 12))
+    assert torch.equal(
+        maps[7], random_quality_maps(quality[7:8], seeds[7:8], 192, 0.5, 30.0)[0]
+    )  # its own, whatever the batch
+    assert torch.equal(random_quality_maps(quality, seeds, 192, 0.0, 30.0), quality[:, None, None].expand(-1, 12, 12))
 
 
 def test_a_constant_map_is_the_quality_itself(model: TacitSModel) -> None:
@@ -242,25 +245,28 @@ def photos(size: int, noise: float) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("noise", [0.01, 0.04])
 def test_structure_is_what_ms_ssim_lacks_to_first_order(noise: float) -> None:
     x, y = photos(256, noise)
-    lacking = structure(y, x).mean(dim=(1, 2))
+    lacking = structural_dissimilarity(y, x).mean(dim=(1, 2))
     for i in range(2):
         a, b = ((t[i].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8) for t in (x, y))
         assert float(lacking[i]) == pytest.approx(1 - MsSsim()(a, b), rel=0.05)
-    assert float(structure(x, x).abs().max()) < 1e-5
+    assert float(structural_dissimilarity(x, x).abs().max()) < 1e-5
 
 
 @pytest.mark.parametrize("size", [192, 256])
 def test_structure_is_where_the_difference_is_and_has_a_gradient(size: int) -> None:
     x, noisy = photos(size, 0.05)
     y = torch.where(torch.arange(size) < size // 2, noisy, x).requires_grad_()
-    unlike = structure(y, x)
+    unlike = structural_dissimilarity(y, x)
     assert unlike.shape == (2, size // 8, size // 8)
     assert unlike[:, :, : size // 32].mean() > 20 * unlike[:, :, -size // 32 :].mean()
     unlike.mean().backward()
     assert y.grad is not None
     assert bool(y.grad.isfinite().all())
     with torch.no_grad():  # downhill it is less
-        assert structure(y - 0.3 * y.grad * y.numel() ** 0.5 / y.grad.norm() * 0.05, x).mean() < unlike.mean()
+        assert (
+            structural_dissimilarity(y - 0.3 * y.grad * y.numel() ** 0.5 / y.grad.norm() * 0.05, x).mean()
+            < unlike.mean()
+        )
 
 
 def test_structure_weighs_by_the_quality_of_its_place() -> None:
@@ -274,7 +280,7 @@ def test_structure_weighs_by_the_quality_of_its_place() -> None:
         return float(Loss(config)(out, x, quality, [None, None], alone).loss)
 
     flat = torch.tensor([50.0, 50.0])
-    unlike = float(structure(torch.where(left, noisy, x), x).mean())
+    unlike = float(structural_dissimilarity(torch.where(left, noisy, x), x).mean())
     assert at(flat, True) == pytest.approx(1000 * float(rate_weight(flat)[0]) * unlike, rel=1e-4)
     assert at(flat[:, None, None].expand(2, 16, 16), True) == pytest.approx(at(flat, True), rel=1e-4)
     varied = torch.where(torch.arange(16) < 8, 80.0, 20.0).expand(2, 16, 16)

@@ -29,7 +29,7 @@ from support.pictures import samples, synthetic
 from support.tiny_models import TINY, TINY_TACO, TINY_TACO_FIXED, tiny_model, tiny_taco, write_weights
 from tacit import cli, weights
 from tacit.codec import Codec
-from tacit.data.shards import expand
+from tacit.data.shards import expand_pattern
 from tacit.errors import CorruptWeights, InvalidInput, MissingWeights, NotExact, PathError, TacitError
 from tacit.models.building import build
 from tacit.models.float_model import Forward
@@ -38,24 +38,27 @@ from tacit.models.quantization import uniform
 from tacit.text.tokens import TextTokens
 from tacit.training.dataset.batches import BatchNumbers, SampleCollate
 from tacit.training.dataset.bundle import read_bundle, write_bundle
-from tacit.training.dataset.caption_cache import CaptionCache
-from tacit.training.dataset.caption_choice import draw, texts
-from tacit.training.dataset.image_files import BadImage, decode, read_coco, read_folder, read_jsonl
-from tacit.training.dataset.pool import ImagePool, build_pool, cut, open_pool
+from tacit.training.dataset.caption_choice import draw_caption, possible_captions
+from tacit.training.dataset.image_files import BadImage, decode_image, read_coco, read_folder, read_list
+from tacit.training.dataset.pool import ImagePool, build_pool, cut_crops, open_pool
 from tacit.training.dataset.samples import Recipe, Samples
 from tacit.training.dataset.shard_samples import ShardSamples
+from tacit.training.dataset.token_cache import TokenCache
 
 pytest.importorskip("lightning.pytorch")
 
 from tacit.training import config as configurations
 from tacit.training import export as exporting
 from tacit.training.checkpoint import read_checkpoint
-from tacit.training.clip_loss import ClipLoss, contrastive
+from tacit.training.clip_loss import ClipLoss, contrastive_loss
 from tacit.training.config import Config, LossConfig, ScheduleConfig, ValidationConfig
-from tacit.training.fit import fine_tune, load_float, prepare, train
-from tacit.training.learning_rate import factor
+from tacit.training.freezing import freeze_model
+from tacit.training.learning_rate import learning_rate_factor
 from tacit.training.loss import Loss, quantile_loss
 from tacit.training.module import TrainingModule
+from tacit.training.preparation import prepare
+from tacit.training.run import fine_tune, train
+from tacit.training.starting_weights import load_float_model
 
 SIZES = json.dumps(TINY.as_dict())
 
@@ -186,7 +189,7 @@ def test_steps_that_are_not_finite_change_nothing_and_are_counted(
 
 
 def test_a_hopeless_run_ends(settings_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tacit.training.module.HOPELESS", 3)
+    monkeypatch.setattr("tacit.training.module.MAX_SKIPPED", 3)
     with pytest.raises(TacitError, match="not finite"):
         train(settings_of("loss.rate=.inf", "run.steps=20"))
 
@@ -240,12 +243,12 @@ def test_validation_goes_without_what_fails(
     photos.mkdir()
     (photos / "a.png").write_bytes(b"no image")
     validation = (f"validation.images={photos}", "validation.metrics=[psnr]", "validation.qualities=[50]")
-    with pytest.raises(InvalidInput, match="none of the photos can be read"):
+    with pytest.raises(InvalidInput, match="none of the images can be read"):
         train(settings_of(*validation))
     Image.fromarray(synthetic(64, 64)).save(photos / "b.png")
     with pytest.raises(InvalidInput, match="nonsense"):
         train(settings_of(*validation, "validation.metrics=[nonsense]"))
-    freeze = exporting.freeze
+    freeze = freeze_model
     calls = []
 
     def failing(*arguments: Any) -> Any:
@@ -254,7 +257,7 @@ def test_validation_goes_without_what_fails(
             raise NotExact("weights do not fit")
         return freeze(*arguments)
 
-    monkeypatch.setattr("tacit.training.callbacks.validation.freeze", failing)
+    monkeypatch.setattr("tacit.training.callbacks.validation.freeze_model", failing)
     state = stored(train(settings_of(*validation, "validation.every=1", "run.steps=2")))
     assert "validation goes without" in caplog.text
     assert "no validation at step 1: weights do not fit" in caplog.text
@@ -338,8 +341,8 @@ def test_checkpoints_of_the_first_days_go_on(
 ) -> None:
     path = early(tmp_path / "last.pt", 700)
     found = read_checkpoint(path)
-    assert found.adam is not None
-    wanted = found.adam["analysis.project.weight"]["exp_avg"]
+    assert found.adam_state is not None
+    wanted = found.adam_state["analysis.project.weight"]["exp_avg"]
     assert wanted.abs().sum() > 0
     quiet = ("optimizer.learning_rate=0", "optimizer.ema=1")
     last = train(settings_of("run.steps=702", *quiet), resume=path)
@@ -349,12 +352,12 @@ def test_checkpoints_of_the_first_days_go_on(
     assert torch.equal(state["state_dict"]["model.analysis.project.weight"], found.model["analysis.project.weight"])
     again = stored(train(settings_of("run.steps=703", *quiet), resume=path))  # from its own checkpoint now
     assert again["tacit"]["steps"] == 703
-    names = [n for n, _ in found.trained().named_parameters() if n != "prior.quantiles"]
+    names = [n for n, _ in found.trained_model().named_parameters() if n != "prior.quantiles"]
     adam = state["optimizer_states"][0]["state"][names.index("analysis.project.weight")]
     assert adam["step"] == 3
-    monkeypatch.setattr(exporting, "SIZE", 64)
-    exporting.export(path, tmp_path / "x.safetensors", photos=Path(settings_of().data.path))
-    with pytest.raises(InvalidInput, match="photographs are needed"):
+    monkeypatch.setattr(exporting, "CROP_SIZE", 64)
+    exporting.export(path, tmp_path / "x.safetensors", images=Path(settings_of().data.path))
+    with pytest.raises(InvalidInput, match="images must be given"):
         exporting.export(path, tmp_path / "y.safetensors")
 
 
@@ -414,7 +417,7 @@ def test_weights_files_become_floats_again(
     model = make()
     path = write_weights(tmp_path / "mine.safetensors", model)
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path))
-    thawed = load_float("mine").eval()
+    thawed = load_float_model("mine").eval()
     x, words = samples(), TextTokens.empty(3, TINY.text_width)
     quality, seeds = torch.tensor([0.0, 50.0, 100.0]), torch.arange(3)
     with torch.no_grad():
@@ -450,7 +453,7 @@ def test_fine_tuning_from_a_published_checkpoint(
 def test_what_is_no_published_checkpoint_is_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {"layer.weight": torch.zeros(2)}}, tmp_path / "other.pth.tar")
     with pytest.raises(CorruptWeights, match=r"other\.pth\.tar: not the published TACO network"):
-        load_float(tmp_path / "other.pth.tar")
+        load_float_model(tmp_path / "other.pth.tar")
 
 
 def test_an_interrupted_run_says_so(
@@ -630,28 +633,34 @@ def test_the_command_line(
     assert cli.main(["fine-tune", last, str(path), f"run.out={tmp_path / 'tuned'}"]) == 0
     assert read_checkpoint(tmp_path / "tuned" / "last.ckpt").steps == 1
     assert cli.main(["train", str(path), "data.kind=pool", "--prepare", str(tmp_path / "p")]) == 1
-    assert "cannot be prepared" in capsys.readouterr().err
+    assert "to be prepared, data.kind must be" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("config", "points"),
     [
-        (ScheduleConfig("cosine", 10, 0.5), {(0, 0.0, 0): 0.1, (9, 0.3, 0): 1, (50, 0.5, 0): 1, (75, 0.75, 0): 0.5}),
-        (ScheduleConfig("cosine", 0, 0.5), {(0, 0.0, 0): 1, (99, 1.0, 0): 0.01, (120, 1.2, 0): 0.01}),
-        (ScheduleConfig("cosine", 0, 0.0), {(0, 0.0, 0): 1, (99, 1.0, 0): 1}),
-        (ScheduleConfig("multistep", 0, 0.0, (45, 48)), {(0, 0, 44.9): 1, (1, 0, 45): 0.1, (1, 0, 48): 0.01}),
+        (
+            ScheduleConfig(kind="cosine", warmup=10, decay=0.5),
+            {(0, 0.0, 0): 0.1, (9, 0.3, 0): 1, (50, 0.5, 0): 1, (75, 0.75, 0): 0.5},
+        ),
+        (ScheduleConfig(kind="cosine", warmup=0, decay=0.5), {(0, 0.0, 0): 1, (99, 1.0, 0): 0.01, (120, 1.2, 0): 0.01}),
+        (ScheduleConfig(kind="cosine", warmup=0, decay=0.0), {(0, 0.0, 0): 1, (99, 1.0, 0): 1}),
+        (
+            ScheduleConfig(kind="multistep", warmup=0, decay=0.0, milestones=(45, 48)),
+            {(0, 0, 44.9): 1, (1, 0, 45): 0.1, (1, 0, 48): 0.01},
+        ),
     ],
 )
 def test_schedules(config: ScheduleConfig, points: dict[tuple[int, float, float], float]) -> None:
     for where, value in points.items():
-        assert factor(config, *where) == pytest.approx(value)
+        assert learning_rate_factor(config, *where) == pytest.approx(value)
 
 
 # -- data -------------------------------------------------------------------------------------------------------------
 
 
 def drawn(samples: Samples, numbers: range) -> list[Any]:
-    return [(s.pixels.tobytes(), s.caption, s.seen, s.quality, s.seed) for s in (samples[n] for n in numbers)]
+    return [(s.pixels.tobytes(), s.caption, s.caption_seen, s.quality, s.seed) for s in (samples[n] for n in numbers)]
 
 
 def test_a_sample_is_a_function_of_its_number(pool: Path) -> None:
@@ -672,7 +681,7 @@ def test_a_pool_that_is_none(pool: Path, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(pool.with_suffix(".json").read_bytes())
     (tmp_path / "x.bin").write_bytes(pool.with_suffix(".bin").read_bytes()[:-1])
     for in_memory in (True, False):
-        with pytest.raises(InvalidInput, match="bytes, where its index has 5 photos"):
+        with pytest.raises(InvalidInput, match="bytes of the 5 images in its index"):
             open_pool(tmp_path / "x", in_memory=in_memory)
     with pytest.raises(PathError):
         open_pool(tmp_path / "y")
@@ -680,7 +689,7 @@ def test_a_pool_that_is_none(pool: Path, tmp_path: Path) -> None:
 
 def test_an_epoch_has_every_photo_once(pool: Path) -> None:
     opened = open_pool(pool)
-    whole = [opened.photo(i) for i in range(5)]
+    whole = [opened.image(i) for i in range(5)]
     flat = ImagePool.of((np.full_like(p, i), ()) for i, p in enumerate(whole))
     samples = Samples(flat, Recipe(crop=64))
     epochs = [[int(samples[n].pixels[0, 0, 0]) for n in range(5 * e, 5 * e + 5)] for e in range(4)]
@@ -705,7 +714,7 @@ def test_processes_share_each_batch(batch: int, processes: int, start: int) -> N
 
 
 def test_uneven_shares_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="split evenly"):
+    with pytest.raises(InvalidInput, match="multiple of the 2 processes"):
         BatchNumbers(5, 0, 0, 2)
 
 
@@ -713,11 +722,11 @@ def test_crops_cut_on_the_device_are_those_cut_by_numpy(pool: Path) -> None:
     opened = open_pool(pool, in_memory=True)
     recipe = Recipe(seed=1, crop=64)
     here, there = Samples(opened, recipe), Samples(opened, recipe, on_device=True)
-    collate = SampleCollate(CaptionCache("embedded", 256))
+    collate = SampleCollate(TokenCache("embedded", 256))
     a, b = (collate([s[n] for n in range(8)]) for s in (here, there))
     assert a.pixels is not None
     assert b.places is not None
-    assert torch.equal(a.pixels, cut(torch.from_numpy(opened.pixels), b.places, 64))
+    assert torch.equal(a.pixels, cut_crops(torch.from_numpy(opened.pixels), b.places, 64))
     assert torch.equal(a.seeds, b.seeds)
     assert a.captions == b.captions
 
@@ -780,7 +789,7 @@ def test_photos_lie_as_their_cameras_say(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(synthetic(80, 64)).save(tmp_path / "a.jpg", exif=exif)
-    assert decode(tmp_path / "a.jpg").shape == (80, 64, 3)
+    assert decode_image(tmp_path / "a.jpg").shape == (80, 64, 3)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -798,7 +807,7 @@ def test_damaged_images_of_every_kind_are_bad_images(kind: str) -> None:
         else:
             data[int(rng.integers(min(len(data), 300)))] ^= int(rng.integers(1, 256))
         try:
-            decode(io.BytesIO(data))
+            decode_image(io.BytesIO(data))
         except BadImage:
             bad += 1
     assert bad > 10
@@ -827,14 +836,14 @@ def test_lists(photos: Path, tmp_path: Path) -> None:
     ]
     path = photos / "list.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
-    found = read_jsonl(path)
+    found = read_list(path)
     assert found.captions == (("one", "two"), ("three",), (), ("four five",))
     assert found.paths[1] == photos / "below" / "1.jpg"
     (tmp_path / "list.jsonl").write_text(path.read_text())
-    assert read_jsonl(tmp_path / "list.jsonl", photos).paths == found.paths
+    assert read_list(tmp_path / "list.jsonl", photos).paths == found.paths
     path.write_text('{"file": "a.jpg"}\n{"name": 3}\n')
     with pytest.raises(InvalidInput, match="line 2"):
-        read_jsonl(path)
+        read_list(path)
 
 
 def test_coco(photos: Path, tmp_path: Path, settings_of: Callable[..., Config]) -> None:
@@ -914,10 +923,10 @@ def test_shards_are_dealt_out(shards: Path) -> None:
         parts.append({int(next(stream).pixels[0, 0, 0]) for _ in range(6)})
     assert parts[0] | parts[1] == set(range(12))
     assert not parts[0] & parts[1]
-    with pytest.raises(InvalidInput, match="4 shards for 5 readers"):
+    with pytest.raises(InvalidInput, match=r"each of 5 readers .*, got 4"):
         next(iter(ShardSamples([url], Recipe(crop=64), processes=5)))
     with pytest.raises(PathError):
-        expand(f"{shards}/none*.tar")
+        expand_pattern(f"{shards}/none*.tar")
 
 
 def test_shards_behind_a_url_and_damaged_ones(shards: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -938,7 +947,7 @@ def test_shards_behind_a_url_and_damaged_ones(shards: Path, caplog: pytest.LogCa
 def test_shards_behind_a_protocol_that_nobody_knows(url: str) -> None:
     pytest.importorskip("webdataset")
     with pytest.raises(InvalidInput, match="nowhere"):
-        expand(url)
+        expand_pattern(url)
 
 
 def test_a_run_on_shards(shards: Path, settings_of: Callable[..., Config]) -> None:
@@ -951,17 +960,17 @@ def test_a_run_on_shards(shards: Path, settings_of: Callable[..., Config]) -> No
 def test_captions_drawn_and_joined() -> None:
     captions = ("a boat", "the sea!", " ")
     rng = np.random.default_rng(0)
-    assert {draw(captions[:2], rng, False) for _ in range(20)} == {"a boat", "the sea!"}
-    assert draw(captions, rng, True) == "a boat. the sea!"
-    assert draw((), rng, True) is None
-    assert texts([captions[:2], (), ("a boat",)], False) == ["a boat", "the sea!"]
-    assert texts([captions[:2], (), ("a boat",)], True) == ["a boat. the sea!", "a boat."]
+    assert {draw_caption(captions[:2], rng, False) for _ in range(20)} == {"a boat", "the sea!"}
+    assert draw_caption(captions, rng, True) == "a boat. the sea!"
+    assert draw_caption((), rng, True) is None
+    assert possible_captions([captions[:2], (), ("a boat",)], False) == ["a boat", "the sea!"]
+    assert possible_captions([captions[:2], (), ("a boat",)], True) == ["a boat. the sea!", "a boat."]
 
 
 def test_captions_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tacit.training.dataset.caption_cache.PIECE", 20_000)
+    monkeypatch.setattr("tacit.training.dataset.embedding_files.MAX_FILE_SIZE", 20_000)
     captions = [f"a boat of {i} tons" for i in range(12)]
-    cache = CaptionCache("embedded", 256, tmp_path / "cache")
+    cache = TokenCache("embedded", 256, tmp_path / "cache")
     assert cache.write([*captions, captions[0]]) == 12
     assert cache.write([*captions, "a new one"]) == 1
     pieces = sorted((tmp_path / "cache").iterdir())
@@ -971,14 +980,14 @@ def test_captions_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     wanted = encoders.load_encoder("embedded")([captions[3], None, "a new one"])
     monkeypatch.setattr(encoders, "load_encoder", lambda name: pytest.fail("encoded again"))
-    found = CaptionCache("embedded", 256, tmp_path / "cache")([captions[3], None, "a new one"])
+    found = TokenCache("embedded", 256, tmp_path / "cache")([captions[3], None, "a new one"])
     assert torch.equal(found.mask, wanted.mask)
     assert torch.equal(found.embeddings, wanted.embeddings.half().float())
-    with pytest.raises(CorruptWeights, match="clip with 512"):
-        CaptionCache("clip", 512, tmp_path / "cache")(["a boat"])
+    with pytest.raises(CorruptWeights, match="clip with 512 channels"):
+        TokenCache("clip", 512, tmp_path / "cache")(["a boat"])
     pieces[0].write_bytes(b"no")
     with pytest.raises(CorruptWeights):
-        CaptionCache("embedded", 256, tmp_path / "cache")(["a boat"])
+        TokenCache("embedded", 256, tmp_path / "cache")(["a boat"])
 
 
 def test_unknown_captions_are_encoded_once_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -987,12 +996,12 @@ def test_unknown_captions_are_encoded_once_in_memory(monkeypatch: pytest.MonkeyP
     calls = []
     load = encoders.load_encoder("embedded")
     monkeypatch.setattr(encoders, "load_encoder", lambda name: lambda c: calls.append(c) or load(c))
-    cache = CaptionCache("embedded", 256)
+    cache = TokenCache("embedded", 256)
     first = cache(["a boat", "a boat", None])
     assert torch.equal(cache(["a boat"]).embeddings[0], first.embeddings[0, : first.mask[0].sum()])
     assert calls == [["a boat"]]
     with pytest.raises(CorruptWeights, match="the model takes 512"):
-        CaptionCache("embedded", 512)(["a boat"])
+        TokenCache("embedded", 512)(["a boat"])
 
 
 def test_noise_is_an_images_own() -> None:
@@ -1052,14 +1061,14 @@ def test_the_contrastive_loss_by_hand() -> None:
     logits = (math.exp(2.6592) * images @ words.T).double().numpy()
     by_image = -np.diag(logits - np.log(np.exp(logits).sum(1, keepdims=True)))
     by_words = -np.diag(logits - np.log(np.exp(logits).sum(0, keepdims=True)))
-    found = contrastive(images, words, torch.ones(4))
+    found = contrastive_loss(images, words, torch.ones(4))
     assert float(found) == pytest.approx((by_image.mean() + by_words.mean()) / 2, rel=1e-5)
     some = torch.tensor([1.0, 0, 1, 1])
     kept = [0, 2, 3]
-    assert float(contrastive(images, words, some)) == pytest.approx(
-        float(contrastive(images[kept], words[kept], torch.ones(3))), rel=1e-5
+    assert float(contrastive_loss(images, words, some)) == pytest.approx(
+        float(contrastive_loss(images[kept], words[kept], torch.ones(3))), rel=1e-5
     )
-    assert float(contrastive(images, words, torch.zeros(4))) == 0
+    assert float(contrastive_loss(images, words, torch.zeros(4))) == 0
 
 
 def test_the_joint_loss(clip_folder: Path) -> None:
@@ -1075,7 +1084,7 @@ def test_the_joint_loss(clip_folder: Path) -> None:
     assert torch.allclose(found.norm(dim=1), torch.ones(3))
     assert not torch.allclose(words[0], words[1], atol=1e-3)
     difference = found - wanted
-    text = contrastive(found, words, torch.tensor([1.0, 1, 0]))
+    text = contrastive_loss(found, words, torch.tensor([1.0, 1, 0]))
     assert loss.item() == pytest.approx(float((text + 40 * difference.norm(dim=1).mean()).detach()), rel=1e-5)
     published = ClipLoss(str(clip_folder), beta=40.0, published=True)(x_hat, x, captions, alone)
     assert float(published.detach()) == pytest.approx(float((text + 40 * difference.norm()).detach()), rel=1e-5)
@@ -1124,7 +1133,7 @@ def test_a_run_with_every_term(
     def deep(config: LossConfig) -> Any:
         return lambda x_hat, x: (x_hat - x).abs().mean(dim=(1, 2, 3))
 
-    monkeypatch.setattr("tacit.training.fit._distance", deep)
+    monkeypatch.setattr("tacit.training.loss.load_distance", deep)
     state = stored(
         train(settings_of("run.steps=2", "loss.joint=0.0025", f"loss.clip={clip_folder}", "loss.perceptual=1"))
     )
@@ -1167,15 +1176,17 @@ def test_prepared_photos_train_where_little_is_installed(
     Image.fromarray(synthetic(256, 192)).save(tmp_path / "large" / "a.png")
     config = settings_of("data.kind=folder", f"data.path={photos}")
     assert prepare(config, prepared) == (3, 1)
-    assert "narrow.png is left out: 20x90 pixels, less than 64" in caplog.text
+    assert "narrow.png is left out: the image must be 64x64 pixels or larger, got 20x90" in caplog.text
     pool = read_bundle(prepared)
     assert [p.tolist() for p in pool.shapes] == [[90, 80]] * 3
-    assert np.array_equal(pool.photo(2), decode(photos / "below" / "2.jpg"))
+    assert np.array_equal(pool.image(2), decode_image(photos / "below" / "2.jpg"))
     assert pool.captions == (("a boat",), (), ())
     there = dataclasses.replace(
         config,
         data=dataclasses.replace(config.data, kind="prepared", path=str(prepared)),
-        validation=ValidationConfig(str(tmp_path / "large"), 0, 1, (50.0,), ("psnr",)),
+        validation=ValidationConfig(
+            images=str(tmp_path / "large"), every=0, count=1, qualities=(50.0,), metrics=("psnr",)
+        ),
         # sums of floats depend on the threads, and the two runs shall be equal
         run=dataclasses.replace(config.run, steps=2, out=str(tmp_path / "there"), threads=1),
     )
@@ -1204,7 +1215,7 @@ def test_prepared_photos_train_where_little_is_installed(
 
 def test_pieces_are_small(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     largest = max(p.stat().st_size for p in photos.rglob("?.jpg"))
-    monkeypatch.setattr("tacit.training.dataset.bundle.PIECE", largest)
+    monkeypatch.setattr("tacit.training.dataset.bundle.MAX_FILE_SIZE", largest)
     count = write_bundle(read_folder(photos), tmp_path / "p", 64, lambda name, reason: None)
     pieces = sorted((tmp_path / "p").glob("photos-*.bin"))
     assert count == 3

@@ -19,7 +19,7 @@ from tacit.models.attention import CrossAttention, Extractor, Injector, key_bias
 from tacit.text.encoders import EmbeddedEncoder
 from tacit.text.tokens import TextTokens
 from tacit.training.config import read
-from tacit.training.dataset.caption_cache import CaptionCache
+from tacit.training.dataset.token_cache import TokenCache
 from tacit.words import Weigher, weighted
 from tacit.words.token_weights import with_weights
 
@@ -139,9 +139,9 @@ def test_captions_are_weighed_once_and_kept(
     tmp_path: Path, embedded: EmbeddedEncoder, weigher: Weigher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     captions = [CAPTION, "two dogs in Oslo"]
-    assert CaptionCache("embedded", 256, tmp_path).write(captions) == 2  # as runs without weights left it
-    assert (CaptionCache("embedded", 256, tmp_path)(captions).weights == 1).all()
-    cache = CaptionCache("embedded", 256, tmp_path, weighted=True)
+    assert TokenCache("embedded", 256, tmp_path).write(captions) == 2  # as runs without weights left it
+    assert (TokenCache("embedded", 256, tmp_path)(captions).weights == 1).all()
+    cache = TokenCache("embedded", 256, tmp_path, weighted=True)
     expected = with_weights(embedded(captions), embedded, captions, weigher).weights
     assert torch.allclose(cache(captions).weights, expected)  # weighed where they are needed
     before = {p.name for p in tmp_path.iterdir()}
@@ -154,24 +154,24 @@ def test_captions_are_weighed_once_and_kept(
         raise AssertionError("what is kept needs no weigher")
 
     monkeypatch.setattr(Weigher, "__init__", refuse)
-    kept = CaptionCache("embedded", 256, tmp_path, weighted=True)([*captions, "a third, of a heron", None])
+    kept = TokenCache("embedded", 256, tmp_path, weighted=True)([*captions, "a third, of a heron", None])
     assert torch.allclose(kept.weights[:2, : expected.shape[1]], expected, atol=1e-3)  # in half precision
     assert kept.weights[2].max() > 1.4
     assert (kept.weights[3] == 1).all()
-    assert (CaptionCache("embedded", 256, tmp_path)(captions).weights == 1).all()
+    assert (TokenCache("embedded", 256, tmp_path)(captions).weights == 1).all()
 
 
 def test_captions_weighed_by_another_table_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    CaptionCache("embedded", 256, tmp_path, weighted=True).write([CAPTION])
+    TokenCache("embedded", 256, tmp_path, weighted=True).write([CAPTION])
     monkeypatch.setattr(Weigher, "settings", {"table": "other", "names": "rules"})
     with pytest.raises(InvalidInput, match="weighed by table"):
-        CaptionCache("embedded", 256, tmp_path, weighted=True)(["something new"])
+        TokenCache("embedded", 256, tmp_path, weighted=True)(["something new"])
     (tmp_path / "captions-0000.safetensors").unlink()
     with pytest.raises(CorruptWeights, match="tokens of embedded"):
-        CaptionCache("clip", 256, tmp_path, weighted=True).write([CAPTION])
+        TokenCache("clip", 256, tmp_path, weighted=True).write([CAPTION])
     (tmp_path / "weights-0000.safetensors").write_bytes(b"no")
     with pytest.raises(CorruptWeights, match="weights-0000"):
-        CaptionCache("embedded", 256, tmp_path, weighted=True)([CAPTION])
+        TokenCache("embedded", 256, tmp_path, weighted=True)([CAPTION])
 
 
 def test_training_reads_the_option() -> None:

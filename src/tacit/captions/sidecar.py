@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from tacit.captions.caption_text import check_caption
 from tacit.captions.text_file import read_text
 from tacit.container import MAX_CAPTION
 from tacit.errors import InvalidInput
+
+log = logging.getLogger(__name__)
 
 
 def read_sidecar(image: str | os.PathLike[str]) -> str | None:
@@ -33,6 +36,22 @@ def read_sidecar(image: str | os.PathLike[str]) -> str | None:
     if (size := path.stat().st_size) > 2 * MAX_CAPTION:  # twice: with room for blanks around the caption
         raise InvalidInput(f"{path}: caption must have at most {MAX_CAPTION:,} bytes of UTF-8, got {size:,}")
     return check_caption(read_text(path), str(path)) or None
+
+
+def sidecar_captions(image: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the caption beside an image in a data set, or nothing where there is none or it cannot be used.
+
+    A bad caption is named in the log, and must not end a run over a large data set.
+
+    Raises:
+        PathError: The file cannot be read.
+    """
+    try:
+        text = read_sidecar(image)
+    except InvalidInput as error:
+        log.warning("%s; the image is used without a caption", error)
+        return ()
+    return (text,) if text else ()
 
 
 def member_captions(members: Mapping[str, bytes]) -> tuple[str, ...]:

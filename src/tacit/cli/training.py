@@ -52,13 +52,15 @@ def train(config: str, overrides: tuple[str, ...], resume: str | None, prepare: 
     if print_config:
         click.echo(settings.to_yaml(), nl=False)
         return
-    from tacit.training import fit
-
     if prepare is not None:
-        images, captions = fit.prepare(settings, Path(prepare))
+        from tacit.training import preparation
+
+        images, captions = preparation.prepare(settings, Path(prepare))
         click.echo(f"{images} images, {captions} captions -> {prepare}")
         return
-    click.echo(fit.train(settings, resume=None if resume is None else Path(resume)))
+    from tacit.training import run
+
+    click.echo(run.train(settings, resume=None if resume is None else Path(resume)))
 
 
 @command.command(
@@ -85,9 +87,9 @@ def fine_tune(weights: str, config: str, overrides: tuple[str, ...], print_confi
     if print_config:
         click.echo(settings.to_yaml(), nl=False)
         return
-    from tacit.training import fit
+    from tacit.training import run
 
-    click.echo(fit.fine_tune(settings, weights))
+    click.echo(run.fine_tune(settings, weights))
 
 
 @command.command(
@@ -118,7 +120,7 @@ def export(
     path = weights_file(out, output, force)
     exporting = _import_training("tacit.training.export")
     card = {} if terms is None else {"terms": terms}
-    exporting.export(Path(checkpoint), Path(path), photos=None if photos is None else Path(photos), card=card)
+    exporting.export(Path(checkpoint), Path(path), images=None if photos is None else Path(photos), card=card)
     click.echo(f"{checkpoint} -> {path}  {byte_size(os.path.getsize(path))}")
 
 
@@ -128,7 +130,7 @@ def _read_config(config: str, overrides: Sequence[str]) -> Any:
     Raises:
         click.UsageError: The configuration is wrong.
     """
-    _import_training("tacit.training.fit")
+    _import_training("tacit.training.run")
     from tacit.training import config as configurations
 
     try:

@@ -1,12 +1,13 @@
-"""Images with captions: photographs to train on, and `.tacit` files to train on other things.
+"""`.tacit` files as training data for other models: data sets, batches, and decoders for WebDataset and Ray.
 
     shards = tacit.data.TacitShards("shards/{0000..0099}.tar", seed=1)
     loader = DataLoader(shards, 64, num_workers=8, collate_fn=tacit.data.Collate(224), pin_memory=True)
     synthesise = tacit.data.Synthesiser("cuda")
-    for coded in loader:
-        batch = synthesise(coded)  # batch.images: [64, 3, 224, 224] uint8, batch.captions
+    for latents in loader:
+        batch = synthesise(latents)  # batch.images: [64, 3, 224, 224] uint8, batch.captions
 
-Names are loaded when they are first used: training on photographs does without what reading `.tacit` files needs.
+Names are imported when they are first used: reading the shards of images that tacit trains on, which is here too, does
+without what reading `.tacit` files needs.
 """
 
 from __future__ import annotations

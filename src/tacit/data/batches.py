@@ -1,4 +1,4 @@
-"""Batches of `.tacit` files for training: workers decode files to integers, the device makes pictures of them.
+"""Batches of `.tacit` files for training: workers decode files to integers, the device makes images of them.
 
     Coded ──► Collate, in a worker ──► LatentBatch ──► Synthesiser, on the GPU ──► ImageBatch
 
@@ -29,29 +29,42 @@ log = logging.getLogger(__name__)
 TOGETHER = 16 << 20  # pixels that a GPU synthesises at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LatentBatch:
-    """Pictures as integers.
-
-    values: int16, those of all pictures in a row; shapes, origins, boxes and headers: of each (see `Latents`). names,
-    captions, fields: of each. skipped: name and reason of those that were left out.
-    """
+    """Images as integers (see `tacit.codec.Latents`)."""
 
     values: Tensor
+    """The integers of all images, flat int16, one image behind the other."""
+
     shapes: tuple[tuple[int, int, int], ...]
+    """The shape of each image's integers."""
+
     origins: tuple[tuple[int, int], ...]
+    """Where each image's integers begin, in latents: row and column."""
+
     boxes: tuple[Box, ...]
+    """The part of each image that is read: left, top, right, bottom."""
+
     headers: tuple[Header, ...]
+    """The header of each file."""
+
     names: tuple[str, ...]
+    """What messages call each file."""
+
     captions: tuple[str | None, ...]
+    """The caption of each image."""
+
     fields: tuple[Mapping[str, bytes], ...]
+    """The other members of each sample in its shard, by suffix."""
+
     skipped: tuple[str, ...]
+    """The names of the files that were left out, with the reasons."""
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def pictures(self) -> list[Latents]:
-        """Each picture's own; views of `values`."""
+    def latents(self) -> list[Latents]:
+        """Return the integers of each image, as views of `values`."""
         parts = self.values.split([math.prod(shape) for shape in self.shapes])
         return [
             Latents(header, box, origin, part.view(shape))
@@ -61,52 +74,62 @@ class LatentBatch:
         ]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> LatentBatch:
-        """The same on `device`."""
+        """Return the batch on `device`."""
         return replace(self, values=self.values.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> LatentBatch:
-        """In memory from which a GPU reads directly."""
+        """Return the batch in memory from which a GPU reads directly."""
         return replace(self, values=self.values.pin_memory())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageBatch:
-    """Pictures.
-
-    images: [B, 3, H, W] uint8, channels last in memory, where all are of one size; otherwise B tensors [3, H, W]. Grey
-    pictures have three equal channels, alpha is left out. sizes: [B, 2], height and width of the whole pictures; boxes:
-    [B, 4], what of them was read: left, top, right, bottom. names, captions, fields, skipped: as in `LatentBatch`.
-    """
+    """Images as pixels. Grey images have three equal channels; alpha is left out."""
 
     images: Tensor | tuple[Tensor, ...]
+    """[B, 3, H, W] uint8, channels last in memory, where all images are of one size; otherwise B tensors [3, H, W]."""
+
     sizes: Tensor
+    """Height and width of the whole images [B, 2] int64."""
+
     boxes: Tensor
+    """The part of each image that was read [B, 4] int64: left, top, right, bottom."""
+
     names: tuple[str, ...]
+    """What messages call each file."""
+
     captions: tuple[str | None, ...]
+    """The caption of each image."""
+
     fields: tuple[Mapping[str, bytes], ...]
+    """The other members of each sample in its shard, by suffix."""
+
     skipped: tuple[str, ...]
+    """The names of the files that were left out, with the reasons."""
 
     def __len__(self) -> int:
         return len(self.names)
 
     def pin_memory(self) -> ImageBatch:
-        """In memory from which a GPU reads directly."""
+        """Return the batch in memory from which a GPU reads directly."""
         images = self.images
         pinned = images.pin_memory() if isinstance(images, Tensor) else tuple(i.pin_memory() for i in images)
         return replace(self, images=pinned)
 
 
 class Collate:
-    """Files to a `LatentBatch`: a `collate_fn` for torch's DataLoader, whose workers run it on one thread each.
+    """Decodes files to a `LatentBatch`: a `collate_fn` for torch's DataLoader, whose workers run it on one thread each.
 
-    crop: what of each picture is read: a function of its width, its height and a random generator, or a number for
-    `RandomCrop`; None: the whole. on_error: "raise", or "skip": files that are damaged, missing, too large or smaller
-    than the crop are left out of their batch, which may then be empty, and named in its `skipped`. max_pixels: limit on
-    width x height, None for none. pixels: make an `ImageBatch` of them right there, in the worker: for training without
-    a GPU.
+    Args:
+        crop: What of each image is read: a function of its width, its height and a random generator, or a number for
+            `RandomCrop`. None reads whole images.
+        on_error: "raise", or "skip". With "skip", files that are damaged, missing, too large or smaller than the crop
+            are left out of their batch, which can then be empty, and are named in its `skipped`.
+        max_pixels: The limit on width x height; None for no limit.
+        pixels: Make an `ImageBatch` right in the worker, for training without a GPU.
 
-    Calling it raises: FileError, InvalidInput (ImageTooLarge), PathError, if such errors raise; MissingWeights in any
-    case.
+    Raises:
+        InvalidInput: `on_error` is neither "raise" nor "skip", or the number is no crop.
     """
 
     def __init__(
@@ -118,39 +141,49 @@ class Collate:
         pixels: bool = False,
     ) -> None:
         if on_error not in ("raise", "skip"):
-            raise InvalidInput(f"on_error {on_error!r}: raise or skip are possible")
+            raise InvalidInput(f"on_error must be raise or skip, got {on_error!r}")
         self.crop = RandomCrop(crop) if isinstance(crop, int) else crop
         self.on_error, self.max_pixels, self.pixels = on_error, max_pixels, pixels
 
     def __call__(self, samples: Sequence[Coded]) -> LatentBatch | ImageBatch:
+        """Decode files.
+
+        Raises:
+            FileError: A file is damaged, and errors raise.
+            InvalidInput: An image is too large (ImageTooLarge) or smaller than the crop, and errors raise.
+            PathError: A file is missing, and errors raise.
+            MissingWeights: A file's weights are not on this machine, in any case.
+        """
         codec = local_codec()
-        read: list[tuple[Coded, Latents, str | None]] = []
+        decoded: list[tuple[Coded, Latents, str | None]] = []
         skipped: list[str] = []
         for sample in samples:
             try:
-                read.append((sample, *self._read(codec, sample)))
+                decoded.append((sample, *self._decode(codec, sample)))
             except (FileError, InvalidInput, PathError) as error:
                 reason = str(error) if sample.name in str(error) else f"{sample.name}: {error}"
                 if self.on_error == "raise":
                     raise type(error)(reason) from error
                 log.warning("left out: %s", reason)
                 skipped.append(reason)
-        latents = [one for _, one, _ in read]
+        latents = [one for _, one, _ in decoded]
         batch = LatentBatch(
-            torch.cat([one.values.flatten() for one in latents]) if latents else torch.empty(0, dtype=torch.int16),
-            tuple((one.values.shape[0], one.values.shape[1], one.values.shape[2]) for one in latents),
-            tuple(one.origin for one in latents),
-            tuple(one.box for one in latents),
-            tuple(one.header for one in latents),
-            tuple(sample.name for sample, _, _ in read),
-            tuple(caption for _, _, caption in read),
-            tuple(sample.fields for sample, _, _ in read),
-            tuple(skipped),
+            values=torch.cat([one.values.flatten() for one in latents])
+            if latents
+            else torch.empty(0, dtype=torch.int16),
+            shapes=tuple((one.values.shape[0], one.values.shape[1], one.values.shape[2]) for one in latents),
+            origins=tuple(one.origin for one in latents),
+            boxes=tuple(one.box for one in latents),
+            headers=tuple(one.header for one in latents),
+            names=tuple(sample.name for sample, _, _ in decoded),
+            captions=tuple(caption for _, _, caption in decoded),
+            fields=tuple(sample.fields for sample, _, _ in decoded),
+            skipped=tuple(skipped),
         )
-        return _images(batch, codec, 0) if self.pixels else batch
+        return _image_batch(batch, codec, 0) if self.pixels else batch
 
-    def _read(self, codec: Codec, sample: Coded) -> tuple[Latents, str | None]:
-        """Integers and the caption."""
+    def _decode(self, codec: Codec, sample: Coded) -> tuple[Latents, str | None]:
+        """Return a file's integers and caption."""
         if isinstance(sample.data, TacitError):
             raise sample.data
         header, metadata, _ = container.read_header(sample.data)
@@ -161,13 +194,16 @@ class Collate:
 
 
 class Synthesiser:
-    """Integers to pictures, on a device, where the models of all files that come are kept.
+    """Makes images of integers on a device, where it keeps the models of all files that come.
 
-    precision: as for `tacit.Codec`. together: pixels that run through a model at once; None: 16 million on a GPU, and
-    one picture at a time on a CPU, which is as fast there. One at a time the levels are those of `Codec.decode` on that
-    device with that precision and number of threads; together a sample in 100,000 may be a level off.
+    One at a time, images have the levels of `Codec.decode` on that device with that precision and number of threads;
+    several together may be a level off in one value of 100,000.
 
-    Calling it raises: MissingWeights, CorruptFile.
+    Args:
+        device: Where images are made.
+        precision: The precision of the codec, as for `tacit.Codec`.
+        together: Pixels that run through a model at once. None is 16 million on a GPU, and one image at a time on a
+            CPU, which is as fast there.
     """
 
     def __init__(
@@ -178,23 +214,29 @@ class Synthesiser:
         self.together = default if together is None else together
 
     def __call__(self, batch: LatentBatch) -> ImageBatch:
-        return _images(batch.to(self.codec.device, non_blocking=True), self.codec, self.together)
+        """Make a batch's images.
+
+        Raises:
+            MissingWeights: A file's weights are not on this machine.
+            CorruptFile: Integers do not fit the model.
+        """
+        return _image_batch(batch.to(self.codec.device, non_blocking=True), self.codec, self.together)
 
 
-def _images(batch: LatentBatch, codec: Codec, together: int) -> ImageBatch:
-    images = [_three(i) for i in codec.synthesise(batch.pictures(), together=together)]
+def _image_batch(batch: LatentBatch, codec: Codec, together: int) -> ImageBatch:
+    images = [_three_channels(i) for i in codec.synthesise(batch.latents(), together=together)]
     equal = len({i.shape for i in images}) == 1
     return ImageBatch(
-        torch.stack(images).permute(0, 3, 1, 2) if equal else tuple(i.permute(2, 0, 1) for i in images),
-        torch.tensor([(h.height, h.width) for h in batch.headers], dtype=torch.int64).view(-1, 2),
-        torch.tensor(batch.boxes, dtype=torch.int64).view(-1, 4),
-        batch.names,
-        batch.captions,
-        batch.fields,
-        batch.skipped,
+        images=torch.stack(images).permute(0, 3, 1, 2) if equal else tuple(i.permute(2, 0, 1) for i in images),
+        sizes=torch.tensor([(h.height, h.width) for h in batch.headers], dtype=torch.int64).view(-1, 2),
+        boxes=torch.tensor(batch.boxes, dtype=torch.int64).view(-1, 4),
+        names=batch.names,
+        captions=batch.captions,
+        fields=batch.fields,
+        skipped=batch.skipped,
     )
 
 
-def _three(pixels: Tensor) -> Tensor:
-    """[H, W, 1 or 3] -> [H, W, 3]."""
+def _three_channels(pixels: Tensor) -> Tensor:
+    """Return pixels [H, W, 1 or 3] as [H, W, 3]."""
     return pixels.expand(-1, -1, 3)

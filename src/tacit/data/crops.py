@@ -1,4 +1,7 @@
-"""Which part of a picture is read. Any function of width, height and a random generator that gives a box will do."""
+"""Crops: which part of an image is read.
+
+Any function of the width, the height and a random generator that returns a box can stand in their place.
+"""
 
 from __future__ import annotations
 
@@ -15,39 +18,51 @@ Crop = Callable[[int, int, np.random.Generator], Box]
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """A square of `size` pixels anywhere. Raises: InvalidInput, where the picture is smaller."""
+    """A square anywhere in the image.
+
+    Raises:
+        InvalidInput: The size is below 1; when called, the image is smaller than the crop.
+    """
 
     size: int
+    """Width and height in pixels."""
 
     def __post_init__(self) -> None:
-        _check_size(self.size)
+        _check_crop(self.size)
 
     def __call__(self, width: int, height: int, rng: np.random.Generator) -> Box:
-        _check(width, height, self.size)
+        """Draw the box of a crop."""
+        _check_image(width, height, self.size)
         left, top = int(rng.integers(width - self.size + 1)), int(rng.integers(height - self.size + 1))
         return left, top, left + self.size, top + self.size
 
 
 @dataclass(frozen=True)
 class CenterCrop:
-    """The square of `size` pixels in the middle. Raises: InvalidInput, where the picture is smaller."""
+    """The square in the middle of the image.
+
+    Raises:
+        InvalidInput: The size is below 1; when called, the image is smaller than the crop.
+    """
 
     size: int
+    """Width and height in pixels."""
 
     def __post_init__(self) -> None:
-        _check_size(self.size)
+        _check_crop(self.size)
 
     def __call__(self, width: int, height: int, rng: np.random.Generator) -> Box:
-        _check(width, height, self.size)
+        """Return the box of the crop."""
+        _check_image(width, height, self.size)
         left, top = (width - self.size) // 2, (height - self.size) // 2
         return left, top, left + self.size, top + self.size
 
 
-def _check_size(size: int) -> None:
+def _check_crop(size: int) -> None:
     if size < 1:
-        raise InvalidInput(f"a crop of {size} pixels: at least 1 is needed")
+        raise InvalidInput(f"a crop must have 1 pixel or more a side, got {size}")
 
 
-def _check(width: int, height: int, size: int) -> None:
+def _check_image(width: int, height: int, size: int) -> None:
     if min(width, height) < size:
-        raise InvalidInput(f"{width}x{height} pixels, less than a crop of {size}")
+        raise InvalidInput(f"the image must be {size}x{size} pixels or larger for this crop, got {width}x{height}")

@@ -17,52 +17,65 @@ import torch
 from torch.utils.data import Dataset, IterableDataset
 
 from tacit import files
-from tacit.captions.sidecar import member_captions
-from tacit.data.shards import expand, read_rows, reader
+from tacit.captions.sidecar import member_captions, sidecar_captions
+from tacit.data.shards import expand_pattern, read_members, reader_number
 from tacit.errors import InvalidInput, PathError, TacitError
 
 SUFFIX = "tacit"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Coded:
-    """A `.tacit` file that is not decoded yet. name: for messages; data: its bytes, or why there are none; captions:
-    beside the file; seed: of the crop and the caption; fields: what else a shard has of the sample, as bytes."""
+    """A `.tacit` file that is not decoded yet."""
 
     name: str
+    """What messages call the file."""
+
     data: bytes | TacitError
+    """The file's bytes, or the reason why there are none."""
+
     captions: tuple[str, ...]
+    """The captions beside the file: none, one or several."""
+
     seed: tuple[int, ...]
+    """The seed of the crop and the caption."""
+
     fields: Mapping[str, bytes] = field(default_factory=dict)
+    """The other members of the sample in its shard, by suffix."""
 
     def draw_caption(self, rng: np.random.Generator) -> str | None:
-        """Draw one of the captions beside the file; None where there is none."""
+        """Draw one of the captions beside the file; return None where there is none."""
         return self.captions[int(rng.integers(len(self.captions)))] if self.captions else None
 
 
 class _Epochs:
-    """The epoch, which workers that go on from one to the next see, too."""
+    """An epoch number that is shared with workers, also with those that outlive an epoch."""
 
     def __init__(self) -> None:
         self._epoch = torch.zeros((), dtype=torch.int64, device="cpu").share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """Other crops, captions and, in shards, another order than in other epochs. Call it before each."""
+        """Set the epoch, before it begins: it decides the crops, the captions and the order of shards."""
         self._epoch.fill_(epoch)
 
     @property
     def epoch(self) -> int:
-        """As it was set; 0 at first."""
+        """The epoch that was set; 0 at first."""
         return int(self._epoch)
 
 
 class TacitFiles(_Epochs, Dataset[Coded]):
     """`.tacit` files, by number.
 
-    sources: files, folders (with all below them) or patterns. seed: of crops and captions. The caption of
-    photo.tacit is in photo.txt beside it, or else in the file.
+    The caption of photo.tacit is in photo.txt beside it, or else in the file.
 
-    Raises: PathError, InvalidInput.
+    Args:
+        sources: Files, folders (with all below them) or patterns.
+        seed: The seed of crops and captions.
+
+    Raises:
+        PathError: A source does not exist or cannot be read.
+        InvalidInput: There are no `.tacit` files.
     """
 
     def __init__(self, *sources: str | os.PathLike[str], seed: int = 0) -> None:
@@ -88,65 +101,71 @@ class TacitFiles(_Epochs, Dataset[Coded]):
             data = files.read(str(path))
         except PathError as error:
             data = error
-        return Coded(str(path), data, beside(path), (self.seed, self.epoch, index))
+        seed = self.seed, self.epoch, index
+        return Coded(name=str(path), data=data, captions=sidecar_captions(path), seed=seed)
 
 
-def seed_of(seed: int, epoch: int, name: str) -> tuple[int, int, int]:
-    """Of a sample that has no number."""
+def sample_seed(seed: int, epoch: int, name: str) -> tuple[int, int, int]:
+    """Return the seed of a sample that has a name but no number."""
     return seed, epoch, zlib.crc32(name.encode())
 
 
-def beside(path: Path) -> tuple[str, ...]:
-    """The caption of photo.tacit in photo.txt, if there is one."""
-    sidecar = path.with_suffix(".txt")
-    text = sidecar.read_text("utf-8-sig", errors="replace").strip() if sidecar.is_file() else ""
-    return (text,) if text else ()
-
-
 class TacitShards(_Epochs, IterableDataset[Coded]):
-    """One pass over WebDataset shards: tar files in which 0001.tacit stands beside 0001.txt or 0001.json (see
-    `tacit.data.shards`). Shards are dealt out to processes and their workers.
+    """One pass over WebDataset shards: tar files in which 0001.tacit stands beside 0001.txt or 0001.json.
 
-    urls: patterns of shards, such as "shards/{0000..0099}.tar", "shards/*.tar" or "s3://bucket/{000..999}.tar". seed:
-    of everything random. shuffle: samples from which the next is drawn, with the shards in random order; 0: as they
-    stand. rank, processes: of this process, as in torch.distributed.
+    Shards are dealt out to processes and their workers. The captions are in the .json ("caption" or "captions"), or
+    else in the .txt.
 
-    Raises: MissingExtra; PathError, for a pattern that finds nothing; InvalidInput, for fewer shards than processes.
+    Args:
+        urls: Patterns of shards, such as "shards/{0000..0099}.tar", "shards/*.tar" or "s3://bucket/{000..999}.tar".
+        seed: The seed of everything random.
+        shuffle: Samples among which the next one is drawn, with the shards in random order; 0 reads them in order.
+        rank: The number of this process, as in torch.distributed.
+        processes: How many processes there are.
+
+    Raises:
+        MissingExtra: webdataset is not installed.
+        PathError: A pattern finds nothing.
+        InvalidInput: There are fewer shards than processes.
     """
 
     def __init__(self, *urls: str, seed: int = 0, shuffle: int = 1000, rank: int = 0, processes: int = 1) -> None:
         super().__init__()
-        self.urls = tuple(found for pattern in urls for found in expand(pattern))
+        self.urls = tuple(url for pattern in urls for url in expand_pattern(pattern))
         if len(self.urls) < processes:
-            raise InvalidInput(f"{len(self.urls)} shards for {processes} processes: each needs one")
+            raise InvalidInput(f"there must be a shard for each of {processes} processes, got {len(self.urls)}")
         self.seed, self.shuffle, self.rank, self.processes = seed, shuffle, rank, processes
 
     def __iter__(self) -> Iterator[Coded]:
-        number, readers = reader(self.rank, self.processes)
+        number, readers = reader_number(self.rank, self.processes)
         epoch = self.epoch
         order = np.arange(len(self.urls))
         if self.shuffle:
             order = np.random.default_rng([self.seed, epoch]).permutation(order)
-        mine = [self.urls[i] for i in order[number::readers]]
+        own = [self.urls[i] for i in order[number::readers]]
         failures: list[Coded] = []
-        told: set[str] = set()
+        reported: set[str] = set()
 
-        def failed(url: str, error: Exception) -> None:
-            if url not in told:  # a cut tar file is heard of twice
-                failures.append(Coded(url, PathError(_first_line(error)), (), ()))
-            told.add(url)
+        def report(url: str, error: Exception) -> None:
+            if url not in reported:  # WebDataset reports a cut tar file twice
+                failures.append(Coded(name=url, data=PathError(_first_line(error)), captions=(), seed=()))
+            reported.add(url)
 
         rng = np.random.default_rng([self.seed, epoch, number + 1])
-        for row in read_rows(mine, self.shuffle, int(rng.integers(2**31)), failed):
+        for members in read_members(own, self.shuffle, int(rng.integers(2**31)), report):
             yield from _drain(failures)
-            yield self._coded(row, epoch)
+            yield self._coded(members, epoch)
         yield from _drain(failures)
 
-    def _coded(self, row: dict[str, bytes], epoch: int) -> Coded:
-        place = f"{os.path.basename(str(row['__url__']))}/{row['__key__']!s}"
-        data: bytes | TacitError = row.get(SUFFIX) or InvalidInput(f"no .{SUFFIX} file")
-        fields = {k: v for k, v in row.items() if k != SUFFIX and not k.startswith("__")}
-        return Coded(place, data, member_captions(row), seed_of(self.seed, epoch, place), fields)
+    def _coded(self, members: dict[str, bytes], epoch: int) -> Coded:
+        name = f"{os.path.basename(str(members['__url__']))}/{members['__key__']!s}"
+        return Coded(
+            name=name,
+            data=members.get(SUFFIX) or InvalidInput(f"no .{SUFFIX} file"),
+            captions=member_captions(members),
+            seed=sample_seed(self.seed, epoch, name),
+            fields={k: v for k, v in members.items() if k != SUFFIX and not k.startswith("__")},
+        )
 
 
 def _drain(failures: list[Coded]) -> Iterator[Coded]:
@@ -155,6 +174,6 @@ def _drain(failures: list[Coded]) -> Iterator[Coded]:
 
 
 def _first_line(error: Exception) -> str:
-    said = getattr(error, "strerror", None) or (str(error.args[0]) if error.args else "")
-    said = said.split(" @ <")[0]  # WebDataset adds the file object
-    return next(iter(said.splitlines()), type(error).__name__)
+    text = getattr(error, "strerror", None) or (str(error.args[0]) if error.args else "")
+    text = text.split(" @ <")[0]  # WebDataset adds the file object
+    return next(iter(text.splitlines()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""The codec of a data loader's process."""
+"""The codec that data loaders' processes decode with, one for each process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from tacit.codec import Codec
 
 
 def local_codec(precision: str = "auto") -> Codec:
-    """The codec of this process, on the CPU. A forked process makes its own: a thread of its parent may have held the
-    locks of the other one."""
+    """Return this process' codec, on the CPU.
+
+    A forked process makes a codec of its own: a thread of its parent may have held the locks of the parent's.
+    """
     return _codec(os.getpid(), precision)
 
 

@@ -1,8 +1,4 @@
-"""WebDataset shards: tar files of photos and captions, local or behind any fsspec URL, read as a stream.
-
-Shards are shuffled and dealt out to processes and their workers; samples are shuffled in a buffer. A stream has no
-sample numbers: a resumed run goes on in a new order.
-"""
+"""WebDataset shards: tar files, local or behind any fsspec URL, whose members are read as a stream."""
 
 from __future__ import annotations
 
@@ -12,8 +8,15 @@ from typing import Any
 from tacit.errors import InvalidInput, MissingExtra, PathError
 
 
-def reader(rank: int, processes: int) -> tuple[int, int]:
-    """The number of this worker of this process among all readers, and how many there are."""
+def reader_number(rank: int, processes: int) -> tuple[int, int]:
+    """Return this reader's number among all readers, and how many readers there are.
+
+    A reader is a worker of a data loader, or a process without workers.
+
+    Args:
+        rank: The number of this process.
+        processes: How many processes there are.
+    """
     import torch
 
     worker = torch.utils.data.get_worker_info()
@@ -21,13 +24,19 @@ def reader(rank: int, processes: int) -> tuple[int, int]:
     return rank * workers + number, processes * workers
 
 
-def read_rows(
-    urls: Sequence[str], buffer: int, seed: int, failed: Callable[[str, Exception], object]
+def read_members(
+    urls: Sequence[str], buffer: int, seed: int, report: Callable[[str, Exception], object]
 ) -> Iterator[dict[str, Any]]:
-    """The samples in shards, as bytes by suffix, shuffled in a buffer (0: as they stand). failed(url, error) hears of
-    shards that cannot be read, or not to their end.
+    """Read the samples of shards, each as its members' bytes by suffix.
 
-    Raises: MissingExtra.
+    Args:
+        urls: The shards.
+        buffer: Samples among which the next one is drawn; 0 leaves them in order.
+        seed: The seed of the order.
+        report: Called with each shard that cannot be read, or not to its end, and the error.
+
+    Raises:
+        MissingExtra: webdataset is not installed.
     """
     webdataset = _webdataset()
     from webdataset.tariterators import group_by_keys, tar_file_expander
@@ -35,10 +44,10 @@ def read_rows(
     current = ""
 
     def on_error(error: Exception) -> bool:
-        failed(current, error)
-        return True  # go on with the next
+        report(current, error)
+        return True  # go on with the next shard
 
-    def opened() -> Iterator[dict[str, Any]]:
+    def streams() -> Iterator[dict[str, Any]]:
         import fsspec
 
         nonlocal current
@@ -46,35 +55,41 @@ def read_rows(
             try:
                 with fsspec.open(current, "rb") as stream:
                     yield {"url": current, "stream": stream}
-            except Exception as error:  # what a filesystem of fsspec's raises has no common base
+            except Exception as error:  # the errors of fsspec's filesystems share no base class
                 on_error(error)
 
-    rows: Iterator[dict[str, Any]] = group_by_keys(tar_file_expander(opened(), handler=on_error), handler=on_error)
+    rows: Iterator[dict[str, Any]] = group_by_keys(tar_file_expander(streams(), handler=on_error), handler=on_error)
     return iter(webdataset.filters.shuffle(buffer, seed=seed)(rows)) if buffer else rows
 
 
-def expand(pattern: str) -> list[str]:
-    """The shards that a pattern means. Raises: MissingExtra, PathError, InvalidInput."""
+def expand_pattern(pattern: str) -> list[str]:
+    """Return the shards that a pattern with braces or wildcards names.
+
+    Raises:
+        MissingExtra: webdataset, or what the URL's protocol needs, is not installed.
+        PathError: The pattern finds nothing.
+        InvalidInput: The protocol is unknown.
+    """
     _webdataset()
     import fsspec
     from braceexpand import braceexpand
 
-    found: list[str] = []
+    urls: list[str] = []
     for url in braceexpand(pattern):
         try:
-            files, _ = fsspec.core.url_to_fs(url)
+            filesystem, _ = fsspec.core.url_to_fs(url)
         except ImportError as error:
             raise MissingExtra(f"{url}: {error}") from error
         except ValueError as error:
             raise InvalidInput(f"{url}: {error}") from error
         if any(c in url for c in "*?["):
             prefix = "" if "://" not in url else f"{url.split('://', 1)[0]}://"
-            found += sorted(p if "://" in p or not prefix else prefix + p for p in files.glob(url))
+            urls += sorted(p if "://" in p or not prefix else prefix + p for p in filesystem.glob(url))
         else:
-            found.append(url)
-    if not found:
-        raise PathError(f"shards {pattern}: none found")
-    return found
+            urls.append(url)
+    if not urls:
+        raise PathError(f"{pattern}: the pattern finds no shards")
+    return urls
 
 
 def _webdataset() -> Any:

@@ -184,9 +184,9 @@ def train_variant(config: AblationConfig, variant: VariantConfig, seed: int, out
         TacitError: The run failed; the message names it.
     """
     from tacit.training import config as training
-    from tacit.training import fit
     from tacit.training.checkpoint import read_checkpoint
     from tacit.training.export import export
+    from tacit.training.run import fine_tune, train
 
     name = run_name(variant.name, seed)
     folder, target = out / "runs" / name, _weights_path(out, name)
@@ -196,7 +196,7 @@ def train_variant(config: AblationConfig, variant: VariantConfig, seed: int, out
     try:
         settings = training.read(config.training, overrides)
         start = next(out.glob("start.*"), None)
-        last = fit.train(settings) if start is None else fit.fine_tune(settings, start)
+        last = train(settings) if start is None else fine_tune(settings, start)
         if not target.is_file() or target.stat().st_mtime < last.stat().st_mtime:
             target.parent.mkdir(parents=True, exist_ok=True)
             export(last, target, card={"study": f"variant {variant.name}, seed {seed}"})

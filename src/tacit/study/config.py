@@ -176,7 +176,7 @@ KINDS: Mapping[str, type[StudyConfig]] = {
 
 def names() -> tuple[str, ...]:
     """Return the names of the configurations in the package."""
-    return yaml_config.names(FOLDER)
+    return yaml_config.config_names(FOLDER)
 
 
 def read(source: str, overrides: Sequence[str] = ()) -> StudyConfig:
@@ -190,12 +190,12 @@ def read(source: str, overrides: Sequence[str] = ()) -> StudyConfig:
         PathError: The file cannot be read.
         InvalidInput: A key is unknown, a value is of the wrong kind, or an environment variable is not set.
     """
-    values = yaml_config.read(source, FOLDER, overrides, "key=value, such as measure.qualities=[20,50,80]")
+    values = yaml_config.read_values(source, FOLDER, overrides, "key=value, such as measure.qualities=[20,50,80]")
     values = _expanded(values)
     kind = values.get("kind", "ablation") if isinstance(values, Mapping) else "ablation"
     if kind not in KINDS:
         raise InvalidInput(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    return yaml_config.build(KINDS[kind], values)
+    return yaml_config.from_values(KINDS[kind], values)
 
 
 def plain(config: StudyConfig) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def plain(config: StudyConfig) -> dict[str, Any]:
 
     Texts have the names of environment variables again, because results go to other machines.
     """
-    return contracted(yaml_config.plain(dataclasses.asdict(config)))  # type: ignore[no-any-return]
+    return contracted(yaml_config.plain_values(dataclasses.asdict(config)))  # type: ignore[no-any-return]
 
 
 def contracted(value: Any) -> Any:

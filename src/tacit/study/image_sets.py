@@ -14,7 +14,7 @@ from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.datasets import Dataset, load_dataset
 from tacit.evaluation.progress import EvalProgress
 from tacit.study.config import SetConfig
-from tacit.training.dataset.caption_choice import joined
+from tacit.training.dataset.caption_choice import join_captions
 
 
 def available_sets(
@@ -61,7 +61,7 @@ def captions_of_kind(config: SetConfig, dataset: Dataset, kind: str) -> dict[str
         captions = {item.name: item.caption for item in dataset.images}
     elif source == "joined":
         lists = _caption_lists(Path(config.source))
-        captions = {item.name: joined(lists[item.name]) for item in dataset.images if lists.get(item.name)}
+        captions = {item.name: join_captions(lists[item.name]) for item in dataset.images if lists.get(item.name)}
     else:
         caption_map = CaptionMap.load(source)
         captions = {item.name: caption_map.find(item.path) for item in dataset.images}

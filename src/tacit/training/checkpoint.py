@@ -1,9 +1,9 @@
-"""Training checkpoints: what `tacit train` writes, and the plain files of the first days."""
+"""Training checkpoints: those that `tacit train` writes, and the plain files of the first training script."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,35 +17,63 @@ from tacit.models.building import build
 from tacit.models.float_model import FloatModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """model, average: weights as they are trained, and their moving average; adam: the optimizer's state by the
-    parameters' names, None where Lightning restores it; config: of the run, None in files of the first days;
-    steps_before: of its steps, those that Lightning does not know of; seconds: of training; figures: of the last
-    validation."""
+    """What a checkpoint holds."""
 
     path: Path
+    """The checkpoint's file."""
+
     architecture: str
+    """Name of the model's architecture."""
+
     model_config: Mapping[str, Any]
+    """The sizes of the model."""
+
     model: Mapping[str, Tensor]
+    """The weights that are trained."""
+
     average: Mapping[str, Tensor]
-    adam: Mapping[str, Any] | None
+    """Their moving average."""
+
+    adam_state: Mapping[str, Any] | None
+    """Adam's state by the parameters' names; None where Lightning restores it."""
+
     config: Mapping[str, Any] | None
+    """The configuration of the run; None in files of the first training script."""
+
     steps: int
+    """Optimizer steps behind the run."""
+
     pixels: int
+    """Pixels that the run has seen."""
+
     steps_before: int = 0
+    """Those of the steps that Lightning does not know of: a run that began with a file of the first script."""
+
     seconds: float = 0.0
-    figures: Mapping[str, Any] | None = None
+    """Seconds that the run has trained."""
 
-    def averaged(self) -> FloatModel:
-        """The model to validate, export and fine-tune from."""
-        return self._built(self.average)
+    figures: Sequence[Mapping[str, float]] | None = None
+    """The results of the last validation, one mapping for each quality."""
 
-    def trained(self) -> FloatModel:
-        """The model to go on training with."""
-        return self._built(self.model)
+    def averaged_model(self) -> FloatModel:
+        """Build the model to validate, export and fine-tune from.
 
-    def _built(self, weights: Mapping[str, Tensor]) -> FloatModel:
+        Raises:
+            CorruptWeights: The weights do not fit the model.
+        """
+        return self._build(self.average)
+
+    def trained_model(self) -> FloatModel:
+        """Build the model to go on training with.
+
+        Raises:
+            CorruptWeights: The weights do not fit the model.
+        """
+        return self._build(self.model)
+
+    def _build(self, weights: Mapping[str, Tensor]) -> FloatModel:
         model = build(self.architecture, self.model_config)
         try:
             model.load_state_dict(weights)
@@ -55,51 +83,55 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Raises: PathError; CorruptWeights, for a file that is no checkpoint."""
+    """Read a checkpoint.
+
+    Raises:
+        PathError: The file cannot be read.
+        CorruptWeights: The file is no checkpoint, or a damaged one.
+    """
     try:
         state: Any = torch.load(path, weights_only=True, map_location="cpu")
     except OSError as error:
         raise PathError(f"{path}: {error.strerror}") from error
     except (RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
-        raise CorruptWeights(f"{path}: no training checkpoint, or a damaged one") from error
+        raise CorruptWeights(f"{path}: not a training checkpoint, or a damaged one") from error
     try:
-        return _of_lightning(path, state) if "tacit" in state else _of_the_first_days(path, state)
+        return _from_lightning(path, state) if "tacit" in state else _from_first_script(path, state)
     except (KeyError, TypeError, AttributeError) as error:
-        raise CorruptWeights(f"{path}: no training checkpoint of tacit ({error})") from error
+        raise CorruptWeights(f"{path}: not a training checkpoint of tacit ({error})") from error
 
 
-def _of_lightning(path: Path, state: Mapping[str, Any]) -> Checkpoint:
-    about = state["tacit"]
+def _from_lightning(path: Path, state: Mapping[str, Any]) -> Checkpoint:
+    own = state["tacit"]
     prefix = "model."
     return Checkpoint(
-        path,
-        about["architecture"],
-        about["model_config"],
-        {k.removeprefix(prefix): v for k, v in state["state_dict"].items() if k.startswith(prefix)},
-        state["callbacks"]["ema"]["model"],
-        None,
-        about["config"],
-        about["steps"],
-        about["pixels"],
-        about["steps_before"],
-        about["seconds"],
-        state["callbacks"].get("validation", {}).get("figures"),
+        path=path,
+        architecture=own["architecture"],
+        model_config=own["model_config"],
+        model={k.removeprefix(prefix): v for k, v in state["state_dict"].items() if k.startswith(prefix)},
+        average=state["callbacks"]["ema"]["model"],
+        adam_state=None,
+        config=own["config"],
+        steps=own["steps"],
+        pixels=own["pixels"],
+        steps_before=own["steps_before"],
+        seconds=own["seconds"],
+        figures=state["callbacks"].get("validation", {}).get("figures"),
     )
 
 
-def _of_the_first_days(path: Path, state: Mapping[str, Any]) -> Checkpoint:
+def _from_first_script(path: Path, state: Mapping[str, Any]) -> Checkpoint:
     model = build(FIRST.name, state["config"])
     names = [name for name, _ in model.named_parameters()]
-    stored = state.get("optimizer", {}).get("state", {})
-    adam = {names[i]: values for i, values in stored.items()}
+    adam_state = state.get("optimizer", {}).get("state", {})
     return Checkpoint(
-        path,
-        FIRST.name,
-        state["config"],
-        state["model"],
-        state["ema"],
-        adam,
-        None,
-        state["step"],
-        state["pixels"],
+        path=path,
+        architecture=FIRST.name,
+        model_config=state["config"],
+        model=state["model"],
+        average=state["ema"],
+        adam_state={names[i]: values for i, values in adam_state.items()},
+        config=None,
+        steps=state["step"],
+        pixels=state["pixels"],
     )

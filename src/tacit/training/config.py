@@ -1,4 +1,7 @@
-"""What a training run is: frozen dataclasses, read from YAML, every key overridable as `section.key=value`."""
+"""The configuration of a training run: frozen dataclasses, one for each section of the YAML file.
+
+Every key can be overridden on the command line as `section.key=value`.
+"""
 
 from __future__ import annotations
 
@@ -17,193 +20,360 @@ from tacit.training.ssim_loss import SMALLEST
 
 FOLDER = resources.files("tacit.training") / "configs"
 
-_LEAST = {
-    "data.batch": 1,
-    "data.quality_spread": 0,
-    "data.shuffle": 0,
-    "data.workers": 0,
-    "optimizer.learning_rate": 0,
-    "optimizer.clip": 0,
-    "optimizer.quantile_rate": 0,
-    "optimizer.gains": 0,
-    "schedule.warmup": 0,
-    "validation.every": 0,
-    "validation.count": 1,
-    "run.steps": 0,
-    "run.epochs": 0,
-    "run.minutes": 0,
-    "run.threads": 0,
-    "run.seed": 0,
-    "run.checkpoint_minutes": 0,
-    "run.log_every": 1,
-}
-POOLS = ("pool", "prepared", "samples")  # kinds of data whose pixels are in memory at once
-_SHARES = ("data.caption_dropout", "data.quality_maps", "loss.rounded", "optimizer.ema", "schedule.decay")
+POOLS = ("pool", "prepared", "samples")
+"""The kinds of data whose pixels are all in memory at once."""
+
+
+def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InvalidInput(f"{key} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _check_least(section: str, config: object, **least: float) -> None:
+    for name, lowest in least.items():
+        value = getattr(config, name)
+        if not value >= lowest:  # in this order, NaN is refused, too
+            raise InvalidInput(f"{section}.{name} must be {lowest} or more, got {value}")
+
+
+def _check_shares(section: str, config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value <= 1:
+            raise InvalidInput(f"{section}.{name} must be 0 to 1, got {value}")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """name: of the architecture; options: sizes that differ from its own; start: klt (the transforms begin as a linear
-    transform codec, where the architecture can) or random."""
+    """The model to train."""
 
     name: str = "tacit-s"
+    """Name of the architecture."""
+
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Sizes that differ from the architecture's own."""
+
     start: str = "klt"
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Photos, crops and captions.
-
-    kind: folder, jsonl, coco, shards, prepared (by `tacit train CONFIG --prepare FOLDER`), pool (of
-    `tacit.training.dataset.pool.build_pool`) or samples (scikit-image's photographs).
-    path: the folder, list, COCO's images, shards (patterns, with blanks between) or pool.
-    captions: COCO's captions JSON; with jsonl, the folder of the images.
-    batch: samples of a step, over all processes. crop: pixels. workers: loader processes of each process.
-    caption_dropout: share of samples whose caption the encoder does not see.
-    join_captions: a photo's captions as one long one, instead of one of them.
-    word_weights: let names and rare nouns of the captions draw more attention (docs/words.md).
-    quality_maps: share of samples whose quality varies over the crop, so that files may spend bits by region;
-    quality_spread: by how much at most, up and down.
-    by_area: large photos more often, where the photos are in a pool. in_memory: read a pool at once.
-    on_device: keep a pool's pixels on the GPU and cut crops there.
-    shuffle: samples of a stream from which the next is drawn. cache: folder that keeps the embedded captions.
+    """`klt` begins with a linear transform codec written into the transforms, where the architecture can take one.
+    `random` begins with random weights.
     """
 
+    def __post_init__(self) -> None:
+        _check_choice("model.name", self.name, tuple(ARCHITECTURES))
+        _check_choice("model.start", self.start, ("klt", "random"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The images, their crops and their captions."""
+
     kind: str = "pool"
+    """What `path` is: `folder`, `jsonl`, `coco`, `shards`, `prepared` (written by `tacit train CONFIG --prepare
+    FOLDER`), `pool` (written by `tacit.training.dataset.pool.build_pool`), or `samples` (the demo's images; no path).
+    """
+
     path: str = ""
+    """The folder, the list, the folder of COCO's images, the shards (patterns, separated by blanks) or the pool."""
+
     captions: str = ""
+    """The JSON file of COCO's captions; with `jsonl`, the folder of the images."""
+
     batch: int = 16
+    """Samples in a step, over all processes."""
+
     crop: int = 192
+    """Height and width of the crops in pixels; a multiple of 64."""
+
     caption_dropout: float = 0.3
+    """Share of the samples whose caption the encoder does not see, 0 to 1."""
+
     join_captions: bool = False
+    """Read all captions of an image as one long caption, instead of drawing one of them."""
+
     word_weights: bool = False
+    """Let names and rare nouns in the captions draw more attention (docs/words.md)."""
+
     quality_maps: float = 0.0
+    """Share of the samples whose quality varies over the crop, 0 to 1, so that files can spend bits by region."""
+
     quality_spread: float = 35.0
+    """The most by which such a quality is raised or lowered."""
+
     by_area: bool = True
+    """Draw large images more often, where the images are in a pool."""
+
     in_memory: bool = True
+    """Read a pool into memory at once."""
+
     on_device: bool = False
+    """Keep a pool's pixels on the GPU, and cut the crops there."""
+
     workers: int = 0
+    """Data loader processes for each training process."""
+
     shuffle: int = 1000
+    """Samples of a stream among which the next one is drawn."""
+
     cache: str = ""
+    """Folder that keeps the embedded captions; if empty, they are kept in memory only."""
+
+    def __post_init__(self) -> None:
+        _check_choice("data.kind", self.kind, ("pool", "prepared", "folder", "jsonl", "coco", "shards", "samples"))
+        _check_least("data", self, batch=1, quality_spread=0, shuffle=0, workers=0)
+        _check_shares("data", self, "caption_dropout", "quality_maps")
+        if self.crop < 64 or self.crop % 64:
+            raise InvalidInput(f"data.crop must be a multiple of 64, got {self.crop}")
+        if self.on_device and self.kind not in POOLS:
+            raise InvalidInput(f"data.on_device needs data.kind to be one of {', '.join(POOLS)}, got {self.kind}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """rate * bpp + lambda * (s * (255^2 * errors + structure * dissimilarity) + (1 - s) * 255^2 * MSE) + perceptual *
-    distance, over (lambda / middle)^balance, of each image; and joint * the joint loss of all. Each weight can be 0.
+    """The weights of the loss' terms, any of which can be 0.
 
-    lambda_low, lambda_high: lambda at quality 0 and 100, log-linear between; equal for a fixed rate.
-    rounded: share of the bits that is estimated for rounded latents, as files have them; the rest takes noise instead.
-    mse: weight of the error's mean square; coarse: of those of its means over 2x2, 4x4, 8x8 and 16x16 pixels.
-    structure: weight of 1 - MS-SSIM (`tacit.training.ssim_loss`); some 1,000 is as much as the MSE, at any rate.
-    shares: s at quality 0, 50 and 100, linear between: how much of the distortion these are; the plain MSE is the rest.
-    perceptual_growth: the perceptual term times (lambda / middle)^growth; 1 keeps its share of the loss over all rates.
-    balance: a sample's loss is divided by (lambda / middle)^balance, so that low rates count as much as high ones.
-    perceptual_net: alex, vgg or squeeze for LPIPS; features for the distance of SqueezeNet's features.
-    perceptual_backbone, perceptual_heads: files of its weights; where they usually are if empty. perceptual_scale: what
-    LPIPS is given: published ([-1, 1], its own convention) or taco ([0, 1], as TACO's authors gave it).
-    clip: CLIP of the joint loss: a folder, or a name whose files are in the Hugging Face cache. beta: of its image
-    embeddings' difference.
-    published_joint: one norm over the whole local batch, as the published code took it.
+    The loss of an image is rate * bpp + lambda * (s * (255^2 * errors + structure * dissimilarity) + (1 - s) * 255^2 *
+    MSE) + perceptual * distance, divided by (lambda / middle)^balance, where middle is the geometric mean of
+    lambda_low and lambda_high. To the mean over the images, joint * the joint loss of the whole batch is added.
     """
 
     rate: float = 1.0
+    """Weight of the bits per pixel."""
+
     mse: float = 1.0
+    """Weight of the error's mean square."""
+
     coarse: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Weights of the mean squares of the error's means over 2x2, 4x4, 8x8 and 16x16 pixels."""
+
     lambda_low: float = 0.0004
+    """Lambda at quality 0. Between the two ends, log lambda is linear in the quality."""
+
     lambda_high: float = 0.07
+    """Lambda at quality 100; equal to lambda_low for a model of one rate."""
+
     rounded: float = 0.0
-    balance: float = 0.4
-    structure: float = 0.0
-    shares: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    perceptual: float = 0.0
-    perceptual_growth: float = 0.0
-    perceptual_net: str = "alex"
-    perceptual_backbone: str = ""
-    perceptual_heads: str = ""
-    perceptual_scale: str = "published"
-    joint: float = 0.0
-    clip: str = "openai/clip-vit-base-patch32"
-    beta: float = 40.0
-    published_joint: bool = False
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """kind: adam, or muon: that for matrices, Adam for the rest. clip: largest norm of the gradient, 0 for any.
-    quantile_rate: learning rate of the factorised prior's quantiles, by a loss of their own; 0 leaves them (tacit-s
-    rounds about zero). gains: learning rate of the channels' gains, times that of the rest; a channel's step is to move
-    by tens of percent, which takes thousands of steps at the rate of all other weights. fixed: parts of the model that
-    do not learn, by the beginnings of their parameters' names.
+    """Share of the bits, 0 to 1, that is estimated for rounded latents, as files have them; noise replaces rounding
+    in the rest.
     """
+
+    balance: float = 0.4
+    """Power of lambda that a sample's loss is divided by, so that low rates count as much as high ones."""
+
+    structure: float = 0.0
+    """Weight of 1 - MS-SSIM (`tacit.training.ssim_loss`); 1,000 is about as much as the MSE, at any rate."""
+
+    shares: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """The factor s at quality 0, 50 and 100, linear between: how much of the distortion the errors and the
+    dissimilarity are; the plain MSE is the rest.
+    """
+
+    perceptual: float = 0.0
+    """Weight of the perceptual distance."""
+
+    perceptual_growth: float = 0.0
+    """Power of lambda / middle that the perceptual term is multiplied with; 1 keeps its share of the loss over all
+    rates.
+    """
+
+    perceptual_net: str = "alex"
+    """`alex`, `vgg` or `squeeze` for LPIPS with that network; `features` for the distance of SqueezeNet's features."""
+
+    perceptual_backbone: str = ""
+    """File of the network's weights; if empty, where they usually are."""
+
+    perceptual_heads: str = ""
+    """File of LPIPS' linear weights; if empty, where they usually are."""
+
+    perceptual_scale: str = "published"
+    """The range of the images that LPIPS is given: `published` is [-1, 1], LPIPS' own convention; `taco` is [0, 1],
+    which TACO's authors gave it.
+    """
+
+    joint: float = 0.0
+    """Weight of the joint image-text loss (`tacit.training.clip_loss`)."""
+
+    clip: str = "openai/clip-vit-base-patch32"
+    """CLIP for the joint loss: a folder, or a name whose files are in the Hugging Face cache."""
+
+    beta: float = 40.0
+    """Weight of the difference between the image embeddings, within the joint loss."""
+
+    published_joint: bool = False
+    """Take one norm over the whole local batch, as the published code does, instead of the mean of the images' norms.
+    """
+
+    def __post_init__(self) -> None:
+        _check_choice("loss.perceptual_net", self.perceptual_net, ("alex", "vgg", "squeeze", "features"))
+        _check_choice("loss.perceptual_scale", self.perceptual_scale, ("published", "taco"))
+        _check_shares("loss", self, "rounded")
+        if not all(0 <= share <= 1 for share in self.shares):
+            raise InvalidInput(f"loss.shares must each be 0 to 1, got {list(self.shares)}")
+        if not 0 < self.lambda_low <= self.lambda_high:
+            raise InvalidInput(
+                f"loss.lambda_low must be above 0 and at most loss.lambda_high ({self.lambda_high}), "
+                f"got {self.lambda_low}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """The optimizer, and the moving average of the weights."""
 
     kind: str = "adam"
+    """`adam`, or `muon`: Muon for weights that are matrices, and Adam for all others."""
+
     learning_rate: float = 1e-3
+    """The learning rate before the schedule."""
+
     betas: tuple[float, float] = (0.9, 0.99)
+    """Adam's decay rates, each 0 to less than 1."""
+
     clip: float = 1.0
+    """The largest norm of the gradient; 0 for no limit."""
+
     quantile_rate: float = 0.0
-    gains: float = 1.0
-    fixed: tuple[str, ...] = ()
-    ema: float = 0.999
-
-
-@dataclass(frozen=True)
-class ScheduleConfig:
-    """kind: cosine (constant, then falling over the last share `decay` of the run, to a hundredth) or multistep (times
-    `factor` at each of `milestones`, in epochs). warmup: steps of linear rise."""
-
-    kind: str = "cosine"
-    warmup: int = 200
-    decay: float = 0.2
-    milestones: tuple[int, ...] = ()
-    factor: float = 0.1
-
-
-@dataclass(frozen=True)
-class ValidationConfig:
-    """images: a folder or a JSONL list, or "samples" for scikit-image's; no validation if empty. every: steps between
-    validations; 0 at the end only. count: of images at most. qualities: of the files that are written. metrics: as
-    `tacit eval` names them; one that is not installed is left out, with a warning."""
-
-    images: str = ""
-    every: int = 5000
-    count: int = 24
-    qualities: tuple[float, ...] = (10, 30, 50, 70, 90)
-    metrics: tuple[str, ...] = ("psnr", "ms-ssim", "squeezenet-distance")
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Where and how long. Exactly one of steps, epochs and minutes is not 0.
-
-    precision: 32-true or bf16-mixed, as Lightning names them. strategy: ddp over several devices. compile: by
-    torch.compile. checkpoint_minutes: between checkpoints. log_every: steps. threads: of each process; 0 is torch's own
-    choice. deterministic: refuse algorithms whose results vary.
+    """Learning rate of the factorised prior's quantiles, which learn by a loss of their own; 0 leaves them as they
+    are, as tacit-s does, which rounds about zero.
     """
 
+    gains: float = 1.0
+    """Learning rate of the channels' gains, times that of the other weights. A channel's step should be able to move
+    by tens of percent, which takes thousands of steps at the rate of the other weights.
+    """
+
+    fixed: tuple[str, ...] = ()
+    """Parts of the model that do not learn, by the beginnings of their parameters' names."""
+
+    ema: float = 0.999
+    """Decay of the moving average of the weights, 0 to 1; the average is what is validated and exported."""
+
+    def __post_init__(self) -> None:
+        _check_choice("optimizer.kind", self.kind, ("adam", "muon"))
+        _check_least("optimizer", self, learning_rate=0, clip=0, quantile_rate=0, gains=0)
+        _check_shares("optimizer", self, "ema")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise InvalidInput(f"optimizer.betas must each be 0 to less than 1, got {list(self.betas)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """The learning rate over the run."""
+
+    kind: str = "cosine"
+    """`cosine`: constant, then falling to a hundredth over the last part of the run. `multistep`: multiplied with
+    `factor` at each milestone.
+    """
+
+    warmup: int = 200
+    """Steps at the beginning over which the learning rate rises linearly."""
+
+    decay: float = 0.2
+    """The last share of the run, 0 to 1, over which a cosine falls."""
+
+    milestones: tuple[int, ...] = ()
+    """Epochs at which a multistep schedule changes the learning rate."""
+
+    factor: float = 0.1
+    """What the learning rate is multiplied with at each milestone."""
+
+    def __post_init__(self) -> None:
+        _check_choice("schedule.kind", self.kind, ("cosine", "multistep"))
+        _check_least("schedule", self, warmup=0)
+        _check_shares("schedule", self, "decay")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """The validation on real files."""
+
+    images: str = ""
+    """A folder, a JSONL list, or `samples` for the demo's images; no validation if empty."""
+
+    every: int = 5000
+    """Steps between validations; 0 validates at the end only."""
+
+    count: int = 24
+    """The most images that are used."""
+
+    qualities: tuple[float, ...] = (10, 30, 50, 70, 90)
+    """Qualities of the files that are written, each 0 to 100."""
+
+    metrics: tuple[str, ...] = ("psnr", "ms-ssim", "squeezenet-distance")
+    """Metrics as `tacit eval` names them; one that is not installed is left out, with a warning."""
+
+    def __post_init__(self) -> None:
+        _check_least("validation", self, every=0, count=1)
+        if not self.qualities or not all(0 <= q <= 100 for q in self.qualities):
+            raise InvalidInput(
+                f"validation.qualities must be one or more numbers, each 0 to 100, got {list(self.qualities)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Where and how long a run trains; exactly one of steps, epochs and minutes is not 0."""
+
     out: str = "runs/tacit"
+    """Folder of the checkpoint, the configuration and the logs."""
+
     steps: int = 0
+    """Length of the run in optimizer steps."""
+
     epochs: float = 0.0
+    """Length of the run in epochs."""
+
     minutes: float = 0.0
+    """Length of the run in minutes of training."""
+
     seed: int = 0
+    """Seed of the weights, the samples and the noise."""
+
     precision: str = "bf16-mixed"
+    """`32-true` or `bf16-mixed`, as Lightning names them."""
+
     accelerator: str = "auto"
+    """`cpu`, `gpu` or `auto`, as Lightning names them."""
+
     devices: int = 1
+    """Devices on each machine."""
+
     nodes: int = 1
+    """Machines."""
+
     strategy: str = "auto"
+    """`ddp` over several devices, else `auto`."""
+
     compile: bool = False
+    """Compile the model with torch.compile."""
+
     channels_last: bool = True
+    """Keep images and weights with the channels last in memory."""
+
     deterministic: bool = False
+    """Refuse algorithms whose results vary."""
+
     threads: int = 0
+    """Threads of each process; 0 leaves the choice to torch."""
+
     checkpoint_minutes: float = 5.0
+    """Minutes between checkpoints."""
+
     log_every: int = 50
+    """Steps between rows of the log."""
+
     progress: bool = True
+    """Show progress on standard error."""
+
+    def __post_init__(self) -> None:
+        _check_choice("run.precision", self.precision, ("32-true", "bf16-mixed"))
+        _check_choice("run.strategy", self.strategy, ("auto", "ddp"))
+        _check_least("run", self, steps=0, epochs=0, minutes=0)
+        _check_least("run", self, threads=0, seed=0, checkpoint_minutes=0, log_every=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
-    """A whole run."""
+    """The configuration of a whole run, one field for each section."""
 
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
@@ -214,77 +384,53 @@ class Config:
     run: RunConfig = RunConfig()
 
     def __post_init__(self) -> None:
-        _one_of("model.name", self.model.name, tuple(ARCHITECTURES))
-        _one_of("model.start", self.model.start, ("klt", "random"))
-        _one_of("data.kind", self.data.kind, ("pool", "prepared", "folder", "jsonl", "coco", "shards", "samples"))
-        _one_of("loss.perceptual_net", self.loss.perceptual_net, ("alex", "vgg", "squeeze", "features"))
-        _one_of("loss.perceptual_scale", self.loss.perceptual_scale, ("published", "taco"))
-        _one_of("run.precision", self.run.precision, ("32-true", "bf16-mixed"))
-        _one_of("run.strategy", self.run.strategy, ("auto", "ddp"))
-        _one_of("optimizer.kind", self.optimizer.kind, ("adam", "muon"))
-        _one_of("schedule.kind", self.schedule.kind, ("cosine", "multistep"))
-        for name, least in _LEAST.items():
-            if not self._at(name) >= least:
-                raise InvalidInput(f"{name} {self._at(name)}: {least} or more is needed")
-        for name in _SHARES:
-            if not 0 <= self._at(name) <= 1:
-                raise InvalidInput(f"{name} {self._at(name)}: a share from 0 to 1 is needed")
-        if not all(0 <= beta < 1 for beta in self.optimizer.betas):
-            raise InvalidInput(f"optimizer.betas {list(self.optimizer.betas)}: from 0 to less than 1 is needed")
-        if not all(0 <= share <= 1 for share in self.loss.shares):
-            raise InvalidInput(f"loss.shares {list(self.loss.shares)}: shares from 0 to 1 are needed")
-        if not self.validation.qualities or not all(0 <= q <= 100 for q in self.validation.qualities):
-            raise InvalidInput(f"validation.qualities {list(self.validation.qualities)}: some from 0 to 100 are needed")
-        if sum(1 for n in (self.run.steps, self.run.epochs, self.run.minutes) if n) != 1:
-            raise InvalidInput("one of run.steps, run.epochs and run.minutes is needed")
-        if self.data.crop < 64 or self.data.crop % 64:
-            raise InvalidInput(f"data.crop {self.data.crop}: a multiple of 64 is needed")
+        lengths = {name: getattr(self.run, name) for name in ("steps", "epochs", "minutes")}
+        if sum(1 for length in lengths.values() if length) != 1:
+            values = ", ".join(f"run.{name}={length}" for name, length in lengths.items())
+            raise InvalidInput(f"exactly one of run.steps, run.epochs and run.minutes must not be 0, got {values}")
         if self.loss.structure and self.data.crop < SMALLEST:
             raise InvalidInput(
-                f"data.crop {self.data.crop}: loss.structure compares five scales, and needs 192 or more"
+                f"data.crop must be 192 or more for loss.structure, which compares five scales, got {self.data.crop}"
             )
-        if not 0 < self.loss.lambda_low <= self.loss.lambda_high:
-            raise InvalidInput(f"loss.lambda_low {self.loss.lambda_low}: above 0 and at most lambda_high is needed")
         if self.data.quality_maps and not ARCHITECTURES[self.model.name].quality_maps:
             raise InvalidInput(f"data.quality_maps must be 0 for {self.model.name}, got {self.data.quality_maps}")
         if self.data.word_weights and self.model.options.get("published"):
-            raise InvalidInput("data.word_weights: the published network has no place for weights of words")
-        if self.data.on_device and self.data.kind not in POOLS:
-            raise InvalidInput(f"data.on_device: only a pool ({', '.join(POOLS)}) can be kept on the device")
+            raise InvalidInput("data.word_weights must be false for the published network, which takes no weights")
         if self.schedule.kind == "multistep" and self.data.kind == "shards":
-            raise InvalidInput("schedule.kind multistep counts epochs, which a stream of shards has not")
-
-    def _at(self, key: str) -> float:
-        section, _, name = key.partition(".")
-        return float(getattr(getattr(self, section), name))
+            raise InvalidInput("schedule.kind must be cosine for a stream of shards, which has no epochs")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for YAML and checkpoints."""
-        return yaml_config.plain(dataclasses.asdict(self))  # type: ignore[no-any-return]
+        """Return plain values, for YAML and checkpoints."""
+        return yaml_config.plain_values(dataclasses.asdict(self))  # type: ignore[no-any-return]
 
     def to_yaml(self) -> str:
-        """As `read` reads it."""
+        """Return the configuration as YAML that `read` reads."""
         return yaml.safe_dump(self.as_dict(), sort_keys=False, default_flow_style=None, width=100)
 
 
 def names() -> tuple[str, ...]:
-    """The configurations in the package."""
-    return yaml_config.names(FOLDER)
+    """Return the names of the configurations in the package."""
+    return yaml_config.config_names(FOLDER)
 
 
 def read(source: str, overrides: Sequence[str] = ()) -> Config:
-    """A configuration of the package by its name, or a YAML file, with `section.key=value` applied in turn.
+    """Read a configuration and apply overrides to it in turn.
 
-    Raises: PathError; InvalidInput, for an unknown key or a value of the wrong kind.
+    Args:
+        source: The name of a configuration in the package, or the path of a YAML file.
+        overrides: Texts of the form `section.key=value`.
+
+    Raises:
+        PathError: The file cannot be read.
+        InvalidInput: A key is unknown, or a value is of the wrong type or out of range.
     """
-    return from_dict(yaml_config.read(source, FOLDER, overrides, "section.key=value, such as run.steps=1000"))
+    return from_dict(yaml_config.read_values(source, FOLDER, overrides, "section.key=value, such as run.steps=1000"))
 
 
 def from_dict(values: Any) -> Config:
-    """What `Config.as_dict` gave. Raises: InvalidInput."""
-    return yaml_config.build(Config, values)
+    """Build a configuration from what `Config.as_dict` returned.
 
-
-def _one_of(name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise InvalidInput(f"{name} {value!r}: known are {', '.join(known)}")
+    Raises:
+        InvalidInput: A key is unknown, or a value is of the wrong type or out of range.
+    """
+    return yaml_config.from_values(Config, values)

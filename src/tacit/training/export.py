@@ -2,77 +2,62 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import platform
 import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from tacit import yaml_config
+from tacit import weights
 from tacit.errors import InvalidInput
-from tacit.models.float_model import FloatModel
-from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
 from tacit.training.checkpoint import Checkpoint, read_checkpoint
-from tacit.training.config import Config, DataConfig
+from tacit.training.config import Config, DataConfig, LossConfig, RunConfig
 from tacit.training.datamodule import TrainingData
+from tacit.training.freezing import CROPS, freeze_model
+from tacit.yaml_config import plain_values
 
-if TYPE_CHECKING:
-    from tacit.models.frozen import FrozenEntropy
-
-CROPS, SIZE = 32, 256  # photographs from which the activations' ranges are taken
+CROP_SIZE = 256  # pixels a side of the crops from which the activations' ranges are taken
 
 
-def export(checkpoint: Path, out: Path, *, photos: Path | None = None, card: Mapping[str, Any] | None = None) -> str:
+def export(checkpoint: Path, out: Path, *, images: Path | None = None, card: Mapping[str, Any] | None = None) -> str:
     """Write the weights file `out`, and return its decode hash.
 
-    photos: a pool, a folder or a JSONL list for the activations' ranges; the run's own data if not given. card: what
-    the training card shall say besides what is known (the terms of the data, say).
+    Args:
+        checkpoint: The training checkpoint.
+        out: The weights file.
+        images: A pool, a folder or a JSONL list for the activations' ranges; by default the run's own data.
+        card: What the training card is to have besides what the checkpoint tells, such as the terms of the data.
 
-    Raises: PathError, CorruptWeights, InvalidInput, NotExact.
+    Raises:
+        PathError: A file cannot be read or written.
+        CorruptWeights: The checkpoint is damaged.
+        InvalidInput: There are too few images, or none are given for a checkpoint that does not tell its data.
+        NotExact: The weights do not fit into exact integers.
     """
-    from tacit import weights
-
-    found = read_checkpoint(checkpoint)
-    model = found.averaged().eval()
-    data = _data(photos, found)
-    feed = TrainingData(Config(data=data, run=configurations.RunConfig(steps=1)), "", 1)
-    frozen = freeze(model, feed.crops(CROPS))
-    return weights.save(out, model, frozen, training_card(found) | dict(card or {}))
-
-
-@torch.no_grad()
-def freeze(model: FloatModel, crops: Tensor) -> FrozenEntropy:
-    """Freeze with crops [N, 3, H, W] uint8 as samples, qualities spread evenly over them."""
-    from tacit.models.freezing import freeze_entropy
-
-    quality = torch.linspace(0, 100, crops.shape[0])
-    x = crops.float() / 255
-    y = model.analysis(x, TextTokens.empty(x.shape[0], model.config.text_width)).float()
-    if model.gain is not None:
-        y = y * model.gain(quality)
-    return freeze_entropy(model, y, model.hyper_latents(y), quality)
+    source = read_checkpoint(checkpoint)
+    model = source.averaged_model().eval()
+    data = TrainingData(Config(data=_data_config(images, source), run=RunConfig(steps=1)), "", 1)
+    frozen = freeze_model(model, data.crops(CROPS))
+    return weights.save(out, model, frozen, training_card(source) | dict(card or {}))
 
 
 def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What a checkpoint says of how it was made."""
+    """Return what a checkpoint tells of how it was made."""
     card: dict[str, Any] = {"steps": checkpoint.steps, "gigapixels": round(checkpoint.pixels / 1e9, 3)}
     if checkpoint.config is not None:
         data, loss, optimizer = (checkpoint.config[k] for k in ("data", "loss", "optimizer"))
         card["data"] = f"{data['kind']} {data['path']}".strip()
         card["crop"], card["batch"] = data["crop"], data["batch"]
-        usual = configurations.LossConfig()
-        said = {k: list(v) if isinstance(v, tuple) else v for k, v in loss.items()}
+        default = LossConfig()
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in loss.items()}
         card["loss"] = ", ".join(
             f"{k} {v}"
-            for k, v in said.items()
-            if k in ("mse", "lambda_low", "lambda_high") or v != yaml_config.plain(getattr(usual, k, None))
+            for k, v in values.items()
+            if k in ("mse", "lambda_low", "lambda_high") or v != plain_values(getattr(default, k, None))
         )
         card["optimizer"], card["learning_rate"] = optimizer["kind"], optimizer["learning_rate"]
         card["hours"] = round(checkpoint.seconds / 3600, 2)
@@ -83,27 +68,10 @@ def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
     return card
 
 
-def _data(photos: Path | None, checkpoint: Checkpoint) -> DataConfig:
-    if photos is None:
+def _data_config(images: Path | None, checkpoint: Checkpoint) -> DataConfig:
+    if images is None:
         if checkpoint.config is None:
-            raise InvalidInput(f"{checkpoint.path} does not say what it was trained on: photographs are needed")
-        config = configurations.from_dict(checkpoint.config)
-        return config.data
-    kind = "folder" if photos.is_dir() else "jsonl" if photos.suffix == ".jsonl" else "pool"
-    return DataConfig(kind=kind, path=str(photos), crop=SIZE, in_memory=False)
-
-
-def main() -> None:
-    """Parse and export."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("photos", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--card", type=Path, help="JSON with what the training card shall say besides the numbers")
-    arguments = parser.parse_args()
-    card = json.loads(arguments.card.read_text()) if arguments.card else {}
-    print(export(arguments.checkpoint, arguments.out, photos=arguments.photos, card=card))
-
-
-if __name__ == "__main__":
-    main()
+            raise InvalidInput(f"{checkpoint.path}: images must be given, as the checkpoint does not tell its data")
+        return configurations.from_dict(checkpoint.config).data
+    kind = "folder" if images.is_dir() else "jsonl" if images.suffix == ".jsonl" else "pool"
+    return DataConfig(kind=kind, path=str(images), crop=CROP_SIZE, in_memory=False)

@@ -1,7 +1,7 @@
-"""Begin as a good linear transform codec: the principal components of 16x16 patches, written into `tacit-s`.
+"""A start as a good linear transform codec: the principal components of 16x16 patches, written into a model.
 
-Found by experiment (docs/training-log.md): a model that starts as the Karhunen-Loeve transform of photographs is ahead
-of the same model's final loss from a random start within minutes, and does not stall at high rates.
+This was found by experiment (docs/training-log.md): within minutes, a model that starts as the Karhunen-Loeve transform
+of images is ahead of the final loss of the same model from a random start, and it does not stall at high rates.
 """
 
 from __future__ import annotations
@@ -20,8 +20,16 @@ from tacit.training.loss import rate_weight
 
 
 def principal_components(crops: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """crops: [N, 3, H, W] uint8, H and W multiples of 16. Returns the mean [768], the components [count, 768] in the
-    channel order of two pixel-unshuffles (8, then 2), and their variances [count], largest first."""
+    """Return the principal components of the crops' 16x16 patches.
+
+    Args:
+        crops: [N, 3, H, W] uint8; H and W are multiples of 16.
+        count: How many components to return.
+
+    Returns:
+        The patches' mean [768], the components [count, 768] in the channel order of two pixel-unshuffles (8, then 2),
+        and their variances [count], largest first.
+    """
     total = torch.zeros(768, dtype=torch.float64)
     square = torch.zeros(768, 768, dtype=torch.float64)
     number = 0
@@ -36,16 +44,18 @@ def principal_components(crops: Tensor, count: int) -> tuple[Tensor, Tensor, Ten
     variances, vectors = np.linalg.eigh(covariance.numpy())
     order = np.argsort(variances)[::-1][:count].copy()
     components = torch.from_numpy(vectors[:, order].T.copy())
-    # a fixed sign, so that the start does not depend on the linear algebra library
+    # A fixed sign, so that the start does not depend on the linear algebra library.
     components *= torch.where(components.sum(1, keepdim=True) < 0, -1.0, 1.0)
     return mean.float(), components.float(), torch.from_numpy(variances[order].copy()).float()
 
 
 @torch.no_grad()
 def start_as_klt(float_model: FloatModel, crops: Tensor) -> None:
-    """Write the components into analysis and, transposed, synthesis; gains from what lambda asks for.
+    """Write the components into the analysis and, transposed, the synthesis, and set the gains that lambda asks for.
 
-    float_model: of an architecture with `klt_start`.
+    Args:
+        float_model: A model of an architecture with `klt_start`, which is changed.
+        crops: [N, 3, H, W] uint8; H and W are multiples of 16.
     """
     model = cast(TacitSModel, float_model)
     c = model.config
@@ -62,7 +72,7 @@ def start_as_klt(float_model: FloatModel, crops: Tensor) -> None:
     model.inverse_gain.log_gain.copy_(step.log()[:, None].expand(-1, c.latent))
     middle = step[c.knots // 2]
     model.context_scale.copy_(1 / (variances.sqrt() / middle + 0.25))
-    # scales start near what each component needs: the last layer's bias carries it
+    # Scales start near what each component needs; the bias of the last layer carries it.
     start = 0
     for group, channels in enumerate(c.groups):
         sigma = (variances[start : start + channels].sqrt() / middle).clamp_min(c.scale_min)

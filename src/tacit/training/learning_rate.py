@@ -1,4 +1,4 @@
-"""The learning rate as a function of where a run is."""
+"""The learning rate over a run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import math
 
 from tacit.training.config import ScheduleConfig
 
-LOWEST = 0.01
+LOWEST = 0.01  # the factor at the end of a cosine
 
 
-def factor(config: ScheduleConfig, step: int, done: float, epoch: float) -> float:
-    """What the learning rate is multiplied with.
+def learning_rate_factor(config: ScheduleConfig, step: int, done: float, epoch: float) -> float:
+    """Return what the learning rate is multiplied with.
 
-    step: optimizer steps before this one; done: the share of the run that is behind it, 0 to 1; epoch: epochs so far.
+    Args:
+        config: The schedule.
+        step: Optimizer steps before this one.
+        done: The share of the run that is behind it, 0 to 1.
+        epoch: Epochs that are behind the run.
     """
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     if config.kind == "multistep":

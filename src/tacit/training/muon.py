@@ -14,26 +14,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # of the polynomial that brings singular values close to 1
-_STEPS = 5
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the polynomial that brings singular values close to 1
+_ITERATIONS = 5
 _SCALE = 0.2  # root mean square of a step, as Adam's is in the middle of a run: one learning rate serves both
-_LEAST = 16  # of a matrix' sides
+_SMALLEST = 16  # channels; smaller matrices take Adam's step
 
 
 def matrices(model: nn.Module) -> list[Tensor]:
-    """The weights of linear layers and 1x1 convolutions between 16 or more channels."""
+    """Return the weights of linear layers and 1x1 convolutions between 16 or more channels."""
     return [
         layer.weight
         for layer in model.modules()
         if isinstance(layer, nn.Linear | nn.Conv2d)
         and math.prod(layer.weight.shape[2:]) == 1
-        and min(layer.weight.shape[:2]) >= _LEAST
+        and min(layer.weight.shape[:2]) >= _SMALLEST
     ]
 
 
 class Muon(torch.optim.Optimizer):
-    """params: groups as torch's optimizers take them; those with `orthogonal` hold matrices, the others take Adam's
-    step. momentum: of the matrices' gradients (Nesterov's); betas, eps: Adam's.
+    """Muon for groups of matrices, Adam for other groups.
+
+    Args:
+        params: Groups as torch's optimizers take them; those with `orthogonal` hold matrices, which take Muon's step.
+        lr: The learning rate.
+        betas: Adam's decay rates.
+        momentum: Nesterov momentum of the matrices' gradients.
+        eps: What Adam adds to the root of the squares.
     """
 
     def __init__(
@@ -48,7 +54,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step; parameters without a gradient stay."""
+        """Make one step; parameters without a gradient stay as they are."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -65,7 +71,7 @@ class Muon(torch.optim.Optimizer):
         if not state:
             state["momentum"] = torch.zeros_like(p)
         state["momentum"].lerp_(grad, 1 - group["momentum"])
-        direction = orthogonalised(grad.lerp(state["momentum"], group["momentum"]).flatten(1))
+        direction = orthogonalize(grad.lerp(state["momentum"], group["momentum"]).flatten(1))
         p.add_(direction.view_as(p), alpha=-group["lr"] * _SCALE * math.sqrt(max(direction.shape)))
 
     @staticmethod
@@ -81,18 +87,18 @@ class Muon(torch.optim.Optimizer):
         p.addcdiv_(state["exp_avg"], spread, value=-group["lr"] / (1 - first**step))
 
 
-def orthogonalised(matrix: Tensor) -> Tensor:
-    """About the nearest matrix [n, m] whose singular values are all 1 (here 0.7 to 1.2).
+def orthogonalize(matrix: Tensor) -> Tensor:
+    """Return about the nearest matrix [n, m] whose singular values are all 1 (they are 0.7 to 1.2).
 
-    By Newton and Schulz' iteration. In bf16, as its source has it: that errs less than the polynomial, in
-    a third of the time.
+    This is the iteration of Newton and Schulz. It runs in bf16, as in its source: the rounding errs less than the
+    polynomial does, and takes a third of the time.
     """
     a, b, c = _NEWTON_SCHULZ
     x: Tensor = (matrix / (matrix.norm() + 1e-7)).bfloat16()
     tall = bool(x.shape[0] > x.shape[1])
     if tall:
         x = x.T
-    for _ in range(_STEPS):
+    for _ in range(_ITERATIONS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
     if tall:

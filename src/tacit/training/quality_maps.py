@@ -1,4 +1,4 @@
-"""Qualities that vary over an image while training, so that files may spend their bits where the encoder wants them."""
+"""Qualities that vary over an image while training, so that files can spend their bits where the encoder wants them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ from torch import Tensor
 
 from tacit.models.quantization import uniform
 
-CELL = 64  # pixels of a hyper-latent: the quality is constant over it
+CELL = 64  # pixels of a hyper-latent, over which the quality is constant
 POSITIONS = 4  # latents across a cell
 _CELLS, _AMOUNT, _SHARE = 101, 102, 103  # streams of noise beside those of the latents
 
 
-def vary(quality: Tensor, seeds: Tensor, size: int, share: float, spread: float) -> Tensor:
-    """quality [B], of crops of `size` pixels -> maps of it [B, size / 16, size / 16].
+def random_quality_maps(quality: Tensor, seeds: Tensor, size: int, share: float, spread: float) -> Tensor:
+    """Return maps of qualities, of which a share varies over the image.
 
-    share: of the crops whose cells differ; in those each cell is by the same amount, up to `spread`, above or below.
-    seeds [B]: of each sample, which say how.
+    In a map that varies, each cell is above or below the image's quality by the same amount, up to `spread`.
+
+    Args:
+        quality: The images' qualities [B], 0 to 100.
+        seeds: The seed of each map [B] int64.
+        size: Height and width of the images in pixels; a multiple of 64.
+        share: The share of the maps that vary, 0 to 1.
+        spread: The most by which a cell is above or below.
+
+    Returns:
+        [B, size / 16, size / 16], 0 to 100.
     """
     cells = size // CELL
     side = uniform(quality.new_zeros(len(quality), cells, cells), seeds, _CELLS).sign()

@@ -1,8 +1,8 @@
-"""Floats out of a weights file, so that training can go on from weights of which nothing else is left.
+"""Thawing: a float model from a weights file, so that training can go on where no checkpoint is left.
 
-The frozen networks are integers, and their layers' units are not stored. They need not be: with ReLU between them, any
-unit of a layer makes the same network. So each layer's is chosen such that its weights have the size of fresh ones. The
-prior is fitted to its tables.
+The frozen networks are integers, and the units of their layers are not stored. They need not be: with ReLU between the
+layers, any unit of a layer makes the same network. So each unit is chosen such that the layer's weights have the size
+of fresh ones. The prior is fitted to its tables.
 """
 
 from __future__ import annotations
@@ -22,55 +22,69 @@ from tacit.models.float_model import FloatModel
 from tacit.models.frozen import Z_UNIT, FrozenEntropy
 from tacit.models.prior import FactorizedPrior
 
-ROW = 1 / math.sqrt(3)  # norm of a fresh layer's row, as torch makes them
+ROW_NORM = 1 / math.sqrt(3)  # of a fresh layer's rows, as torch makes them
 FIT_STEPS = 400
 
 
 def thaw(path: Path) -> FloatModel:
-    """The float model of a weights file, whose frozen networks it equals but for rounding.
+    """Return the float model of a weights file; it equals the frozen networks but for rounding.
 
-    Raises: PathError, CorruptWeights.
+    Raises:
+        PathError: The file cannot be read.
+        CorruptWeights: The file is damaged.
     """
-    about = weights.describe(path)
+    architecture = weights.describe(path).architecture
     coding = weights.load(path)
-    model = build(about.architecture, coding.config.as_dict())
+    model = build(architecture, coding.config.as_dict())
     floats = coding.float_model.state_dict()
     model.load_state_dict({**{k: v for k, v in model.state_dict().items() if k not in floats}, **floats})
     frozen: FrozenEntropy = coding.entropy
     with torch.no_grad():
-        _entropy(model, frozen)
+        _write_entropy(model, frozen)
     fit_prior(model.prior, frozen)
     return model
 
 
-def _entropy(model: FloatModel, frozen: FrozenEntropy) -> None:
+def _write_entropy(model: FloatModel, frozen: FrozenEntropy) -> None:
     nets: Any = model.entropy
     z = torch.full((model.prior.channels,), float(Z_UNIT), dtype=torch.float64)
     if model.quality_plane():
         z = torch.cat([z, z.new_tensor([5000.0])])
     latents = model.latent_units().double()
     nothing = z.new_zeros(0)
-    hyper = _chain(nets.hyper_synthesis, frozen.chains["hyper_synthesis"], z)
+    hyper = _write_chain(nets.hyper_synthesis, frozen.chains["hyper_synthesis"], z)
     start = 0
     for group, channels in enumerate(frozen.groups):
         stop = start + channels
         context, local = nothing, latents[start:stop]
         if group:
             name = f"channel_context.{group - 1}"
-            context = _chain(nets.channel_context[group - 1], frozen.chains[name], latents[:start])
-        local = _chain(nets.local_context[group], frozen.chains[f"local_context.{group}"], local)
-        goal = model.parameter_format(start, stop)
+            context = _write_chain(nets.channel_context[group - 1], frozen.chains[name], latents[:start])
+        local = _write_chain(nets.local_context[group], frozen.chains[f"local_context.{group}"], local)
+        target = model.parameter_format(start, stop)
         for kind, first in (("parameters_anchor", nothing), ("parameters_other", local)):
             inputs = torch.cat([first, context, hyper])
-            _chain(getattr(nets, kind)[group], frozen.chains[f"{kind}.{group}"], inputs, goal.per_one, goal.offset)
+            _write_chain(
+                getattr(nets, kind)[group], frozen.chains[f"{kind}.{group}"], inputs, target.per_one, target.offset
+            )
         start = stop
 
 
-def _chain(
+def _write_chain(
     net: nn.Sequential, chain: FrozenChain, units: Tensor, last: Tensor | None = None, offset: Tensor | None = None
 ) -> Tensor:
-    """Write a chain's integers into `net`. units: integers per one of its inputs, by channel; last: of its outputs,
-    chosen if not given; offset: of its outputs, in integers. Returns the outputs' units."""
+    """Write a chain's integers into a network.
+
+    Args:
+        net: The network, which is changed.
+        chain: The chain.
+        units: The unit of each input channel: how many integers are a float of 1.
+        last: The unit of each output channel; chosen if None.
+        offset: What is added to each output channel, in integers; nothing if None.
+
+    Returns:
+        The unit of each output channel.
+    """
     layers = [cast(FrozenLayer, layer) for layer in chain.layers]
     modules = [m for m in net if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
     remaining = iter(zip(modules, layers, strict=True))
@@ -87,19 +101,21 @@ def _chain(
         taps = taps * per_input
         outputs = taps.shape[-1]
         if layer is layers[-1] and last is not None:
-            given = last
+            output_units = last
         else:
-            given = taps.new_full((outputs,), float(taps.square().sum(dim=(0, 1)).mean().sqrt().clamp_min(1e-9)) / ROW)
+            output_units = taps.new_full(
+                (outputs,), float(taps.square().sum(dim=(0, 1)).mean().sqrt().clamp_min(1e-9)) / ROW_NORM
+            )
         bias = stored["bias"] * scale
         if layer is layers[-1] and offset is not None:
             bias = bias - offset
-        _write(module, taps / given, bias / given, spec.kernel)
-        units = given
+        _write_layer(module, taps / output_units, bias / output_units, spec.kernel)
+        units = output_units
     return units
 
 
-def _write(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, taps: Tensor, bias: Tensor, kernel: int) -> None:
-    """taps: [k * k, I, O], as freezing reads them."""
+def _write_layer(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, taps: Tensor, bias: Tensor, kernel: int) -> None:
+    """Write taps [k * k, I, O], in the order in which freezing reads them, and a bias into a layer."""
     if isinstance(module, nn.Linear):
         module.weight.copy_(taps[0].T)
     elif isinstance(module, nn.ConvTranspose2d):
@@ -111,18 +127,18 @@ def _write(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, taps: Tensor, bia
 
 
 def fit_prior(prior: FactorizedPrior, frozen: FrozenEntropy) -> None:
-    """Fit the density to the frozen tables: the fewest bits for symbols that follow these."""
+    """Fit a prior's density to frozen tables, so that symbols that follow these cost the fewest bits."""
     tables = frozen.z_models.tables
     rows: Sequence[Tensor] = [torch.from_numpy(tables.table(i)[:-1].astype("float64")) for i in range(len(tables))]
     low = int(tables.lows.min())
     high = max(int(start) + len(row) for start, row in zip(tables.lows, rows, strict=True))
-    wanted = torch.zeros(len(rows), high - low, dtype=torch.float64)
+    target = torch.zeros(len(rows), high - low, dtype=torch.float64)
     for i, (start, row) in enumerate(zip(tables.lows, rows, strict=True)):
-        wanted[i, int(start) - low : int(start) - low + len(row)] = row / row.sum()
-    # symbols that hardly ever come need no fitting
-    used = (wanted > 1e-6).any(dim=0).nonzero()
+        target[i, int(start) - low : int(start) - low + len(row)] = row / row.sum()
+    # Symbols that hardly ever occur need no fitting.
+    used = (target > 1e-6).any(dim=0).nonzero()
     first, stop = int(used.min()), int(used.max()) + 1
-    wanted = wanted[:, first:stop].float()
+    target = target[:, first:stop].float()
     medians = (frozen.medians / Z_UNIT).float()
     with torch.no_grad():
         prior.quantiles[:, 0] = medians[:, None] + torch.tensor([-10.0, 0.0, 10.0])
@@ -135,6 +151,6 @@ def fit_prior(prior: FactorizedPrior, frozen: FrozenEntropy) -> None:
             optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / FIT_STEPS)
             optimizer.zero_grad()
             mass = prior.likelihood(values)[0, :, :, 0]
-            (-(wanted * mass.log()).sum()).backward()
+            (-(target * mass.log()).sum()).backward()
             optimizer.step()
     optimizer.zero_grad()

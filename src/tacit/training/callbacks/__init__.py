@@ -1,1 +1,1 @@
-"""What happens around a training step."""
+"""Callbacks: what happens around a training step."""

@@ -1,4 +1,4 @@
-"""What a run says of itself: means of its losses and its speed, to the loggers and as a progress bar."""
+"""The progress of a run: means of its losses and its speed, for the loggers and the terminal."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from torch import Tensor
 
 
 class TrainingProgress(L.Callback):
-    """Every `every` steps the means since the last time, over all processes, go to the loggers and the terminal.
+    """Writes the means since the last time, over all processes, to the loggers and the terminal.
 
-    images_per_second counts all processes; waiting is the share of the time in which the network waited for data.
-    Validation and checkpoints are not counted.
-    bar: whether to show one (where standard error is a terminal; else a line each time).
+    `images_per_second` counts all processes. `waiting` is the share of the time in which the network waited for data.
+    The time of validation and checkpoints is not counted.
+
+    Args:
+        every: Steps between rows.
+        show: Whether to show the progress: as a bar where standard error is a terminal, else as a line for each row.
     """
 
-    def __init__(self, every: int, bar: bool) -> None:
-        self.every, self.show = every, bar
+    def __init__(self, every: int, show: bool) -> None:
+        self.every, self.show = every, show
         self._sums: dict[str, Tensor] = {}
         self._count = 0
         self._waited = self._worked = self._begun = 0.0
@@ -44,14 +47,14 @@ class TrainingProgress(L.Callback):
             )
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """The data has come."""
+        """Note that the data have come."""
         self._begun = time.monotonic()
         self._waited += self._begun - pl_module.step_ended
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Add up; show when it is time."""
+        """Add the step up, and write a row when it is due."""
         self._worked += time.monotonic() - self._begun
-        values = dict(pl_module.shown)
+        values = dict(pl_module.log_values)
         if pl_module.norm is not None and bool(pl_module.norm.isfinite()):
             values["norm"] = pl_module.norm.detach()
             self._count += 1
@@ -63,12 +66,12 @@ class TrainingProgress(L.Callback):
             self._write(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Take the bar away."""
+        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
-        """Take the bar away."""
+        """Close the bar."""
         self.on_train_end(trainer, pl_module)
 
     def _write(self, trainer: L.Trainer, module: Any) -> None:
@@ -88,10 +91,11 @@ class TrainingProgress(L.Callback):
             logger.log_metrics(row, step=module.steps)
             logger.save()
         if self.show and trainer.is_global_zero:
-            self._say(module, row)
+            self._print(module, row)
         self._sums, self._count, self._waited, self._worked = {}, 0, 0.0, 0.0
 
-    def _say(self, module: Any, row: dict[str, Any]) -> None:
+    def _print(self, module: Any, row: dict[str, Any]) -> None:
+        """Show a row on the bar, or as a line."""
         loss, bpp, psnr = (row.get(name, math.nan) for name in ("loss", "bpp", "psnr"))
         text = f"loss {loss:.4f}, {bpp:.3f} bpp, {psnr:.2f} dB"
         trouble = "".join(f", {row[k]} {k.replace('_', ' ')}" for k in ("skipped", "bad_images") if row[k])

@@ -1,4 +1,4 @@
-"""Time: how long a run has trained, when it ends, and when a checkpoint is due."""
+"""The time of a run: how long it has trained, when it ends, and when a checkpoint is due."""
 
 from __future__ import annotations
 
@@ -10,29 +10,35 @@ import lightning.pytorch as L
 
 from tacit.errors import PathError
 
-EVERY = 5  # steps between looks at the clock: several processes must agree on the time
+EVERY = 5  # steps between looks at the clock, on whose time several processes must agree
 
 
 class RunClock(L.Callback):
-    """Counts the module's seconds, ends a run of so many minutes, and keeps `folder`/last.ckpt at most
-    `checkpoint_minutes` old. A checkpoint is written under a temporary name, then renamed: there is always a whole one.
+    """Counts the module's seconds, ends a run by time, and writes checkpoints.
+
+    A checkpoint is written under a temporary name and then renamed, so that there is always a whole one.
+
+    Args:
+        folder: The folder of the checkpoint, last.ckpt.
+        checkpoint_minutes: The age that the checkpoint reaches at most.
+        minutes: How long the run trains; 0 for any time.
     """
 
     def __init__(self, folder: Path, checkpoint_minutes: float, minutes: float = 0.0) -> None:
         self.path = folder / "last.ckpt"
         self.checkpoint_minutes, self.minutes = checkpoint_minutes, minutes
-        self._before = self._begun = self._saved = 0.0
+        self._seconds_before = self._started = self._saved = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Begin to count."""
-        self._before = self._saved = pl_module.seconds
-        self._begun = time.monotonic()
+        self._seconds_before = self._saved = pl_module.seconds
+        self._started = time.monotonic()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Look at the clock."""
+        """Write a checkpoint, or end the run, when it is time."""
         if trainer.global_step % EVERY:
             return
-        pl_module.seconds = trainer.strategy.broadcast(self._before + time.monotonic() - self._begun)
+        self._count(trainer, pl_module)
         if pl_module.seconds - self._saved >= 60 * self.checkpoint_minutes:
             self.save(trainer)
             self._saved = pl_module.seconds
@@ -40,12 +46,16 @@ class RunClock(L.Callback):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """The last checkpoint."""
-        pl_module.seconds = trainer.strategy.broadcast(self._before + time.monotonic() - self._begun)
+        """Write the last checkpoint."""
+        self._count(trainer, pl_module)
         self.save(trainer)
 
     def save(self, trainer: L.Trainer) -> None:
-        """Write the checkpoint, on every process together. Raises: PathError."""
+        """Write the checkpoint, on every process together.
+
+        Raises:
+            PathError: The checkpoint cannot be written.
+        """
         temporary = self.path.with_suffix(".tmp")
         try:
             trainer.save_checkpoint(temporary)
@@ -53,3 +63,7 @@ class RunClock(L.Callback):
                 temporary.replace(self.path)
         except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
             raise PathError(f"{self.path}: the checkpoint cannot be written ({error})") from error
+
+    def _count(self, trainer: L.Trainer, module: Any) -> None:
+        """Set the module's seconds to those of the first process."""
+        module.seconds = trainer.strategy.broadcast(self._seconds_before + time.monotonic() - self._started)

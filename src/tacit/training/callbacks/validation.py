@@ -1,11 +1,10 @@
-"""Validation on real files: the averaged weights are frozen, photos become bytes and photos again, and are compared."""
+"""Validation on real files: the averaged weights are frozen, and images are encoded, decoded and compared."""
 
 from __future__ import annotations
 
 import copy
 import importlib.util
 import logging
-import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,76 +17,94 @@ import torch
 from torch import Tensor
 
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights, NotExact
+from tacit.image.psnr import psnr
+from tacit.models.float_model import FloatModel
 from tacit.models.layers import pad_to_multiple
 from tacit.training.callbacks.ema import Ema
 from tacit.training.config import ValidationConfig
-from tacit.training.dataset.caption_cache import CaptionCache
-from tacit.training.export import freeze
+from tacit.training.dataset.token_cache import TokenCache
+from tacit.training.freezing import freeze_model
+from tacit.training.validation_images import ValidationImage
 
 log = logging.getLogger(__name__)
 
-PICTURES = 4  # photos that TensorBoard shows
+SHOWN = 4  # images that TensorBoard shows
 
 
 @dataclass(frozen=True)
-class ValidationImage:
-    """A photo to validate on: pixels [H, W, 3] uint8."""
+class Trial:
+    """An image that was coded and decoded."""
 
-    name: str
-    pixels: np.ndarray
-    caption: str | None
+    bits: float
+    """The size of the file, or its estimate."""
+
+    original: np.ndarray
+    """The pixels that were coded [H, W, 3] uint8."""
+
+    decoded: np.ndarray
+    """The decoded pixels [H, W, 3] uint8."""
 
 
-Coder = Callable[[ValidationImage, float | None], tuple[float, np.ndarray, np.ndarray]]
-"""A picture and a quality -> bits, the pixels that were coded, and the decoded ones."""
+Coder = Callable[[ValidationImage, float | None], Trial]
+"""Codes and decodes an image at a quality, None for a model of one rate."""
 
 
 class Validation(L.Callback):
-    """Every `config.every` steps, and at the end: bits per pixel and the metrics at each quality.
+    """Measures bits per pixel and the metrics at each quality, every `config.every` steps and at the end.
 
-    crops: makes the crops for freezing. Where files cannot be written (constriction is not installed), bits are those
-    that the float networks estimate, and are called bpp_estimated.
+    Where files cannot be written (constriction is not installed), the bits are those that the float networks estimate,
+    and are called bpp_estimated.
+
+    Args:
+        config: The validation's configuration.
+        images: What is coded.
+        ema: The moving average of the weights, which is measured.
+        crops: Returns the crops for freezing.
+        tokens: The tokens of captions, for estimates.
+
+    Raises:
+        InvalidInput: A metric does not exist.
     """
 
     def __init__(
         self,
         config: ValidationConfig,
-        pictures: Sequence[ValidationImage],
+        images: Sequence[ValidationImage],
         ema: Ema,
         crops: Callable[[], Tensor],
-        captions: CaptionCache,
+        tokens: TokenCache,
     ) -> None:
-        self.config, self.pictures, self.ema = config, pictures, ema
-        self.crops, self.captions = crops, captions
+        self.config, self.images, self.ema = config, images, ema
+        self.crops, self.tokens = crops, tokens
         self.figures: list[dict[str, float]] = []
-        self.real = importlib.util.find_spec("constriction") is not None
-        self._metrics = dict(_available(config.metrics))
+        self.real_files = importlib.util.find_spec("constriction") is not None
+        self._metrics = dict(_available_metrics(config.metrics))
 
     @property
     def state_key(self) -> str:
-        """Its name in a checkpoint."""
+        """The callback's name in a checkpoint."""
         return "validation"
 
     def state_dict(self) -> dict[str, Any]:
-        """The figures, for the training card."""
+        """Return the figures for a checkpoint, from which they go to the training card."""
         return {"figures": self.figures}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The figures."""
+        """Take the figures from a checkpoint."""
         self.figures = state_dict["figures"]
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Validate when it is time."""
+        """Validate when it is due."""
         if self.config.every and pl_module.steps % self.config.every == 0:
             self.run(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Validate what came out, unless that was just done."""
+        """Validate the result, unless the last step did so."""
         if not self.config.every or pl_module.steps % self.config.every:
             self.run(trainer, pl_module)
 
     def run(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """On the first process; the others wait."""
+        """Validate on the first process, while the others wait."""
         if trainer.is_global_zero:
             try:
                 self.figures = self._measure(trainer, pl_module.steps)
@@ -111,69 +128,75 @@ class Validation(L.Callback):
         model = copy.deepcopy(self.ema.model).cpu().eval()
         variable = bool(model.config.knots)
         qualities: Sequence[float | None] = self.config.qualities if variable else (None,)
-        found = []
+        rows = []
         with tempfile.TemporaryDirectory(prefix="tacit-") as folder:
-            code = self._files(model, Path(folder)) if self.real else self._estimates(model)
+            code = self._file_coder(model, Path(folder)) if self.real_files else self._estimating_coder(model)
             for quality in qualities:
                 shown = quality in (None, qualities[len(qualities) // 2])
-                figures = self._at(code, quality, trainer if shown else None, steps)
-                found.append(figures if quality is None else {"quality": quality, **figures})
-        return found
+                figures = self._measure_at(code, quality, trainer if shown else None, steps)
+                rows.append(figures if quality is None else {"quality": quality, **figures})
+        return rows
 
-    def _at(self, code: Coder, quality: float | None, trainer: L.Trainer | None, steps: int) -> dict[str, float]:
+    def _measure_at(
+        self, code: Coder, quality: float | None, trainer: L.Trainer | None, steps: int
+    ) -> dict[str, float]:
+        """Return the figures of one quality; the trainer's loggers show the first images, if it is given."""
         rows: dict[str, list[float]] = {}
-        for number, picture in enumerate(self.pictures):
-            bits, pixels, decoded = code(picture, quality)
-            height, width = pixels.shape[:2]
-            rows.setdefault("bpp" if self.real else "bpp_estimated", []).append(bits / (height * width))
+        for number, image in enumerate(self.images):
+            trial = code(image, quality)
+            height, width = trial.original.shape[:2]
+            rows.setdefault("bpp" if self.real_files else "bpp_estimated", []).append(trial.bits / (height * width))
             for name, metric in self._metrics.items():
                 try:
-                    rows.setdefault(name, []).append(metric(pixels, decoded))
+                    rows.setdefault(name, []).append(metric(trial.original, trial.decoded))
                 except InvalidInput as error:
-                    log.warning("%s: %s", picture.name, error)
-            if trainer is not None and number < PICTURES:
-                _show(trainer, picture.name, np.concatenate([pixels, decoded], axis=1), steps)
+                    log.warning("%s: %s", image.name, error)
+            if trainer is not None and number < SHOWN:
+                _show(trainer, image.name, np.concatenate([trial.original, trial.decoded], axis=1), steps)
         return {name: sum(values) / len(values) for name, values in rows.items() if values}
 
-    def _files(self, model: Any, folder: Path) -> Coder:
+    def _file_coder(self, model: FloatModel, folder: Path) -> Coder:
+        """Return a coder that writes real files by the frozen model."""
         from PIL import Image
 
         from tacit import weights
         from tacit.codec import Codec
 
         path = folder / "validated.safetensors"
-        weights.save(path, model, freeze(model, self.crops()), {})
-        codec = Codec(path, word_weights=self.captions.weighted)
+        weights.save(path, model, freeze_model(model, self.crops()), {})
+        codec = Codec(path, word_weights=self.tokens.weighted)
 
-        def code(picture: ValidationImage, quality: float | None) -> tuple[float, np.ndarray, np.ndarray]:
-            data = codec.encode(Image.fromarray(picture.pixels), picture.caption, quality)
-            return 8 * len(data), picture.pixels, np.asarray(codec.decode(data).convert("RGB"))
+        def code(image: ValidationImage, quality: float | None) -> Trial:
+            data = codec.encode(Image.fromarray(image.pixels), image.caption, quality)
+            return Trial(8 * len(data), image.pixels, np.asarray(codec.decode(data).convert("RGB")))
 
         return code
 
-    def _estimates(self, model: Any) -> Coder:
-        def code(picture: ValidationImage, quality: float | None) -> tuple[float, np.ndarray, np.ndarray]:
-            # cut to what needs no padding, whose bits would count
-            height, width = (max(64, side // 64 * 64) for side in picture.pixels.shape[:2])
-            pixels = picture.pixels[:height, :width]
+    def _estimating_coder(self, model: FloatModel) -> Coder:
+        """Return a coder that estimates the bits by the float model."""
+
+        def code(image: ValidationImage, quality: float | None) -> Trial:
+            # Cut to a size that needs no padding, whose bits would count.
+            height, width = (max(64, side // 64 * 64) for side in image.pixels.shape[:2])
+            pixels = image.pixels[:height, :width]
             x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
             seeds = torch.zeros(1, dtype=torch.int64)
             out = model(
                 pad_to_multiple(x, 64),
-                self.captions([picture.caption]),
+                self.tokens([image.caption]),
                 torch.tensor([50.0 if quality is None else quality]),
                 seeds,
             )
             decoded = out.x_hat[0, :, : x.shape[2], : x.shape[3]].clamp(0, 1).mul(255).round().byte()
-            return float(out.y_bits + out.z_bits), pixels, decoded.permute(1, 2, 0).numpy()
+            return Trial(float(out.y_bits + out.z_bits), pixels, decoded.permute(1, 2, 0).numpy())
 
         return code
 
 
-def _available(names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+def _available_metrics(names: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for name in names:
         if name == "psnr":  # needs nothing that may be missing
-            yield name, _psnr
+            yield name, psnr
             continue
         try:
             from tacit.evaluation.metrics import load_metric
@@ -183,13 +206,9 @@ def _available(names: Sequence[str]) -> Iterator[tuple[str, Any]]:
             log.warning("validation goes without %s: %s", name, error)
 
 
-def _psnr(reference: np.ndarray, decoded: np.ndarray) -> float:
-    mse = float(np.square(decoded.astype(np.int32) - reference).mean())
-    return 10 * math.log10(255**2 / max(mse, 1e-9))
-
-
-def _show(trainer: L.Trainer, name: str, both: np.ndarray, steps: int) -> None:
+def _show(trainer: L.Trainer, name: str, pixels: np.ndarray, steps: int) -> None:
+    """Show an image in TensorBoard."""
     for logger in trainer.loggers:
         experiment: Any = getattr(logger, "experiment", None)
         if hasattr(experiment, "add_image"):
-            experiment.add_image(name, both, steps, dataformats="HWC")
+            experiment.add_image(name, pixels, steps, dataformats="HWC")

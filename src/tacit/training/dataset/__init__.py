@@ -1,1 +1,1 @@
-"""The images that tacit trains on: where they come from, and how samples and batches are drawn from them."""
+"""The images that tacit itself trains on: their sources, and how samples and batches are drawn from them."""

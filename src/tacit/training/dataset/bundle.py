@@ -1,7 +1,8 @@
-"""Photos and embedded captions in files of at most 15 MB: what a machine needs to train on, and nothing else.
+"""A bundle: images and embedded captions in files of at most 15 MB, all that a machine needs to train on.
 
-`photos-NNNN.bin` are the images' own files in a row, `index.json` says where each begins, and
-`captions-NNNN.safetensors` are written by the caption cache. The images are decoded into a pool when it is opened.
+`photos-NNNN.bin` are the images' own files, one behind the other, and `index.json` tells where each begins. The files
+of the captions are written by `tacit.training.dataset.token_cache`. When a bundle is read, its images are decoded into
+a pool.
 """
 
 from __future__ import annotations
@@ -18,17 +19,28 @@ from PIL import Image
 
 from tacit.errors import InvalidInput, PathError
 from tacit.machine import cores
-from tacit.training.dataset.caption_cache import PIECE
-from tacit.training.dataset.image_files import BadImage, ImageFiles, decode
+from tacit.training.dataset.caption_files import MAX_FILE_SIZE
+from tacit.training.dataset.image_files import BadImage, ImageFiles, check_size, decode_image
 from tacit.training.dataset.pool import ImagePool
 
 INDEX = "index.json"
 
 
-def write_bundle(photos: ImageFiles, folder: Path, smallest: int, bad: Callable[[str, str], object]) -> int:
-    """Write photos whose sides are `smallest` or more; returns how many. bad(name, reason) hears of the others.
+def write_bundle(images: ImageFiles, folder: Path, smallest: int, report: Callable[[str, str], object]) -> int:
+    """Write the images of a bundle.
 
-    Raises: PathError, InvalidInput.
+    Args:
+        images: The images.
+        folder: The bundle's folder.
+        smallest: The shortest side, in pixels, that an image may have.
+        report: Called with the name of each image that is left out, and the reason.
+
+    Returns:
+        How many images were written.
+
+    Raises:
+        PathError: A file cannot be written.
+        InvalidInput: None of the images can be used.
     """
     rows: list[dict[str, Any]] = []
     number, size = 0, 0
@@ -36,13 +48,13 @@ def write_bundle(photos: ImageFiles, folder: Path, smallest: int, bad: Callable[
         folder.mkdir(parents=True, exist_ok=True)
         stream = _piece(folder, number).open("wb")
         try:
-            for path, captions in zip(photos.paths, photos.captions, strict=True):
+            for path, captions in zip(images.paths, images.captions, strict=True):
                 try:
-                    data = _file(path, smallest)
+                    data = _image_bytes(path, smallest)
                 except BadImage as error:
-                    bad(str(path), str(error))
+                    report(str(path), str(error))
                     continue
-                if size and size + len(data) > PIECE:
+                if size and size + len(data) > MAX_FILE_SIZE:
                     stream.close()
                     number, size = number + 1, 0
                     stream = _piece(folder, number).open("wb")
@@ -56,45 +68,54 @@ def write_bundle(photos: ImageFiles, folder: Path, smallest: int, bad: Callable[
     except OSError as error:
         raise PathError(f"{folder}: {error.strerror}") from error
     if not rows:
-        raise InvalidInput("none of the photos can be used")
+        raise InvalidInput("none of the images can be used")
     return len(rows)
 
 
 def read_bundle(folder: Path) -> ImagePool:
-    """Decode all photos, on all cores. Raises: PathError, InvalidInput."""
+    """Read a bundle, and decode its images on all cores.
+
+    Raises:
+        PathError: The folder is no bundle, or a file is missing.
+        InvalidInput: An image is damaged.
+    """
     try:
         rows = json.loads((folder / INDEX).read_text())
         pieces = {number: _piece(folder, number).read_bytes() for number in {row["piece"] for row in rows}}
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise PathError(f"{folder}: no prepared photos ({error})") from error
+        raise PathError(f"{folder}: no prepared images ({error})") from error
 
-    def decoded(row: dict[str, Any]) -> np.ndarray:
+    def pixels_of(row: dict[str, Any]) -> np.ndarray:
         start = row["start"]
         try:
-            return decode(io.BytesIO(pieces[row["piece"]][start : start + row["bytes"]]))
+            return decode_image(io.BytesIO(pieces[row["piece"]][start : start + row["bytes"]]))
         except BadImage as error:
             raise InvalidInput(f"{_piece(folder, row['piece'])}, byte {start}: {error}") from error
 
-    def photos() -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
+    def images() -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
         with ThreadPoolExecutor(cores()) as workers:
-            for row, pixels in zip(rows, workers.map(decoded, rows), strict=True):
+            for row, pixels in zip(rows, workers.map(pixels_of, rows), strict=True):
                 yield pixels, tuple(row["captions"])
 
-    return ImagePool.of(photos())
+    return ImagePool.of(images())
 
 
-def _file(path: Path, smallest: int) -> bytes:
-    """A photo's bytes, as they are if they fit. Raises: BadImage."""
-    pixels = decode(path)  # all of it, so that no damaged one goes along
-    if min(pixels.shape[:2]) < smallest:
-        raise BadImage(f"{pixels.shape[1]}x{pixels.shape[0]} pixels, less than {smallest}")
+def _image_bytes(path: Path, smallest: int) -> bytes:
+    """Return an image's file as it is, or as a JPEG of quality 95 where the file is too large for a piece.
+
+    Raises:
+        BadImage: The image cannot be read, or is too small or too large.
+    """
+    pixels = decode_image(path)  # the whole image, so that no damaged one goes into the bundle
+    height, width = pixels.shape[:2]
+    check_size(width, height, smallest)
     data = path.read_bytes()
-    if len(data) > PIECE:
+    if len(data) > MAX_FILE_SIZE:
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "JPEG", quality=95, subsampling=0)
         data = stream.getvalue()
-    if len(data) > PIECE:
-        raise BadImage(f"{len(data):,} bytes")
+    if len(data) > MAX_FILE_SIZE:
+        raise BadImage(f"as a JPEG, the image must have at most {MAX_FILE_SIZE:,} bytes, got {len(data):,}")
     return data
 
 

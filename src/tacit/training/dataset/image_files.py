@@ -1,9 +1,8 @@
-"""Photos in files of their own, with their captions: a folder, a JSONL list, or COCO."""
+"""Images in files of their own, with their captions: a folder, a list, or COCO."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,102 +12,130 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from tacit.captions import read_caption_list, read_sidecar
+from tacit.captions import read_caption_list
+from tacit.captions.sidecar import sidecar_captions
 from tacit.errors import InvalidInput, PathError
 from tacit.files import IMAGE_SUFFIXES
 
-log = logging.getLogger(__name__)
-
 
 class BadImage(Exception):
-    """An image that training skips and counts: unreadable, or smaller than a crop."""
+    """An image that training skips and counts: it cannot be read, or it is smaller than a crop."""
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Photos that are decoded when they are asked for. captions: of each, none, one or several."""
+    """Images that are decoded each time they are asked for."""
 
     paths: tuple[Path, ...]
+    """The images' files."""
+
     captions: tuple[tuple[str, ...], ...]
+    """The captions of each image: none, one or several."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def name(self, index: int) -> str:
-        """What a message calls the photo."""
+        """Return what messages call an image."""
         return str(self.paths[index])
 
     def crop(self, index: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """A random [size, size, 3] crop, mirrored half of the time. Raises: BadImage."""
-        return random_crop(decode(self.paths[index]), size, rng)
+        """Decode an image and cut a random crop [size, size, 3] uint8, mirrored half of the time.
+
+        Raises:
+            BadImage: The image cannot be read, or is smaller than the crop.
+        """
+        return random_crop(decode_image(self.paths[index]), size, rng)
 
 
-def decode(source: str | os.PathLike[str] | BinaryIO) -> np.ndarray:
-    """A photo as it is meant to be seen: [H, W, 3] uint8, by its EXIF orientation. Raises: BadImage."""
+def decode_image(source: str | os.PathLike[str] | BinaryIO) -> np.ndarray:
+    """Decode an image to [H, W, 3] uint8, turned as its EXIF orientation says.
+
+    Raises:
+        BadImage: The image cannot be read.
+    """
     try:
         with Image.open(source) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (Warning, MemoryError):
         raise
-    except Exception as error:  # Pillow's readers have no base of their errors; a damaged AVIF is a RuntimeError
+    except Exception as error:  # Pillow's readers share no base class of errors; a damaged AVIF is a RuntimeError
         raise BadImage(str(error) or type(error).__name__) from error
 
 
-def random_crop(photo: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A [size, size, 3] part of photo [H, W, 3], mirrored half of the time. Raises: BadImage, where it is smaller."""
-    height, width = photo.shape[:2]
-    if min(height, width) < size:
-        raise BadImage(f"{width}x{height} pixels, less than a crop of {size}")
+def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Cut a random crop [size, size, 3] from an image [H, W, 3], mirrored half of the time.
+
+    Raises:
+        BadImage: The image is smaller than the crop.
+    """
+    height, width = image.shape[:2]
+    check_size(width, height, size)
     top = rng.integers(height - size + 1)
     left = rng.integers(width - size + 1)
-    crop = photo[top : top + size, left : left + size]
+    crop = image[top : top + size, left : left + size]
     return crop[:, ::-1] if rng.random() < 0.5 else crop
 
 
-def read_folder(path: Path) -> ImageFiles:
-    """All images in a folder and below, in the order of their names; photo.txt is the caption of photo.jpg.
+def check_size(width: int, height: int, size: int) -> None:
+    """Check that an image is large enough for a crop of `size` pixels.
 
-    Raises: PathError, InvalidInput.
+    Raises:
+        BadImage: A side of the image is shorter.
+    """
+    if min(width, height) < size:
+        raise BadImage(f"the image must be {size}x{size} pixels or larger, got {width}x{height}")
+
+
+def read_folder(path: Path) -> ImageFiles:
+    """List all images in a folder and below, in the order of their names, with their sidecars' captions.
+
+    Raises:
+        PathError: There is no such folder, or a sidecar cannot be read.
+        InvalidInput: The folder has no images.
     """
     if not path.is_dir():
         raise PathError(f"{path}: no such folder")
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-    return _some(path, found, [_sidecar_captions(image) for image in found])
+    images = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    return _image_files(path, images, [sidecar_captions(image) for image in images])
 
 
-def _sidecar_captions(image: Path) -> tuple[str, ...]:
-    try:
-        text = read_sidecar(image)
-    except InvalidInput as error:  # one bad caption in a large folder must not end a run
-        log.warning("%s; the image is used without a caption", error)
-        return ()
-    return (text,) if text else ()
-
-
-def read_jsonl(path: Path, root: Path | None = None) -> ImageFiles:
+def read_list(path: Path, root: Path | None = None) -> ImageFiles:
     """Read a list of images and captions (`tacit.captions.read_caption_list`).
 
-    root: where the files are; the list's own folder if not given. Raises: PathError, InvalidInput.
+    Args:
+        path: The list.
+        root: The folder of the images; by default the list's own folder.
+
+    Raises:
+        PathError: The list cannot be read.
+        InvalidInput: The file is no such list, or is empty.
     """
     entries = read_caption_list(path, captions_required=False)
-    return _some(path, [(root or path.parent) / e.file for e in entries], [e.captions for e in entries])
+    return _image_files(path, [(root or path.parent) / e.file for e in entries], [e.captions for e in entries])
 
 
 def read_coco(images: Path, annotations: Path) -> ImageFiles:
-    """COCO: a folder of images and the captions' JSON (such as train2014 and captions_train2014.json).
+    """Read the captions of COCO.
 
-    Raises: PathError, InvalidInput.
+    Args:
+        images: The folder of images, such as train2014.
+        annotations: The captions' JSON file, such as captions_train2014.json.
+
+    Raises:
+        PathError: The JSON file cannot be read.
+        InvalidInput: It is not a captions file of COCO, or has no images.
     """
     try:
-        about: Mapping[str, Any] = json.loads(_text(annotations))
-        names = {row["id"]: row["file_name"] for row in about["images"]}
+        content: Mapping[str, Any] = json.loads(_text(annotations))
+        names = {row["id"]: row["file_name"] for row in content["images"]}
         captions: dict[int, list[str]] = {key: [] for key in names}
-        for row in about["annotations"]:
+        for row in content["annotations"]:
             captions[row["image_id"]].append(row["caption"].strip())
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise InvalidInput(f"{annotations}: not a captions file of COCO ({type(error).__name__}: {error})") from error
     order = sorted(names)
-    return _some(annotations, [images / names[key] for key in order], [tuple(captions[key]) for key in order])
+    return _image_files(annotations, [images / names[key] for key in order], [tuple(captions[key]) for key in order])
 
 
 def _text(path: Path) -> str:
@@ -118,7 +145,7 @@ def _text(path: Path) -> str:
         raise PathError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _some(source: Path, paths: list[Path], captions: list[tuple[str, ...]]) -> ImageFiles:
+def _image_files(source: Path, paths: list[Path], captions: list[tuple[str, ...]]) -> ImageFiles:
     if not paths:
         raise InvalidInput(f"{source}: no images")
     return ImageFiles(tuple(paths), tuple(captions))

@@ -1,4 +1,4 @@
-"""A pool of decoded photos in one memory-mapped file, from which crops are cut without decoding again."""
+"""A pool of decoded images in one memory-mapped file, from which crops are cut without decoding again."""
 
 from __future__ import annotations
 
@@ -12,28 +12,38 @@ import torch
 from torch import Tensor
 
 from tacit.errors import InvalidInput, PathError
-from tacit.training.dataset.image_files import BadImage, decode, random_crop
+from tacit.training.dataset.image_files import BadImage, check_size, decode_image, random_crop
 
 
 @dataclass(frozen=True)
 class ImagePool:
-    """pixels: all photos in a row, uint8, row-major RGB; offsets: [N] where each begins; shapes: [N, 2] height and
-    width; captions: of each."""
+    """Decoded images, one behind the other."""
 
     pixels: np.ndarray
+    """The pixels of all images, flat uint8: each image is row-major RGB."""
+
     offsets: np.ndarray
+    """Where each image begins in `pixels` [N]."""
+
     shapes: np.ndarray
+    """Height and width of each image [N, 2]."""
+
     captions: tuple[tuple[str, ...], ...]
+    """The captions of each image: none, one or several."""
 
     @staticmethod
-    def of(photos: Iterable[tuple[np.ndarray, tuple[str, ...]]]) -> ImagePool:
-        """In memory, of photos [H, W, 3] uint8 with their captions. Raises: InvalidInput, for none."""
+    def of(images: Iterable[tuple[np.ndarray, tuple[str, ...]]]) -> ImagePool:
+        """Make a pool in memory of images [H, W, 3] uint8 and their captions.
+
+        Raises:
+            InvalidInput: There are no images.
+        """
         arrays, captions = [], []
-        for photo, texts in photos:
-            arrays.append(photo)
+        for image, texts in images:
+            arrays.append(image)
             captions.append(texts)
         if not arrays:
-            raise InvalidInput("a pool of no photos")
+            raise InvalidInput("a pool must have one image or more, got none")
         shapes = np.array([a.shape[:2] for a in arrays], dtype=np.int64)
         return ImagePool(np.concatenate([a.reshape(-1) for a in arrays]), _offsets(shapes), shapes, tuple(captions))
 
@@ -41,46 +51,69 @@ class ImagePool:
         return len(self.shapes)
 
     def name(self, index: int) -> str:
-        """What a message calls the photo."""
-        return f"photo {index} of the pool"
+        """Return what messages call an image."""
+        return f"image {index} of the pool"
 
-    def photo(self, index: int) -> np.ndarray:
-        """[H, W, 3] uint8, a view."""
+    def image(self, index: int) -> np.ndarray:
+        """Return an image [H, W, 3] uint8, as a view."""
         height, width = self.shapes[index]
         start = self.offsets[index]
         return self.pixels[start : start + height * width * 3].reshape(height, width, 3)
 
     def crop(self, index: int, size: int, rng: np.random.Generator) -> np.ndarray:
-        """A random [size, size, 3] crop, mirrored half of the time. Raises: BadImage, where the photo is smaller."""
-        return random_crop(self.photo(index), size, rng)
+        """Cut a random crop [size, size, 3] uint8 from an image, mirrored half of the time.
+
+        Raises:
+            BadImage: The image is smaller than the crop.
+        """
+        return random_crop(self.image(index), size, rng)
 
     def place(self, index: int, size: int, rng: np.random.Generator) -> tuple[int, int, bool]:
-        """Where `crop` would cut: the first sample's position in `pixels`, samples per row, mirrored or not."""
+        """Draw where `crop` would cut, without cutting.
+
+        Returns:
+            The position of the crop's first value in `pixels`, values per row of the image, and whether the crop is
+            mirrored.
+
+        Raises:
+            BadImage: The image is smaller than the crop.
+        """
         height, width = (int(side) for side in self.shapes[index])
-        if min(height, width) < size:
-            raise BadImage(f"{width}x{height} pixels, less than a crop of {size}")
+        check_size(width, height, size)
         top = int(rng.integers(height - size + 1))
         left = int(rng.integers(width - size + 1))
         return int(self.offsets[index]) + (top * width + left) * 3, width * 3, bool(rng.random() < 0.5)
 
 
-def cut(pixels: Tensor, places: Tensor, size: int) -> Tensor:
-    """Crops out of a pool's pixels, on whatever device those are.
+def cut_crops(pixels: Tensor, places: Tensor, size: int) -> Tensor:
+    """Cut crops from a pool's pixels, on the device that these are on.
 
-    pixels: flat uint8; places: [B, 3] int64, as `ImagePool.place` gives them. Returns [B, 3, size, size] uint8.
+    Args:
+        pixels: `ImagePool.pixels`, flat uint8.
+        places: [B, 3] int64, rows as `ImagePool.place` returns them.
+        size: Height and width of the crops.
+
+    Returns:
+        The crops [B, 3, size, size] uint8.
     """
     start, stride, mirrored = places.to(pixels.device).unbind(1)
     across = torch.arange(size, device=pixels.device)
     columns = torch.where(mirrored[:, None] > 0, size - 1 - across, across)
     corner = start[:, None, None] + across[:, None] * stride[:, None, None] + columns[:, None, :] * 3
-    colours = torch.arange(3, device=pixels.device)[:, None, None]
-    return pixels[corner[:, None] + colours]
+    channels = torch.arange(3, device=pixels.device)[:, None, None]
+    return pixels[corner[:, None] + channels]
 
 
 def build_pool(rows: Iterable[dict[str, object]], root: Path, out: Path, smallest: int) -> None:
-    """Decode the photos of JSONL rows (`file`, `captions`) below `root` into `out`.bin and `out`.json.
+    """Decode images into the two files of a pool, `out`.bin and `out`.json.
 
-    Photos with a side below `smallest`, and those that cannot be read, are left out, and counted in the index.
+    Images with a side below `smallest`, and those that cannot be read, are left out and counted in the JSON file.
+
+    Args:
+        rows: The rows of a JSONL list, with `file` and `captions`.
+        root: The folder of the images.
+        out: The path of the pool, without suffix.
+        smallest: The shortest side, in pixels, that an image may have.
     """
     shapes: list[tuple[int, int]] = []
     captions: list[list[str]] = []
@@ -88,7 +121,7 @@ def build_pool(rows: Iterable[dict[str, object]], root: Path, out: Path, smalles
     with out.with_suffix(".bin").open("wb") as stream:
         for row in rows:
             try:
-                pixels = decode(root / str(row["file"]))
+                pixels = decode_image(root / str(row["file"]))
             except BadImage:
                 left_out["unreadable"] += 1
                 continue
@@ -102,26 +135,32 @@ def build_pool(rows: Iterable[dict[str, object]], root: Path, out: Path, smalles
 
 
 def open_pool(path: Path, *, in_memory: bool = False) -> ImagePool:
-    """Open what `build_pool` wrote; unless `in_memory`, the pixels stay on disk until they are used.
+    """Open a pool that `build_pool` wrote.
 
-    Raises: PathError; InvalidInput, for files that are no pool, or not a whole one.
+    Args:
+        path: The path of the pool, with or without suffix.
+        in_memory: Read all pixels at once, instead of leaving them on disk until they are used.
+
+    Raises:
+        PathError: A file cannot be read.
+        InvalidInput: The files are no pool, or not a whole one.
     """
     try:
         index = json.loads(path.with_suffix(".json").read_text())
         file = path.with_suffix(".bin")
         pixels = np.fromfile(file, dtype=np.uint8) if in_memory else np.memmap(file, dtype=np.uint8, mode="r")
     except (OSError, ValueError) as error:
-        raise PathError(f"pool {path}: {error}") from error
+        raise PathError(f"{path}: the pool cannot be opened: {error}") from error
     try:
         shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 2)
         captions = tuple(tuple(c) for c in index["captions"])
     except (TypeError, ValueError, LookupError) as error:
-        raise InvalidInput(f"{path.with_suffix('.json')}: no index of a pool") from error
+        raise InvalidInput(f"{path.with_suffix('.json')}: not the index of a pool") from error
     size = int(shapes.prod(axis=1).sum()) * 3
     if not len(shapes) == len(captions) > 0 or pixels.size != size:
         raise InvalidInput(
-            f"{file}: {pixels.size:,} bytes, where its index has {len(shapes)} photos of {size:,} bytes"
-            f" and {len(captions)} photos' captions"
+            f"{file}: the file must have the {size:,} bytes of the {len(shapes)} images in its index, "
+            f"which has captions for {len(captions)}, got {pixels.size:,} bytes"
         )
     return ImagePool(pixels, _offsets(shapes), shapes, captions)
 
