@@ -9,8 +9,9 @@ import pytest
 import tacit.codec
 from support.bulk_runner import engines, runner, without_ray
 from support.fake_codec import FakeCodec
+from support.tiny_blip import tiny_blip
 
-__all__ = ["engines", "runner", "without_ray"]
+__all__ = ["engines", "runner", "tiny_blip", "without_ray"]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What captions will cost: requests, tokens and money, before anything is sent."""
+"""An estimate of what captions will cost: requests, tokens and money, before anything is sent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a million tokens, in the question and in the answer."""
+    """US dollars for a million tokens."""
 
     input: float
+    """For tokens in the question."""
     output: float
+    """For tokens in the answer."""
 
 
 PRICES = {"gpt-4o": Price(2.50, 10.00), "gpt-4o-mini": Price(0.15, 0.60)}
@@ -21,21 +23,22 @@ PRICES = {"gpt-4o": Price(2.50, 10.00), "gpt-4o-mini": Price(0.15, 0.60)}
 TILES = {"gpt-4o-mini": (2833, 5667)}
 """Tokens of any image, and of each of its tiles, where they differ from GPT-4o's."""
 
-
 UNPRICED = 100
-"""Requests at an unknown price that nobody needs to be asked about."""
+"""The most requests at an unknown price that need no confirmation."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """requests: as they are if none fails. input_tokens, output_tokens: of all of them, the latter at most; dollars:
-    for them, None where the price is not known.
-    """
+    """What a number of captions cost if no request fails."""
 
     requests: int
+    """The number of requests."""
     input_tokens: int
+    """The tokens in all questions, images included."""
     output_tokens: int
+    """The most tokens that all answers can have."""
     dollars: float | None
+    """The price of these tokens; None where it is not known."""
 
     def __str__(self) -> str:
         cost = "the price is not known" if self.dollars is None else f"at most about ${self.dollars:,.2f}"
@@ -43,15 +46,15 @@ class Estimate:
         return f"{self.requests:,} request{'s' * (self.requests != 1)}, {tokens}, {cost}"
 
     def exceeds(self, dollars: float) -> bool:
-        """Whether it is more than so much; where the price is not known, more than `UNPRICED` requests are."""
+        """Return whether the cost is above a limit; where the price is not known, the limit is `UNPRICED` requests."""
         return self.requests > UNPRICED if self.dollars is None else self.dollars > dollars
 
 
 def image_tokens(width: int, height: int, model: str = "gpt-4o") -> int:
-    """The tokens that OpenAI counts for an image in high detail.
+    """Return the tokens that OpenAI counts for an image in high detail.
 
-    It is fitted into 2,048 x 2,048 pixels, then its shorter side into 768; each tile of 512 x 512 that it then touches
-    counts 170, the image itself 85 (gpt-4o-mini: 5,667 and 2,833). Other makers count otherwise.
+    The image is fitted into 2,048 x 2,048 pixels, then its shorter side into 768. Each tile of 512 x 512 that it then
+    touches counts 170, and the image itself 85 (gpt-4o-mini: 5,667 and 2,833). Other makers count otherwise.
     Source: OpenAI, "Images and vision", calculating costs.
     """
     scale = min(1.0, 2048 / max(width, height))
@@ -71,9 +74,15 @@ def estimate(
     max_tokens: int = 300,
     price: Price | None = None,
 ) -> Estimate:
-    """The cost of one request for each image of `sizes` (width, height; sent within `image_size`).
+    """Estimate the cost of one request for each image.
 
-    price: by default the model's, where it is known.
+    Args:
+        sizes: Width and height of each image.
+        prompt: The prompt that is sent with each.
+        model: The model's name.
+        image_size: The longer side of the images that are sent, in pixels, at most.
+        max_tokens: The length of an answer in tokens, at most.
+        price: The price of tokens; None takes the model's, where it is known.
     """
     price = price or PRICES.get(model)
     question = len(prompt.encode()) // 4 + 10  # about four characters a token, and a few around it

@@ -16,12 +16,20 @@ from tacit.errors import CaptionerError, CaptionerUnusable, InvalidInput, Missin
 
 
 class LocalCaptioner:
-    """A `Captioner` that runs a model: one with a chat template is asked the prompt, others (BLIP, GIT) need none.
+    """A `Captioner` that runs a model.
 
-    model: a folder, or a name on the Hugging Face hub; code that comes with a model is not run. device: as torch names
-    it. max_tokens: of an answer. Nothing is loaded before the first image; one image is worked on at a time.
+    A model with a chat template is asked the prompt; others (BLIP, GIT) describe images without one. Nothing is loaded
+    before the first image; one image is worked on at a time.
 
-    Raises: MissingExtra; InvalidInput.
+    Args:
+        model: A folder, or a name on the Hugging Face hub; code that comes with a model is not run.
+        prompt: What the model is asked.
+        device: A device as torch names it.
+        max_tokens: The length of an answer in tokens, at most.
+
+    Raises:
+        MissingExtra: `transformers` is not installed.
+        InvalidInput: `model` is neither a folder nor a name.
     """
 
     def __init__(self, model: str, prompt: str, *, device: str = "cpu", max_tokens: int = 300) -> None:
@@ -30,7 +38,7 @@ class LocalCaptioner:
         except ImportError as error:
             raise MissingExtra("a local captioner needs transformers: pip install 'tacit[clip]'") from error
         if not Path(model).is_dir() and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", model):
-            raise InvalidInput(f"captioner {model!r}: no such folder, and not a name on the hub")
+            raise InvalidInput(f"captioner must be a folder or a name on the Hugging Face hub, got {model!r}")
         self._name = model
         self._prompt = prompt
         self._device = device
@@ -41,19 +49,21 @@ class LocalCaptioner:
 
     @property
     def model(self) -> str:
-        """The folder or name that was given."""
+        """The model's folder or name."""
         return self._name
 
     @property
     def settings(self) -> Mapping[str, str | int]:
-        """A folder counts by its path: a model that is put in its place has the old one's answers."""
+        """What decides an answer; a folder counts by its path, so a model put in its place gets the old answers."""
         name = str(Path(self._name).resolve()) if Path(self._name).is_dir() else self._name
         return {"model": name, "prompt": self._prompt, "max_tokens": self._max_tokens, "local": 1}
 
     def __call__(self, image: Image.Image) -> str:
-        """The model's caption: its likeliest words, so that the same image has the same one again.
+        """Return the model's caption: its likeliest words, so that the same image has the same one again.
 
-        Raises: CaptionerError; CaptionerUnusable, where the model cannot be loaded.
+        Raises:
+            CaptionerError: The model failed, or was stopped.
+            CaptionerUnusable: The model cannot be loaded.
         """
         import torch
 
@@ -67,24 +77,24 @@ class LocalCaptioner:
                     tokens = model.generate(**inputs.to(self._device), max_new_tokens=self._max_tokens, do_sample=False)
                 return tidy_answer(processor.batch_decode(tokens[:, start:], skip_special_tokens=True)[0])
             except (ValueError, RuntimeError, TypeError) as error:
-                raise CaptionerError(f"{self._name} failed: {_first_line(error)}") from error
+                raise CaptionerError(f"{self._name}: failed: {_first_line(error)}") from error
 
     def stop(self) -> None:
-        """Begin no further image."""
+        """Make further calls fail; the image that is worked on is finished."""
         self._stopped.set()
 
     def _load(self) -> tuple[Any, Any]:
-        """Model and processor."""
+        """Load model and processor."""
         names = self._transformers
         try:
             processor = names.AutoProcessor.from_pretrained(self._name)
             model = names.AutoModelForImageTextToText.from_pretrained(self._name)
             return model.to(self._device).eval(), processor
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise CaptionerUnusable(f"{self._name} cannot be loaded: {_first_line(error)}") from error
+            raise CaptionerUnusable(f"{self._name}: cannot be loaded: {_first_line(error)}") from error
 
     def _inputs(self, processor: Any, image: Image.Image) -> tuple[Any, int]:
-        """What `generate` takes, and how many of the tokens that it gives back repeat the question."""
+        """Return what `generate` takes, and how many of the tokens that it gives back repeat the question."""
         if not getattr(processor, "chat_template", None):
             return processor(images=image, return_tensors="pt"), 0
         content = [{"type": "image", "image": image}, {"type": "text", "text": self._prompt}]

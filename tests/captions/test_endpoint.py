@@ -1,4 +1,4 @@
-"""Captions from an endpoint, against a real HTTP server on loopback that misbehaves in every way a server can."""
+"""Captions from an endpoint: what is sent, what is tried again, and what an answer is."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from support.chat_server import KEY, Reply, Server, body, caption, cut, dripping, error, hang_up, sleepy
-from tacit.captions import EndpointCaptioner, EndpointOptions, LocalCaptioner, Price, estimate, load_prompt
+from tacit.captions import EndpointCaptioner, EndpointOptions
 from tacit.captions.caption_text import tidy_answer
 from tacit.captions.endpoint import _retry_after
-from tacit.captions.estimate import image_tokens
-from tacit.captions.rate_limit import RateLimit
 from tacit.container import MAX_CAPTION
-from tacit.errors import CaptionerError, CaptionerUnusable, InvalidInput, MissingExtra, PathError, TacitError
+from tacit.errors import CaptionerError, CaptionerUnusable, InvalidInput, TacitError
+
+pytest.importorskip("httpx", reason="the extra tacit[caption] is not installed")
 
 pytest.importorskip("httpx", reason="the extra tacit[caption] is not installed")
 
@@ -45,9 +42,6 @@ def captioner(chat_server: Server) -> Iterator[Callable[..., EndpointCaptioner]]
 
 
 PICTURE = Image.new("RGB", (1500, 500), (200, 30, 40))
-
-
-# -- what is sent -----------------------------------------------------------------------------------------------------
 
 
 def test_the_request_is_the_prompt_and_a_small_jpeg(chat_server: Server, captioner: Any) -> None:
@@ -117,7 +111,7 @@ def test_openai_is_not_asked_without_a_key(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("key", ["sk-\u20ac", "sk-1\nX: y"])
 def test_what_cannot_be_a_key_is_refused_unseen(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    with pytest.raises(InvalidInput, match="OPENAI_API_KEY is not a key") as caught:
+    with pytest.raises(InvalidInput, match="OPENAI_API_KEY must have printable ASCII characters") as caught:
         EndpointCaptioner("Describe it.")
     assert "sk-" not in str(caught.value)
 
@@ -137,8 +131,6 @@ def test_redirects_are_not_followed(chat_server: Server, captioner: Any) -> None
         captioner()(PICTURE)
     assert len(chat_server.asked) == 1
 
-
-# -- trouble ----------------------------------------------------------------------------------------------------------
 
 TROUBLE: dict[str, Reply] = {
     "429": error(429, "slow down", "rate_limit_exceeded"),
@@ -250,9 +242,6 @@ def test_retry_after_in_all_its_forms() -> None:
     assert _retry_after({}) is None
 
 
-# -- answers that no second attempt would better ----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "reply",
     [
@@ -347,9 +336,6 @@ def test_answers_are_made_one_clean_paragraph(chat_server: Server, captioner: An
         tidy_answer("x" * (MAX_CAPTION + 1))
 
 
-# -- rate limit-------------------------------------------------------------------------------------------------------
-
-
 def test_requests_of_all_threads_share_one_rate(chat_server: Server, captioner: Any) -> None:
     def slow(handler: Any) -> None:
         time.sleep(0.4)
@@ -390,100 +376,3 @@ def test_stop_ends_what_waits(chat_server: Server, captioner: Any) -> None:
         thread.join(timeout=3)
         assert not thread.is_alive()
     assert [str(problem) for problem in failed] == ["stopped before an answer came"] * 3
-
-
-@given(st.lists(st.one_of(st.none(), st.floats(0, 50)), max_size=12))
-def test_no_request_comes_before_its_time(events: list[float | None]) -> None:
-    """None: a request; a number: the server asks for a pause of so many seconds."""
-    now = 0.0
-
-    class Stepping(RateLimit):
-        def sleep(self, seconds: float) -> None:
-            nonlocal now
-            now += seconds
-
-    limit = Stepping(6, clock=lambda: now)  # ten seconds apart
-    earliest = 0.0
-    for event in events:
-        if event is None:
-            limit.wait()
-            assert now == pytest.approx(earliest)
-            earliest = now + 10
-        else:
-            limit.pause(event)
-            earliest = max(earliest, now + event)
-
-
-# -- prompt and estimate ----------------------------------------------------------------------------------------------
-
-
-def test_the_prompt_asks_for_what_a_codec_can_use(tmp_path: Path) -> None:
-    prompt = load_prompt()
-    for word in ("number", "place in the frame", "materials", "textures", "lettering", "light"):
-        assert word in prompt
-    (tmp_path / "mine.txt").write_text("\ufeff  Was siehst du?\n", encoding="utf-8")
-    assert load_prompt(tmp_path / "mine.txt") == "Was siehst du?"
-
-
-def test_prompts_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(PathError, match="cannot be read"):
-        load_prompt(tmp_path / "none.txt")
-    for data, said in (
-        (b" \n", "a prompt must have text"),
-        (b"\xff", "not UTF-8"),
-        (b"x" * 100_001, "must have at most 100,000 bytes"),
-    ):
-        (tmp_path / "prompt.txt").write_bytes(data)
-        with pytest.raises(InvalidInput, match=said):
-            load_prompt(tmp_path / "prompt.txt")
-
-
-@pytest.mark.parametrize(
-    ("size", "tokens"),
-    # The first three as OpenAI's guide works them out, then the smallest, and edges of tiles.
-    [
-        ((1024, 1024), 765),
-        ((2048, 4096), 1105),
-        ((4096, 8192), 1105),
-        ((1, 1), 255),
-        ((512, 512), 255),
-        ((513, 512), 425),
-        ((768, 512), 425),
-        ((100_000, 10), 765),
-    ],
-)
-def test_tokens_of_images(size: tuple[int, int], tokens: int) -> None:
-    assert image_tokens(*size) == tokens
-
-
-def test_estimates() -> None:
-    sizes = [(1024, 1024), (6000, 4000)]  # the second is sent as 1024 x 683: four tiles, too
-    found = estimate(sizes, "x" * 360, max_tokens=200)
-    assert (found.requests, found.input_tokens, found.output_tokens) == (2, 2 * (765 + 100), 400)
-    assert found.dollars == pytest.approx((1730 * 2.5 + 400 * 10) / 1e6)
-    assert estimate(sizes, "", model="gpt-4o-mini").input_tokens == 2 * (2833 + 4 * 5667 + 10)
-    unknown = estimate(sizes, "", model="mine")
-    assert unknown.dollars is None
-    assert "price is not known" in str(unknown)
-    assert not unknown.exceeds(0)
-    assert estimate([(1, 1)] * 101, "", model="mine").exceeds(1000)
-    assert estimate(sizes, "", model="mine", price=Price(1, 0)).dollars == pytest.approx(2 * 775 / 1e6)
-
-
-# -- local models -----------------------------------------------------------------------------------------------------
-
-
-def test_local_models_that_are_none(tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
-    with pytest.raises(InvalidInput, match="no such folder"):
-        LocalCaptioner("../none/of/these", "Describe it.")
-    empty = LocalCaptioner(str(tmp_path), "Describe it.")
-    with pytest.raises(CaptionerUnusable, match="cannot be loaded"):
-        empty(PICTURE)
-
-
-@pytest.mark.parametrize(("module", "extra"), [("httpx", "caption"), ("transformers", "clip")])
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, module: str, extra: str) -> None:
-    monkeypatch.setitem(__import__("sys").modules, module, None)
-    with pytest.raises(MissingExtra, match=rf"pip install 'tacit\[{extra}\]'"):
-        EndpointCaptioner("Describe it.") if module == "httpx" else LocalCaptioner("some/model", "Describe it.")
