@@ -75,7 +75,7 @@ def test_the_command_says_what_is_wrong(tiny_weights: Path) -> None:
         (["-m", "nothing"], "a weights file, got 'nothing'"),
         (["--token", ""], "token must have at least one"),
         (["--workers", "0"], "--workers"),
-        (["--pixel-limit", "nan"], "is not a number"),
+        (["--pixel-limit", "nan"], "must be a number, got 'nan'"),
     ):
         result = run(cli.command, ["serve", *arguments])
         assert result.exit_code == 2
