@@ -6,6 +6,7 @@ at its heart, so that what it decodes looks like what it was given.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,15 @@ from torch import Tensor, nn
 
 from support.pictures import samples
 from tacit import weights
+from tacit.models.attention import Injector
 from tacit.models.freezing import freeze_entropy
 from tacit.models.tacit_s import TacitSConfig, TacitSModel
 from tacit.models.taco import TacoConfig, TacoModel
 from tacit.text.tokens import TextTokens
+
+LONG = " ".join(f"a {colour} boat beside a {colour} house," for colour in ("red", "blue", "green", "white") * 4)
+LINEAR = {"attention": "linear", "linear_length": 8}
+
 
 TINY = TacitSConfig(
     latent=48,
@@ -134,6 +140,11 @@ def deaf(model: TacitSModel | TacoModel) -> TacitSModel | TacoModel:
     if isinstance(model, TacitSModel):
         injector = model.analysis.inject16
     else:
-        injector = [layer for layer in model.analysis.layers if hasattr(layer, "text_proj")][-1]
+        *_, injector = [layer for layer in model.analysis.layers if isinstance(layer, Injector)]
     injector.gamma.data.zero_()
     return model
+
+
+def linear_config(config: Any, **options: Any) -> Any:
+    """Return the configuration with linear attention."""
+    return dataclasses.replace(config, **(LINEAR | options))

@@ -1,4 +1,4 @@
-"""Entropy coding: integer tables, the coder's arithmetic to the last bit, what happens to data no encoder wrote."""
+"""Symbols become the bytes of the specified arithmetic, and come back."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ import reference_decoder as reference
 from support.paths import ROOT
 from tacit import container
 from tacit.codec import Codec
-from tacit.entropy import coder
 from tacit.entropy.coder import SymbolDecoder, SymbolEncoder, SymbolModels
 from tacit.entropy.tables import (
-    ESCAPE_FLOOR,
     PRECISION,
     SYMBOL_LIMIT,
     FrequencyTables,
     gaussian_tables,
-    prior_tables,
 )
 from tacit.errors import CorruptFile
 
 TOTAL = 2**PRECISION
+
+
 SCALES = [0.02, 0.3, 1.0, 4.0, 64.0]
 
 
@@ -76,56 +75,6 @@ def implied(model: object, size: int) -> list[int]:
     return [int(width) for width in np.diff([*below, TOTAL])]
 
 
-# -- tables -----------------------------------------------------------------------------------------------------------
-
-
-def test_tables_add_up_and_follow_the_normal_distribution() -> None:
-    tables = gaussian_tables(SCALES)
-    for i, scale in enumerate(SCALES):
-        table = tables.table(i).astype(np.int64)
-        reach = -int(tables.lows[i])
-        assert table.sum() == TOTAL
-        assert table.min() >= 1
-        assert table[-1] >= ESCAPE_FLOOR // 2  # an escape stays affordable
-        assert reach >= min(4 * scale, SYMBOL_LIMIT)
-        assert np.array_equal(table[:-1], table[:-1][::-1])  # symmetric
-        edges = (np.arange(-reach, reach + 2) - 0.5) / scale
-        exact = np.diff([0.5 * math.erfc(-e / math.sqrt(2)) for e in edges])
-        assert np.abs(table[:-1] / TOTAL - exact).max() < 1e-3
-        assert np.abs(table[:-1] / TOTAL - exact)[exact < 0.5].max() < 1e-4
-
-
-def test_prior_tables_cut_the_tails() -> None:
-    symbols = np.arange(-255, 256)
-    centres = np.array([[0.0], [3.0], [-200.0]])
-    mass = np.exp(-np.abs(symbols - centres))
-    mass /= mass.sum(axis=1, keepdims=True)
-    tables = prior_tables(mass)
-    assert len(tables) == 3
-    for i, centre in enumerate((0, 3, -200)):
-        low, high = int(tables.lows[i]), int(tables.lows[i]) + int(tables.sizes[i]) - 2
-        assert low < centre < high
-        assert high - low < 60
-        assert tables.table(i).sum() == TOTAL
-        assert low + int(tables.table(i)[:-1].argmax()) == centre
-
-
-@pytest.mark.parametrize(
-    ("frequencies", "sizes", "lows"),
-    [
-        ([TOTAL, 0], [2], [0]),  # not positive
-        ([TOTAL - 1, 2], [2], [0]),  # one too many
-        ([TOTAL], [1], [0]),  # nothing but an escape
-        ([TOTAL - 1, 1], [3], [0]),  # sizes of something else
-        ([TOTAL - 1, 1], [2], [0, 1]),
-        ([-1, TOTAL + 1], [2], [0]),
-    ],
-)
-def test_tables_that_cannot_be_are_refused(frequencies: list[int], sizes: list[int], lows: list[int]) -> None:
-    with pytest.raises(ValueError, match="table"):
-        FrequencyTables(*(np.array(v, dtype=np.int32) for v in (frequencies, sizes, lows)))
-
-
 def test_the_library_takes_over_every_shipped_table_to_the_last_unit(shipped_codec: Codec) -> None:
     entropy = shipped_codec._model(shipped_codec.path).entropy
     for models in (entropy.y_models, entropy.z_models):
@@ -151,13 +100,6 @@ def test_the_measure_of_implied_tables_sees_one_unit() -> None:
     fast = [constriction.stream.model.Categorical(tables.table(i) / TOTAL, perfect=False) for i in range(8)]
     found = [implied(model, int(size)) for model, size in zip(fast, tables.sizes, strict=True)]
     assert any(f != tables.table(i).tolist() for i, f in enumerate(found))
-
-
-def test_escaped_values_are_eleven_bits() -> None:
-    assert implied(coder._ESCAPED, 2048) == reference.ESCAPE_VALUES
-
-
-# -- bytes ------------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=40, deadline=None)
@@ -227,9 +169,6 @@ def test_the_example_of_the_format_page() -> None:
     assert f"as the bytes `{data.hex(' ')}`" in page.read_text()
 
 
-# -- round trips ------------------------------------------------------------------------------------------------------
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
@@ -285,9 +224,6 @@ def test_the_cost_is_that_of_the_tables() -> None:
         escaped = not 0 <= code < tables.sizes[table] - 1
         bits -= math.log2(tables.table(table)[-1 if escaped else code] / TOTAL) - 11 * escaped
     assert bits <= 8 * len(data) < bits * 1.0001 + 64
-
-
-# -- data that no encoder wrote ---------------------------------------------------------------------------------------
 
 
 def coded() -> tuple[SymbolModels, list[tuple[np.ndarray, np.ndarray]], bytes]:

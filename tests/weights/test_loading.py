@@ -1,18 +1,11 @@
-"""Weights files: found by name, described without torch, verified before anything is built from them."""
+"""Weights files are verified before anything is built from them."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import hashlib
 import json
-import os
-import re
 import shutil
-import stat
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -26,15 +19,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import tacit
 from support.pictures import synthetic
-from tacit import cli, weights
+from support.weights_files import forged
+from tacit import weights
 from tacit.codec import Codec
-from tacit.errors import CorruptWeights, MissingWeights, PathError, TacitError, UnknownModel
-from tacit.weights.catalogue import shipped_path
-from tacit.weights.metadata import contents_hash, decode_hash, read_metadata
+from tacit.errors import CorruptWeights
+from tacit.weights.metadata import contents_hash, read_metadata
 
-SHIPPED = tuple(weights.SHIPPED)
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -65,109 +56,6 @@ def header_of(data: bytes) -> tuple[int, dict[str, Any]]:
     return 8 + length, json.loads(data[8 : 8 + length])
 
 
-def forged(path: Path, change: Callable[[dict[str, Any], dict[str, Tensor]], None], out: Path) -> Path:
-    """A weights file with other contents whose hashes are right, as only someone who wants to would write."""
-    about = copy.deepcopy(read_metadata(path))
-    tensors = load_file(path)
-    change(about, tensors)
-    tensors = {k: v.contiguous() for k, v in tensors.items()}
-    for name, digest in (("decode_hash", decode_hash), ("contents_hash", contents_hash)):
-        about.pop("contents_hash", None)
-        with contextlib.suppress(KeyError, TypeError):  # no hash can be made of what has been left out
-            about[name] = digest(about, tensors)
-    save_file(tensors, out, metadata={"tacit": json.dumps(about)})
-    return out
-
-
-# Finding
-
-
-def test_names_paths_and_the_folder(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path))
-    assert weights.available_models() == SHIPPED
-    shutil.copy(tiny_weights, tmp_path / "mine.safetensors")
-    shutil.copy(tiny_weights, tmp_path / "tacit-s.safetensors")  # a shipped name means the shipped file
-    (tmp_path / "notes.txt").write_text("")
-    assert weights.available_models() == (*SHIPPED, "mine")
-    assert weights.locate("mine") == tmp_path / "mine.safetensors"
-    assert weights.locate("tacit-s") == shipped_path("tacit-s")
-    assert weights.locate(tiny_weights) == tiny_weights
-    assert weights.locate(str(tiny_weights)) == tiny_weights
-    assert Codec("mine").path == tmp_path / "mine.safetensors"
-
-
-def test_names_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "not there"))
-    message = "model must be one of tacit-s, tacit-s-mse, or a weights file, got 'tacit-xl'"
-    with pytest.raises(UnknownModel, match=message):
-        weights.locate("tacit-xl")
-    with pytest.raises(PathError, match=r"none\.safetensors: no such weights file"):
-        weights.locate(tmp_path / "none.safetensors")
-    with pytest.raises(TacitError):
-        weights.locate("a\0b")
-    (tmp_path / "folder.safetensors").mkdir()
-    with pytest.raises(PathError, match="no such weights file"):
-        Codec(tmp_path / "folder.safetensors")
-    with pytest.raises(PathError):
-        weights.describe(tmp_path / "none")
-    with pytest.raises(PathError):
-        weights.load(tmp_path)
-
-
-@pytest.mark.parametrize("folder", [True, False])
-def test_an_incomplete_package(
-    folder: bool,
-    tiny_weights: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(resources, "files", lambda _: tmp_path)
-    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "own"))
-    (tmp_path / "own").mkdir()
-    shutil.copy(tiny_weights, tmp_path / "own" / "mine.safetensors")
-    if folder:
-        (tmp_path / "weights").mkdir()
-    with pytest.raises(MissingWeights, match=r"lacks the weights of tacit-s; reinstall it.*--model"):
-        Codec()
-    (tmp_path / "a.png").write_bytes(b"")
-    (tmp_path / "a.tacit").write_bytes(b"")
-    for arguments in (["encode", "a.png"], ["decode", "a.tacit"]):
-        assert cli.main([arguments[0], str(tmp_path / arguments[1])]) == 1
-        said = capsys.readouterr()
-        assert re.fullmatch(r"tacit: .* this installation of tacit lacks .*reinstall it.*\n", said.err)
-    assert cli.main(["models"]) == 1
-    said = capsys.readouterr()
-    assert said.out.startswith("mine\n")
-    lines = [rf"tacit: .*/{name}\.safetensors: this installation .*\n" for name in SHIPPED]
-    assert re.fullmatch("".join(lines), said.err)
-    assert Codec("mine").path.stem == "mine"
-
-
-def test_what_a_file_says(tiny_weights: Path, tiny_taco_fixed_weights: Path) -> None:
-    about = weights.describe(tiny_weights)
-    assert (about.name, about.architecture, about.variable_rate) == ("tiny", "tacit-s", True)
-    assert about.size == tiny_weights.stat().st_size
-    assert len(about.decode_hash) == 8
-    assert dict(weights.card(tiny_weights)) == {"name": "tiny"}
-    assert weights.describe(tiny_taco_fixed_weights).variable_rate is False
-
-
-def test_a_changed_file_is_described_anew(tiny_weights: Path, tiny_taco_weights: Path, tmp_path: Path) -> None:
-    path = tmp_path / "a.safetensors"
-    shutil.copy(tiny_weights, path)
-    assert weights.describe(path).architecture == "tacit-s"
-    shutil.copy(tiny_taco_weights, path)
-    assert weights.describe(path).architecture == "taco"
-
-
-def test_the_shipped_file_is_the_one_in_the_code() -> None:
-    for name, digest in weights.SHIPPED.items():
-        data = shipped_path(name).read_bytes()
-        assert hashlib.sha256(data).hexdigest() == digest
-        assert len(data) <= 20_000_000
-
-
 def test_the_shipped_file_must_be_the_shipped_one(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,78 +67,11 @@ def test_the_shipped_file_must_be_the_shipped_one(
         weights.load(weights.locate("tacit-s"))
 
 
-# Saving and loading
-
-
-@pytest.mark.parametrize("which", ["tiny_weights", "tiny_taco_weights", "tiny_taco_fixed_weights"])
-def test_saving_again_changes_nothing(request: pytest.FixtureRequest, which: str, tmp_path: Path) -> None:
-    path: Path = request.getfixturevalue(which)
-    model = weights.load(path)
-    assert not any(p.requires_grad or p.is_meta for p in model.parameters())
-    assert not model.training
-    digest = weights.save(tmp_path / "a.safetensors", model.float_model, model.entropy, weights.card(path))
-    assert digest[:16] == weights.describe(path).decode_hash.hex()
-    assert (tmp_path / "a.safetensors").read_bytes() == path.read_bytes()
-
-
 def test_loading_draws_no_random_numbers(tiny_weights: Path) -> None:
     before = torch.get_rng_state()
     weights.load(tiny_weights)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.nn.Linear(8, 8).weight.any()  # and modules made later have their values
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_a_saved_file_has_the_usual_permissions(tiny_weights: Path, tmp_path: Path) -> None:
-    model = weights.load(tiny_weights)
-    before = os.umask(0o022)
-    try:
-        weights.save(tmp_path / "a.safetensors", model.float_model, model.entropy, {})
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "a.safetensors").stat().st_mode) == 0o644
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_saving_to_nowhere(tiny_weights: Path, tmp_path: Path) -> None:
-    model = weights.load(tiny_weights)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(PathError):
-        weights.save(tmp_path / "file" / "a.safetensors", model.float_model, model.entropy, {})
-    (tmp_path / "b.safetensors").mkdir()
-    with pytest.raises(PathError):
-        weights.save(tmp_path / "b.safetensors", model.float_model, model.entropy, {})
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.safetensors", "file"]
-
-
-def test_what_only_encoding_needs_may_change(codec: Codec, tiny_weights: Path, tmp_path: Path) -> None:
-    """A retrained analysis, another card: old files decode as before."""
-
-    def change(about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        about["card"] = {"name": "retrained"}
-        for name, tensor in tensors.items():
-            if name.startswith(("analysis.", "hyper_analysis.", "gain.")):
-                tensor.mul_(1.1)
-
-    other = Codec(forged(tiny_weights, change, tmp_path / "other.safetensors"), precision="fp32")
-    assert weights.describe(other.path).decode_hash == weights.describe(tiny_weights).decode_hash
-    image = synthetic(40, 30)
-    data = codec.encode(image)
-    assert other.encode(image) != data
-    assert other.decode(data) == codec.decode(data)
-    assert codec.decode(other.encode(image)) == other.decode(other.encode(image))
-
-
-def test_listing_needs_no_torch(tiny_weights: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from tacit import weights\n"
-        f"weights.describe(Path({str(tiny_weights)!r})), weights.available_models(), weights.card()\n"
-        "assert not {'torch', 'numpy', 'safetensors'} & sys.modules.keys()"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
-
-
-# Damage
 
 
 def test_a_flipped_bit_in_each_tensor(whole: bytes, loads: Callable[[bytes], str]) -> None:
@@ -493,27 +314,3 @@ def test_absurd_shapes_cost_nothing(whole: bytes, loads: Callable[[bytes], str])
         stored = json.dumps(changed).encode()
         stored += b" " * (-len(stored) % 8)
         loads(struct.pack("<Q", len(stored)) + stored + whole[start:])
-
-
-def test_models_lists_damage_and_goes_on(
-    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from tacit import cli
-
-    monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path))
-    (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
-    shutil.copy(tiny_weights, tmp_path / "good.safetensors")
-    assert cli.main(["models"]) == 1
-    said = capsys.readouterr()
-    assert said.err == f"tacit: {tmp_path / 'bad.safetensors'}: not a safetensors file\n"
-    assert "good\n  path" in said.out
-    assert "tacit-s\n  path" in said.out
-    assert cli.main(["models", "--json"]) == 1
-    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
-    assert names == [*SHIPPED, "good"]
-    assert tacit.available_models() == (*SHIPPED, "bad", "good")
-
-
-def test_taco_without_a_file_says_where_one_comes_from() -> None:
-    with pytest.raises(MissingWeights, match="import-taco"):
-        weights.locate("taco")

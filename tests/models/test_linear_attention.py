@@ -1,13 +1,10 @@
-"""Attention of linear cost: what it equals, what it must not see, what it costs, and how models come to have it."""
+"""Attention of linear cost: what it equals, what it must not see, and what it costs."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import json
 import math
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,10 +18,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from support.pictures import samples, synthetic
-from support.tiny_models import TINY, TINY_TACO, tiny_model, tiny_taco, write_weights
-from tacit import cli, weights
+from support.tiny_models import LINEAR, LONG, TINY, TINY_TACO, linear_config, tiny_model, tiny_taco, write_weights
+from tacit import weights
 from tacit.codec import Codec
-from tacit.errors import InvalidInput
 from tacit.models.attention import CrossAttention, Extractor, Injector
 from tacit.models.linear_attention import NEVER, PixelProjection, WordProjection, cells
 from tacit.models.tacit_s import TacitSConfig, TacitSModel
@@ -32,8 +28,6 @@ from tacit.models.taco import TacoConfig, TacoModel
 from tacit.text.tokens import TextTokens
 
 WIDTH, TEXT, SLOTS = 16, 8, 6
-LONG = " ".join(f"a {colour} boat beside a {colour} house," for colour in ("red", "blue", "green", "white") * 4)
-LINEAR = {"attention": "linear", "linear_length": 8}
 
 
 def caption(words: int, seed: int = 0) -> TextTokens:
@@ -65,10 +59,6 @@ def values(out: Tensor | TextTokens) -> Tensor:
     return out if isinstance(out, Tensor) else out.embeddings
 
 
-def linear_config(config: Any, **options: Any) -> Any:
-    return dataclasses.replace(config, **(LINEAR | options))
-
-
 def made_linear(model: Any) -> Any:
     """The tiny model with linear attention and a projection that has learned something."""
     torch.manual_seed(4)
@@ -78,9 +68,6 @@ def made_linear(model: Any) -> Any:
         if name.endswith("projection.table"):
             nn.init.normal_(parameter)
     return linear.eval()
-
-
-# -- what it equals ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gradients", [True, False])
@@ -147,9 +134,6 @@ def test_the_first_word_keeps_its_slot() -> None:
     assert torch.equal(moved[:, 1:], slots[:, 1:])
 
 
-# -- padding and weights ----------------------------------------------------------------------------------------------
-
-
 @settings(deadline=None, max_examples=60)
 @given(words=st.integers(1, 40), before=st.integers(0, 3), after=st.integers(0, 30), gradients=st.booleans())
 def test_padding_never_changes_the_result(words: int, before: int, after: int, gradients: bool) -> None:
@@ -210,9 +194,6 @@ def test_a_words_weight_acts() -> None:
     assert torch.allclose(linear(picture(), weighed(0.0)), linear(picture(), without), atol=1e-5)
     doubled = TextTokens(tokens.embeddings, tokens.mask, 2 * tokens.weights)
     assert torch.allclose(linear(picture(), doubled), linear(picture(), tokens), atol=1e-5)
-
-
-# -- any length -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [SLOTS + 1, 77, 1000, 30_000])
@@ -293,9 +274,6 @@ def test_results_do_not_vary() -> None:
     assert torch.equal(first, second)
 
 
-# -- gradients and cost -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
 def test_gradients_reach_every_projection(make: Any) -> None:
     model = made_linear(make())
@@ -348,9 +326,6 @@ def test_operations_grow_linearly_where_full_attentions_grow_quadratically() -> 
     assert operations(64, 512, 8192) < operations(0, 512, 8192) / 20
 
 
-# -- models -----------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("config", [TacitSConfig, TacoConfig])
 @pytest.mark.parametrize(
     "options", [{"attention": "sparse"}, {"linear_length": 1}, {"linear_length": 2.5}, {"linear_length": "many"}]
@@ -399,152 +374,3 @@ def test_weights_files_from_before_have_full_attention(tmp_path: Path, monkeypat
     assert b"linear_length" not in old.read_bytes()
     assert weights.describe(old).decode_hash == weights.describe(new).decode_hash
     assert weights.load(old).config == TINY
-
-
-# -- training ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def overrides(tmp_path: Path) -> list[str]:
-    """Of the configuration smoke, for a few steps."""
-    pytest.importorskip("lightning.pytorch")
-    pytest.importorskip("skimage")
-    return [
-        "data.batch=2",
-        "data.crop=128",
-        "data.caption_dropout=0",
-        "data.join_captions=true",
-        "validation.images=",
-        f"run.out={tmp_path / 'out'}",
-        "run.steps=2",
-        "run.precision=32-true",
-        "run.progress=false",
-        "schedule.warmup=0",
-    ]
-
-
-@pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
-def test_fine_tuning_goes_from_full_to_linear(make: Any, tmp_path: Path, overrides: list[str]) -> None:
-    """With all but the text layers fixed; what comes of it is exported, encodes, decodes, and is fine-tuned further."""
-    from tacit.training.checkpoint import read_checkpoint
-    from tacit.training.export import export
-    from tacit.training.starting_weights import load_float_model
-
-    model = make()
-    source = write_weights(tmp_path / "full.safetensors", model)
-    text = [n for n, part in model.named_modules() if isinstance(part, Injector | Extractor)]
-    fixed = [n for n, _ in model.named_parameters() if not n.startswith(tuple(f"{part}." for part in text))]
-    options = ["model.options.attention=linear", "model.options.linear_length=8", f"optimizer.fixed={fixed}"]
-    assert cli.main(["fine-tune", str(source), "smoke", *options, *overrides]) == 0
-    tuned = read_checkpoint(tmp_path / "out" / "last.ckpt")
-    assert (tuned.model_config["attention"], tuned.model_config["linear_length"]) == ("linear", 8)
-    before = {
-        n: v for n, v in load_float_model(source).state_dict().items() if not n.startswith("prior.")
-    }  # that is fitted
-    moved = {n for n, v in before.items() if not torch.equal(v, tuned.model[n])}
-    assert moved
-    assert all(n.startswith(tuple(text)) for n in moved)
-    tables = [name for name in tuned.model if name.endswith("projection.table")]
-    assert len(tables) == 3
-    assert all(tuned.model[name].any() for name in tables), "the projections learned nothing"
-
-    exported = tmp_path / "linear.safetensors"
-    export(tmp_path / "out" / "last.ckpt", exported)
-    thawed = load_float_model(exported)
-    assert thawed.config == tuned.averaged_model().config
-    for name in tables:
-        assert torch.allclose(thawed.state_dict()[name], tuned.average[name], rtol=2**-8, atol=1e-6)  # digits stored
-    image, codec = Image.fromarray(synthetic(150, 100)), Codec(exported, precision="fp32")
-    assert codec.encode(image, LONG, 50) != codec.encode(image, None, 50)
-    assert codec.decode(codec.encode(image, LONG, 50)).size == (150, 100)
-
-    assert cli.main(["fine-tune", str(exported), "smoke", *overrides, f"run.out={tmp_path / 'more'}"]) == 0
-    more = read_checkpoint(tmp_path / "more" / "last.ckpt")
-    assert more.model_config["attention"] == "linear"
-    assert all(more.model[name].abs().max() > 2e-4 for name in tables), "began afresh"
-
-
-@pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
-def test_attention_is_changed_without_a_change_of_the_rest(make: Any) -> None:
-    pytest.importorskip("lightning.pytorch")
-    from tacit.training.starting_weights import with_attention
-
-    model = make()
-    assert with_attention(model, {}) is model
-    assert with_attention(model, {"attention": "full"}) is model
-    linear = with_attention(model, LINEAR)
-    assert linear.config == linear_config(model.config)
-    assert all(torch.equal(v, linear.state_dict()[n]) for n, v in model.state_dict().items())
-    tokens = TextTokens.empty(3, 256)
-    x = samples(32)  # four pixels to attend to in tacit-s, sixteen in taco
-    assert torch.allclose(model.analysis(x, tokens), linear.analysis(x, tokens), atol=0.05)
-    narrower = with_attention(linear, {"linear_length": 4})
-    assert narrower.config.as_dict()["linear_length"] == 4
-    back = with_attention(narrower, {"attention": "full"})
-    assert all(torch.equal(v, back.state_dict()[n]) for n, v in model.state_dict().items())
-    with pytest.raises(InvalidInput, match="attention must be full or linear, got 'sparse'"):
-        with_attention(model, {"attention": "sparse"})
-
-
-@pytest.mark.parametrize("option", ["attention=sparse", "linear_length=1", "linear_length=many"])
-def test_options_that_make_no_model(option: str, overrides: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["train", "smoke", f"model.options.{option}", *overrides]) != 0
-    (line,) = capsys.readouterr().err.splitlines()
-    assert option.split("=")[0] in line
-
-
-# -- what is measured and shown ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def script() -> ModuleType:
-    return importlib.import_module("benchmarks.attention")
-
-
-@pytest.fixture
-def result(script: ModuleType) -> Any:
-    return json.loads(script.RESULT.read_text())
-
-
-def test_the_page_and_its_plots_are_of_the_results(script: ModuleType, result: Any) -> None:
-    page = script.PAGE.read_text()
-    assert script.filled(page, result) == page, "run python -m benchmarks.attention --write"
-    assert all(f"<!-- {name}: made" in page for name in script.BLOCKS)
-    for mode in script.MODES:
-        assert script.digest(result, mode) in script.picture(mode).read_text(), (
-            "run python -m benchmarks.attention --write"
-        )
-
-
-def test_the_results_show_what_linear_attention_is_for(script: ModuleType, result: Any) -> None:
-    """Linear growth where words and pixels grow together, and less time and memory with many words."""
-    for mode in script.MODES:
-        for measure in ("operations", "seconds", "memory"):
-            together = script.curve(result, "both", "linear", mode, measure)
-            assert script.exponent(together, result["fitted"]) <= 1.1, (mode, measure)
-        for measure in ("seconds", "memory"):
-            linear, *others = (
-                dict(script.curve(result, "words", m, mode, measure)) for m in ("linear", "full", "fused")
-            )
-            for other in others:
-                words = max(linear.keys() & other.keys())
-                assert words > 8 * result["slots"]
-                assert linear[words] < other[words], (mode, measure, words)
-
-
-def test_one_measurement(script: ModuleType) -> None:
-    assert script.measure(64, 70, "linear", "training")["seconds"] > 0
-    assert script.count(64, 70, "full") == script.count(64, 70, "fused") > 0
-
-
-@pytest.mark.parametrize(("ours", "expected"), [([1, 1, 1], 0), ([9, 9, 9], math.inf), ([8, 2, 1], 20)])
-def test_where_curves_cross(script: ModuleType, ours: list[float], expected: float) -> None:
-    sizes, theirs = (10, 40, 160), (4, 4, 4)
-    found = script.crossing(list(zip(sizes, ours, strict=True)), list(zip(sizes, theirs, strict=True)))
-    assert found == pytest.approx(expected)
-
-
-def test_exponents(script: ModuleType) -> None:
-    points = [(1, 100), (2, 1.5 * 2**1.5), (4, 1.5 * 4**1.5), (8, 1.5 * 8**1.5)]
-    assert script.exponent(points, 3) == pytest.approx(1.5)
-    assert script.exponent(points[:1], 3) is None

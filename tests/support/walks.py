@@ -1,0 +1,32 @@
+"""Walks through the coding order, recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from tacit.codec import Codec
+from tacit.exact.arithmetic import exact_arithmetic
+from tacit.models.coding_order import Step, walk
+from tacit.models.frozen import FrozenEntropy
+
+
+def entropy_of(codec: Codec) -> FrozenEntropy:
+    return codec._model(codec.path).entropy
+
+
+def record(nets: Any, hyper: Tensor, values: Callable[[int, Step, Tensor], Tensor]) -> tuple[list[Step], list[Tensor]]:
+    """Walk with values(number of the step, step, parameters); the steps and their parameters."""
+    steps: list[Step] = []
+    seen: list[Tensor] = []
+
+    def visit(step: Step, parameters: Tensor) -> Tensor:
+        steps.append(step)
+        seen.append(parameters.clone())
+        return values(len(steps) - 1, step, parameters)
+
+    with exact_arithmetic(hyper.device):
+        walk(nets, hyper, visit)
+    return steps, seen
