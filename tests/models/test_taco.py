@@ -235,5 +235,5 @@ def test_published_text_layers_attend_to_padding_and_ours_do_not() -> None:
 
 
 def test_groups_must_add_up() -> None:
-    with pytest.raises(ValueError, match="do not add up"):
+    with pytest.raises(ValueError, match="groups must add up"):
         TacoConfig(groups=(16, 16))
