@@ -30,7 +30,7 @@ pytest.importorskip("fsspec")
         (["in/../in", "in"], "in each other"),
         (["in/1.png", "in"], "in each other"),
         (["*/*.png", "out"], "in each other"),
-        (["shards", "out", "--captions", "map.csv"], "a list of captions needs images in files"),
+        (["shards", "out", "--captions", "map.csv"], "a caption map needs images in files"),
         (["in"], "DEST"),
     ],
 )

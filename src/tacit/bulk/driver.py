@@ -82,7 +82,7 @@ def run(
     store = ShardStore(job.destination)
     _check_apart(source, store)
     if captions is not None and job.source_kind != StorageKind.FOLDER:
-        raise InvalidInput(f"a list of captions needs images in files; these are in {job.source_kind} shards")
+        raise InvalidInput(f"a caption map needs images in files; these are in {job.source_kind} shards")
     settings = {"source": source.store.absolute, "captions": "of a map" if captions is not None else None}
     manifest = Manifest(store, settings | job.settings())
     plan = make_plan(source, job, manifest.entries, store.list(), captions)

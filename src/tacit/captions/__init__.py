@@ -1,13 +1,13 @@
 """Captions of images: where one comes from, files that hold many, and captioners, models that write them.
 
-A caption comes from the command line, a list of captions, a sidecar file or the image's own metadata. A captioner looks
-at the image and describes it.
+A caption comes from the command line, a caption map, a sidecar file or the image's own metadata. A captioner looks at
+the image and describes it.
 """
 
 from tacit.captions.cache import AnswerCache, default_folder
 from tacit.captions.caption import Caption, find_caption
+from tacit.captions.caption_entries import CaptionEntry, read_caption_entries
 from tacit.captions.caption_file import CaptionFile
-from tacit.captions.caption_list import CaptionEntry, read_caption_list
 from tacit.captions.caption_map import CaptionMap
 from tacit.captions.captioner import Captioner
 from tacit.captions.captioning import Captioning
@@ -38,6 +38,6 @@ __all__ = [
     "find_caption",
     "find_images",
     "load_prompt",
-    "read_caption_list",
+    "read_caption_entries",
     "read_sidecar",
 ]

@@ -1,4 +1,4 @@
-"""An image's caption and its origin: an argument, a list of captions, a sidecar or the image's metadata."""
+"""An image's caption and its origin: an argument, a caption map, a sidecar or the image's metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look-up of an image's caption in a list of captions, by the image's path or name."""
+"""Look-up of an image's caption in a caption map, by the image's path or name."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tacit.captions.caption_list import read_caption_list
+from tacit.captions.caption_entries import read_caption_entries
 from tacit.files import IMAGE_SUFFIXES, TACIT_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionMap:
-    """The first caption of each file of a list; read one with `CaptionMap.load`.
+    """The first caption of each image in a caption map; read one with `CaptionMap.load`.
 
-    An image finds its caption by its path relative to the list's folder, else by its file name, else by its name
+    An image finds its caption by its path relative to the map's folder, else by its file name, else by its name
     without suffix. Where two files with different captions share a name, that name finds nothing: a caption is never
     guessed.
     """
 
     name: str
-    """The list's path, for messages."""
+    """The map's path, for messages."""
     folder: Path
-    """The list's folder, as an absolute path."""
+    """The map's folder, as an absolute path."""
     captions: Mapping[str, str]
     """Captions by path relative to `folder`, with forward slashes."""
     by_name: Mapping[str, str | None]
@@ -35,15 +35,15 @@ class CaptionMap:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> CaptionMap:
-        """Read a list as `read_caption_list` does; of several captions of a file, the first counts.
+        """Read a caption map; of several captions of an image, the first counts.
 
         Raises:
-            PathError: The list cannot be read.
-            InvalidInput: The list is none of captions.
+            PathError: The file cannot be read.
+            InvalidInput: The file is not a caption map.
         """
         folder = Path(os.path.abspath(path)).parent
         captions: dict[str, str] = {}
-        for entry in read_caption_list(path):
+        for entry in read_caption_entries(path):
             if entry.captions:
                 captions.setdefault(file_key(entry.file, folder), entry.captions[0])
         return CaptionMap(
@@ -55,7 +55,7 @@ class CaptionMap:
         )
 
     def find(self, path: str | os.PathLike[str]) -> str | None:
-        """Return the caption of the image at `path`, or None where the list has none for it."""
+        """Return the caption of the image at `path`, or None where the map has none for it."""
         relative = file_key(os.path.abspath(path), self.folder)
         name = posixpath.basename(relative)
         stem = _bare_stem(name)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tacit.captions.caption_list import row_captions
+from tacit.captions.caption_entries import row_captions
 from tacit.captions.caption_text import check_caption
 from tacit.captions.text_file import read_text
 from tacit.container import MAX_CAPTION

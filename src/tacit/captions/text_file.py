@@ -1,4 +1,4 @@
-"""Small UTF-8 text files that people write: lists of captions, sidecars and prompts."""
+"""Small UTF-8 text files that people write: caption maps, sidecars and prompts."""
 
 from __future__ import annotations
 

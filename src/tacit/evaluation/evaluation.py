@@ -40,7 +40,7 @@ class EvalOptions:
     out: Path
     """The folder of the results."""
     captions: str | None = None
-    """A list of captions for all data sets; None for their own."""
+    """A caption map for all data sets; None for their own."""
     codec_file: str | None = None
     """A TOML file of further codecs."""
     qualities: Mapping[str, Sequence[Quality]] = field(default_factory=dict)

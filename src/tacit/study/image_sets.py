@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tacit import files
-from tacit.captions import CaptionMap, read_caption_list
+from tacit.captions import CaptionMap, read_caption_entries
 from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.datasets import Dataset, load_dataset
 from tacit.evaluation.progress import EvalProgress
@@ -113,5 +113,5 @@ def _caption_lists(path: Path) -> dict[str, list[str]]:
     """Return all captions of each image of a JSONL list, by the names that `load_dataset` gives."""
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
         raise InvalidInput(f"{path}: joined captions must come from a .jsonl list")
-    entries = read_caption_list(path, captions_required=False)
+    entries = read_caption_entries(path, captions_required=False)
     return {Path(entry.file).as_posix(): list(entry.captions) for entry in entries}

@@ -6,7 +6,7 @@ import gzip
 import os
 from pathlib import Path
 
-from tacit.captions.caption_list import parse_jsonl
+from tacit.captions.caption_entries import parse_jsonl
 from tacit.errors import PathError
 
 

@@ -32,7 +32,7 @@ def load_dataset(source: str, *, captions: str | os.PathLike[str] | None = None,
         source: a folder (all images below it); a `.jsonl` file with a line `{"file": ..., "caption": ...}` for each
             image, files relative to it; an image; or NAME:PATH for one of `DATASETS`, where NAME alone means the folder
             of that name in $TACIT_DATA.
-        captions: a list of captions, as `tacit encode --captions` reads it. None for the set's own captions: those in
+        captions: a caption map, as `tacit encode --captions` reads it. None for the set's own captions: those in
             the `.jsonl` file, those of FOLDER.jsonl beside FOLDER, COCO's annotations, else `photo.txt` beside
             `photo.jpg`.
         limit: how many images to take, from the first one; None for all.

@@ -22,7 +22,7 @@ def folder_dataset(path: Path, name: str | None = None) -> Dataset:
     Raises:
         EmptyDataset: the folder has no image.
         PathError: there is no such file or folder.
-        InvalidInput: the file is not an image, or FOLDER.jsonl is not a list of captions.
+        InvalidInput: the file is not an image, or FOLDER.jsonl is not a caption map.
     """
     tasks = files.find([str(path)], files.IMAGE_SUFFIXES)
     unusable = [task for task in tasks if task.problem is not None]

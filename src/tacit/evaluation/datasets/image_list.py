@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
-from tacit.captions import read_caption_list
+from tacit.captions import read_caption_entries
 from tacit.evaluation.datasets.dataset import Dataset, ListedImage, build_dataset
 
 
@@ -12,13 +12,13 @@ def listed_dataset(path: Path) -> Dataset:
     """Return the data set of the images in a list, each with the first of its captions.
 
     Args:
-        path: a list as `read_caption_list` reads it; its files are relative to its folder.
+        path: a list as `read_caption_entries` reads it; its files are relative to its folder.
 
     Raises:
         PathError: the list cannot be read.
         InvalidInput: the file is not such a list.
     """
-    entries = read_caption_list(path, captions_required=False)
+    entries = read_caption_entries(path, captions_required=False)
     listed = [
         ListedImage(PurePath(entry.file).as_posix(), path.parent / entry.file, next(iter(entry.captions), None))
         for entry in entries

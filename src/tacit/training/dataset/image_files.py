@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from tacit.captions import read_caption_list
+from tacit.captions import read_caption_entries
 from tacit.captions.sidecar import sidecar_captions
 from tacit.errors import InvalidInput, PathError
 from tacit.files import IMAGE_SUFFIXES
@@ -101,7 +101,7 @@ def read_folder(path: Path) -> ImageFiles:
 
 
 def read_list(path: Path, root: Path | None = None) -> ImageFiles:
-    """Read a list of images and captions (`tacit.captions.read_caption_list`).
+    """Read a list of images and captions (`tacit.captions.read_caption_entries`).
 
     Args:
         path: The list.
@@ -111,7 +111,7 @@ def read_list(path: Path, root: Path | None = None) -> ImageFiles:
         PathError: The list cannot be read.
         InvalidInput: The file is no such list, or is empty.
     """
-    entries = read_caption_list(path, captions_required=False)
+    entries = read_caption_entries(path, captions_required=False)
     return _image_files(path, [(root or path.parent) / e.file for e in entries], [e.captions for e in entries])
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tacit.captions import CaptionEntry, CaptionMap, read_caption_list
-from tacit.captions.caption_list import parse_jsonl
+from tacit.captions import CaptionEntry, CaptionMap, read_caption_entries
+from tacit.captions.caption_entries import parse_jsonl
 from tacit.errors import InvalidInput, PathError
 
 
@@ -105,7 +105,7 @@ def test_rows_have_all_captions_and_may_lack_them(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text(json.dumps(rows))
     (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, rows)))
     for name in ("list.json", "list.jsonl"):
-        entries = read_caption_list(tmp_path / name, captions_required=False)
+        entries = read_caption_entries(tmp_path / name, captions_required=False)
         assert {entry.file: entry.captions for entry in entries} == {
             "a.jpg": ("first", "one", "two"),
             "b.jpg": ("three",),
@@ -113,7 +113,7 @@ def test_rows_have_all_captions_and_may_lack_them(tmp_path: Path) -> None:
             "d.jpg": (),
         }
     with pytest.raises(InvalidInput, match=r"list\.jsonl, line 3: a row must have \"file\" and \"caption\""):
-        read_caption_list(tmp_path / "list.jsonl")
+        read_caption_entries(tmp_path / "list.jsonl")
 
 
 def test_rows_of_a_corpus_need_no_file() -> None:

@@ -1,4 +1,6 @@
-"""Lists of image files with their captions, in JSON, JSONL or CSV: the one reading for all of tacit.
+"""The entries of caption maps: files in JSON, JSONL or CSV with the captions of many images.
+
+This is the one reading of such files, for encoding, bulk runs, training and evaluation.
 
 A JSON file holds `{"photo.jpg": "caption", ...}`, or a list of rows `{"file": "photo.jpg", "caption": "..."}`, where
 `"captions": ["...", ...]` may stand for `"caption"`. A JSONL file holds one of these objects per line. A CSV file holds
@@ -19,7 +21,7 @@ from tacit.captions.text_file import read_text
 from tacit.errors import InvalidInput
 
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
-LIST_SUFFIXES = (".json", *JSONL_SUFFIXES, ".csv")
+MAP_SUFFIXES = (".json", *JSONL_SUFFIXES, ".csv")
 
 # Names that people give to columns. A row or a first line of nothing but these has headings, not names and captions.
 _HEADINGS = frozenset(
@@ -30,19 +32,19 @@ _HEADINGS = frozenset(
 
 @dataclass(frozen=True)
 class CaptionEntry:
-    """One image file of a list, with its captions."""
+    """One image of a caption map, with its captions."""
 
     file: str
-    """The path as the list has it, relative to the list's folder or absolute; empty where a row names no file."""
+    """The path as the map has it, relative to the map's folder or absolute; empty where a row names no file."""
     captions: tuple[str, ...]
     """The captions in order, as they stand; blank ones are left out."""
 
 
-def read_caption_list(path: str | os.PathLike[str], *, captions_required: bool = True) -> list[CaptionEntry]:
-    """Read a `.json`, `.jsonl`, `.ndjson` or `.csv` file of images and captions.
+def read_caption_entries(path: str | os.PathLike[str], *, captions_required: bool = True) -> list[CaptionEntry]:
+    """Read the entries of a caption map, a `.json`, `.jsonl`, `.ndjson` or `.csv` file.
 
     Args:
-        path: The list.
+        path: The file.
         captions_required: Whether a row without "caption" and "captions" is an error. Where it is not, the row's image
             has no caption.
 
@@ -52,8 +54,8 @@ def read_caption_list(path: str | os.PathLike[str], *, captions_required: bool =
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in LIST_SUFFIXES:
-        raise InvalidInput(f"{path}: a list of captions must end in {', '.join(LIST_SUFFIXES)}")
+    if suffix not in MAP_SUFFIXES:
+        raise InvalidInput(f"{path}: a caption map must end in {', '.join(MAP_SUFFIXES)}")
     text = read_text(path)
     if suffix == ".csv":
         return list(_csv_entries(text, str(path)))
@@ -68,8 +70,8 @@ def parse_jsonl(
     """Parse JSONL text; blank lines are passed over.
 
     Args:
-        text: The contents of a JSONL list.
-        name: The list's name, with which error messages begin.
+        text: The contents of a JSONL file.
+        name: The file's name, with which error messages begin.
         files_required: Whether a row must name a file. Where it need not, each object is a row.
         captions_required: Whether a row must have "caption" or "captions".
 
