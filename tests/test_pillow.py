@@ -14,6 +14,7 @@ import pytest
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 import tacit.pillow
+from support.image_files import exif_with
 from tacit import container
 from tacit.codec import EncodeOptions
 from tacit.container import Header, Metadata, region_grid
@@ -21,13 +22,6 @@ from tacit.errors import CorruptFile, InvalidInput, MissingWeights, TacitError, 
 from tacit.image import EXIF_PREFIX, ConversionWarning, Raster, encode_alpha, load, to_pil
 
 MODES = ["L", "LA", "RGB", "RGBA"]
-
-
-def exif_with(**tags: object) -> Image.Exif:
-    exif = Image.Exif()
-    for name, value in tags.items():
-        exif[ExifTags.Base[name]] = value
-    return exif
 
 
 EXIF = exif_with(Make="Maker").tobytes()[len(EXIF_PREFIX) :]

@@ -102,7 +102,7 @@ def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | Binar
         format_version=header.version,
         width=header.width,
         height=header.height,
-        mode=("RGB" if header.color else "L") + ("A" if header.alpha else ""),
+        mode=header.channels,
         quality=header.quality,
         model=None if model is None else model.name,
         architecture=None if architecture is None else architecture.name,

@@ -59,7 +59,7 @@ class TacitImageFile(ImageFile.ImageFile):
             raise UnidentifiedImageError(f"cannot read .tacit file: {error}") from error
         self._start = start
         self._size = header.width, header.height
-        self._mode = ("RGB" if header.color else "L") + ("A" if header.alpha else "")
+        self._mode = header.channels
         self.info.update(pil_info(metadata))
         # Pillow never gives this to a decoder of its own. It says that pixels are still to be loaded.
         self.tile = [_Tile("tacit", (0, 0, *self.size), start, self.mode)]

@@ -118,6 +118,11 @@ class Header:
         return mode if self.quality_map is None else mode | Mode.QUALITY_MAP
 
     @property
+    def channels(self) -> str:
+        """The channels as Pillow names them: L, LA, RGB or RGBA."""
+        return ("RGB" if self.color else "L") + ("A" if self.alpha else "")
+
+    @property
     def version(self) -> int:
         """The first version of the format that has what the file needs."""
         return 1 if self.quality_map is None else 2
