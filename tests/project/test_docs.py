@@ -97,7 +97,7 @@ def test_the_kodak_results_are_of_the_shipped_weights_and_their_report_and_plots
         about = found.codecs[codec]["weights"]["all"]
         assert about["sha256"] == weights.SHIPPED[weights.DEFAULT], "run make results"
     assert found.images["Kodak"] == tuple(f"kodim{i:02}.png" for i in range(1, 25))
-    assert not found.measured.failures
+    assert not found.measurements.failures
     assert readme.outdated_reports() == [], "run make kodak"
 
 
