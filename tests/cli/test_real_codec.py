@@ -39,6 +39,7 @@ def test_a_full_disk_is_one_line(
     assert said == f"tacit: {tmp_path / 'a.png'}: cannot write /dev/full: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_salvage_and_crop_from_the_command_line(
     codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +62,7 @@ def test_salvage_and_crop_from_the_command_line(
         assert np.abs(levels(image) - levels(codec.decode(three_regions, box=(5, 6, 75, 36)))).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_leaves_no_half_file(codec: Codec, picture: Picture, tmp_path: Path, jobs: str) -> None:
     (tmp_path / "in").mkdir()

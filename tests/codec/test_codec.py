@@ -36,6 +36,7 @@ captions = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(SHARED, max_examples=120)
 @given(
     width=st.integers(1, 150),
@@ -266,6 +267,7 @@ def test_a_long_caption_is_used_to_its_end(codec: Codec, picture: Picture) -> No
     assert codec.encode(image, long + "airplane", 100) != codec.encode(image, long + "boat", 100)
 
 
+@pytest.mark.slow
 def test_decoding_imports_no_text(codec: Codec, tiny_weights: Path, picture: Picture, tmp_path: Path) -> None:
     path = tmp_path / "a.tacit"
     path.write_bytes(codec.encode(picture(30, 20, "RGBA"), "a dog", store_caption=True))

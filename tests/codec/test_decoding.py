@@ -56,7 +56,7 @@ def test_a_crop_needs_only_its_regions(codec: Codec, picture: Picture) -> None:
     regions = container.read(data).regions
     broken = rewritten(data, regions=[regions[0], regions[1], b"odd"])
     assert codec.decode(broken, box=(0, 0, 1000, 40)) == codec.decode(data, box=(0, 0, 1000, 40))
-    with pytest.raises(CorruptFile, match="chunk R 2: entropy-coded data of 3 bytes"):
+    with pytest.raises(CorruptFile, match="chunk R 2: entropy-coded data must have a multiple of 4 bytes, got 3"):
         codec.decode(broken)
 
 
@@ -87,6 +87,7 @@ def test_truncation_at_every_length(codec: Codec, small_file: bytes) -> None:
             codec.decode(small_file + more)
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_anywhere(codec: Codec, small_file: bytes) -> None:
     for position in range(len(small_file)):
         for bit in range(8):
@@ -111,6 +112,7 @@ def test_other_formats(codec: Codec, picture: Picture, format: str) -> None:
         codec.decode(stream.getvalue())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["codec", "taco_codec"])
 def test_forged_regions_end_in_an_image_or_an_error(request: pytest.FixtureRequest, which: str) -> None:
     """A file whose checksums are right and whose entropy-coded bytes no encoder wrote."""
@@ -164,6 +166,7 @@ def test_an_escape_beyond_the_limit_is_refused(codec: Codec) -> None:
             assert decoder.get(models, np.zeros(1, np.uint8)) == [symbol]
 
 
+@pytest.mark.slow
 @settings(SHARED, max_examples=60)
 @given(st.binary(max_size=200))
 @example(b"")
@@ -285,7 +288,7 @@ def test_damage_costs_a_region_and_its_halo(codec: Codec, three_regions: bytes, 
         message = "chunk R 1: checksum"
     else:
         data = rewritten(three_regions, regions=[file.regions[0], middle[:-1], file.regions[2]])
-        message = "chunk R 1: entropy-coded data of"
+        message = "chunk R 1: entropy-coded data must"
     with pytest.raises(CorruptFile, match=message):
         codec.decode(data)
     with pytest.warns(DamageWarning, match=message) as caught:

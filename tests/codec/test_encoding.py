@@ -24,6 +24,7 @@ from tacit.models.tacit_s import TacitSModel
 from tacit.models.taco import TacoModel
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco])
 @pytest.mark.parametrize("size", [WIDE, (70, 1100), (1030, 1030)])
 def test_tiled_analysis_has_no_seam(

@@ -33,7 +33,7 @@ def test_salvage_of_nothing_synthesises_each_shape_of_tile_once(
     header = dataclasses.replace(container.read(three_regions).header, width=7000)
     regions = region_grid(header.width, header.height)
     data = container.write(header, Metadata(), None, [b""] * len(regions))
-    with pytest.raises(CorruptFile, match="chunk R 0: entropy-coded data of 0 bytes"):
+    with pytest.raises(CorruptFile, match="chunk R 0: entropy-coded data must not be empty"):
         codec.decode(data)
     model = codec._model(codec.path)
     synthesise, widths = CodingModel.synthesise, []

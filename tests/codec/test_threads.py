@@ -18,6 +18,7 @@ from tacit.errors import CorruptFile, InvalidInput
 from tacit.models.coding import CodingModel
 
 
+@pytest.mark.slow
 def test_several_regions_are_worked_on_at_a_time(
     tiny_weights: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

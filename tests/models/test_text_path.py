@@ -23,6 +23,7 @@ def extent(gradient: torch.Tensor) -> tuple[int, int, int, int]:
     return (*places.amin(dim=0).tolist(), *places.amax(dim=0).tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco])
 def test_tiles_reach_as_far_as_the_networks_see(make: Callable[[], TacitSModel | TacoModel]) -> None:
     """By the gradient of the middle cell of 16x16 pixels: no further than is said, and nearly as far."""

@@ -27,6 +27,7 @@ def combined(*options: Decorator) -> Decorator:
     """Return one decorator that adds several options to a command, in this order."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Add the options to a command."""
         for option in reversed(options):
             function = option(function)
         return function
