@@ -54,6 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page
 
 
+@pytest.mark.slow
 def test_the_page_refers_only_to_files_beside_it(made: Path) -> None:
     text = made.read_text()
     links = Links(text)
@@ -65,6 +66,7 @@ def test_the_page_refers_only_to_files_beside_it(made: Path) -> None:
     assert written == {*links.found, "index.html"} - {"data:,"}
 
 
+@pytest.mark.slow
 def test_files_decode_to_what_is_shown_and_said(made: Path) -> None:
     original = np.asarray(sample_image("chelsea"))
     text = made.read_text()

@@ -11,7 +11,16 @@ from PIL import Image
 
 from support.pictures import synthetic
 from support.study import WORDS, RecordingProgress
+from tacit.evaluation import runner
+from tacit.study import ablation_study
 from tacit.study.config import MeasureConfig, SetConfig
+
+
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One torch thread: with more, small networks on a busy machine wait for each other most of the time."""
+    for module in (runner, ablation_study):
+        monkeypatch.setattr(module, "cores", lambda: 1)
 
 
 @pytest.fixture

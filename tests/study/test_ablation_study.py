@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -14,8 +15,11 @@ from support.pictures import synthetic
 from support.study import WORDS, RecordingProgress
 from support.tiny_models import TINY
 from tacit import cli
+from tacit.evaluation.evaluate import EvalOptions, evaluate
+from tacit.evaluation.results import Results
+from tacit.evaluation.runner import Progress
+from tacit.study import ablation_study, report, summary
 from tacit.study import config as configurations
-from tacit.study import report, summary
 from tacit.study.ablation_study import run_ablation
 from tacit.study.config import AblationConfig
 from tacit.training.dataset.pool import build_pool
@@ -61,6 +65,7 @@ def ablation_config(pool: Path, image_folder: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_an_ablation_from_one_configuration(
     ablation_config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +129,7 @@ def test_a_failing_variant_is_named(ablation_config: Path, tmp_path: Path, capfd
     assert "list has no captions of the kind sung" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_variants_train_at_a_time(
     ablation_config: Path,
     tiny_weights: Path,
@@ -132,6 +138,11 @@ def test_variants_train_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
 
+    def evaluate_here(options: EvalOptions, progress: Progress) -> Results:
+        """Measure in this process: that others can measure is not what is tested."""
+        return evaluate(dataclasses.replace(options, jobs=1), progress)
+
+    monkeypatch.setattr(ablation_study, "evaluate", evaluate_here)
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "elsewhere"))
     overrides = ["seeds=[0]", f"start={tiny_weights}", "shared=" + json.dumps(_shared(ablation_config))]
     config = configurations.read(str(ablation_config), overrides)

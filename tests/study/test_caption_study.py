@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from support.study import WORDS, RecordingProgress
 from tacit.codec import Codec
 from tacit.study import report
@@ -15,6 +17,7 @@ from tacit.study.config import CaptionStudyConfig, MeasureConfig
 from tacit.study.run import run_study
 
 
+@pytest.mark.slow
 def test_what_the_caption_does(
     tiny_weights: Path, measured: Callable[..., MeasureConfig], progress: RecordingProgress, tmp_path: Path
 ) -> None:
@@ -55,6 +58,7 @@ def test_what_the_caption_does(
     assert again["sets"] == result["sets"]
 
 
+@pytest.mark.slow
 def test_the_encoder_is_told_what_the_condition_says(
     tiny_weights: Path,
     measured: Callable[..., MeasureConfig],

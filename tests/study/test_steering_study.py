@@ -19,6 +19,7 @@ from tacit.study.run import run_study
 from tacit.study.steering_study import run_steering_study
 
 
+@pytest.mark.slow
 def test_steering(
     tiny_weights: Path, measured: Callable[..., MeasureConfig], progress: RecordingProgress, tmp_path: Path
 ) -> None:
@@ -56,6 +57,7 @@ def test_steering(
         )
 
 
+@pytest.mark.slow
 def test_steering_sees_a_codec_that_steers(
     monkeypatch: pytest.MonkeyPatch,
     tiny_weights: Path,
