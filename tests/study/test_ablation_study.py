@@ -15,9 +15,9 @@ from support.pictures import synthetic
 from support.study import WORDS, RecordingProgress
 from support.tiny_models import TINY
 from tacit import cli
-from tacit.evaluation.evaluate import EvalOptions, evaluate
+from tacit.evaluation.evaluation import EvalOptions, evaluate
+from tacit.evaluation.progress import EvalProgress
 from tacit.evaluation.results import Results
-from tacit.evaluation.runner import Progress
 from tacit.study import ablation_study, report, summary
 from tacit.study import config as configurations
 from tacit.study.ablation_study import run_ablation
@@ -138,7 +138,7 @@ def test_variants_train_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
 
-    def evaluate_here(options: EvalOptions, progress: Progress) -> Results:
+    def evaluate_here(options: EvalOptions, progress: EvalProgress) -> Results:
         """Measure in this process: that others can measure is not what is tested."""
         return evaluate(dataclasses.replace(options, jobs=1), progress)
 
