@@ -62,8 +62,8 @@ def _ask_endpoint(service: Service, png: bytes) -> str:
     settings = service.settings
     assert settings.caption_url is not None
     options = EndpointOptions(
-        settings.caption_model,
-        settings.caption_url,
+        model=settings.caption_model,
+        base_url=settings.caption_url,
         image_size=IMAGE_SIDE,
         timeout=settings.time_limit / 2,
         attempts=2,
