@@ -264,7 +264,7 @@ def start() -> dict[str, Any]:
     from tacit.text.encoders import load_encoder
 
     coding = weights.load(weights.locate(weights.DEFAULT))
-    c = coding.config
+    c: Any = coding.config  # of tacit-s, which has more sizes than every architecture has
     full = coding.float_model.analysis
     if c.attention != "full":
         raise SystemExit(f"{weights.DEFAULT} has {c.attention} attention: nothing to compare")

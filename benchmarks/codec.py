@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -161,11 +162,8 @@ def entropy_coding(codec: Any, photo: Image.Image, runs: int) -> dict[str, float
             batches.append((models, indices, symbols))
             super().put(models, indices, symbols)
 
-    kept, frozen.SymbolEncoder = frozen.SymbolEncoder, Recorder  # type: ignore[misc]
-    try:
+    with mock.patch.object(frozen, "SymbolEncoder", Recorder):
         codec.encode(photo, None, QUALITY)
-    finally:
-        frozen.SymbolEncoder = kept  # type: ignore[misc]
 
     def encode() -> bytes:
         encoder = coder.SymbolEncoder()
@@ -176,7 +174,7 @@ def entropy_coding(codec: Any, photo: Image.Image, runs: int) -> dict[str, float
     stream = encode()
 
     def decode() -> None:
-        decoder = coder.Decoder(stream)
+        decoder = coder.SymbolDecoder(stream)
         for models, indices, _ in batches:
             decoder.get(models, indices)
         decoder.finish()
@@ -255,10 +253,10 @@ def taco(photo: Image.Image, folder: Path, runs: int) -> dict[str, float]:
         x = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None, :, :256, :256].float() / 255
         y = model.analysis(x, tokens).float()
         # random weights give latents of no size: grown, and their scales with them, so that there is something to code
-        model.analysis.layers[-2].weight.mul_(2 / y.std())  # type: ignore[operator, arg-type]
+        model.analysis.layers[-2].weight.mul_(2 / y.std())  # type: ignore[operator]
         for nets in (model.entropy.parameters_anchor, model.entropy.parameters_other):
             for channels, net in zip(model.entropy.groups, nets, strict=True):
-                net[-1].bias[:channels] = 2  # type: ignore[index, union-attr]
+                net[-1].bias[:channels] = 2  # type: ignore[index]
         y = model.analysis(x, tokens).float()
         entropy = freeze_entropy(model, y, model.hyper_latents(y).float(), torch.full((1,), 50.0))
     path = folder / "taco.safetensors"

@@ -20,7 +20,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from torch import Tensor
 from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.evaluation.readable_json import dumps
-from tacit.models.coding_order import Step, walk
+from tacit.models.coding_order import EntropyNets, Step, walk
 from tacit.models.frozen import Y_UNIT
 from tacit.models.quantization import gaussian_likelihood
 from tacit.models.tacit_s import TacitSModel
@@ -79,7 +79,7 @@ def ideal(model: TacitSModel, y: Tensor, z: Tensor, quality: float, skip: int) -
         bits -= float(mass.log2()[coded].sum())
         return (symbols + mean) * units
 
-    latents = walk(model.entropy, hyper, visit) / model.context_scale[:, None, None]
+    latents = walk(cast(EntropyNets, model.entropy), hyper, visit) / model.context_scale[:, None, None]
     return Coded(bits / 8, latents)
 
 

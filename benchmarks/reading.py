@@ -35,6 +35,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from benchmarks.environment import describe_machine, find_data
+from examples.train_on_shards import contrast, encoder
 from tacit import weights
 from tacit.codec import Codec
 from tacit.data import Collate, ImageBatch, Synthesiser, TacitShards
@@ -44,10 +45,6 @@ from tacit.image.psnr import psnr
 from tacit.training.dataset.image_files import decode_image, random_crop, read_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "examples"))
-
-from train_on_shards import contrast, encoder  # noqa: E402
-
 SHORT, CROP, BATCH, QUALITY = 320, 224, 16, 50
 CONFIGURATIONS = [
     *itertools.product(("tacit", "tacit, pixels in the main process", "jpeg"), (0, 1, 2), ("reading",)),

@@ -52,7 +52,7 @@ def kept(piece: str) -> bool:
 
 def piece_states(folder: Path, ids: list[int], cls: int, sep: int) -> Tensor:
     """Return [V, 384]: the mean of the last states of [CLS] and of the piece, for every "[CLS] piece [SEP]"."""
-    model = BertModel.from_pretrained(folder).eval()
+    model = BertModel.from_pretrained(folder).eval()  # type: ignore[no-untyped-call]
     states = []
     with torch.inference_mode():
         for start in range(0, len(ids), BATCH):
@@ -70,7 +70,7 @@ def principal_components(states: Tensor, width: int) -> Tensor:
     basis = vectors.flip(1)[:, :width]
     # An eigenvector's sign is arbitrary: make its largest entry positive.
     basis = basis * basis.gather(0, basis.abs().argmax(dim=0, keepdim=True)).sign()
-    table = rows @ basis
+    table: Tensor = rows @ basis
     return (table / table.square().mean().sqrt()).float()
 
 

@@ -24,6 +24,7 @@ The training is deterministic on one machine and takes a quarter of an hour on o
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import platform
@@ -37,7 +38,7 @@ from typing import Any
 import spacy
 from spacy.tokens import Doc
 from spacy.training import Example, biluo_tags_to_spans, iob_to_biluo
-from spacy.util import compounding, fix_random_seed, minibatch
+from spacy.util import compounding, fix_random_seed, minibatch  # type: ignore[attr-defined]
 
 OUT = Path(__file__).resolve().parents[1] / "src" / "tacit" / "words" / "ner"
 LABELS = {"PER": "PER", "LOC": "LOC", "ORG": "ORG"} | {
@@ -149,9 +150,9 @@ def examples(nlp: Any, given: Sequence[Sentence]) -> list[Example]:
     """Return sentences in the form in which spaCy learns from them and is scored on them."""
     found = []
     for words, tags in given:
-        gold = Doc(nlp.vocab, words=words)
+        gold = Doc(nlp.vocab, words=list(words))
         gold.ents = biluo_tags_to_spans(gold, iob_to_biluo(tags))
-        found.append(Example(Doc(nlp.vocab, words=words), gold))
+        found.append(Example(Doc(nlp.vocab, words=list(words)), gold))
     return found
 
 
@@ -175,7 +176,7 @@ def train(
         order = [low[i] if rng.random() < LOWERED else plain[i] for i in range(len(plain))]
         rng.shuffle(order)
         losses: dict[str, float] = {}
-        for batch in minibatch(order, sizes):
+        for batch in minibatch(order, sizes):  # type: ignore[no-untyped-call]
             nlp.update(batch, sgd=optimizer, drop=0.3, losses=losses)
         with nlp.use_params(optimizer.averages):
             score = scores(nlp, choose)["f"]
@@ -227,7 +228,7 @@ def write(kept: bytes, found: Mapping[str, Split], output: Path, recipe: str) ->
         "performance": performance,
         "recipe": recipe,
         "sentences": {name: [len(s.train), len(s.choose), len(s.test)] for name, s in found.items()},
-        "made_on": f"{platform.machine()}, spaCy {spacy.__version__}",
+        "made_on": f"{platform.machine()}, spaCy {importlib.metadata.version('spacy')}",
     }
     shutil.rmtree(output, ignore_errors=True)
     nlp.to_disk(output)

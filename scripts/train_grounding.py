@@ -58,28 +58,28 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    photos = Photos(open_pool(arguments.pool, in_memory=True), 0)
+    images = CaptionedCrops(open_pool(arguments.pool, in_memory=True), 0)
     teacher = load_feature_distance(arguments.squeezenet)
     network = Grounding()
     for module in (network, teacher):
-        module.to(memory_format=torch.channels_last)
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     head = Head()
     if arguments.head and arguments.head.is_file():
         head.load_state_dict(load_file(arguments.head))
     else:
-        teach(head, teacher, photos, arguments.head_steps)
+        teach(head, teacher, images, arguments.head_steps)
         if arguments.head:
             save_file(head.state_dict(), arguments.head)
     head.eval().requires_grad_(False)
     if arguments.start:
         network.load_state_dict(load_file(arguments.start), strict=False)
-    steps = learn(network, head, teacher, photos, arguments.minutes)
+    steps = learn(network, head, teacher, images, arguments.minutes)
     card = {
         "steps": steps,
         "batch": BATCH,
-        "photos": len(photos.captioned),
-        **measure(network, network.positions, photos),
-        "head": measure(head, lambda x: head.compared(seen_by(teacher, x)), photos),
+        "images": len(images.captioned),
+        **measure(network, network.positions, images),
+        "head": measure(head, lambda x: head.compared(seen_by(teacher, x)), images),
     }
     print(json.dumps(card))
     tensors = {k: v.half().contiguous() for k, v in network.state_dict().items() if "num_batches" not in k}
@@ -93,7 +93,9 @@ class Head(Grounding):
         super().__init__()
         self.features = nn.Sequential()
         self.context = nn.Linear(512, 512)
-        self.image_proj = nn.Sequential(nn.Conv2d(512, 384, 1), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(384, 192, 1))
+        self.image_proj = nn.Sequential(  # type: ignore[assignment]
+            nn.Conv2d(512, 384, 1), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(384, 192, 1)
+        )
 
     def compared(self, features: Tensor) -> Tensor:
         """Return unit vectors [B, C, h, w] of the features."""
@@ -101,7 +103,7 @@ class Head(Grounding):
         return F.normalize(self.image_proj(features), dim=1)
 
 
-class Photos:
+class CaptionedCrops:
     """Crops and captions of a pool, drawn at random."""
 
     def __init__(self, pool: ImagePool, seed: int) -> None:
@@ -125,11 +127,11 @@ class Photos:
         return batch.contiguous(memory_format=torch.channels_last)
 
     def _crop(self, index: int) -> Tensor:
-        photo = self.pool.photo(index)
-        height, width = photo.shape[:2]
+        image = self.pool.image(index)
+        height, width = image.shape[:2]
         side = int(min(height, width) * self.rng.uniform(0.6, 1))
         top, left = self.rng.integers(height - side + 1), self.rng.integers(width - side + 1)
-        x = torch.from_numpy(np.ascontiguousarray(photo[top : top + side, left : left + side])).permute(2, 0, 1)
+        x = torch.from_numpy(np.ascontiguousarray(image[top : top + side, left : left + side])).permute(2, 0, 1)
         x = F.interpolate(x[None], (SIDE, SIDE), mode="bilinear", antialias=True)[0]
         return x.flip(2) if self.rng.random() < 0.5 else x
 
@@ -176,21 +178,21 @@ def rate(done: float, steps: int, most: float) -> float:
     return most * min(1, (steps + 1) / 60) * (0.5 * (1 + math.cos(math.pi * done)) + 0.01)
 
 
-def teach(head: Head, teacher: FeatureDistance, photos: Photos, steps: int) -> None:
+def teach(head: Head, teacher: FeatureDistance, images: CaptionedCrops, steps: int) -> None:
     """Train the head on features of four crops of each image."""
     seen = [
-        torch.cat([seen_by(teacher, photos.crops(photos.captioned[i : i + BATCH])).half() for i in range(0, n, BATCH)])
-        for n in [len(photos.captioned)] * 4
+        torch.cat([seen_by(teacher, images.crops(images.captioned[i : i + BATCH])).half() for i in range(0, n, BATCH)])
+        for n in [len(images.captioned)] * 4
     ]
-    place = {photo: i for i, photo in enumerate(photos.captioned)}
+    place = {image: i for i, image in enumerate(images.captioned)}
     sharpness = nn.Parameter(torch.tensor(math.log(20.0)))
     optimizer = torch.optim.AdamW([*head.parameters(), sharpness], lr=1e-3, weight_decay=0.05)
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = rate(step / steps, step, 1e-3)
-        drawn = photos.draw(2 * BATCH)
-        features = seen[int(photos.rng.integers(4))][[place[i] for i in drawn]].float()
-        wholes, each = likeness(head, head.compared(features), photos.words(drawn))
+        drawn = images.draw(2 * BATCH)
+        features = seen[int(images.rng.integers(4))][[place[i] for i in drawn]].float()
+        wholes, each = likeness(head, head.compared(features), images.words(drawn))
         loss = contrast(wholes, sharpness.exp().clamp(max=80)) + verdicts(head, each)
         optimizer.zero_grad()
         loss.backward()
@@ -199,7 +201,7 @@ def teach(head: Head, teacher: FeatureDistance, photos: Photos, steps: int) -> N
             print(f"head, step {step + 1}: loss {float(loss.detach()):.3f}", flush=True)
 
 
-def learn(network: Grounding, head: Head, teacher: FeatureDistance, photos: Photos, minutes: float) -> int:
+def learn(network: Grounding, head: Head, teacher: FeatureDistance, images: CaptionedCrops, minutes: float) -> int:
     """Train the network on the head's vectors at each position, and return the number of steps."""
     for part in ("text_proj", "salience"):
         getattr(network, part).load_state_dict(getattr(head, part).state_dict())
@@ -212,15 +214,15 @@ def learn(network: Grounding, head: Head, teacher: FeatureDistance, photos: Phot
     while (done := (time.monotonic() - begun) / (60 * minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = rate(done, steps, 2e-3)
-        drawn = photos.draw(BATCH)
-        x = photos.crops(drawn)
+        drawn = images.draw(BATCH)
+        x = images.crops(drawn)
         with torch.no_grad():
             wanted = head.compared(seen_by(teacher, x))
         with torch.autocast("cpu", torch.bfloat16):
             features = network.features(2 * x - 1)
         positions = network.compared(features.float())
         likest = (positions * wanted).sum(dim=1).mean()
-        _, each = likeness(network, positions, photos.words(drawn))
+        _, each = likeness(network, positions, images.words(drawn))
         loss = 3 * (1 - likest) + verdicts(network, each) + 0.5 * contrast(each.mean(dim=2), 30.0)
         optimizer.zero_grad()
         loss.backward()
@@ -236,24 +238,24 @@ def learn(network: Grounding, head: Head, teacher: FeatureDistance, photos: Phot
 def seen_by(teacher: FeatureDistance, x: Tensor) -> Tensor:
     """Return the teacher's last features [B, 512, S/16, S/16], smoothed and squashed."""
     with torch.autocast("cpu", torch.bfloat16):
-        *_, last = teacher.features(teacher._scaled(x).contiguous(memory_format=torch.channels_last))
+        *_, last = teacher.features(teacher.scaled(x).contiguous(memory_format=torch.channels_last))
     squashed = F.avg_pool2d(last.float().clamp_min(0).log1p(), 3, 1, 1)
     return F.interpolate(squashed, (SIDE // STRIDE, SIDE // STRIDE), mode="bilinear")
 
 
 @torch.no_grad()
-def measure(network: Grounding, see: Callable[[Tensor], Tensor], photos: Photos) -> dict[str, float]:
+def measure(network: Grounding, see: Callable[[Tensor], Tensor], images: CaptionedCrops) -> dict[str, float]:
     """Measure the network on the images held out.
 
     `see` turns crops into unit vectors at their positions. `retrieval` is how often an image finds its caption as the
     first, or among five. `told_apart` is how often a position of the named image is likelier than one of another image,
     which is what steering a mosaic needs.
     """
-    keep, photos.rng = photos.rng, np.random.default_rng(5)
+    keep, images.rng = images.rng, np.random.default_rng(5)
     network.eval()
-    x, tokens = photos.crops(photos.held_out), photos.words(photos.held_out, dropping=False)
+    x, tokens = images.crops(images.held_out), images.words(images.held_out, dropping=False)
     wholes, at_positions = likeness(network, see(x), tokens)
-    photos.rng = keep
+    images.rng = keep
     labels = torch.arange(len(x))
     rank = (wholes.argsort(1, descending=True) == labels[:, None]).float().argmax(1)
     own, other = at_positions[labels, labels], at_positions[labels.roll(1), labels]

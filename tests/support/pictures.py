@@ -22,7 +22,8 @@ def synthetic(width: int, height: int, seed: int = 0) -> np.ndarray:
         out += wave[..., None] * rng.uniform(20, 40, 3) / (octave + 1)
     out[(x + 2 * y) > 0.8 * (width + height)] -= 40
     out += rng.normal(0, 2, out.shape)
-    return np.clip(np.rint(out), 0, 255).astype(np.uint8)
+    pixels: np.ndarray = np.clip(np.rint(out), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def samples(size: int = 128, count: int = 3) -> Tensor:

@@ -40,18 +40,21 @@ class FeatureDistance(nn.Module):
             InvalidInput: other shapes, or images too small for the network.
         """
         check_images(x, y, self.features.network)
-        pairs = zip(self.features(self._scaled(x)), self.features(self._scaled(y)), strict=True)
+        pairs = zip(self.features(self.scaled(x)), self.features(self.scaled(y)), strict=True)
         terms = [(unit_length(a) - unit_length(b)).square().sum(1).mean(dim=(1, 2)) for a, b in pairs]
         return torch.stack(terms).mean(0)
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the last features' average over all positions, [B, 512], of images [B, 3, H, W] in [0, 1]."""
-        *_, last = self.features(self._scaled(x))
+        *_, last = self.features(self.scaled(x))
         pooled: Tensor = last.mean(dim=(2, 3))
         return pooled
 
-    def _scaled(self, x: Tensor) -> Tensor:
-        # Keras trained it with blue, green and red in 0 to 255, less the means.
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return images [B, 3, H, W], RGB in [0, 1], in the form in which Keras trained the network.
+
+        That is blue, green and red in 0 to 255, less the means.
+        """
         scaled: Tensor = 255 * x.flip(1) - self.mean
         return scaled
 
