@@ -3,7 +3,7 @@
     data = tacit.encode("photo.jpg", "a red boat on a lake", quality=40)
     image = tacit.decode(data)
 
-Names are loaded when they are first used, so that `import tacit` and `tacit.info` need no torch.
+Each name is loaded when it is first used, so that `import tacit` and `tacit.info` need no torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tacit.errors import (
 )
 
 if TYPE_CHECKING:
-    from tacit.codec import Codec, EncodeResult, decode, encode
+    from tacit.codec import Codec, EncodeOptions, EncodeResult, decode, encode
     from tacit.fileinfo import FileInfo, info
     from tacit.weights import available_models
 
@@ -40,6 +40,7 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "Codec": "tacit.codec",
+    "EncodeOptions": "tacit.codec",
     "EncodeResult": "tacit.codec",
     "FileInfo": "tacit.fileinfo",
     "available_models": "tacit.weights",
@@ -54,6 +55,7 @@ __all__ = [
     "Codec",
     "CorruptFile",
     "CorruptWeights",
+    "EncodeOptions",
     "EncodeResult",
     "FileError",
     "FileInfo",

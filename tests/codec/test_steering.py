@@ -84,7 +84,7 @@ def test_a_words_weight_counts(words: TextTokens) -> None:
 
 
 def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steering, "SHA256", "0" * 64)
+    monkeypatch.setattr(steering, "NETWORK_SHA256", "0" * 64)
     steering._network.cache_clear()
     with pytest.raises(CorruptWeights, match="reinstall"):
         steering.relevance(picture(64, 64), TextTokens.empty(1, 256))

@@ -24,8 +24,8 @@ from tacit.codec import EncodeOptions, Prepared, Target
 from tacit.codec.options import EncodeFields, TargetFields
 
 NAMES = [
-    "CaptionerError", "CaptionerUnusable", "Codec", "CorruptFile", "CorruptWeights", "EncodeResult", "FileError",
-    "FileInfo", "ImageTooLarge", "InvalidInput", "MissingExtra", "MissingWeights", "NotExact", "PathError",
+    "CaptionerError", "CaptionerUnusable", "Codec", "CorruptFile", "CorruptWeights", "EncodeOptions", "EncodeResult",
+    "FileError", "FileInfo", "ImageTooLarge", "InvalidInput", "MissingExtra", "MissingWeights", "NotExact", "PathError",
     "ServiceError", "TacitError", "TargetNotReached", "UnknownModel", "UnsupportedFile", "WeightsError",
     "available_models", "decode", "encode", "info",
 ]  # fmt: skip

@@ -48,16 +48,18 @@ class Codec:
     """Encodes and decodes with one model, kept loaded.
 
     Args:
-        model: A name, or the path of a weights file; decoding takes whatever weights a file names.
+        model: The name of the model that encodes, or the path of its weights file. Decoding takes the weights that each
+            file names.
         device: Where the network runs.
-        threads: For the work of this codec; None: torch's own setting.
-        precision: Of the transforms: "fp32", "bf16", or "auto": bf16 where the processor has it.
-        text_encoder: In place of the model's own, an encoder or what `tacit.text.encoders.load_encoder` takes, such as
-            "clip-published:FOLDER" for imported weights without the hub.
-        word_weights: Whether a caption's names and rare nouns draw more of the encoder's attention (`tacit.words`): a
-            Weigher of yours, or True for the usual one.
-        steer: Steps of quality between what a caption names and what it does not, 0 to 100, where an encoding's options
-            have none. With 0 a caption moves no bits from one place to another.
+        threads: How many torch threads the codec's work takes; None leaves torch's own setting.
+        precision: The precision of the transforms: "fp32", "bf16", or "auto", which is bf16 where the processor has it.
+        text_encoder: The encoder that takes the place of the model's own: an object, or what
+            `tacit.text.encoders.load_encoder` takes, such as "clip-published:FOLDER" for imported weights without the
+            hub.
+        word_weights: Whether a caption's names and rare nouns draw more of the encoder's attention (`tacit.words`).
+            True takes the usual Weigher; another Weigher can be given instead.
+        steer: How many steps of quality lie between what a caption names and what it does not, 0 to 100, where the
+            options of an encoding do not say. With 0 a caption moves no bits from one place to another.
 
     Raises:
         UnknownModel: There is no model of this name.
@@ -115,19 +117,19 @@ class Codec:
 
         Args:
             image: A Pillow image, an array [H, W(, 1..4)], a tensor [3, H, W], a path, bytes or a binary file.
-            caption: What the image shows; it guides the encoder.
-            quality: 0 to 100; 50 if there is no target.
+            caption: What the image shows. It guides the encoder.
+            quality: 0 to 100; it is 50 where there is no target.
             options: All options at once.
-            **fields: Single options, in place of those in `options`: one other target (`size`, bytes of the whole file
-                at most; `bpp`, bits per pixel at most; `psnr`, dB at least), `quality_map`, `steer`, `store_caption`
-                and `keep_metadata`. `EncodeOptions` explains each.
+            **fields: Single options, which replace those in `options`: one other target (`size`, the most bytes of the
+                whole file; `bpp`, the most bits per pixel; `psnr`, the fewest dB), `quality_map`, `steer`,
+                `store_caption` and `keep_metadata`. `EncodeOptions` explains each.
 
         Raises:
-            InvalidInput: An option is out of its range, or the image is not one.
+            InvalidInput: An option is out of its range, or the source is no image.
             TargetNotReached: No quality reaches the target.
             ImageTooLarge: The image has more pixels than Pillow's limit.
             PathError: The image cannot be read.
-            WeightsError: The weights or the text encoder's are missing or damaged.
+            WeightsError: The weights of the model or of the text encoder are missing or damaged.
             MissingExtra: The text encoder needs a package that is not installed.
         """
         return self.encode_result(image, caption, options=merged(options, quality, fields)).data
@@ -160,7 +162,7 @@ class Codec:
         raster = images.load(image)
         with thread_count(self.threads):
             model = self._model(self.path)
-            target = _allowed(options.target, model)
+            target = _complete(options.target, model)
             return self._encoding(model, raster, caption, options).reach(target, reconstruct)
 
     def prepare(
@@ -176,7 +178,7 @@ class Codec:
         Args:
             image: As for `encode`.
             caption: As for `encode`.
-            options: As for `encode`; the target in it is that of encodings which name none.
+            options: As for `encode`. Encodings that name no target have the target of these options.
             **fields: As for `encode`.
 
         Raises:
@@ -238,7 +240,7 @@ class Codec:
         rasters = [images.load(source) for source in sources]
         with thread_count(self.threads):
             model = self._model(self.path)
-            chosen = _allowed(options.target, model).quality
+            chosen = _complete(options.target, model).quality
             encodings = [
                 self._encoding(model, raster, caption, options)
                 for raster, caption in zip(rasters, captions, strict=True)
@@ -267,7 +269,7 @@ class Codec:
         raster = images.load(image)
         with thread_count(self.threads):
             model = self._model(self.path)
-            chosen = _allowed(options.target, model).quality
+            chosen = _complete(options.target, model).quality
             return self._encoding(model, raster, caption, options).bit_map(chosen)
 
     # -- decoding -------------------------------------------------------------------------------------------------
@@ -291,10 +293,10 @@ class Codec:
 
         Raises:
             CorruptFile: The file is damaged.
-            UnsupportedFile: It is no `.tacit` file, or of a newer version.
+            UnsupportedFile: It is no `.tacit` file, or its version of the format is newer than this tacit.
             MissingWeights: The weights that it needs are not on this machine.
             ImageTooLarge: It has more pixels than the limit.
-            InvalidInput: The box is none, or not inside the image.
+            InvalidInput: The box is not four whole numbers, or not inside the image.
             PathError: The file cannot be read.
         """
         parsed = container.read(read_bytes(data), salvage=salvage, max_pixels=max_pixels)
@@ -327,7 +329,7 @@ class Codec:
     def read(self, data: FileSource, *, box: Box | None = None, max_pixels: int | None = MAX_PIXELS) -> Latents:
         """Decode a file, or a box of its image, as far as integers, of which `synthesise` makes pixels.
 
-        In between they may go to another process or device.
+        Between the two, the integers may go to another process or device.
 
         Raises:
             TacitError: As for `decode`.
@@ -341,8 +343,8 @@ class Codec:
 
         Args:
             latents: Images, or boxes of images.
-            together: Run those of one size through the model at once, up to this many pixels, which is what a GPU
-                wants; then a sample in 100,000 may be a level off. With 0 the levels are those of `decode`.
+            together: The number of pixels up to which those of one size run through the model at once. A GPU needs this
+                to be fast; one sample in 100,000 may then be a level off. With 0 the levels are those of `decode`.
 
         Raises:
             MissingWeights: The weights that a file needs are not on this machine.
@@ -394,7 +396,7 @@ class Codec:
     def _encoding(
         self, model: CodingModel, raster: Raster, caption: str | None, options: EncodeOptions
     ) -> ImageEncoding:
-        """Put the parts of an image's encoding together."""
+        """Return the encoding of an image, made of the parts that it needs from this codec."""
         if not isinstance(caption, str | None):
             raise InvalidInput(f"a caption must be text, got {type(caption).__name__}")
         caption = caption.strip() or None if caption is not None else None
@@ -483,20 +485,23 @@ class Prepared:
             TargetNotReached: No quality reaches the target.
         """
         target = Target(quality=quality, **fields)
-        target = _allowed(self._target if target == Target() else target, self._encoding.model)
+        target = _complete(self._target if target == Target() else target, self._encoding.model)
         with thread_count(self._threads):
             self._encoding.keep_analysis()
             return self._encoding.reach(target, reconstruct)
 
 
-def _allowed(target: Target, model: CodingModel) -> Target:
-    """Return the target with the default filled in; weights of one fixed rate take none."""
-    wanted = target != Target()
-    if not model.variable_rate:
-        if wanted:
-            raise InvalidInput("these weights have one fixed rate: quality, size, bpp and psnr cannot be asked of them")
-        return target
-    return target if wanted else Target(quality=DEFAULT_QUALITY)
+def _complete(target: Target, model: CodingModel) -> Target:
+    """Return the target with the default quality filled in.
+
+    Raises:
+        InvalidInput: There is a target, but the weights have one fixed rate.
+    """
+    if model.variable_rate:
+        return Target(quality=DEFAULT_QUALITY) if target == Target() else target
+    if target != Target():
+        raise InvalidInput("these weights have one fixed rate: there can be no quality, size, bpp or psnr")
+    return target
 
 
 def _precision(name: str, device: torch.device) -> torch.dtype:

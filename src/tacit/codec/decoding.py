@@ -27,7 +27,7 @@ FileSource = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 
 
 class DamageWarning(UserWarning):
-    """A part of a file was damaged and left out; only when salvaging."""
+    """A part of a file is damaged and was left out, because the file is being salvaged."""
 
 
 def warn_of_damage(lines: Sequence[str]) -> None:
@@ -41,15 +41,15 @@ def warn_of_damage(lines: Sequence[str]) -> None:
 
 
 class FileDecoding:
-    """A file, and the latents of those of its regions that a box needs.
+    """One file on its way to an image: the file, and the latents of those of its regions that a box needs.
 
     Args:
         file: The file.
         model: The model that decodes it.
-        box: The part that is wanted: left, top, right, bottom in pixels; None for the whole.
+        box: The part to decode: left, top, right, bottom in pixels; None for the whole.
 
     Raises:
-        InvalidInput: The box is none, or not inside the image.
+        InvalidInput: The box is not four whole numbers, or not inside the image.
     """
 
     def __init__(self, file: Container, model: CodingModel, box: Box | None = None) -> None:
@@ -94,7 +94,7 @@ class FileDecoding:
 
         Args:
             device: Where the synthesis runs.
-            salvage: Whether damaged alpha is noted in `damage`, and opaque, instead of raising.
+            salvage: Whether a damaged alpha channel becomes opaque, with a line in `damage`, instead of an error.
 
         Raises:
             CorruptFile: The alpha channel is damaged.
@@ -121,7 +121,7 @@ def decode_regions(decodings: Sequence[FileDecoding], *, salvage: bool) -> None:
 
     Args:
         decodings: Files, of any models.
-        salvage: Whether damaged regions are noted in `damage`, and left as zeros, instead of raising.
+        salvage: Whether damaged regions stay zeros, with a line in `damage`, instead of an error.
 
     Raises:
         CorruptFile: A region is damaged.
@@ -131,6 +131,7 @@ def decode_regions(decodings: Sequence[FileDecoding], *, salvage: bool) -> None:
 
 
 def _decode_of_model(decodings: Sequence[FileDecoding], model: CodingModel, salvage: bool) -> None:
+    # (height, width, quality, whether there is a map) -> files and regions
     groups: dict[tuple[int, int, float | None, bool], list[tuple[FileDecoding, int]]] = {}
     for decoding in decodings:
         for index in decoding.needed:
@@ -187,7 +188,7 @@ def read_bytes(source: FileSource) -> bytes | bytearray | memoryview:
 
     Raises:
         PathError: The file cannot be read.
-        InvalidInput: It is none of these.
+        InvalidInput: The source is none of the three.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return source

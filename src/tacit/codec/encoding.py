@@ -59,15 +59,15 @@ class EncodeResult:
 
 
 class ImageEncoding:
-    """One image with all that its encoding depends on but the quality.
+    """One image on its way to a file, with everything that its encoding depends on except the quality.
 
     Args:
         raster: The image.
         model: The model that encodes it, on `device`.
-        tokens: The caption's tokens, of a batch of one.
-        caption: The caption, for the result; None if there is none.
-        metadata: What the file keeps.
-        quality_map: What the header has of it: one signed byte for each cell; None if there is no map.
+        tokens: The caption's tokens, a batch of one.
+        caption: The caption, which the result names; None if there is none.
+        metadata: The metadata that the file keeps.
+        quality_map: The quality map as the header has it, one signed byte for each cell; None if there is no map.
         model_id: The number of the architecture in files.
         weights_hash: The decode hash of the weights.
         device: Where the transforms run.
@@ -291,13 +291,13 @@ def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int
 def quality_offsets(
     raster: Raster, model: CodingModel, quality_map: np.ndarray | None, steering: np.ndarray | None
 ) -> bytes | None:
-    """Return the offsets of the quality as a header has them: one signed byte for each cell of 64x64 pixels.
+    """Return what is added to the quality, as a header has it: one signed byte for each cell of 64x64 pixels.
 
     Args:
         raster: The image.
         model: The model that encodes it.
-        quality_map: The caller's offsets; None for none.
-        steering: The offsets that follow from the caption; None for none.
+        quality_map: The caller's map; None if there is none.
+        steering: What follows from the caption; None if that is nothing.
 
     Raises:
         InvalidInput: The weights take no map, or the map has a wrong shape or values out of range.

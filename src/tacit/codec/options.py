@@ -26,7 +26,7 @@ class Target:
     """
 
     quality: float | None = None
-    """0 to 100; where there is no target at all, 50."""
+    """The quality, 0 to 100; it is 50 where there is no target at all."""
 
     size: int | None = None
     """The largest size of the whole file, in bytes."""
@@ -74,8 +74,8 @@ class EncodeOptions(Target):
     rounded to whole numbers."""
 
     steer: float | None = None
-    """Steps of quality between what the caption names and what it does not, 0 to 100; None: the codec's own. With 0 a
-    caption moves no bits from one place to another."""
+    """How many steps of quality lie between what the caption names and what it does not, 0 to 100; None takes the
+    codec's own setting. With 0 a caption moves no bits from one place to another."""
 
     store_caption: bool = False
     """Whether the caption is kept in the file."""

@@ -20,7 +20,7 @@ from tacit.files import verified
 from tacit.models.grounding import STRIDE, Grounding
 from tacit.text.tokens import TextTokens
 
-SHA256 = "861ed78209fa1b9716eeba75d30ded159bd2e38c1ffc55fdc6f3efdcc0a88255"
+NETWORK_SHA256 = "861ed78209fa1b9716eeba75d30ded159bd2e38c1ffc55fdc6f3efdcc0a88255"
 VIEW = 384  # pixels along the longer side of the copy that the network sees: about the size it was trained with
 SHARPNESS = 4.0  # multiplies differences inside an image: the network is unsure, and says less than it knows
 ENCODER = "embedded"  # the text encoder whose words the network knows
@@ -79,7 +79,7 @@ def _onto(x: Tensor, grid: tuple[int, int], reach: list[float]) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _network() -> Grounding:
-    content = verified(Path(__file__).parents[1] / "text" / "grounding.safetensors", SHA256)
+    content = verified(Path(__file__).parents[1] / "text" / "grounding.safetensors", NETWORK_SHA256)
     with torch.device("cpu"):
         network = Grounding().float()  # whatever the caller's defaults are
     tensors = {name: values.float() for name, values in load_safetensors(content).items()}

@@ -33,16 +33,16 @@ class Tile:
     """The quality of the file, or a map of it [1, h, w]."""
 
     row: int
-    """Where the part begins in the [16 h, 16 w] pixels that the latents give."""
+    """The first row of the part in the [16 h, 16 w] pixels that the latents give."""
 
     column: int
-    """As `row`, to the right."""
+    """The first column of the part in these pixels."""
 
     top: int
-    """Where the part belongs in the box."""
+    """The row of the box where the part belongs."""
 
     left: int
-    """As `top`, to the right."""
+    """The column of the box where the part belongs."""
 
     height: int
     """Pixels of the part."""
@@ -56,7 +56,7 @@ class Latents:
     """A box of an image, decoded to the integers from which, with the weights, its pixels follow."""
 
     header: Header
-    """The file's."""
+    """The header of the file."""
 
     box: Box
     """The part of the image."""
@@ -82,7 +82,7 @@ class Latents:
         """Yield the tiles of the box.
 
         Args:
-            reach: Of the synthesis, in latents.
+            reach: How many latents around a tile its pixels depend on.
             even: Whether a box that is one tile has latents of the shape that `cut` gives, so that it can be
                 synthesised with others, rather than the fewest.
         """
@@ -179,7 +179,7 @@ def synthesise(
 
     Args:
         latents: The boxes.
-        models: Each box's own, on `device`.
+        models: The model of each box, on `device`.
         device: Where the synthesis runs.
         out: Where the pixels go.
         together: Tiles whose latents have one shape run through the model at once, up to this many pixels; 0: one at a
@@ -201,7 +201,7 @@ def synthesise(
         results[number][rows, columns] = pixels
 
     # A tile with nothing in it, as where regions are lost, is the same for every such tile of its shape. A short forged
-    # file may promise thousands. (Where tiles run together on a GPU, it would be asked for each of them.)
+    # file may promise thousands. (Not where tiles run together on a GPU: to test each tile would cost more there.)
     blank: dict[tuple[object, ...], Tensor] = {}
     for key, members in groups.items():
         model, color = models[members[0][0]], key[1]

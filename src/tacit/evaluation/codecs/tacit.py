@@ -68,7 +68,7 @@ class TacitCodec:
 
     def settings(self) -> Mapping[str, Any]:
         """Return the weights' hashes, the options and the versions that the files depend on."""
-        from tacit.codec.steering import SHA256
+        from tacit.codec.steering import NETWORK_SHA256
 
         infos = {key: weights.describe(path) for key, path in self.models.items()}
         return {
@@ -79,7 +79,7 @@ class TacitCodec:
             },
             "captions": self.captions,
             **({"word_weights": dict(shared_weigher().settings)} if self.weighted else {}),
-            **({"steer": self.steer, "grounding": SHA256} if self.steer else {}),
+            **({"steer": self.steer, "grounding": NETWORK_SHA256} if self.steer else {}),
             "precision": self.precision,
             "device": self.device,
             "tacit": importlib.metadata.version("tacit"),
