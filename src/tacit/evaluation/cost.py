@@ -6,6 +6,7 @@ import ctypes
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -48,10 +49,9 @@ def _reset_peak() -> int | None:
     """Give free memory back to the system, reset the peak to what is held, and return that in bytes."""
     if sys.platform != "linux":
         return None
-    try:
-        ctypes.CDLL(None).malloc_trim(0)  # else memory that earlier work has freed hides what this work needs
-    except (OSError, AttributeError):
-        pass  # another C library than GNU's
+    # Without this, memory that earlier work has freed hides what this work needs; only GNU's C library has it.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -17,7 +17,7 @@ from tacit.evaluation.cost import Cost
 
 
 @dataclass(frozen=True)
-class Broken:
+class FaultyCodec:
     """A codec with a fault of each kind; sizes rise with quality."""
 
     name: str = "broken"

@@ -7,13 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tacit.errors import InvalidInput
 from tacit.evaluation.comparison import Change, ResultsComparison, compare
 from tacit.evaluation.comparison_report import comparison_markdown
-from tacit.evaluation.confidence import confidence_interval
 from tacit.evaluation.cost import Cost
 from tacit.evaluation.measurements import Measurement, Measurements, SetMeasurement
 from tacit.evaluation.results import DatasetInfo, ImageInfo, MetricInfo, Results
@@ -179,23 +176,3 @@ def test_what_else_is_different_is_said() -> None:
         assert f"- {note}" in comparison_markdown(found)
     assert not [c for c in found.changes if c.figure == "psnr"]
     assert _one(found, "error", 50).verdict == "same"
-
-
-@pytest.mark.parametrize(("count", "quantile"), [(5, 2.776), (6, 2.571), (10, 2.262), (25, 2.064), (101, 1.984)])
-def test_the_interval_is_students(count: int, quantile: float) -> None:
-    values = np.linspace(-1, 1, count)
-    low, high = confidence_interval(list(values))
-    half = quantile * values.std(ddof=1) / np.sqrt(count)
-    assert (low, high) == (pytest.approx(-half, rel=3e-3), pytest.approx(half, rel=3e-3))
-    with pytest.raises(InvalidInput):
-        confidence_interval([1.0] * 4)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.floats(-100, 100), min_size=5, max_size=40), st.floats(-10, 10))
-def test_the_interval_moves_with_its_values(values: list[float], shift: float) -> None:
-    low, high = confidence_interval(values)
-    assert low <= np.mean(values) + 1e-9
-    assert high >= np.mean(values) - 1e-9
-    moved = confidence_interval([v + shift for v in values])
-    assert moved == (pytest.approx(low + shift, abs=1e-6), pytest.approx(high + shift, abs=1e-6))

@@ -1,0 +1,15 @@
+"""CLIC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.evaluations import write_image
+from tacit.evaluation.datasets import load_dataset
+
+
+def test_clic_is_the_png_files_of_a_folder(tmp_path: Path) -> None:
+    write_image(tmp_path / "valid" / "a.png")
+    write_image(tmp_path / "valid" / "thumb.jpg")
+    found = load_dataset(f"clic:{tmp_path}")
+    assert (found.name, [item.name for item in found.images]) == ("CLIC", ["valid/a.png"])

@@ -1,0 +1,95 @@
+"""Worker processes: how many there are, their deaths, and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from support.evaluations import RecordingProgress
+from support.faulty_codec import FaultyCodec
+from tacit.evaluation import runner, worker_pool
+from tacit.evaluation.codecs import CODECS, Quality
+from tacit.evaluation.datasets import load_dataset
+from tacit.evaluation.metrics import load_metric
+
+
+def test_several_processes_give_the_same_and_survive_the_death_of_one(two: Path, tmp_path: Path) -> None:
+    codecs = [FaultyCodec(fault="dies"), CODECS["jpeg"]]
+    qualities: dict[str, tuple[Quality, ...]] = {"broken": (1,), "jpeg": (10, 50)}
+    progress = RecordingProgress()
+    found = runner.run(
+        [load_dataset(str(two))], codecs, [load_metric("psnr")], qualities, tmp_path / "out", progress, jobs=2
+    )
+    assert {(r.image, r.codec, r.quality) for r in found.rows} == {
+        ("wide.png", "broken", 1),
+        *((name, "jpeg", quality) for name in ("small.png", "wide.png") for quality in (10, 50)),
+    }
+    (failure,) = found.failures
+    assert "its process died" in failure.reason
+    alone = runner.run(
+        [load_dataset(str(two))], [CODECS["jpeg"]], [load_metric("psnr")], {"jpeg": (10, 50)}, tmp_path / "alone",
+        RecordingProgress(), jobs=1,
+    )  # fmt: skip
+    values = {(r.image, r.quality): (r.bytes, r.metrics) for r in found.rows if r.codec == "jpeg"}
+    assert values == {(r.image, r.quality): (r.bytes, r.metrics) for r in alone.rows}
+
+
+def test_no_more_processes_than_memory_has_room_for(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (2000, 1000)).save(photos / "large.png")
+    datasets, codecs = [load_dataset(str(photos))], [CODECS["jpeg"]]
+    need = worker_pool.WORKER_BYTES + 2000 * 1000 * worker_pool.BYTES_PER_PIXEL
+    monkeypatch.setattr(worker_pool, "cores", lambda: 8)
+    for free, processes in ((3.1 * need / 0.8, 3), (0.5 * need, 1), (100 * need, 8), (None, 8)):
+        monkeypatch.setattr(worker_pool, "available_memory", lambda free=free: free)
+        assert worker_pool.worker_count(None, datasets, codecs) == processes
+    assert worker_pool.worker_count(5, datasets, codecs) == 5
+    large = FaultyCodec(held_memory=need)  # as a model with its weights
+    monkeypatch.setattr(worker_pool, "available_memory", lambda: 4.1 * need / 0.8)
+    assert worker_pool.worker_count(None, datasets, [*codecs, large]) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_ends_programs_too_and_keeps_what_is_done(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "codec.py").write_text(
+        "import shutil, sys, time\n"
+        "if sys.argv[1] == 'wait': open(sys.argv[4], 'w').close(); time.sleep(60)\n"
+        "shutil.copy(sys.argv[2], sys.argv[3])\n"
+    )
+    run = f"'{sys.executable}' '{tmp_path / 'codec.py'}'"
+    (tmp_path / "codecs.toml").write_text(
+        f'''[codec.copy]
+encode = "{run} {{quality}} {{input}} {{file}} '{tmp_path / "waiting"}'"
+decode = "{run} go {{file}} {{output}}"
+suffix = "png"
+qualities = ["go", "wait"]
+'''
+    )
+    arguments = ["eval", photos, "-o", tmp_path / "out", "--codecs", "copy", "--codec-file", tmp_path / "codecs.toml"]
+    arguments += ["--metrics", "psnr-y", "-j", "2", "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tacit", *map(str, arguments)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    begun = time.monotonic()
+    journal = tmp_path / "out" / "results.jsonl"
+
+    def underway() -> bool:
+        return (tmp_path / "waiting").exists() and journal.is_file() and journal.stat().st_size > 0
+
+    try:
+        while not underway() and time.monotonic() < begun + 50:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "run the same command again to go on from there" in err
+    assert "Traceback" not in err
+    assert '"quality": "go"' in journal.read_text()
