@@ -114,6 +114,7 @@ def architecture_of(model: object) -> Architecture:
 
 
 def _class_at(path: str) -> type[Any]:
+    """Import the class at a dotted path."""
     module, _, name = path.rpartition(".")
-    found: type[Any] = getattr(import_module(module), name)
-    return found
+    kind: type[Any] = getattr(import_module(module), name)
+    return kind

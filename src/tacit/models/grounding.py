@@ -61,7 +61,7 @@ class Grounding(nn.Module):
             before = width
         self.features = nn.Sequential(*layers)
         self.context = nn.Linear(before, before)
-        self.image_proj = nn.Conv2d(before, shared, 1)
+        self.image_proj: nn.Module = nn.Conv2d(before, shared, 1)
         self.text_proj = nn.Linear(text_width, shared)
         self.salience = nn.Linear(text_width, 1)
         self.scale = nn.Parameter(torch.tensor(8.0))
