@@ -123,11 +123,11 @@ def _check_answers(address: str) -> None:
 @contextmanager
 def _quiet_standard_error() -> Iterator[None]:
     """Discard the standard error of the whole process, not of Python alone."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
         os.close(null)

@@ -79,26 +79,24 @@ class _Planner:
         shard_suffixes = {StorageKind.TAR: TAR_SUFFIXES, StorageKind.PARQUET: PARQUET_SUFFIXES}.get(kind)
         if shard_suffixes is None:
             copied = [name for name in files if self._is_large(name)]
-            taken = set(copied)
-            groups = group_by_key({name: None for name in files if name not in taken})
+            groups = group_by_key({name: None for name in files if not self._is_large(name)})
             self._plan_files("files", StorageKind.FOLDER, groups, self.job.shard_size)
         else:
             shards = [name for name in files if name.lower().endswith(shard_suffixes)]
             self._plan_shards(shards, kind)
-            taken = set(shards)
-            copied = [name for name in files if name not in taken]
+            copied = [name for name in files if not name.lower().endswith(shard_suffixes)]
         self._plan_files("copied", None, {name: [name] for name in copied}, COPIES)
 
     def _is_large(self, name: str) -> bool:
         return self.source.files[name].size > LARGE and split_file(name)[1].lower() not in self.extensions
 
     def _plan_shards(self, names: list[str], kind: StorageKind) -> None:
-        taken: dict[str, str] = {}
+        shards: dict[str, str] = {}  # by unit
         for name in names:
             unit = _unit_name(name)
-            if unit in taken:
-                raise InvalidInput(f"{taken[unit]} and {name} would both become {unit}; rename one of them")
-            taken[unit] = name
+            if unit in shards:
+                raise InvalidInput(f"{shards[unit]} and {name} would both become {unit}; rename one of them")
+            shards[unit] = name
             self._settle(WorkUnit(unit, kind, {name: self.source.files[name].stamp}))
 
     def _plan_files(self, prefix: str, kind: StorageKind | None, groups: Mapping[str, list[str]], size: int) -> None:

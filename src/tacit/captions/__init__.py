@@ -13,7 +13,7 @@ from tacit.captions.captioner import Captioner
 from tacit.captions.captioning import Captioning
 from tacit.captions.endpoint import EndpointCaptioner, EndpointOptions
 from tacit.captions.estimate import UNPRICED, Estimate, Price, estimate
-from tacit.captions.image_source import ImageSource, find_images
+from tacit.captions.image_location import ImageLocation, find_images
 from tacit.captions.local import LocalCaptioner
 from tacit.captions.prompt import load_prompt
 from tacit.captions.sidecar import read_sidecar
@@ -30,7 +30,7 @@ __all__ = [
     "EndpointCaptioner",
     "EndpointOptions",
     "Estimate",
-    "ImageSource",
+    "ImageLocation",
     "LocalCaptioner",
     "Price",
     "default_folder",

@@ -16,7 +16,7 @@ from PIL import Image
 from tacit.captions.cache import AnswerCache
 from tacit.captions.caption_file import CaptionFile
 from tacit.captions.captioner import Captioner
-from tacit.captions.image_source import ImageSource
+from tacit.captions.image_location import ImageLocation
 from tacit.errors import PathError, TacitError
 from tacit.image import load, to_pil
 
@@ -57,7 +57,7 @@ class Captioning:
         self._rows = rows
         self._cache = cache
 
-    def remaining_work(self, images: Iterable[ImageSource]) -> RemainingWork:
+    def remaining_work(self, images: Iterable[ImageLocation]) -> RemainingWork:
         """Read each image that has no row yet and report what is left to do; nothing is asked or written."""
         sizes: list[tuple[int, int]] = []
         written = cached = unreadable = 0
@@ -77,7 +77,7 @@ class Captioning:
                 sizes.append(size)
         return RemainingWork(tuple(sizes), written, cached, unreadable)
 
-    def __call__(self, image: ImageSource) -> Mapping[str, object]:
+    def __call__(self, image: ImageLocation) -> Mapping[str, object]:
         """Caption one image and write its row.
 
         Returns:

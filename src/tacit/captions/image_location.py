@@ -15,7 +15,7 @@ SHARD_SUFFIXES = frozenset({".tar"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSource:
+class ImageLocation:
     """Where the bytes of one image are: a file, or a member of a shard."""
 
     name: str
@@ -51,14 +51,14 @@ class ImageSource:
         return data
 
 
-def find_images(arguments: Sequence[str]) -> list[ImageSource]:
+def find_images(arguments: Sequence[str]) -> list[ImageLocation]:
     """Return the images that arguments mean, each once.
 
     Args:
-        arguments: Files, folders, glob patterns and shards. What is wrong with one of them becomes the `problem` of an
-            image source.
+        arguments: Files, folders, glob patterns and shards. What is wrong with one of them becomes the `problem` of a
+            location.
     """
-    images: dict[str, ImageSource] = {}
+    images: dict[str, ImageLocation] = {}
     for task in files.find(arguments, IMAGE_SUFFIXES | SHARD_SUFFIXES):
         problem = task.problem
         if task.source == STDIO:
@@ -66,12 +66,12 @@ def find_images(arguments: Sequence[str]) -> list[ImageSource]:
         if problem is None and PurePath(task.source).suffix.lower() in SHARD_SUFFIXES:
             images |= {image.name: image for image in _members(task.source)}
         else:
-            images[task.source] = ImageSource(name=task.source, path=task.source, problem=problem)
+            images[task.source] = ImageLocation(name=task.source, path=task.source, problem=problem)
     return list(images.values())
 
 
-def _members(shard: str) -> Iterator[ImageSource]:
-    """Return the images in a shard; what is wrong with the shard is the problem of an image source of its name."""
+def _members(shard: str) -> Iterator[ImageLocation]:
+    """Return the images in a shard; what is wrong with the shard is the problem of a location of its name."""
     empty = True
     try:
         # Uncompressed only: in a compressed archive each image would cost reading all before it.
@@ -80,14 +80,14 @@ def _members(shard: str) -> Iterator[ImageSource]:
                 if member.isreg() and PurePath(member.name).suffix.lower() in IMAGE_SUFFIXES:
                     empty = False
                     name = f"{shard}/{member.name}"
-                    yield ImageSource(name=name, path=shard, offset=member.offset_data, size=member.size)
+                    yield ImageLocation(name=name, path=shard, offset=member.offset_data, size=member.size)
     except tarfile.TarError as error:
         problem: TacitError = InvalidInput(f"not a whole, uncompressed tar archive: {error}")
-        yield ImageSource(name=shard, path=shard, problem=problem)
+        yield ImageLocation(name=shard, path=shard, problem=problem)
         return
     except OSError as error:
         problem = PathError(f"cannot be read: {files.reason(error)}")
-        yield ImageSource(name=shard, path=shard, problem=problem)
+        yield ImageLocation(name=shard, path=shard, problem=problem)
         return
     if empty:
-        yield ImageSource(name=shard, path=shard, problem=InvalidInput("no image in this shard"))
+        yield ImageLocation(name=shard, path=shard, problem=InvalidInput("no image in this shard"))
