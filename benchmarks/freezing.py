@@ -127,7 +127,8 @@ def main() -> None:
     if not isinstance(model, TacitSModel):
         raise SystemExit(f"{arguments.checkpoint}: {checkpoint.architecture} is not measured here")
     coding = weights.load(arguments.weights)
-    if not torch.equal(coding.float_model.gain.log_gain, model.gain.log_gain):
+    coded_gain = coding.float_model.gain
+    if coded_gain is None or not torch.equal(coded_gain.log_gain, model.gain.log_gain):
         raise SystemExit(f"{arguments.weights} was not exported from {arguments.checkpoint}: their gains differ")
     paths = sorted((arguments.folder or find_data("kodak")).glob("kodim*.png"))[: arguments.images]
     rows = []
