@@ -240,7 +240,7 @@ def _options(options: dict[str, Any]) -> str:
 
 def speed() -> str:
     """Return the table of times and memory."""
-    result = _results("bench")
+    result = _results("codec")
     if result is None:
         return MISSING
     from benchmarks.codec import MEASURES
