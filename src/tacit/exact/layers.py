@@ -215,7 +215,9 @@ class FrozenChain(nn.Module):
         """Return the chain that `describe` and `integers` came from; nothing is frozen again.
 
         Raises:
-            KeyError, TypeError, ValueError: The parts do not belong together.
+            KeyError: A part is missing.
+            TypeError: A part is of another kind.
+            ValueError: The parts do not belong together.
         """
         parsed = [LayerSpec(**s) for s in specs]
         layers: list[FrozenLayer] = []

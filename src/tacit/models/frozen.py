@@ -109,7 +109,9 @@ class FrozenEntropy(nn.Module):
         """Return the entropy model that `parts` came from.
 
         Raises:
-            KeyError, ValueError: The parts do not belong together.
+            KeyError: A part is missing.
+            TypeError: A part is of another kind.
+            ValueError: The parts do not belong together.
         """
         shapes, tensors = parts.shapes, parts.tensors
         chains: dict[str, FrozenChain] = {}

@@ -114,8 +114,10 @@ def card(model: str | os.PathLike[str] = DEFAULT) -> Mapping[str, Any]:
     """Return the training card of weights: data and their terms, steps, hardware, figures, command.
 
     Raises:
-        UnknownModel, MissingWeights, PathError: As in `locate`.
-        CorruptWeights: As in `describe`.
+        UnknownModel: The model is neither a known name nor a file.
+        MissingWeights: The weights of this name are not on this machine.
+        PathError: There is no such weights file, or it cannot be read.
+        CorruptWeights: The file is no weights file of tacit.
     """
     return describe(locate(model)).card
 
