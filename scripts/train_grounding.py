@@ -93,9 +93,7 @@ class Head(Grounding):
         super().__init__()
         self.features = nn.Sequential()
         self.context = nn.Linear(512, 512)
-        self.image_proj = nn.Sequential(
-            nn.Conv2d(512, 384, 1), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(384, 192, 1)
-        )
+        self.image_proj = nn.Sequential(nn.Conv2d(512, 384, 1), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(384, 192, 1))
 
     def compared(self, features: Tensor) -> Tensor:
         """Return unit vectors [B, C, h, w] of the features."""
