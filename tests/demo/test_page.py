@@ -40,6 +40,12 @@ class Links(HTMLParser):
         assert self.open.pop() == tag
 
 
+def small_image(name: str) -> Image.Image:
+    """A sample image at a third of its size: AVIF encodes slowly."""
+    image = sample_image(name)
+    return image.resize((image.width // 3, image.height // 3), Image.Resampling.LANCZOS)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("skimage")
@@ -47,7 +53,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no weights, or no AVIF")
     out = tmp_path_factory.mktemp("demo") / "new" / "folder"
     lines: list[str] = []
-    page = make_page(out, samples=SAMPLES[1:2], qualities=(60, 5), say=lines.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tacit.demo.page.sample_image", small_image)
+        page = make_page(out, samples=SAMPLES[1:2], qualities=(60, 5), say=lines.append)
     assert page == out / "index.html"
     assert lines[-1] == f"The page: {page.resolve().as_uri()}"
     assert len(lines) == 4
@@ -68,7 +76,7 @@ def test_the_page_refers_only_to_files_beside_it(made: Path) -> None:
 
 @pytest.mark.slow
 def test_files_decode_to_what_is_shown_and_said(made: Path) -> None:
-    original = np.asarray(sample_image("chelsea"))
+    original = np.asarray(small_image("chelsea"))
     text = made.read_text()
     for quality in (5, 60):
         path = made.parent / f"chelsea/q{quality}.tacit"
