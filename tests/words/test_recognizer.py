@@ -95,6 +95,7 @@ def test_the_pipeline_in_the_package_is_small_and_has_a_card() -> None:
 
 
 @needs_spacy
+@pytest.mark.slow
 def test_the_pipeline_in_the_package_finds_names() -> None:
     recognize = recognizer.Recognizer("package")
     caption = "Tourists from Germany look at a portrait of Barack Obama in London"

@@ -25,6 +25,7 @@ def weights(words: tuple[Word, ...]) -> dict[str, float]:
     return {word.text: word.weight for word in words}
 
 
+@pytest.mark.slow
 def test_a_table_of_ones_own(tmp_path: Path) -> None:
     pytest.importorskip("sklearn", reason="the extra tacit[words] is not installed")
     file = tmp_path / "mine.tsv.gz"

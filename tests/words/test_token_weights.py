@@ -66,6 +66,7 @@ def test_batches_and_absent_captions(embedded: EmbeddedEncoder, weigher: Weigher
     assert torch.equal(found.embeddings, embedded(captions).embeddings)
 
 
+@pytest.mark.slow
 def test_clip_tokens(clip_folder: Path, weigher: Weigher) -> None:
     caption = "A dog at Oslo's dog"
     for published in (False, True):

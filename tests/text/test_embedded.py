@@ -1,9 +1,8 @@
-"""Captions to token embeddings: what they mean, and that no caption, however odd, is cut, lost or fatal."""
+"""The embedded text encoder: its files, what its vectors mean, its tokens and offsets."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import subprocess
 import sys
@@ -19,12 +18,14 @@ from safetensors.torch import load_file
 from torch.nn.functional import cosine_similarity
 
 import tacit.text
-from tacit.errors import CorruptWeights, InvalidInput, MissingExtra, UnknownModel
-from tacit.text.encoders import ClipEncoder, EmbeddedEncoder, TextEncoder, load_encoder
+from support.odd_captions import ODD
+from tacit.errors import CorruptWeights, InvalidInput
+from tacit.text.encoders import EmbeddedEncoder, TextEncoder
 from tacit.text.encoders import embedded as embedded_module
 from tacit.text.tokens import TextTokens
 
 FOLDER = Path(tacit.text.__path__[0])
+
 
 # anchor, nearer, farther
 WORDS = """
@@ -41,6 +42,8 @@ red crimson slow; sunset sunrise toilet; cloud sky knife; rain storm desk; telev
 phone telephone meadow; laptop computer goat; book magazine waterfall; clock watch vegetable; king queen bicycle;
 hammer screwdriver kitten; smile laugh concrete; running jogging sleeping; eating drinking climbing
 """
+
+
 SENTENCES = """
 a puppy asleep on a rug | a small dog lying on a carpet | a plane on a runway
 a man riding a wave on a surfboard | a surfer in the ocean | a bowl of soup on a table
@@ -53,20 +56,9 @@ a red double-decker bus | a tall bus in london traffic | an owl on a branch
 a rocket lifting off | a spacecraft launch | a cup of coffee with foam
 an old stone church | a medieval cathedral with a tower | a pair of running shoes
 """
-TRIPLES = [t.split() for t in WORDS.replace("\n", " ").split(";")]
-TRIPLES += [[c.strip() for c in line.split("|")] for line in SENTENCES.strip().splitlines()]
 
-ODD = {
-    "emoji": "🐶 a dog 👩‍👩‍👧 and 🇫🇷 flags",
-    "scripts": "犬 собака كلب สุนัข dog",
-    "accents": "un café naïf à Zürich, cafe\u0301",
-    "control": "\x00\x01a\x1bdog\u200b\ufeff\x7f",
-    "surrogate": "\ud800dog\udfff",
-    "one long word": "a" * 100_000,
-    "punctuation": "!?.,;:-\u2013\u2014()[]{}<>/\\|@#$%^&*_+=~`\"'",
-    "special": "[CLS] a [SEP] b [UNK] [PAD] <|endoftext|> <|startoftext|>",
-    "bidi": "\u202edog\u202c",
-}
+
+TRIPLES = [t.split() for t in WORDS.replace("\n", " ").split(";")]
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +68,6 @@ def embedded() -> EmbeddedEncoder:
 
 def meaning(encoder: TextEncoder, caption: str) -> torch.Tensor:
     return encoder([caption]).embeddings[0].mean(dim=0)
-
-
-# --- the embedded encoder's files
 
 
 def test_files_are_pinned_small_and_licensed() -> None:
@@ -132,9 +121,6 @@ print(took)
     assert float(done.stdout) < 0.3
 
 
-# --- what it means
-
-
 def test_nearer_captions_are_nearer(embedded: EmbeddedEncoder) -> None:
     def right(anchor: str, nearer: str, farther: str) -> bool:
         a, n, f = (meaning(embedded, c) for c in (anchor, nearer, farther))
@@ -149,9 +135,6 @@ def test_telling_words_are_longer_than_function_words(embedded: EmbeddedEncoder)
         return float(meaning(embedded, word).square().mean().sqrt())
 
     assert max(map(length, ["the", "a", "of", ","])) < min(map(length, ["puppy", "airplane", "pizza", "red"]))
-
-
-# --- shapes, masks, offsets
 
 
 def test_mask_says_which_tokens_are_real(embedded: EmbeddedEncoder) -> None:
@@ -214,125 +197,3 @@ def test_batch_equals_one_by_one(embedded: EmbeddedEncoder, captions: list[str |
 def test_what_is_not_a_list_of_captions_is_refused(embedded: EmbeddedEncoder, captions: Any) -> None:
     with pytest.raises(InvalidInput, match="caption"):
         embedded(captions)
-
-
-# --- names
-
-
-@pytest.mark.parametrize("name", ["", "Embedded", "embedded:x", "clip:", "clip-published:", "clipper", "bert"])
-def test_unknown_name_lists_the_known(name: str) -> None:
-    with pytest.raises(UnknownModel, match="one of embedded, clip, clip-published, clip:SOURCE"):
-        load_encoder(name)
-
-
-def test_clip_without_transformers_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingExtra, match=r"tacit\[clip\]"):
-        load_encoder("clip")
-
-
-# --- CLIP, on a tiny text model with random weights
-
-
-@pytest.fixture(scope="module")
-def clip(clip_folder: Path) -> ClipEncoder:
-    return ClipEncoder(clip_folder)
-
-
-@pytest.fixture(scope="module")
-def published(clip_folder: Path) -> ClipEncoder:
-    return ClipEncoder(clip_folder, published=True)
-
-
-def reference(folder: Path, captions: list[str], **options: Any) -> torch.Tensor:
-    """What transformers itself makes of the captions."""
-    transformers: Any = importlib.import_module("transformers")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = transformers.CLIPTextModel.from_pretrained(folder).eval()
-    with torch.no_grad():
-        states: torch.Tensor = model(**tokenizer(captions, return_tensors="pt", **options)).last_hidden_state
-    return states
-
-
-def close(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a, b, atol=1e-5)
-
-
-def test_clip_gives_the_last_states_of_the_captions_tokens(clip: ClipEncoder, clip_folder: Path) -> None:
-    caption = "a dog, a cat"
-    tokens = clip([caption])
-    assert clip.width == 16
-    assert close(tokens.embeddings, reference(clip_folder, [caption])[:, 1:-1])
-    assert [caption[a:b] for a, b in clip.offsets(caption)] == ["a", "dog", ",", "a", "c", "a", "t"]
-
-
-def test_clip_masks_padding_and_absent_captions(clip: ClipEncoder) -> None:
-    tokens = clip(["a dog", None, "", "dog " * 9])
-    assert tokens.mask.sum(dim=1).tolist() == [2, 0, 0, 9]
-    assert bool((tokens.embeddings[~tokens.mask] == 0).all())
-    assert clip([None]).mask.tolist() == [[False]]
-
-
-@pytest.mark.parametrize(("count", "sizes"), [(75, [75]), (76, [38, 38]), (160, [53, 53, 54])])
-def test_clip_reads_long_captions_in_windows(
-    clip: ClipEncoder, clip_folder: Path, count: int, sizes: list[int]
-) -> None:
-    words = ("dog a b dog c " * 40).split()[:count]
-    parts, start = [], 0
-    for size in sizes:
-        parts.append(reference(clip_folder, [" ".join(words[start : start + size])])[:, 1:-1])
-        start += size
-    tokens = clip(["dog", " ".join(words)])
-    assert close(tokens.embeddings[1:], torch.cat(parts, dim=1))
-    assert tokens.mask.sum(dim=1).tolist() == [1, count]
-    assert len(clip.offsets(" ".join(words))) == count
-
-
-def test_clip_batch_equals_one_by_one(clip: ClipEncoder) -> None:
-    captions = ["a dog", None, "dog " * 100, "b " * 3000, "c"]
-    batch = clip(captions)
-    singles = TextTokens.stack([clip([c]) for c in captions])
-    assert torch.equal(batch.mask, singles.mask)
-    assert close(batch.embeddings, singles.embeddings)
-
-
-@pytest.mark.parametrize("caption", [c for c in ODD.values() if len(c) < 1000])
-def test_clip_odd_captions(clip: ClipEncoder, published: ClipEncoder, caption: str) -> None:
-    tokens = clip([caption])
-    assert tokens.embeddings.isfinite().all()
-    offsets = clip.offsets(caption)
-    assert len(offsets) == tokens.mask.sum()
-    assert all(0 <= a <= b <= len(caption) for a, b in offsets)
-    assert published([caption]).embeddings.shape == (1, 38, 16)
-
-
-def test_clip_takes_special_tokens_in_a_caption_for_words(clip: ClipEncoder) -> None:
-    assert len(clip.offsets("<|endoftext|>")) > 1
-
-
-def test_clip_states_are_constants_for_autograd(clip: ClipEncoder, published: ClipEncoder) -> None:
-    for encoder in (clip, published):
-        embeddings = encoder(["a dog"]).embeddings
-        weight = torch.ones(16, requires_grad=True)
-        (embeddings * weight).sum().backward()  # an inference-mode tensor would refuse this
-        assert not embeddings.requires_grad
-        assert weight.grad is not None
-
-
-def test_published_convention(published: ClipEncoder, clip_folder: Path) -> None:
-    captions = ["a dog", "", "dog a " * 40]
-    tokens = published(["a dog", None, "dog a " * 40])
-    expected = reference(clip_folder, captions, padding="max_length", max_length=38, truncation=True)
-    assert close(tokens.embeddings, expected)
-    assert tokens.mask.shape == (3, 38)
-    assert tokens.mask.all()
-    assert published.offsets("a dog") == [(0, 0), (0, 1), (2, 5)] + [(0, 0)] * 35
-    assert len(published.offsets("dog a " * 40)) == 38
-
-
-def test_clip_names_lead_back(clip_folder: Path) -> None:
-    for kind in ("clip", "clip-published"):
-        name = f"{kind}:{clip_folder}"
-        encoder = load_encoder(name)
-        assert encoder.name == name
-        assert encoder(["a dog"]).mask.shape[1] == (2 if kind == "clip" else 38)
