@@ -11,10 +11,10 @@ from tacit.evaluation.results import CurvePoint, MetricInfo, Results
 
 DIFFERENCE_HEADS = ("codec", "bits for equal quality", "over", "quality at equal bits", "over (bpp)")
 COSTS = (
-    "Times are means over the images, and memory is the largest of any, beyond what the process held before; CPU "
-    "ms are those that processors worked, all threads together, and do not count the waiting on a busy machine"
+    "Times are means over the images. Memory is the largest of any image, beyond what the process held before. CPU ms "
+    "are the time that processors worked, all threads together, without the time that a busy machine makes it wait."
 )
-PAIRS = "Each codec against each other (Bjøntegaard); negative: it needs fewer bits"
+PAIRS = "Every two codecs compared (Bjøntegaard); a negative difference means fewer bits"
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """A table's heads and its rows."""
@@ -108,10 +108,10 @@ def remarks(results: Results, dataset: str) -> list[str]:
     """Return what a reader of a data set's figures should know: notes, images left out, and failures."""
     lines = list(results.dataset(dataset).notes)
     if left := results.left_out(dataset):
-        lines.append(f"Not in the curves, since not every codec has them at all of its qualities: {listed(left, 10)}")
+        lines.append(f"In no curve, since not every codec has them at all of its qualities: {listed(left, 10)}")
     failures = [f for f in results.measurements.failures if f.dataset == dataset]
     lines += [_failure_text(f) for f in failures[:20]]
-    lines += [f"and {len(failures) - 20} failures more, in results.json"] if len(failures) > 20 else []
+    lines += [f"and {len(failures) - 20} more failures, in results.json"] if len(failures) > 20 else []
     return lines + missing_values([row for row in results.measurements.rows if row.dataset == dataset])
 
 
@@ -125,7 +125,7 @@ def provenance(results: Results) -> list[str]:
     machine = ", ".join(f"{key} {value}" for key, value in results.machine.items() if key != "memory")
     memory = results.machine.get("memory")
     lines = [
-        f"{results.date}, in {results.seconds:.0f} s",
+        f"Measured on {results.date}, in {results.seconds:.0f} s",
         machine + (f", {memory / 2**30:.0f} GiB" if memory else ""),
         ", ".join(f"{name} {version}" for name, version in results.libraries.items()),
         COSTS,

@@ -69,7 +69,7 @@ def _section(
         parts.append(f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>")
     parts.append(_metrics(results, dataset, drawn, log))
     if examples:
-        parts += ["<h3>At equal bytes</h3>", '<p class="soft">PSNR is that of the whole image.</p>']
+        parts += ["<h3>At equal bytes</h3>", '<p class="soft">The PSNR is that of the whole image.</p>']
         parts += map(_example, examples)
     parts += ["<h3>Time and memory</h3>", _table(results, formatting.cost_table(results, dataset))]
     parts.append(_folded("All points of the curves", _table(results, formatting.point_table(results, dataset))))
@@ -182,7 +182,7 @@ def _example(example: EqualBytesExample) -> str:
         f"width:{100 * (right - left) / columns:.2f}%;height:{100 * (bottom - top) / rows:.2f}%"
     )
     rate = 8 * example.limit / (rows * columns)
-    heading = f"{example.image}: at most {example.limit:,} bytes ({rate:.3f} bpp), as {example.leader} has"
+    heading = f"{example.image}: at most {example.limit:,} bytes ({rate:.3f} bpp), the size of {example.leader}'s file"
     words = f"<p class=soft>“{escape(example.caption)}”</p>" if example.caption else ""
     whole = (
         f'<figure class="whole"><div><img alt="{escape(example.image)}, whole" src="{_thumbnail(example.whole)}">'
