@@ -17,8 +17,8 @@ from tacit.evaluation.measurements import Measurement, Measurements
 from tacit.evaluation.published_curves import PUBLISHED, PublishedCurve
 
 PROTOCOL = (
-    "Files are written and read back. The rate is that of the whole file, in bits per pixel. Metrics are computed on the "
-    "8-bit RGB that is decoded from the file. Both are means over the images, and each image counts once."
+    "Files are written and read back. The rate is that of the whole file, in bits per pixel. Metrics are computed on "
+    "the 8-bit RGB that is decoded from the file. Both are means over the images, and each image counts once."
 )
 
 
