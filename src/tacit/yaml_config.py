@@ -6,7 +6,6 @@ This is the one such reader: the configurations of training runs and of studies 
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from importlib.resources.abc import Traversable
@@ -18,6 +17,9 @@ import yaml
 from tacit.errors import InvalidInput, PathError
 
 T = TypeVar("T")
+
+_SINGULARS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_PLURALS = {int: "whole numbers", float: "numbers", str: "texts"}
 
 
 def config_names(folder: Traversable) -> tuple[str, ...]:
@@ -120,5 +122,13 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         return value
     if hint is str and isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
-    name = getattr(hint, "__name__", hint) if not isinstance(hint, types.GenericAlias) else hint
-    raise InvalidInput(f"{key} must be {name}, got {value!r}")
+    raise InvalidInput(f"{key} must be {_type_text(hint)}, got {value!r}")
+
+
+def _type_text(hint: Any) -> str:
+    """Return what messages call a type."""
+    if typing.get_origin(hint) is tuple:
+        kinds = typing.get_args(hint)
+        count = "" if kinds[-1] is Ellipsis else f"{len(kinds)} "
+        return f"a list of {count}{_PLURALS.get(kinds[0], 'values')}"
+    return _SINGULARS.get(hint, "keys and values")

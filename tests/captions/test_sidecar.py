@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tacit.captions import find_caption
+from tacit.captions.sidecar import member_captions, sidecar_captions
 from tacit.container import MAX_CAPTION
 from tacit.errors import InvalidInput, PathError
 
@@ -40,3 +41,19 @@ def test_a_sidecar_that_cannot_be_read_is_a_path_error(tmp_path: Path) -> None:
     (tmp_path / "photo.txt").mkdir()
     with pytest.raises(PathError, match=r"photo\.txt: cannot be read: Is a directory"):
         find_caption(tmp_path / "photo.jpg")
+
+
+def test_captions_in_shards() -> None:
+    assert member_captions({"json": b'{"captions": ["a", "b"]}', "txt": b"c"}) == ("a", "b")
+    for content in (b'{"url": "x"}', b"[]", b"5", b"{", b'{"captions": 5}', b'{"caption": ""}'):
+        assert member_captions({"json": content, "txt": b" c\n"}) == ("c",)
+        assert member_captions({"json": content}) == ()
+
+
+def test_a_bad_caption_in_a_data_set_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a \xff boat")
+    (tmp_path / "b.txt").write_text(" a boat\n")
+    assert sidecar_captions(tmp_path / "a.jpg") == ()
+    assert "a.txt: not UTF-8 (at byte 2); the image is used without a caption" in caplog.text
+    assert sidecar_captions(tmp_path / "b.jpg") == ("a boat",)
+    assert sidecar_captions(tmp_path / "c.jpg") == ()

@@ -124,7 +124,7 @@ def test_an_ablation_from_one_configuration(
 def test_a_failing_variant_is_named(ablation_config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     command = ["study", str(ablation_config), "-o", str(tmp_path / "out")]
     assert cli.main([*command, "variants=[{name: odd, overrides: [data.kind=tape]}]"]) == 2
-    assert "odd-seed0: data.kind must be one of" in capfd.readouterr().err
+    assert "odd-seed0: data.kind must be one of " in capfd.readouterr().err
     assert cli.main([*command, "variants=[{name: a, captions: sung}]"]) == 2
     assert "list has no captions of the kind sung" in capfd.readouterr().err
 

@@ -35,7 +35,7 @@ def test_the_package_has_configurations_that_hold(monkeypatch: pytest.MonkeyPatc
         ("nothing=1", "no such key"),
         ("seeds=[]", "must have at least one value"),
         ("seeds=[1, 1]", "must differ from each other"),
-        ("seeds=x", "seeds must be tuple"),
+        ("seeds=x", "seeds must be a list of whole numbers, got 'x'"),
         ("variants=[{name: a}, {name: a}]", "must differ from each other"),
         ("variants=[{name: a/b}]", "letters"),
         ("kind=taste", "must be one of"),

@@ -167,7 +167,7 @@ def test_captions_weighed_by_another_table_are_not_mixed(tmp_path: Path, monkeyp
     with pytest.raises(InvalidInput, match="weighed by table"):
         TokenCache("embedded", 256, tmp_path, weighted=True)(["something new"])
     (tmp_path / "captions-0000.safetensors").unlink()
-    with pytest.raises(CorruptWeights, match="tokens of embedded"):
+    with pytest.raises(CorruptWeights, match="tokens of clip, got those of embedded"):
         TokenCache("clip", 256, tmp_path, weighted=True).write([CAPTION])
     (tmp_path / "weights-0000.safetensors").write_bytes(b"no")
     with pytest.raises(CorruptWeights, match="weights-0000"):
