@@ -37,6 +37,7 @@ def overrides(tmp_path: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
 def test_fine_tuning_goes_from_full_to_linear(make: Any, tmp_path: Path, overrides: list[str]) -> None:
     """With all but the text layers fixed; what comes of it is exported, encodes, decodes, and is fine-tuned further."""
@@ -77,6 +78,7 @@ def test_fine_tuning_goes_from_full_to_linear(make: Any, tmp_path: Path, overrid
     assert all(more.model[name].abs().max() > 2e-4 for name in tables), "began afresh"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
 def test_attention_is_changed_without_a_change_of_the_rest(make: Any) -> None:
     pytest.importorskip("lightning.pytorch")

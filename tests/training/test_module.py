@@ -20,6 +20,7 @@ from tacit.training.module import TrainingModule
 from tacit.training.run import train
 
 
+@pytest.mark.slow
 def test_steps_that_are_not_finite_change_nothing_and_are_counted(
     make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -40,6 +41,7 @@ def test_steps_that_are_not_finite_change_nothing_and_are_counted(
     assert log_rows(tmp_path / "out")[-1]["skipped"] == "2"
 
 
+@pytest.mark.slow
 def test_a_hopeless_run_ends(make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tacit.training.module.MAX_SKIPPED", 3)
     with pytest.raises(TacitError, match="not finite"):

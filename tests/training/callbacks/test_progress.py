@@ -15,6 +15,7 @@ from tacit.training.config import Config
 from tacit.training.run import train
 
 
+@pytest.mark.slow
 def test_a_run_says_how_fast_it_is_and_what_is_left(
     make_config: Callable[..., Config], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
