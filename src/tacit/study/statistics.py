@@ -18,7 +18,7 @@ CurvePairs = Mapping[str, Sequence[tuple[Curve, Curve]]]
 """By image, pairs of curves (anchor, test) to compare."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairedDifferences:
     """Differences of one quantity, one for each image (or mosaic)."""
 
@@ -37,13 +37,15 @@ class PairedDifferences:
     def from_values(values: Mapping[str, float], left_out: Mapping[str, str]) -> PairedDifferences:
         """Compute the mean of the differences and its intervals."""
         differences = list(values.values())
-        if len(differences) < MIN_DIFFERENCES:
-            return PairedDifferences(values, left_out, fmean(differences) if differences else None, None, None)
-        rng = np.random.default_rng(0)
-        means = rng.choice(differences, (RESAMPLES, len(differences))).mean(axis=1)
-        low, high = np.quantile(means, (0.025, 0.975))
-        interval = confidence_interval(differences)
-        return PairedDifferences(values, left_out, fmean(differences), interval, (float(low), float(high)))
+        mean = fmean(differences) if differences else None
+        t = bootstrap = None
+        if len(differences) >= MIN_DIFFERENCES:
+            t = confidence_interval(differences)
+            rng = np.random.default_rng(0)
+            means = rng.choice(differences, (RESAMPLES, len(differences))).mean(axis=1)
+            low, high = np.quantile(means, (0.025, 0.975))
+            bootstrap = float(low), float(high)
+        return PairedDifferences(values=values, left_out=left_out, mean=mean, t=t, bootstrap=bootstrap)
 
     @property
     def excludes_zero(self) -> bool:
