@@ -43,7 +43,7 @@ class FrequencyTables:
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """Where each table begins, and the end of the last one [n + 1]."""
+        """The start of each table in `frequencies`, and the end of the last one [n + 1]."""
         return np.concatenate([[0], np.cumsum(self.sizes)])
 
     def table(self, index: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where in an image a caption's words are: a small network of the encoder's own, which the decoder never sees.
+"""The network that finds a caption's words in an image; it is the encoder's own, and the decoder never sees it.
 
 A convolutional network gives each 16x16 pixels of a small copy of the image a vector in the space of the words'; what a
 position has to do with the caption is its likeness to each word, the words weighted by how much they say.
