@@ -59,6 +59,7 @@ an old stone church | a medieval cathedral with a tower | a pair of running shoe
 
 
 TRIPLES = [t.split() for t in WORDS.replace("\n", " ").split(";")]
+TRIPLES += [[c.strip() for c in line.split("|")] for line in SENTENCES.strip().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_table_has_unit_mean_square_and_a_row_for_every_piece() -> None:
 @pytest.mark.parametrize("constant", ["TABLE_SHA256", "TOKENIZER_SHA256"])
 def test_altered_file_is_refused(constant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_module, constant, "0" * 64)
-    with pytest.raises(CorruptWeights, match="expected 0000"):
+    with pytest.raises(CorruptWeights, match="must be 0000"):
         EmbeddedEncoder()
 
 
