@@ -45,15 +45,15 @@ def rate_difference(anchor: Curve, test: Curve, minimum_overlap: float = MINIMUM
     """Return by how many per cent `test` needs more bits than `anchor` at equal quality; negative is better.
 
     Args:
-        anchor: the curve that is compared with.
-        test: the curve that is compared.
-        minimum_overlap: the smallest share of the narrower curve's range that both must reach.
+        anchor: The curve that is compared with.
+        test: The curve that is compared.
+        minimum_overlap: The smallest share of the narrower curve's range that both must reach.
 
     Returns:
         The difference in per cent; its `low` and `high` are qualities.
 
     Raises:
-        InvalidInput: a curve has fewer than three points, values that are not finite, or a quality that turns back as
+        InvalidInput: A curve has fewer than three points, values that are not finite, or a quality that turns back as
             the rate rises; or the overlap is below `minimum_overlap`.
     """
     curves = [_checked(*curve, of) for curve, of in ((anchor, "anchor"), (test, "test"))]
@@ -67,15 +67,15 @@ def quality_difference(anchor: Curve, test: Curve, minimum_overlap: float = MINI
     """Return by how much the quality of `test` is higher than that of `anchor` at equal rate, in the metric's unit.
 
     Args:
-        anchor: the curve that is compared with.
-        test: the curve that is compared.
-        minimum_overlap: the smallest share of the narrower curve's range that both must reach.
+        anchor: The curve that is compared with.
+        test: The curve that is compared.
+        minimum_overlap: The smallest share of the narrower curve's range that both must reach.
 
     Returns:
         The difference; its `low` and `high` are rates, and the overlap is that of their logarithms.
 
     Raises:
-        InvalidInput: a curve has fewer than three points or values that are not finite; or the overlap is below
+        InvalidInput: A curve has fewer than three points or values that are not finite; or the overlap is below
             `minimum_overlap`.
     """
     curves = [_checked(*curve, of) for curve, of in ((anchor, "anchor"), (test, "test"))]
@@ -87,7 +87,7 @@ def quality_at(curve: Curve, rate: float) -> float:
     """Return a curve's quality at a rate, NaN outside the curve.
 
     Raises:
-        InvalidInput: the curve has fewer than three points, or values that are not finite.
+        InvalidInput: The curve has fewer than three points, or values that are not finite.
     """
     return float(Pchip(*_checked(*curve, "curve"))(math.log(rate)))
 
@@ -131,8 +131,8 @@ def _mean_difference(
 
     Args:
         curves: (x, y) of anchor and test, x rising.
-        minimum: the smallest share.
-        what: what x is, in words.
+        minimum: The smallest share.
+        what: What x is, in words.
     """
     starts, ends = [x[0] for x, _ in curves], [x[-1] for x, _ in curves]
     low, high = float(max(starts)), float(min(ends))

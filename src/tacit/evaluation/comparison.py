@@ -77,7 +77,7 @@ def compare(old: Results, new: Results) -> ResultsComparison:
     """Compare two evaluations, pair by pair of images.
 
     Raises:
-        InvalidInput: the two have no image, codec and quality in common.
+        InvalidInput: The two have no image, codec and quality in common.
     """
     notes = _notes(old, new)
     metrics = {m.name: m for m in new.metrics}

@@ -14,8 +14,8 @@ def compare_files(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> s
     """Compare two files that `tacit eval` has written, and return the comparison as Markdown.
 
     Raises:
-        PathError: a file cannot be read.
-        InvalidInput: a file is not a result of `tacit eval`, or the two have nothing in common.
+        PathError: A file cannot be read.
+        InvalidInput: A file is not a result of `tacit eval`, or the two have nothing in common.
     """
     return comparison_markdown(compare(load(Path(old)), load(Path(new))))
 

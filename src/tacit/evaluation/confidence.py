@@ -16,10 +16,10 @@ def confidence_interval(differences: Sequence[float]) -> tuple[float, float]:
     """Return the 95 % interval of the mean of differences, by Student's t.
 
     Args:
-        differences: five or more differences.
+        differences: Five or more differences.
 
     Raises:
-        InvalidInput: there are too few differences.
+        InvalidInput: There are too few differences.
     """
     if len(differences) < MIN_DIFFERENCES:
         raise InvalidInput(f"an interval needs {MIN_DIFFERENCES} differences or more, got {len(differences)}")

@@ -74,12 +74,12 @@ def equal_bytes_examples(
     """Return examples of a data set; a codec that fails is reported and left out.
 
     Args:
-        dataset: the data set.
-        codecs: the codecs.
-        rows: what was measured.
-        out: the folder of the results.
-        count: how many images to choose; they are spread over the data set.
-        progress: is told about codecs that fail.
+        dataset: The data set.
+        codecs: The codecs.
+        rows: What was measured.
+        out: The folder of the results.
+        count: How many images to choose; they are spread over the data set.
+        progress: Is told about codecs that fail.
     """
     own = [row for row in rows if row.dataset == dataset.name]
     leader = next((c for c in codecs if c.is_own and any(r.codec == c.name for r in own)), codecs[0])
@@ -160,13 +160,13 @@ def _largest_file(
     """Find the highest quality whose file has at most `limit` bytes, or the smallest file where none has.
 
     Args:
-        codec: the codec.
-        pixels: the image, [H, W, 3] uint8.
-        caption: the caption that the codec is given.
-        rows: the codec's files of the image, by rising size; where their qualities are numbers, the search goes on
+        codec: The codec.
+        pixels: The image, [H, W, 3] uint8.
+        caption: The caption that the codec is given.
+        rows: The codec's files of the image, by rising size; where their qualities are numbers, the search goes on
             between them.
-        limit: the limit in bytes.
-        out: the folder of the results.
+        limit: The limit in bytes.
+        out: The folder of the results.
 
     Returns:
         The quality and the file.
@@ -199,9 +199,9 @@ def detailed_box(pixels: np.ndarray, width: int, height: int) -> tuple[int, int,
     """Return the part of an image that changes most, on a grid of half its size: left, top, right, bottom.
 
     Args:
-        pixels: the image, [H, W, 3] uint8.
-        width: the part's width, at most that of the image.
-        height: the part's height, at most that of the image.
+        pixels: The image, [H, W, 3] uint8.
+        width: The part's width, at most that of the image.
+        height: The part's height, at most that of the image.
     """
     rows, columns, _ = pixels.shape
     width, height = min(width, columns), min(height, rows)

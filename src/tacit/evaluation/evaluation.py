@@ -73,9 +73,9 @@ def evaluate(options: EvalOptions, progress: EvalProgress) -> Results:
     Data sets without images are reported and skipped, and so are codecs and metrics that lack a library or weights.
 
     Raises:
-        InvalidInput: nothing is left to measure, or an option is wrong.
-        UnknownModel: a codec's name is not known.
-        PathError: a file cannot be read or written.
+        InvalidInput: Nothing is left to measure, or an option is wrong.
+        UnknownModel: A codec's name is not known.
+        PathError: A file cannot be read or written.
     """
     start = time.monotonic()
     datasets, empty = _load_datasets(options)
@@ -136,7 +136,7 @@ def _load_datasets(options: EvalOptions) -> tuple[list[Dataset], dict[str, str]]
     """Return the data sets, and by name why others are skipped.
 
     Raises:
-        EmptyDataset: no data set has an image.
+        EmptyDataset: No data set has an image.
     """
     datasets: list[Dataset] = []
     skipped: dict[str, str] = {}

@@ -25,12 +25,12 @@ class Journal:
     full) is dropped, and its work is done again.
 
     Args:
-        path: the file; it is created if it does not exist.
-        fresh: whether to drop the entries that the file has.
+        path: The file; it is created if it does not exist.
+        fresh: Whether to drop the entries that the file has.
 
     Raises:
-        PathError: the file cannot be read or written.
-        InvalidInput: the file is not a journal.
+        PathError: The file cannot be read or written.
+        InvalidInput: The file is not a journal.
     """
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
@@ -63,7 +63,7 @@ class Journal:
         """Append an entry; it is in the file when this returns.
 
         Raises:
-            PathError: the file cannot be written, for instance because the disk is full; earlier entries stay whole.
+            PathError: The file cannot be written, for instance because the disk is full; earlier entries stay whole.
         """
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
         try:

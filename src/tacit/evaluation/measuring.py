@@ -35,7 +35,7 @@ def attempt(task: EvalTask) -> JournalEntry | TaskProblem:
     """Do a task, and return its journal entry or why there is none.
 
     Raises:
-        PathError: the disk is full, which is not this task's fault alone.
+        PathError: The disk is full, which is not this task's fault alone.
     """
     try:
         load_pixels(task.image.path)
@@ -64,7 +64,7 @@ def raise_if_disk_full(error: BaseException) -> None:
     """Pass on an error that was caused by a full disk.
 
     Raises:
-        PathError: the disk is full.
+        PathError: The disk is full.
     """
     cause: BaseException | None = error
     while cause is not None:

@@ -16,11 +16,11 @@ class Pchip:
     interpolant that SciPy and MATLAB call pchip.
 
     Args:
-        x: three or more positions, rising.
-        y: the value at each position.
+        x: Three or more positions, rising.
+        y: The value at each position.
 
     Raises:
-        InvalidInput: there are fewer than three points, or they are not in rising order.
+        InvalidInput: There are fewer than three points, or they are not in rising order.
     """
 
     def __init__(self, x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> None:

@@ -14,7 +14,7 @@ def load_pixels(path: Path) -> np.ndarray:
     """Read an image as [H, W, 3] uint8: upright, grey as three equal channels, without alpha. It is read-only.
 
     Raises:
-        TacitError: the image cannot be read.
+        TacitError: The image cannot be read.
     """
     from tacit.image import ConversionWarning, load
 

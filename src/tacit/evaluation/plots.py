@@ -105,13 +105,13 @@ def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = Fals
     curves are dashed and have no markers.
 
     Args:
-        results: the results.
-        dataset: the data set's name.
-        metric: the metric.
-        log: whether the rate's axis is logarithmic.
+        results: The results.
+        dataset: The data set's name.
+        metric: The metric.
+        log: Whether the rate's axis is logarithmic.
 
     Raises:
-        MissingExtra: matplotlib is not installed.
+        MissingExtra: Matplotlib is not installed.
     """
     curves = results.curves_of(dataset, metric)
     if not curves:

@@ -12,8 +12,8 @@ class EvalProgress(Protocol):
         """Start counting.
 
         Args:
-            total: how many measurements there are.
-            known: how many of them are known from an earlier run.
+            total: How many measurements there are.
+            known: How many of them are known from an earlier run.
         """
 
     def done(self, text: str) -> None:

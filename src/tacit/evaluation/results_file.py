@@ -23,7 +23,7 @@ def save(results: Results, path: Path) -> None:
     """Write the JSON file.
 
     Raises:
-        PathError: the file cannot be written.
+        PathError: The file cannot be written.
     """
     files.write(str(path), dumps(to_json(results)).encode(), force=True)
 
@@ -32,8 +32,8 @@ def load(path: Path) -> Results:
     """Read a file that `save` wrote.
 
     Raises:
-        PathError: the file cannot be read.
-        InvalidInput: it is another kind of file, or of a newer format.
+        PathError: The file cannot be read.
+        InvalidInput: It is another kind of file, or of a newer format.
     """
     try:
         content = json.loads(path.read_bytes())

@@ -38,17 +38,17 @@ def run(
     What fails is reported and left out. Ctrl-C or an error keeps what is done, and the same call continues from there.
 
     Args:
-        datasets: the images.
-        codecs: the codecs.
-        metrics: the metrics.
-        qualities: each codec's qualities, by the codec's name.
-        out: the folder of the journal and of the codecs' files.
-        progress: is told how the run proceeds.
-        jobs: how many processes to use; 1 for this process alone, None for as many as cores and memory allow.
-        fresh: whether to ignore an earlier journal.
+        datasets: The images.
+        codecs: The codecs.
+        metrics: The metrics.
+        qualities: Each codec's qualities, by the codec's name.
+        out: The folder of the journal and of the codecs' files.
+        progress: Is told how the run proceeds.
+        jobs: How many processes to use; 1 for this process alone, None for as many as cores and memory allow.
+        fresh: Whether to ignore an earlier journal.
 
     Raises:
-        PathError: results cannot be written, for instance because the disk is full.
+        PathError: Results cannot be written, for instance because the disk is full.
     """
     tasks, failures = plan_tasks(datasets, codecs, metrics, qualities, out)
     for failure in failures:

@@ -22,16 +22,16 @@ def measure_sets(
     """Compute metrics of whole data sets, for each quality of each codec.
 
     Args:
-        tasks: the tasks of the run.
-        rows: the images that were measured; only their files count.
-        metrics: metrics whose level is "set".
-        journal: where values are kept, and where earlier ones are found.
+        tasks: The tasks of the run.
+        rows: The images that were measured; only their files count.
+        metrics: Metrics whose level is "set".
+        journal: Where values are kept, and where earlier ones are found.
 
     Returns:
         The values, and what could not be computed.
 
     Raises:
-        PathError: the disk is full.
+        PathError: The disk is full.
     """
     if not metrics:
         return [], []

@@ -73,11 +73,11 @@ def plan_tasks(
     """Plan a run.
 
     Args:
-        datasets: the images.
-        codecs: the codecs.
-        metrics: the metrics; those of whole sets play no part here.
-        qualities: each codec's qualities, by the codec's name.
-        out: the folder of the results.
+        datasets: The images.
+        codecs: The codecs.
+        metrics: The metrics; those of whole sets play no part here.
+        qualities: Each codec's qualities, by the codec's name.
+        out: The folder of the results.
 
     Returns:
         The tasks, and what cannot be measured in any case: files that cannot be read, and images without a caption
@@ -130,9 +130,9 @@ def caption_for(codec: EvalCodec, dataset: Dataset, number: int) -> str | None:
     of the set; this shows what a wrong caption does.
 
     Args:
-        codec: the codec.
-        dataset: the image's data set.
-        number: the image's index in the set.
+        codec: The codec.
+        dataset: The image's data set.
+        number: The image's index in the set.
     """
     own = dataset.images[number].caption
     if codec.captions != "swapped":

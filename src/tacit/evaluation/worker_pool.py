@@ -31,9 +31,9 @@ def worker_count(jobs: int | None, datasets: Sequence[Dataset], codecs: Sequence
     Each process must be able to hold the largest image.
 
     Args:
-        jobs: the number that the user chose, or None.
-        datasets: the images to be measured.
-        codecs: the codecs to be measured.
+        jobs: The number that the user chose, or None.
+        datasets: The images to be measured.
+        codecs: The codecs to be measured.
     """
     if jobs is not None:
         return jobs
@@ -50,12 +50,12 @@ def run_tasks(tasks: Sequence[EvalTask], processes: int, unusable: Set[str]) -> 
     """Do tasks in several processes, or in this one where `processes` is 1, and yield results as they arrive.
 
     Args:
-        tasks: the tasks.
-        processes: how many processes to use.
-        unusable: the names of codecs whose remaining tasks are skipped; the caller adds to it while results arrive.
+        tasks: The tasks.
+        processes: How many processes to use.
+        unusable: The names of codecs whose remaining tasks are skipped; the caller adds to it while results arrive.
 
     Raises:
-        PathError: the disk is full.
+        PathError: The disk is full.
     """
     if processes == 1:
         for task in tasks:

@@ -33,12 +33,12 @@ class Clip(nn.Module):
     Gradients reach the images; the networks' own weights are not trained.
 
     Args:
-        source: a folder, or a name whose files are in the Hugging Face cache; both with the tokenizer's files.
+        source: A folder, or a name whose files are in the Hugging Face cache; both with the tokenizer's files.
 
     Raises:
         MissingExtra: `transformers` is not installed.
-        MissingWeights: the files are not on this machine; the message says how to get them.
-        CorruptWeights: the files are not a CLIP model, or not all of one.
+        MissingWeights: The files are not on this machine; the message says how to get them.
+        CorruptWeights: The files are not a CLIP model, or not all of one.
     """
 
     mean: Tensor
@@ -84,16 +84,16 @@ def load_clip(source: str | os.PathLike[str] = DEFAULT, *, text_only: bool = Fal
     """Load a CLIP model and its tokenizer from this machine, and check that both are whole and belong together.
 
     Args:
-        source: a folder, or a name whose files are in the Hugging Face cache.
-        text_only: load only the text network; the files need not contain the image network then.
+        source: A folder, or a name whose files are in the Hugging Face cache.
+        text_only: Load only the text network; the files need not contain the image network then.
 
     Returns:
         The model and the tokenizer, as `transformers` has them. The model does not train.
 
     Raises:
         MissingExtra: `transformers` is not installed.
-        MissingWeights: the files are not on this machine; the message says how to get them.
-        CorruptWeights: the files are not a CLIP model, or not all of one.
+        MissingWeights: The files are not on this machine; the message says how to get them.
+        CorruptWeights: The files are not a CLIP model, or not all of one.
     """
     source = os.fspath(source)
     try:

@@ -31,13 +31,13 @@ class FeatureDistance(nn.Module):
 
         Args:
             x: [B, 3, H, W], RGB in [0, 1].
-            y: the same shape.
+            y: The same shape.
 
         Returns:
             [B], 0 for equal images; lower is nearer.
 
         Raises:
-            InvalidInput: other shapes, or images too small for the network.
+            InvalidInput: Other shapes, or images too small for the network.
         """
         check_images(x, y, self.features.network)
         pairs = zip(self.features(self.scaled(x)), self.features(self.scaled(y)), strict=True)
@@ -63,10 +63,10 @@ def load_feature_distance(path: str | os.PathLike[str] | None = None) -> Feature
     """Load the distance with the weights of Keras's SqueezeNet.
 
     Args:
-        path: the path of the weights, or None to look in the usual places.
+        path: The path of the weights, or None to look in the usual places.
 
     Raises:
-        MissingWeights: the file is not on this machine.
-        CorruptWeights: the file is not the published one.
+        MissingWeights: The file is not on this machine.
+        CorruptWeights: The file is not the published one.
     """
     return FeatureDistance(FeatureStages("squeeze", loading.load(SQUEEZENET, path)))

@@ -19,12 +19,12 @@ class FeatureStages(nn.Module):
     """A network without its classifier, cut into stages; nothing in it is trained.
 
     Args:
-        network: which network it is.
-        tensors: its weights by torchvision's names, with or without the prefix `features.`; the classifier's are
+        network: Which network it is.
+        tensors: Its weights by torchvision's names, with or without the prefix `features.`; the classifier's are
             ignored.
 
     Raises:
-        CorruptWeights: the tensors are not that network's.
+        CorruptWeights: The tensors are not that network's.
     """
 
     def __init__(self, network: Network, tensors: Mapping[str, Tensor]) -> None:
@@ -55,7 +55,7 @@ def check_images(x: Tensor, y: Tensor, network: Network) -> None:
     """Check that x and y are two batches of images of one size, large enough for a network.
 
     Raises:
-        InvalidInput: they are not.
+        InvalidInput: They are not.
     """
     if x.ndim != 4 or x.shape[1] != 3 or x.shape != y.shape:
         raise InvalidInput(

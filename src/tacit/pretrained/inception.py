@@ -33,10 +33,10 @@ class InceptionFeatures(nn.Module):
     Source: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016.
 
     Args:
-        tensors: the weights by the names of the published conversion; the classifier's are ignored.
+        tensors: The weights by the names of the published conversion; the classifier's are ignored.
 
     Raises:
-        CorruptWeights: the tensors are not this network's.
+        CorruptWeights: The tensors are not this network's.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -82,11 +82,11 @@ def load_inception(path: str | os.PathLike[str] | None = None) -> InceptionFeatu
     """Load Inception with the published weights.
 
     Args:
-        path: the path of the weights, or None to look in the usual places.
+        path: The path of the weights, or None to look in the usual places.
 
     Raises:
-        MissingWeights: the file is not on this machine.
-        CorruptWeights: the file is not the published one.
+        MissingWeights: The file is not on this machine.
+        CorruptWeights: The file is not the published one.
     """
     return InceptionFeatures(loading.load(INCEPTION, path))
 

@@ -32,13 +32,13 @@ def locate(entry: PretrainedFile, path: str | os.PathLike[str] | None = None) ->
     """Return the path of a verified file.
 
     Args:
-        entry: the file that is wanted.
-        path: where it is, or None to look in the usual places.
+        entry: The file that is wanted.
+        path: Where it is, or None to look in the usual places.
 
     Raises:
-        MissingWeights: the file is nowhere; the message names the file, its source, its size and its hash.
-        CorruptWeights: another file is in its place.
-        PathError: the file cannot be read.
+        MissingWeights: The file is nowhere; the message names the file, its source, its size and its hash.
+        CorruptWeights: Another file is in its place.
+        PathError: The file cannot be read.
     """
     for candidate in (Path(path),) if path is not None else _candidates(entry):
         if candidate.is_file():
@@ -54,13 +54,13 @@ def load(entry: PretrainedFile, path: str | os.PathLike[str] | None = None) -> d
     """Return the tensors of a verified file, on the CPU.
 
     Args:
-        entry: the file that is wanted.
-        path: where it is, or None to look in the usual places.
+        entry: The file that is wanted.
+        path: Where it is, or None to look in the usual places.
 
     Raises:
-        MissingWeights: the file is nowhere; the message names the file, its source, its size and its hash.
-        CorruptWeights: another file is in its place.
-        PathError: the file cannot be read.
+        MissingWeights: The file is nowhere; the message names the file, its source, its size and its hash.
+        CorruptWeights: Another file is in its place.
+        PathError: The file cannot be read.
     """
     verified = locate(entry, path)
     import torch

@@ -25,13 +25,13 @@ class Lpips(nn.Module):
     Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018.
 
     Args:
-        features: the network.
-        heads: the fitted layers: `lin{i}.model.1.weight` [1, C, 1, 1] for each stage of the network.
-        scale: the range of values that the network is fed with.
+        features: The network.
+        heads: The fitted layers: `lin{i}.model.1.weight` [1, C, 1, 1] for each stage of the network.
+        scale: The range of values that the network is fed with.
 
     Raises:
-        CorruptWeights: the heads are not those of this network.
-        InvalidInput: the scale is not known.
+        CorruptWeights: The heads are not those of this network.
+        InvalidInput: The scale is not known.
     """
 
     shift: Tensor
@@ -56,13 +56,13 @@ class Lpips(nn.Module):
 
         Args:
             x: [B, 3, H, W], RGB in [0, 1].
-            y: the same shape.
+            y: The same shape.
 
         Returns:
             [B], 0 for equal images; lower is nearer.
 
         Raises:
-            InvalidInput: other shapes, or images too small for the network.
+            InvalidInput: Other shapes, or images too small for the network.
         """
         check_images(x, y, self.features.network)
         pairs = zip(self.features(self._scaled(x)), self.features(self._scaled(y)), self.heads, strict=True)
@@ -85,15 +85,15 @@ def load_lpips(
     """Load LPIPS with the published weights.
 
     Args:
-        network: which network's features are compared.
-        scale: the range of values that the network is fed with.
-        backbone: the path of the network's weights, or None to look in the usual places.
-        heads: the path of the fitted layers, or None to look in the usual places.
+        network: Which network's features are compared.
+        scale: The range of values that the network is fed with.
+        backbone: The path of the network's weights, or None to look in the usual places.
+        heads: The path of the fitted layers, or None to look in the usual places.
 
     Raises:
-        InvalidInput: the network or the scale is not known.
-        MissingWeights: a file is not on this machine.
-        CorruptWeights: a file is not the published one.
+        InvalidInput: The network or the scale is not known.
+        MissingWeights: A file is not on this machine.
+        CorruptWeights: A file is not the published one.
     """
     if network not in NETWORKS:
         raise InvalidInput(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")

@@ -24,19 +24,19 @@ def find_codec(
     """Return the codec that a specification names.
 
     Args:
-        spec: one of `CODECS`, one of `programs`, or a model of tacit: its name, a weights file, or a folder of weights
+        spec: One of `CODECS`, one of `programs`, or a model of tacit: its name, a weights file, or a folder of weights
             files of fixed rate, which make one curve. A model is given no captions unless `+captions` (each image's
             own) or `+swapped` (the next image's) follows its name. `+weighted` after that weights the captions' words,
             and `+steerN` after that steers by them with N steps of quality instead of the usual number.
-        programs: further codecs by name, as `read_codec_file` returns them.
-        device: where a model of tacit runs.
-        precision: the precision of a model of tacit: "fp32", "bf16", or "auto".
+        programs: Further codecs by name, as `read_codec_file` returns them.
+        device: Where a model of tacit runs.
+        precision: The precision of a model of tacit: "fp32", "bf16", or "auto".
 
     Raises:
-        MissingExtra: the codec's library or program is not installed.
-        UnknownModel: no codec and no model has that name.
-        PathError: a weights file cannot be read.
-        InvalidInput: the specification has no name, or the folder is not one of weights files of fixed rate.
+        MissingExtra: The codec's library or program is not installed.
+        UnknownModel: No codec and no model has that name.
+        PathError: A weights file cannot be read.
+        InvalidInput: The specification has no name, or the folder is not one of weights files of fixed rate.
     """
     named = {**(programs or {}), **CODECS}
     if spec in named:

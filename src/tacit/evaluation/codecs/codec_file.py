@@ -27,8 +27,8 @@ def read_codec_file(path: str | os.PathLike[str]) -> dict[str, ProgramCodec]:
     "ppm"), `timeout` in seconds, `captions` (true: the codec is given each image's caption), and `environment`.
 
     Raises:
-        PathError: the file cannot be read.
-        InvalidInput: the file is not TOML, or an entry is wrong; the message names the table and the entry.
+        PathError: The file cannot be read.
+        InvalidInput: The file is not TOML, or an entry is wrong; the message names the table and the entry.
     """
     try:
         content = tomllib.loads(Path(path).read_bytes().decode("utf-8"))

@@ -81,7 +81,7 @@ class PillowCodec:
         """Return the quality.
 
         Raises:
-            InvalidInput: the format does not have this quality.
+            InvalidInput: The format does not have this quality.
         """
         if isinstance(quality, str) or not 0 <= quality <= self.highest:
             raise InvalidInput(f"{self.name}: quality must be 0 to {self.highest:g}, got {quality}")
@@ -123,7 +123,7 @@ class PillowCodec:
         """Encode an image with as many cores as Pillow likes, and return the file.
 
         Raises:
-            InvalidInput: this Pillow cannot write the format.
+            InvalidInput: This Pillow cannot write the format.
         """
         stream = io.BytesIO()
         rounded = quality if self.step < 1 else round(quality)  # most formats take whole numbers only
@@ -156,9 +156,9 @@ def largest_file(codec: PillowCodec, encode: Callable[[float], bytes], limit: in
     Where no file is that small, they are those of the lowest quality.
 
     Args:
-        codec: the codec, whose qualities are tried.
-        encode: returns the file of a quality.
-        limit: the limit in bytes.
+        codec: The codec, whose qualities are tried.
+        encode: Returns the file of a quality.
+        limit: The limit in bytes.
     """
     files: dict[float, bytes] = {}
     search = SizeSearch(codec.scale)

@@ -109,7 +109,7 @@ class ProgramCodec:
         """Encode an image [H, W, 3] into a file.
 
         Raises:
-            InvalidInput: the program fails, or writes no file.
+            InvalidInput: The program fails, or writes no file.
         """
         height, width, _ = pixels.shape
         with tempfile.TemporaryDirectory(prefix="tacit-eval-") as folder:
@@ -134,7 +134,7 @@ class ProgramCodec:
         """Decode a file to [H, W, 3] uint8.
 
         Raises:
-            InvalidInput: the program fails, or writes no image.
+            InvalidInput: The program fails, or writes no image.
         """
         with tempfile.TemporaryDirectory(prefix="tacit-eval-") as folder:
             output = Path(folder) / f"output.{self.image_format}"
@@ -178,7 +178,7 @@ def _run_program(name: str, arguments: Sequence[str], timeout: float, environmen
     """Run a program to its end.
 
     Raises:
-        InvalidInput: the program cannot be run, fails or takes too long; the message has the last line of its output.
+        InvalidInput: The program cannot be run, fails or takes too long; the message has the last line of its output.
     """
     with tempfile.TemporaryFile() as output:
         start = time.perf_counter()

@@ -67,7 +67,7 @@ class EvalCodec(Protocol):
         """Return a quality in the form that results have it in.
 
         Raises:
-            InvalidInput: the codec does not have this quality.
+            InvalidInput: The codec does not have this quality.
         """
 
     def encode(self, pixels: Pixels, caption: str | None, quality: Quality, target: Path, threads: int) -> Cost:
@@ -75,19 +75,19 @@ class EvalCodec(Protocol):
 
         Args:
             pixels: [H, W, 3] uint8, RGB.
-            caption: the caption that the codec is given, if any.
-            quality: one that `check` has returned.
-            target: the file to write.
-            threads: how many threads may be used.
+            caption: The caption that the codec is given, if any.
+            quality: One that `check` has returned.
+            target: The file to write.
+            threads: How many threads may be used.
         """
 
     def decode(self, source: Path, quality: Quality, threads: int) -> tuple[Pixels, Cost]:
         """Decode a file.
 
         Args:
-            source: a file that `encode` has written.
-            quality: the quality that it was encoded with.
-            threads: how many threads may be used.
+            source: A file that `encode` has written.
+            quality: The quality that it was encoded with.
+            threads: How many threads may be used.
 
         Returns:
             The image, [H, W, 3] uint8, RGB; and what decoding cost.

@@ -90,7 +90,7 @@ class TacitCodec:
         """Return a quality in the form that results have it in.
 
         Raises:
-            InvalidInput: the codec does not have this quality.
+            InvalidInput: The codec does not have this quality.
         """
         if "" not in self.models:
             if str(quality) not in self.models:
@@ -145,14 +145,14 @@ def find_tacit_codec(spec: str, device: str, precision: str) -> TacitCodec:
     """Return the codec that a specification names.
 
     Args:
-        spec: a model's name, a weights file, or a folder of weights files of fixed rate; followed by `+captions` or
+        spec: A model's name, a weights file, or a folder of weights files of fixed rate; followed by `+captions` or
             `+swapped`, by `+weighted`, and by `+steerN`, each of which may be left out.
-        device: where the model runs.
+        device: Where the model runs.
         precision: "fp32", "bf16", or "auto".
 
     Raises:
-        InvalidInput: the specification has no name, or the folder is not one of weights files of fixed rate.
-        UnknownModel: no model has that name.
+        InvalidInput: The specification has no name, or the folder is not one of weights files of fixed rate.
+        UnknownModel: No model has that name.
     """
     parts = _SPEC.fullmatch(spec)
     if parts is None:

@@ -29,18 +29,18 @@ def load_dataset(source: str, *, captions: str | os.PathLike[str] | None = None,
     """Load a data set.
 
     Args:
-        source: a folder (all images below it); a `.jsonl` file with a line `{"file": ..., "caption": ...}` for each
+        source: A folder (all images below it); a `.jsonl` file with a line `{"file": ..., "caption": ...}` for each
             image, files relative to it; an image; or NAME:PATH for one of `DATASETS`, where NAME alone means the folder
             of that name in $TACIT_DATA.
-        captions: a caption map, as `tacit encode --captions` reads it. None for the set's own captions: those in
+        captions: A caption map, as `tacit encode --captions` reads it. None for the set's own captions: those in
             the `.jsonl` file, those of FOLDER.jsonl beside FOLDER, COCO's annotations, else `photo.txt` beside
             `photo.jpg`.
-        limit: how many images to take, from the first one; None for all.
+        limit: How many images to take, from the first one; None for all.
 
     Raises:
-        PathError: a file or folder is not there, or cannot be read.
-        EmptyDataset: there is no image in the data set.
-        InvalidInput: a file is not what its name says, or two images have one name.
+        PathError: A file or folder is not there, or cannot be read.
+        EmptyDataset: There is no image in the data set.
+        InvalidInput: A file is not what its name says, or two images have one name.
     """
     kind, _, rest = source.partition(":")
     if kind.lower() in DATASETS and (rest or not Path(source).exists()):

@@ -18,8 +18,8 @@ def coco_dataset(path: Path) -> Dataset:
         path: COCO's folder, or one of its `captions_*.json` files.
 
     Raises:
-        PathError: a file cannot be read.
-        InvalidInput: the folder or file is not COCO's.
+        PathError: A file cannot be read.
+        InvalidInput: The folder or file is not COCO's.
     """
     if path.is_file():
         lists, root = [path], path.parent.parent

@@ -61,13 +61,13 @@ def build_dataset(
     """Build a data set of images that a folder or a list names; files that cannot be read become problems.
 
     Args:
-        name: the data set's name.
-        listed: the images.
-        notes: the data set's notes.
-        problems: problems that are known already.
+        name: The data set's name.
+        listed: The images.
+        notes: The data set's notes.
+        problems: Problems that are known already.
 
     Raises:
-        InvalidInput: two images have one name.
+        InvalidInput: Two images have one name.
     """
     images, problems = [], dict(problems or {})
     for entry in listed:

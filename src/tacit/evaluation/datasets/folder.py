@@ -16,13 +16,13 @@ def folder_dataset(path: Path, name: str | None = None) -> Dataset:
     Captions come from FOLDER.jsonl beside FOLDER, else from `photo.txt` beside `photo.jpg`.
 
     Args:
-        path: the folder, or the image's file.
-        name: the data set's name; None for that of the folder or file.
+        path: The folder, or the image's file.
+        name: The data set's name; None for that of the folder or file.
 
     Raises:
-        EmptyDataset: the folder has no image.
-        PathError: there is no such file or folder.
-        InvalidInput: the file is not an image, or FOLDER.jsonl is not a caption map.
+        EmptyDataset: The folder has no image.
+        PathError: There is no such file or folder.
+        InvalidInput: The file is not an image, or FOLDER.jsonl is not a caption map.
     """
     tasks = files.find([str(path)], files.IMAGE_SUFFIXES)
     unusable = [task for task in tasks if task.problem is not None]

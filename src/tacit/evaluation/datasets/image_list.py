@@ -12,11 +12,11 @@ def listed_dataset(path: Path) -> Dataset:
     """Return the data set of the images in a list, each with the first of its captions.
 
     Args:
-        path: a list as `read_caption_entries` reads it; its files are relative to its folder.
+        path: A list as `read_caption_entries` reads it; its files are relative to its folder.
 
     Raises:
-        PathError: the list cannot be read.
-        InvalidInput: the file is not such a list.
+        PathError: The list cannot be read.
+        InvalidInput: The file is not such a list.
     """
     entries = read_caption_entries(path, captions_required=False)
     listed = [

@@ -57,13 +57,13 @@ def load_metric(name: str, **options: Any) -> Metric:
     """Return a metric that is ready to be used.
 
     Args:
-        name: one of `METRICS`.
-        options: the metric's own options.
+        name: One of `METRICS`.
+        options: The metric's own options.
 
     Raises:
-        InvalidInput: the name or an option is not known.
-        MissingExtra: what computes the metric is not installed.
-        MissingWeights: a network's weights are not on this machine; the message names the file and its source.
+        InvalidInput: The name or an option is not known.
+        MissingExtra: What computes the metric is not installed.
+        MissingWeights: A network's weights are not on this machine; the message names the file and its source.
     """
     make = METRICS.get(name)
     if make is None:

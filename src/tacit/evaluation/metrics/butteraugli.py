@@ -22,8 +22,8 @@ class Butteraugli(ImageMetricBase):
     0 means equal images; at about 1 a difference becomes visible when two images are flipped.
 
     Args:
-        norm: how the differences over the image are combined: their maximum, or their 3-norm.
-        program: the program's name or path.
+        norm: How the differences over the image are combined: their maximum, or their 3-norm.
+        program: The program's name or path.
     """
 
     smallest = 8  # the program finds no difference between images smaller than this
@@ -46,7 +46,7 @@ class Butteraugli(ImageMetricBase):
         """Return the distance, 0 for equal images.
 
         Raises:
-            InvalidInput: the images do not fit together, or the program fails.
+            InvalidInput: The images do not fit together, or the program fails.
         """
         self.check(reference, decoded)
         with tempfile.TemporaryDirectory(prefix="tacit-") as folder:

@@ -18,7 +18,7 @@ class ClipScore(ImageMetricBase):
     Source: Hessel et al., CLIPScore, EMNLP 2021, with its factor 2.5 written as 100, as is usual.
 
     Args:
-        model: a folder, or a name whose files are in the Hugging Face cache; None for CLIP ViT-B/32.
+        model: A folder, or a name whose files are in the Hugging Face cache; None for CLIP ViT-B/32.
     """
 
     name = "clip-score"
@@ -39,7 +39,7 @@ class ClipScore(ImageMetricBase):
         """Return the score of the decoded image, 0 to 100; the reference plays no part.
 
         Raises:
-            InvalidInput: there is no caption.
+            InvalidInput: There is no caption.
         """
         self.check(reference, decoded)
         if not caption:

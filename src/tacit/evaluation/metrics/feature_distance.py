@@ -14,7 +14,7 @@ class SqueezenetDistance(ImageMetricBase):
     """The distance between the directions of SqueezeNet's features.
 
     Args:
-        weights: the path of the network's weights, or None to look in the usual places.
+        weights: The path of the network's weights, or None to look in the usual places.
     """
 
     name = "squeezenet-distance"

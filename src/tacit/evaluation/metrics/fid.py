@@ -20,8 +20,8 @@ def fid(*, patch: int = 256, weights: str | os.PathLike[str] | None = None) -> P
     """Return FID: Fréchet's distance of Inception's features.
 
     Args:
-        patch: the patches' height and width in pixels.
-        weights: the path of Inception's weights, or None to look in the usual places.
+        patch: The patches' height and width in pixels.
+        weights: The path of Inception's weights, or None to look in the usual places.
     """
     return PatchDistance("fid", INCEPTION_PROTOCOL, inception_features(weights), frechet_distance, patch)
 
@@ -30,8 +30,8 @@ def squeezenet_frechet(*, patch: int = 128, weights: str | os.PathLike[str] | No
     """Return Fréchet's distance of SqueezeNet's features, which is not FID.
 
     Args:
-        patch: the patches' height and width in pixels.
-        weights: the path of SqueezeNet's weights, or None to look in the usual places.
+        patch: The patches' height and width in pixels.
+        weights: The path of SqueezeNet's weights, or None to look in the usual places.
     """
     features = squeezenet_features(weights)
     return PatchDistance("squeezenet-frechet", SQUEEZENET_PROTOCOL, features, frechet_distance, patch)

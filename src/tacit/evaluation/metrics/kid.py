@@ -21,8 +21,8 @@ def kid(*, patch: int = 256, weights: str | os.PathLike[str] | None = None) -> P
     """Return KID: the squared kernel distance (MMD²) of Inception's features.
 
     Args:
-        patch: the patches' height and width in pixels.
-        weights: the path of Inception's weights, or None to look in the usual places.
+        patch: The patches' height and width in pixels.
+        weights: The path of Inception's weights, or None to look in the usual places.
     """
     protocol = f"{INCEPTION_PROTOCOL}; {_UNBIASED}"
     return PatchDistance("kid", protocol, inception_features(weights), kernel_distance, patch)
@@ -32,8 +32,8 @@ def squeezenet_kernel(*, patch: int = 128, weights: str | os.PathLike[str] | Non
     """Return the squared kernel distance (MMD²) of SqueezeNet's features, which is not KID.
 
     Args:
-        patch: the patches' height and width in pixels.
-        weights: the path of SqueezeNet's weights, or None to look in the usual places.
+        patch: The patches' height and width in pixels.
+        weights: The path of SqueezeNet's weights, or None to look in the usual places.
     """
     protocol = f"{SQUEEZENET_PROTOCOL}; {_UNBIASED}"
     return PatchDistance("squeezenet-kernel", protocol, squeezenet_features(weights), kernel_distance, patch)

@@ -22,9 +22,9 @@ class LpipsMetric(ImageMetricBase):
 
     Args:
         network: "alex", "vgg" or "squeeze".
-        scale: the range of values that the network is fed with: "published", or "taco" for that of TACO's authors.
-        backbone: the path of the network's weights, or None to look in the usual places.
-        heads: the path of the fitted layers, or None to look in the usual places.
+        scale: The range of values that the network is fed with: "published", or "taco" for that of TACO's authors.
+        backbone: The path of the network's weights, or None to look in the usual places.
+        heads: The path of the fitted layers, or None to look in the usual places.
     """
 
     def __init__(

@@ -51,12 +51,12 @@ class ImageMetric(Metric, Protocol):
         """Return the metric's value.
 
         Args:
-            reference: the original, [H, W, 3] uint8.
-            decoded: the decoded image, of the same shape.
-            caption: the image's caption, which some metrics need.
+            reference: The original, [H, W, 3] uint8.
+            decoded: The decoded image, of the same shape.
+            caption: The image's caption, which some metrics need.
 
         Raises:
-            InvalidInput: other shapes or types, an image below `smallest`, or no caption where one is needed.
+            InvalidInput: Other shapes or types, an image below `smallest`, or no caption where one is needed.
         """
 
 
@@ -67,14 +67,14 @@ class SetMetric(Metric, Protocol):
         """Add an original and its decoded image, both [H, W, 3] uint8, to the set.
 
         Raises:
-            InvalidInput: other shapes or types, or an image below `smallest`.
+            InvalidInput: Other shapes or types, or an image below `smallest`.
         """
 
     def compute(self) -> float:
         """Return the metric's value for all pairs so far.
 
         Raises:
-            InvalidInput: there are too few pairs.
+            InvalidInput: There are too few pairs.
         """
 
 
@@ -92,7 +92,7 @@ class MetricBase:
         """Check that both are images of one size, and large enough.
 
         Raises:
-            InvalidInput: they are not.
+            InvalidInput: They are not.
         """
         if reference.shape != decoded.shape or reference.ndim != 3 or reference.shape[2] != 3:
             raise InvalidInput(

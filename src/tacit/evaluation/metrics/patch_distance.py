@@ -40,14 +40,14 @@ class PatchDistance(MetricBase):
     """A statistic of the features of all patches; higher is further apart.
 
     Args:
-        name: the metric's name.
-        protocol: what the features and the statistic are, in words.
-        features: computes the features of patches.
-        statistic: compares two sets of features.
-        patch: the patches' height and width in pixels, 32 or more.
+        name: The metric's name.
+        protocol: What the features and the statistic are, in words.
+        features: Computes the features of patches.
+        statistic: Compares two sets of features.
+        patch: The patches' height and width in pixels, 32 or more.
 
     Raises:
-        InvalidInput: the patches are too small.
+        InvalidInput: The patches are too small.
     """
 
     level: ClassVar[Literal["set"]] = "set"
@@ -73,7 +73,7 @@ class PatchDistance(MetricBase):
         """Return the statistic for all pairs so far.
 
         Raises:
-            InvalidInput: there are fewer than two patches.
+            InvalidInput: There are fewer than two patches.
         """
         count = sum(map(len, self._reference))
         if count < 2:

@@ -25,9 +25,9 @@ class UnclampedMetric(Metric, Protocol):
         """Return the metric's value.
 
         Args:
-            reference: the original, [H, W, 3] uint8.
-            unclamped: the decoded image, [H, W, 3] float32, about 0 to 1, neither clamped nor rounded.
-            file: the `.tacit` file.
+            reference: The original, [H, W, 3] uint8.
+            unclamped: The decoded image, [H, W, 3] float32, about 0 to 1, neither clamped nor rounded.
+            file: The `.tacit` file.
         """
 
 

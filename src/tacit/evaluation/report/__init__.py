@@ -22,14 +22,14 @@ def write_report(results: Results, examples: Sequence[EqualBytesExample], out: P
     """Write `report.html`, `report.md` and `plots/*.svg` into a folder; without matplotlib there are no plots.
 
     Args:
-        results: the results.
-        examples: the images that the page shows at equal bytes.
-        out: the folder.
-        log: whether the plots that Markdown shows, and those that the page shows first, are over the logarithm of the
+        results: The results.
+        examples: The images that the page shows at equal bytes.
+        out: The folder.
+        log: Whether the plots that Markdown shows, and those that the page shows first, are over the logarithm of the
             rate.
 
     Raises:
-        PathError: a file cannot be written.
+        PathError: A file cannot be written.
     """
     drawn: dict[str, Sequence[Plot]] = {}
     if plots.problem() is None:

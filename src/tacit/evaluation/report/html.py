@@ -34,10 +34,10 @@ def html(
     """Return the page.
 
     Args:
-        results: the results.
-        drawn: the plots, by data set.
-        examples: the images to show at equal bytes.
-        log: whether the plots over the logarithm of the rate are shown first.
+        results: The results.
+        drawn: The plots, by data set.
+        examples: The images to show at equal bytes.
+        log: Whether the plots over the logarithm of the rate are shown first.
     """
     template = Template(resources.files("tacit.evaluation.report").joinpath("page.html").read_text(encoding="utf-8"))
     count = max(1, len(results.metrics))

@@ -11,8 +11,8 @@ def markdown(results: Results, *, plotted: bool = True) -> str:
     """Return the report, which shows no images.
 
     Args:
-        results: the results.
-        plotted: whether the files of plots stand beside the report.
+        results: The results.
+        plotted: Whether the files of plots stand beside the report.
     """
     parts = ["# Evaluation", "", PROTOCOL, ""]
     if results.command:
