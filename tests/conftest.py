@@ -188,8 +188,8 @@ def whole_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ray_address() -> Iterator[str]:
+def ray_address(weights_folder: Path) -> Iterator[str]:
     """The address of a Ray cluster with one processor, which all tests that need Ray share; skips without Ray."""
     pytest.importorskip("ray.data")
-    with ray_head() as address:
+    with ray_head(weights_folder) as address:
         yield address

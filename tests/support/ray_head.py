@@ -19,8 +19,8 @@ PATIENCE = 400
 
 
 @contextmanager
-def ray_head() -> Iterator[str]:
-    """Run a cluster with one processor, and yield its address."""
+def ray_head(weights: Path) -> Iterator[str]:
+    """Run a cluster with one processor, whose processes find weights in a folder, and yield its address."""
     port, client_port = free_port(), free_port()
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
     command += [f"--ray-client-server-port={client_port}", "--num-cpus=1", "--object-store-memory=268435456"]
@@ -37,7 +37,7 @@ def ray_head() -> Iterator[str]:
         # In /tmp: the name of a socket may have 107 characters.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="r", dir="/tmp"))
         log = stack.enter_context((Path(folder) / "log").open("w+"))
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TACIT_WEIGHTS": str(weights)}
         head = subprocess.Popen([*command, f"--temp-dir={folder}"], stdout=log, stderr=log, env=environment)
         try:
             deadline = time.monotonic() + PATIENCE
