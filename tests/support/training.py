@@ -13,6 +13,7 @@ from torch import nn
 
 from support.tiny_models import TINY, tiny_model
 from tacit.text.tokens import TextTokens
+from tacit.training.dataset.samples import Sample
 
 
 def log_rows(out: Path, version: int = 0) -> list[dict[str, str]]:
@@ -62,6 +63,12 @@ def png(value: int, size: int = 64) -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (size, size), (value, value, value)).save(stream, "PNG")
     return stream.getvalue()
+
+
+def grey_level(sample: Sample) -> int:
+    """Return the level of a sample of one grey."""
+    assert sample.pixels is not None
+    return int(sample.pixels[0, 0, 0])
 
 
 def noisy_images(size: int, noise: float) -> tuple[torch.Tensor, torch.Tensor]:

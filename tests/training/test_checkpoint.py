@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +53,8 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
         (tmp_path / "x.ckpt").write_bytes(data)
         with pytest.raises(CorruptWeights):
             read_checkpoint(tmp_path / "x.ckpt")
-    for thing in ({"state_dict": {}}, [1], {"config": {}, "model": {}}):
-        torch.save(thing, tmp_path / "x.ckpt")
+    contents: list[Any] = [{"state_dict": {}}, [1], {"config": {}, "model": {}}]
+    for content in contents:
+        torch.save(content, tmp_path / "x.ckpt")
         with pytest.raises(CorruptWeights):
             read_checkpoint(tmp_path / "x.ckpt")

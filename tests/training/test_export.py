@@ -21,6 +21,6 @@ def test_export_takes_the_average(make_config: Callable[..., Config], tmp_path: 
     found = read_checkpoint(last)
     out = tmp_path / "x.safetensors"
     exporting.export(last, out)
-    gain = weights.load(out).float_model.gain.log_gain
+    gain = weights.load(out).float_model.get_parameter("gain.log_gain")
     assert torch.equal(gain, found.average["gain.log_gain"])
     assert not torch.equal(gain, found.model["gain.log_gain"])

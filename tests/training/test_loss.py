@@ -34,7 +34,7 @@ def test_every_term_has_its_weight(whole_clip_folder: Path) -> None:
     def distance(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return torch.tensor([2.0, 4.0])
 
-    def at(**weights: float) -> float:
+    def at(**weights: Any) -> float:
         config = LossConfig(lambda_low=0.001, lambda_high=0.1, **weights)
         made = Loss(config, distance if config.perceptual else None, joint if config.joint else None)
         return float(made(out, x, quality, captions, gather_alone).loss)

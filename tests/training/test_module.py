@@ -28,7 +28,7 @@ def test_steps_that_are_not_finite_change_nothing_and_are_counted(
     seen: list[torch.Tensor] = []
 
     def broken(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
-        seen.append(self.model.analysis.project.weight.detach().clone())
+        seen.append(self.model.get_parameter("analysis.project.weight").detach().clone())
         loss = step(self, batch, batch_idx)
         return loss * float("nan") if self.steps in (2, 3) else loss
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
 from tacit.errors import CorruptWeights
+from tacit.text.tokens import TextTokens
 from tacit.training.dataset.token_cache import TokenCache
 
 
@@ -37,9 +39,14 @@ def test_captions_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_unknown_captions_are_encoded_once_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     from tacit.text import encoders
 
-    calls = []
-    load = encoders.load_encoder("embedded")
-    monkeypatch.setattr(encoders, "load_encoder", lambda name: lambda c: calls.append(c) or load(c))
+    calls: list[Sequence[str | None]] = []
+    encoder = encoders.load_encoder("embedded")
+
+    def encode(captions: Sequence[str | None]) -> TextTokens:
+        calls.append(captions)
+        return encoder(captions)
+
+    monkeypatch.setattr(encoders, "load_encoder", lambda name: encode)
     cache = TokenCache("embedded", 256)
     first = cache(["a boat", "a boat", None])
     assert torch.equal(cache(["a boat"]).embeddings[0], first.embeddings[0, : first.mask[0].sum()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def cut_crops(pixels: Tensor, places: Tensor, size: int) -> Tensor:
     return pixels[corner[:, None] + channels]
 
 
-def build_pool(rows: Iterable[dict[str, object]], root: Path, out: Path, smallest: int) -> None:
+def build_pool(rows: Iterable[Mapping[str, object]], root: Path, out: Path, smallest: int) -> None:
     """Decode images into the two files of a pool, `out`.bin and `out`.json.
 
     Images with a side below `smallest`, and those that cannot be read, are left out and counted in the JSON file.
