@@ -22,6 +22,7 @@ from tacit.evaluation.evaluation import evaluate
 from tacit.evaluation.metrics import load_metric
 
 
+@pytest.mark.slow
 def test_from_images_to_reports(photos: Path, tiny_weights: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     progress = RecordingProgress()
@@ -105,6 +106,7 @@ def test_weights_of_fixed_rate_are_points_of_one_curve(
     assert "quality low" in page or "quality high" in page
 
 
+@pytest.mark.slow
 def test_a_second_run_goes_on_from_the_first(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = eval_options(photos, tmp_path / "out")
     first = evaluate(options, RecordingProgress())

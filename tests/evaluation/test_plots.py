@@ -13,6 +13,7 @@ from tacit.evaluation.measurements import Measurements
 from tacit.evaluation.report.html import html
 
 
+@pytest.mark.slow
 def test_elics_curve_is_drawn_on_whole_kodak_only() -> None:
     pytest.importorskip("matplotlib")
     psnr = two_codec_results().metrics[0]

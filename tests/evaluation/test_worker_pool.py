@@ -20,6 +20,7 @@ from tacit.evaluation.datasets import load_dataset
 from tacit.evaluation.metrics import load_metric
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_same_and_survive_the_death_of_one(two: Path, tmp_path: Path) -> None:
     codecs = [FaultyCodec(fault="dies"), CODECS["jpeg"]]
     qualities: dict[str, tuple[Quality, ...]] = {"broken": (1,), "jpeg": (10, 50)}
@@ -55,6 +56,7 @@ def test_no_more_processes_than_memory_has_room_for(photos: Path, monkeypatch: p
     assert worker_pool.worker_count(None, datasets, [*codecs, large]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_ends_programs_too_and_keeps_what_is_done(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "codec.py").write_text(

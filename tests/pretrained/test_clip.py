@@ -62,6 +62,7 @@ def test_a_model_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load_clip()
 
 
+@pytest.mark.slow
 def test_nothing_is_downloaded(tmp_path: Path, clip_folder: Path) -> None:
     """A cached model is found; one that is missing, all or in part, is reported in one line, without a connection."""
     cached = tmp_path / "hub" / "models--somebody--tiny"

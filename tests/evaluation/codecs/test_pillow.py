@@ -44,6 +44,7 @@ def test_pillows_formats_go_to_files_and_back_and_rates_rise(name: str, tmp_path
     assert codec.settings()["library"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(CODECS))
 def test_files_do_not_depend_on_threads(name: str, tmp_path: Path) -> None:
     codec = _available(name)

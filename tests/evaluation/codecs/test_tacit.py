@@ -36,6 +36,7 @@ def test_a_model_is_found_with_and_without_captions(tiny_weights: Path, tmp_path
         plain.check(101)
 
 
+@pytest.mark.slow
 def test_how_far_captions_steer_is_part_of_a_codec(tiny_weights: Path, tmp_path: Path) -> None:
     """Also of its settings: results with another strength are others."""
     ends = ("", "+captions", "+captions+steer0", "+steer40", "+swapped+weighted+steer12.5")

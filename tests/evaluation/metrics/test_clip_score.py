@@ -14,6 +14,7 @@ from tacit.errors import InvalidInput
 from tacit.evaluation.metrics.clip_score import centre_square
 
 
+@pytest.mark.slow
 def test_clip_score_is_the_cosine_of_transformers(whole_clip_folder: Path) -> None:
     transformers = pytest.importorskip("transformers")
     metric = image_metric("clip-score", model=whole_clip_folder)

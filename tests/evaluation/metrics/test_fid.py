@@ -29,6 +29,7 @@ def test_frechets_distance_in_closed_form() -> None:
     assert frechet_distance(x[:4], x[:4]) == pytest.approx(0, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_fid_of_equal_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tacit.pretrained.loading.load", lambda *_: inception_tensors())
     metric = cast(SetMetric, load_metric("fid", weights="made up"))

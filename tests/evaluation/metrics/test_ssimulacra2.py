@@ -20,6 +20,7 @@ def test_ssimulacra2_of_equal_and_of_opposite_images() -> None:
 
 
 # What its author says libjpeg-turbo gives on average: quality, chroma subsampling (2: 4:2:0), score.
+@pytest.mark.slow
 @pytest.mark.parametrize(("quality", "subsampling", "score"), [(20, 2, 30), (35, 2, 50), (70, 2, 70), (95, 0, 90)])
 def test_ssimulacra2_of_jpeg_files_as_published(quality: int, subsampling: int, score: float) -> None:
     values = []
