@@ -139,6 +139,15 @@ def test_the_readmes_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert tacit.info("photo.tacit").caption == "a red boat on a lake"
 
 
+def test_the_rooms_are_drawn_and_listed() -> None:
+    rooms = importlib.import_module("scripts.rooms")
+    layers = rooms.rows()
+    assert rooms.digest(layers, rooms.imports()) in rooms.SVG.read_text(), "run scripts/rooms.py"
+    design = (ROOT / "docs" / "design.md").read_text()
+    table = "".join(re.findall(r"^\| (`.*?) \|", design, re.MULTILINE))
+    assert [room for layer in layers for room in layer if f"`{room}`" not in table] == []
+
+
 def test_what_make_offers_is_there() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))

@@ -35,7 +35,8 @@ MAX_TRIES = 3  # of a unit that its worker is lost at; then it is left
 def attempt(unit: WorkUnit, job: BulkJob, engine: Engine) -> ManifestEntry | str:
     """Convert a unit, and return its entry or why there is none; an error is raised only where the process must end.
 
-    A unit that kills its process would be tried without end. Therefore each try leaves a file before it begins.
+    A unit that kills its process would be tried without end. Each try therefore first records itself in a file, so that
+    tries can be counted.
     """
     try:
         store = ShardStore(job.destination)
@@ -157,7 +158,7 @@ def _code_window(
     timings: Timings,
     latents: dict[str, str],
 ) -> None:
-    """Code the images of a window and write its records; `latents` gets hashes of latents by hashes of files."""
+    """Code the images of a window, write its records, and add to `latents`: hash of a file -> hash of its latents."""
     ready = [item.image for item in window if isinstance(item.image, EngineInput)]
     with timings.measure("code"):
         outputs = iter(engine.code(ready) if ready else [])

@@ -52,7 +52,7 @@ def make_plan(
         captions: Captions of the images of a folder.
 
     Raises:
-        InvalidInput: A unit would have to be done again of which some inputs are gone, for it would lose them.
+        InvalidInput: A unit must be done again, but some of its inputs are gone: doing it would delete their results.
     """
     planner = _Planner(source, job, earlier, written, captions)
     planner.run()

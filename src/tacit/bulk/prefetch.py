@@ -22,7 +22,7 @@ def prefetch(items: Iterable[T], bound: int = 1) -> Iterator[Iterator[T]]:
         bound: How many finished items may wait; one more is in the making.
 
     Yields:
-        The items in order. What making one raises is raised where it is taken.
+        The items in order. An exception while an item is made is raised when it is taken.
     """
     waiting: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(bound)
     over = threading.Event()

@@ -258,9 +258,9 @@ class Codec:
     ) -> np.ndarray:
         """Return where the bits of a file go: float32 [ceil(H / 16), ceil(W / 16)], bits for 16x16 pixels each.
 
-        The map adds up to the coded regions of the file that `encode` makes of the same arguments, but for the coder's
-        last words, some 50 bits for each region. Where weights pad regions to more, the padding's bits are at the
-        border.
+        The map adds up to the coded regions of the file that `encode` makes of the same arguments, except for the
+        range coder's final flush, about 50 bits for each region. Where weights pad regions to more, the padding's
+        bits are at the border.
 
         Raises:
             TacitError: As for `encode`.
@@ -443,7 +443,7 @@ class Codec:
         return tokens
 
     def _steering(self, raster: Raster, caption: str, steer: float) -> np.ndarray | None:
-        """Return what is added to the quality of each cell; None where that is nothing."""
+        """Return what is added to the quality of each cell, or None if all of it is zero."""
         from tacit.codec.steering import ENCODER, steering
         from tacit.text.encoders import load_encoder
 

@@ -297,7 +297,7 @@ def quality_offsets(
         raster: The image.
         model: The model that encodes it.
         quality_map: The caller's map; None if there is none.
-        steering: What follows from the caption; None if that is nothing.
+        steering: The offsets that the caption asks for; None if all of them are zero.
 
     Raises:
         InvalidInput: The weights take no map, or the map has a wrong shape or values out of range.

@@ -56,8 +56,9 @@ class QualitySearch:
 
     Args:
         scale: The qualities that can be tried.
-        both_ends: Whether the search begins with the lowest and the highest quality, which pays where limits are often
-            generous. Otherwise it begins with the lowest one, and no file need be larger than about twice the limit.
+        both_ends: Whether the search begins with the lowest and the highest quality, which saves attempts where the
+            highest often fits. Otherwise it begins with the lowest one, and no file that it tries is larger than about
+            twice the limit.
         prior: The value to expect at quality 0 and its rise for each step of quality; then the search begins where
             this leads, and goes on from there.
     """
@@ -70,7 +71,7 @@ class QualitySearch:
         self._values: dict[float, float] = {}
 
     def add(self, quality: float, value: float) -> None:
-        """Tell the value of a quality."""
+        """Record the value measured at a quality."""
         self._values[quality] = value
 
     def best(self, limit: float) -> float | None:

@@ -34,7 +34,7 @@ def relevance(pixels: np.ndarray, tokens: TextTokens) -> np.ndarray:
         tokens: Of one caption, by the embedded text encoder.
 
     Returns:
-        float32 [ceil(H / 64), ceil(W / 64)] in 0..1; a half is as much as the image on average.
+        float32 [ceil(H / 64), ceil(W / 64)] in 0..1; 0.5 is the average relevance in this image.
 
     Raises:
         CorruptWeights: The network's file is damaged.

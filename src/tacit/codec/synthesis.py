@@ -69,9 +69,9 @@ class Latents:
     synthesis reaches around it."""
 
     def cut(self, reach: int) -> Latents:
-        """Leave out the latents that are not needed for the box.
+        """Return a copy with only the latents that the box needs.
 
-        Boxes of one size then have latents of one shape, wherever they are, unless the image is too small for that.
+        Boxes of equal size get latents of equal shape, unless the image is too small for that.
         """
         rows, columns = self._window(reach)
         row, column = self.origin
@@ -121,7 +121,7 @@ class Latents:
         return range(max(0, first), min(self.values.shape[1 + axis], last))
 
     def _window(self, reach: int) -> tuple[range, range]:
-        """Return rows and columns of `values`: equally many, wherever a box of this size is."""
+        """Return the rows and columns of `values` that the box needs; boxes of equal size get equally many."""
         left, top, right, bottom = self.box
 
         def window(axis: int, start: int, stop: int) -> range:

@@ -76,10 +76,9 @@ def read_header(source: Buffer | BinaryIO) -> tuple[Header, Metadata, dict[str, 
 
 
 def _take_front(stream: BinaryIO) -> bytearray:
-    """Return the bytes of a stream up to the first region's length, or to where no chunk can be.
+    """Return the bytes of a stream up to the first region's length, or to the first byte that cannot begin a chunk.
 
-    What is wrong is left to the parser to report. What a length promises is read a piece at a time, as the promise may
-    be false.
+    The parser reports what is wrong. Long payloads are read in pieces, because a stated length may be false.
     """
     front = bytearray()
 

@@ -1,4 +1,4 @@
-"""The first nine bytes of a file: the signature, which damage by a transfer as text changes, and the version."""
+"""The first nine bytes of a file: the signature, which a transfer in text mode would visibly change, and the version."""
 
 from __future__ import annotations
 
