@@ -1,4 +1,4 @@
-"""The first nine bytes of a file: the signature, which a transfer in text mode would visibly change, and the version."""
+"""The first nine bytes of a file: the signature, which a transfer in text mode would change visibly; the version."""
 
 from __future__ import annotations
 
