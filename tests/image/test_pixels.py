@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from support.image_files import SRGB, noise, png, saved
-from tacit.image import ConversionWarning, Pixels, Raster, encode_alpha, load, to_pil
+from tacit.errors import InvalidInput
+from tacit.image import ConversionWarning, ImageSource, Pixels, Raster, encode_alpha, load, to_pil
 
 
 def alpha_of(raster: Raster) -> Pixels:
@@ -201,20 +202,85 @@ def test_16_bit_colour_ppm() -> None:
 @pytest.mark.parametrize(
     ("mode", "values", "levels", "message"),
     [
-        ("I", [0, 128, 255], [0, 128, 255], "255 as white"),
-        ("I", [0, 32_768, 65_535], [0, 128, 255], "65535 as white"),
-        ("I", [-5, 0, 70_000], [0, 0, 255], "clipping"),
-        ("F", [0.0, 0.5, 1.0], [0, 128, 255], "1 as white"),
-        ("F", [0.0, 127.6, 255.0], [0, 128, 255], "255 as white"),
-        ("F", [-1.0, float("nan"), 1000.0], [0, 0, 255], "clipping"),
+        ("I", [0, 128, 255], [0, 0, 1], "65535 as white$"),
+        ("I", [0, 32_768, 65_535], [0, 128, 255], "65535 as white$"),
+        ("I", [-5, 1, 70_000], [0, 0, 255], "clipping"),
+        ("F", [0.0, 0.5, 1.0], [0, 128, 255], "1 as white$"),
+        ("F", [0.25, 0.5, 1.4], [64, 128, 255], "1 as white, and clipping"),
+        ("F", [-1.0, 1.0, 1000.0], [0, 255, 255], "clipping"),
+        ("F", [float("nan"), 0.2, 1.0], [0, 51, 255], "1 as white$"),
+        ("F", [0.0, 0.0, 0.0], [0, 0, 0], "1 as white$"),
     ],
 )
-def test_wide_grey(mode: str, values: list[float], levels: list[int], message: str) -> None:
+@pytest.mark.parametrize("form", ["memory", "TIFF"])
+def test_wide_grey(form: str, mode: str, values: list[float], levels: list[int], message: str) -> None:
     image = Image.fromarray(np.array([values], np.int32 if mode == "I" else np.float32))
     assert image.mode == mode
     with pytest.warns(ConversionWarning, match=message):
-        raster = load(image)
+        raster = load(image if form == "memory" else saved(image, form))
     assert raster.pixels[0, :, 0].tolist() == levels
+
+
+def test_overshoot_of_resampled_floats_stays_white() -> None:
+    step = np.zeros((8, 8), np.float32)
+    step[:, 4:] = 1
+    image = Image.fromarray(step).resize((40, 8), Image.Resampling.LANCZOS)
+    assert np.asarray(image).max() > 1.01
+    with pytest.warns(ConversionWarning, match="clipping"):
+        assert abs(load(image).pixels.mean() - 127.5) < 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "range_"),
+    [
+        ("F", [0.0, 127.6, 255.0], "0 to 1, got up to 255$"),
+        ("I", [7, 1 << 20, 1 << 24], "0 to 65535, got up to 1.67772e"),
+    ],
+)
+def test_numbers_of_another_scale_are_refused(mode: str, values: list[float], range_: str) -> None:
+    image = Image.fromarray(np.array([values], np.int32 if mode == "I" else np.float32))
+    with pytest.raises(InvalidInput, match=f"image of mode {mode} must have values from {range_}"):
+        load(image)
+
+
+@pytest.mark.parametrize("level", [0, 100, 255, 30_000])
+def test_16_bit_grey_is_the_same_in_every_format(level: int) -> None:
+    samples = np.full((2, 3), level, np.uint16)
+    image = Image.fromarray(samples)
+    sources: list[ImageSource] = [
+        *(image, image.convert("I"), samples, saved(image), saved(image, "TIFF"), saved(image, "JPEG2000")),
+        b"P5 3 2 65535\n" + samples.astype(">u2").tobytes(),
+        b"P2 3 2 65535\n" + f"{level} ".encode() * 6,
+    ]
+    for source in sources:
+        with pytest.warns(ConversionWarning):
+            assert (load(source).pixels == round(level * 255 / 65535)).all()
+
+
+def grey_tiff(depth: int, samples: bytes, *, kind: int = 1, photometric: int = 1, order: str = "<") -> bytes:
+    """A TIFF of two grey pixels, of a kind that Pillow cannot write."""
+    tags = [(256, 2), (257, 1), (258, depth), (259, 1), (262, photometric), (273, 8), (277, 1), (278, 1)]
+    tags += [(279, len(samples)), (339, kind)]
+    entries = b"".join(struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    place = 8 + len(samples.ljust(8, b"\0"))
+    start = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, place)
+    return start + samples.ljust(8, b"\0") + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("data", "levels"),
+    [
+        (grey_tiff(12, bytes([0x80, 0x0F, 0xFF])), [128, 255]),  # 0x800, 0xFFF
+        (grey_tiff(16, struct.pack("<hh", 8192, 32_767), kind=2), [64, 255]),
+        (grey_tiff(16, struct.pack(">hh", 8192, 32_767), kind=2, order=">"), [64, 255]),
+        (grey_tiff(32, struct.pack("<II", 1 << 31, (1 << 32) - 1)), [128, 255]),
+        (grey_tiff(16, struct.pack("<HH", 0, 65_535), photometric=0), [255, 0]),
+        (grey_tiff(32, struct.pack("<ff", 0.5, 1.2), kind=3, photometric=0), [127, 0]),
+    ],
+)
+def test_declared_depth_of_tiff(data: bytes, levels: list[int]) -> None:
+    with pytest.warns(ConversionWarning):
+        assert load(data).pixels.ravel().tolist() == levels
 
 
 def test_other_samples_of_arrays() -> None:

@@ -21,6 +21,8 @@ _STRIP_PIXELS = 1 << 20  # pixels that are converted at a time
 _APPROXIMATE = {"CMYK", "YCbCr", "LAB", "HSV"}
 # Modes in which one colour may be transparent.
 _TRANSPARENT_COLOUR = {"1", "L", "P", "RGB", "I", "I;16", "I;16B", "I;16L"}
+_WHITE_32 = 4294967295.0
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 
 
 def copy_pixels(image: Image.Image, orientation: int, deep: bool, name: str) -> tuple[Pixels, Pixels | None]:
@@ -105,29 +107,82 @@ def _strip_converter(image: Image.Image, target: str, deep: bool, name: str) -> 
 
 
 def _wide_converter(image: Image.Image, target: str, name: str) -> Callable[[Image.Image], Pixels]:
-    """Return the function for strips of the modes I, I;16 and F, whose numbers do not say which one is white."""
-    if image.mode.startswith("I;16"):
-        white = 65535.0
-        warn(f"{name}: 16-bit samples are reduced to 8 bits")
-    else:
-        low, high = image.getextrema()
-        choices = (1.0, 255.0) if image.mode == "F" else (255.0, 65535.0)
-        white = choices[0] if isinstance(high, (int, float)) and high <= choices[0] else choices[1]
-        lost = ", and clipping what lies outside" if low < 0 or high > white else ""  # type: ignore[operator]
-        warn(f"{name}: mode {image.mode} is reduced to 8 bits, taking 0 as black and {white:g} as white{lost}")
+    """Return the function for strips of the modes I, I;16 and F.
+
+    Raises:
+        InvalidInput: Most of the image is brighter than white, so that its numbers must be of another scale.
+    """
+    white, inverted = _declared_white(image)
+    # Pillow holds unsigned samples of 32 bits in signed ones.
+    unsigned = white == _WHITE_32
+    _warn_of_wide(image, white, unsigned, name)
     transparent = image.info.get("transparency")
 
     def convert(strip: Image.Image) -> Pixels:
         values: NDArray[Any] = np.asarray(strip)
+        if unsigned:
+            values = values.view(np.uint32)
+        # 32-bit integers are more than float32 can hold, and lose nothing that 8 bits would show.
         scaled: NDArray[np.float32] = np.nan_to_num(
             values.astype(np.float32) * np.float32(255 / white), posinf=255.0, neginf=0.0
         )
         grey: Pixels = np.rint(scaled.clip(0, 255)).astype(np.uint8)
+        if inverted:
+            grey = 255 - grey
         if target == "L":
             return grey
         return np.stack([grey, np.where(values == transparent, 0, 255).astype(np.uint8)], axis=-1)
 
     return convert
+
+
+def _declared_white(image: Image.Image) -> tuple[float, bool]:
+    """Return which number is white in an image of mode I, I;16 or F, and whether 0 is white and that number black.
+
+    The type of the samples and the depth that a TIFF file declares say it, never the numbers themselves: floats are in
+    [0, 1], integers of 16 bits up to 65535, and mode I holds 16 bits, as where Pillow reads or writes PGM and PNG.
+    """
+    tags = getattr(image, "tag_v2", {})  # only TIFF files have them
+    depth, kind = (_first(tags.get(tag), 0) for tag in (_BITS_PER_SAMPLE, _SAMPLE_FORMAT))
+    inverted = tags.get(_PHOTOMETRIC) == 0  # Pillow inverts 8 bits and fewer only
+    if image.mode == "F":
+        return 1.0, inverted
+    if image.mode == "I" and (depth, kind or 1) == (32, 1):
+        return _WHITE_32, inverted
+    if image.mode == "I" and (depth, kind) == (16, 2):
+        return 32767.0, inverted
+    if image.mode.startswith("I;16") and depth == 12:
+        return 4095.0, inverted
+    return 65535.0, inverted
+
+
+def _first(values: Any, default: int) -> int:
+    value = values[0] if isinstance(values, tuple) and values else values
+    return value if isinstance(value, int) else default
+
+
+def _warn_of_wide(image: Image.Image, white: float, unsigned: bool, name: str) -> None:
+    """Warn that samples are reduced to 8 bits, and of what lies outside of black and white."""
+    if image.mode.startswith("I;16") and white == 65535:
+        warn(f"{name}: 16-bit samples are reduced to 8 bits", stacklevel=4)
+        return
+    low = high = 0.0
+    bright = lit = 0
+    for rows in _strips(*image.size):
+        values: NDArray[Any] = np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
+        if unsigned:
+            values = values.view(np.uint32)
+        values = values[values == values]  # without NaN
+        low, high = min(low, float(values.min(initial=0))), max(high, float(values.max(initial=0)))
+        bright += int((values > white).sum())
+        lit += int((values > 0).sum())
+    if bright > lit / 2:
+        # Overshoot and lights are brighter than white, but not most of an image: its numbers count in other units.
+        raise InvalidInput(f"{name} of mode {image.mode} must have values from 0 to {white:g}, got up to {high:g}")
+    lost = ", and clipping what lies outside" if low < 0 or high > white else ""
+    warn(
+        f"{name}: mode {image.mode} is reduced to 8 bits, taking 0 as black and {white:g} as white{lost}", stacklevel=4
+    )
 
 
 def _cmyk_transform(image: Image.Image, name: str) -> ImageCms.ImageCmsTransform | None:

@@ -32,6 +32,9 @@ ImageSource: TypeAlias = (
 def load(source: ImageSource) -> Raster:
     """Return any image that a user may have as a `Raster`.
 
+    Samples of more than 8 bits are reduced to 8. Which number is white follows from their type and from the depth that
+    a file declares: 1 for floats, 65535 for 16 bits and for Pillow's mode I.
+
     The limit on pixels is Pillow's: twice `PIL.Image.MAX_IMAGE_PIXELS`. Where a conversion loses something, there is a
     `ConversionWarning`.
 
@@ -42,7 +45,7 @@ def load(source: ImageSource) -> Raster:
             image that Pillow reads, whose first frame is taken.
 
     Raises:
-        InvalidInput: This is not an image, or a damaged one.
+        InvalidInput: This is not an image, or a damaged one, or most of its samples are brighter than white.
         ImageTooLarge: The image has more pixels than the limit.
         PathError: The file cannot be read.
     """
