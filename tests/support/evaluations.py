@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from support.pictures import synthetic
 from tacit.evaluation import results
+from tacit.evaluation.codecs import CODECS, EvalCodec
 from tacit.evaluation.cost import Cost
 from tacit.evaluation.datasets.kodak import KODAK
 from tacit.evaluation.evaluation import EvalOptions
@@ -24,6 +26,14 @@ def write_image(path: Path, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(synthetic(24, 16, seed)).save(path)
     return path
+
+
+def usable_codec(name: str) -> EvalCodec:
+    """Return a codec by its name; the test is skipped where its library is missing."""
+    codec = CODECS[name]
+    if (why := codec.missing()) is not None:
+        pytest.skip(why)
+    return codec
 
 
 class RecordingProgress:

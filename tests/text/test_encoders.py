@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from tacit.errors import MissingExtra, UnknownModel
-from tacit.text.encoders import load_encoder
+from tacit.text.encoders import ENCODERS, load_encoder
 
 
 @pytest.mark.parametrize("name", ["", "Embedded", "embedded:x", "clip:", "clip-published:", "clipper", "bert"])
 def test_unknown_name_lists_the_known(name: str) -> None:
-    with pytest.raises(UnknownModel, match="one of embedded, clip, clip-published, clip:SOURCE"):
+    with pytest.raises(UnknownModel, match=f"one of {', '.join(ENCODERS)}, clip:SOURCE"):
         load_encoder(name)
 
 

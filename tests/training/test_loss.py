@@ -20,7 +20,7 @@ from tacit.models.tacit_s import TacitSModel
 from tacit.text.tokens import TextTokens
 from tacit.training.clip_loss import ClipLoss
 from tacit.training.config import LossConfig
-from tacit.training.loss import Loss, quantile_loss, rate_weight, squared_error
+from tacit.training.loss import DISTORTIONS, Loss, quantile_loss, rate_weight, squared_error
 from tacit.training.ssim_loss import structural_dissimilarity
 
 
@@ -114,6 +114,16 @@ def test_errors_count_at_the_scales_and_places_where_they_are() -> None:
     for scale in range(5):
         gather_alone = squared_error(noise, [float(i == scale) for i in range(5)])
         assert float(gather_alone.mean()) == pytest.approx(4.0**-scale, rel=0.1)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_distortions_are_maps_that_are_off_by_default(name: str) -> None:
+    x, noisy = noisy_images(192, 0.05)
+    unlike = DISTORTIONS[name](noisy, x)
+    assert unlike.shape == (2, 12, 12)
+    assert bool((unlike > 0).all())
+    assert float(DISTORTIONS[name](x, x).abs().max()) < 1e-5
+    assert getattr(LossConfig(), name) == 0
 
 
 def test_structure_weighs_by_the_quality_of_its_place() -> None:

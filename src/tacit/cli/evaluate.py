@@ -31,10 +31,11 @@ Data sets:
   kodak, clic and coco are the folders of these names in $TACIT_DATA.
 \b
 Codecs:
-  jpeg, webp, avif, jp2 and jxl; a model's name, a weights file, or a folder of
-  weights of fixed rate; and the codecs of --codec-file. A model may be followed
-  by +captions, so that it gets each image's caption, or by +swapped, so that it
-  gets another image's. A codec whose library is missing is left out.
+  jpeg, webp, avif, jp2, jxl and so on (a wrong name lists them all); a model's
+  name, a weights file, or a folder of weights of fixed rate; and the codecs of
+  --codec-file. A model may be followed by +captions, so that it gets each
+  image's caption, or by +swapped, so that it gets another image's. A codec
+  whose library is missing is left out.
 \b
 FOLDER keeps what is done: run an interrupted command again to go on from there.
 """,

@@ -1,21 +1,21 @@
 """The table of chunk types. It drives writing, reading, the accounting of sizes and what `tacit info` reports.
 
-To add a chunk, write a module in `payloads` that encodes and decodes its value, and add a row here. A chunk of metadata
-also needs a field of `Metadata` under its name. Its size is in the accounting of `read_header` at once, and in `tacit
-info` as soon as `FileInfo` has a field for it.
+To add a chunk, write a module in `payloads` that encodes and decodes its value. A chunk of metadata is then a field of
+`Metadata`, which becomes a row here; any other needs a row of its own. Its size is in the accounting of `read_header`
+at once, and in `tacit info` as soon as `FileInfo` has a field for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from tacit.container.contents import Container
+from tacit.container.contents import Container, Metadata, Payload
 from tacit.container.framing import Chunk
 from tacit.container.header import Header, Mode
-from tacit.container.payloads import alpha, caption, compressed, index, quality_map
+from tacit.container.payloads import alpha, compressed, index, quality_map
 from tacit.container.regions import count_regions
 from tacit.errors import FileError, InvalidInput, UnsupportedFile
 
@@ -83,15 +83,16 @@ def _lengths(file: Container) -> list[int] | None:
     return [len(region or b"") for region in file.regions] if len(file.regions) > 1 else None
 
 
-def _metadata(letter: str, name: str) -> BodyChunkType:
-    """Return a row for metadata that are compressed bytes."""
+def _metadata(field: Field[Any]) -> BodyChunkType:
+    """Return the row for a field of `Metadata`."""
+    payload: Payload = field.metadata["payload"]
     return BodyChunkType(
-        letter=letter,
-        name=name,
+        letter=field.metadata["letter"],
+        name=field.name,
         present="optional",
-        value=lambda file: getattr(file.metadata, name),
-        encode=compressed.encode,
-        decode=lambda payload, header: compressed.decode(payload),
+        value=lambda file: getattr(file.metadata, field.name),
+        encode=payload.encode,
+        decode=lambda data, header: payload.decode(data),
     )
 
 
@@ -125,17 +126,7 @@ BODY = (
         decode=lambda payload, header: alpha.check(payload),
         required=lambda header, mode: Mode.ALPHA in mode,
     ),
-    BodyChunkType(
-        letter="c",
-        name="caption",
-        present="optional",
-        value=lambda file: file.metadata.caption,
-        encode=caption.encode,
-        decode=lambda payload, header: caption.decode(payload),
-    ),
-    _metadata("i", "icc"),
-    _metadata("e", "exif"),
-    _metadata("x", "xmp"),
+    *map(_metadata, fields(Metadata)),
 )
 
 HEADER_CHUNK = ChunkType(letter="H", name="header", present="always, first")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,6 +25,15 @@ TAIL = 1e-9  # mass of the factorised prior beyond each of its outer quantiles
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Takes reconstructions and images [B, 3, H, W] in [0, 1], and returns their distances [B]."""
+
+DISTORTIONS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
+    {"structure": lambda x_hat, x: F.avg_pool2d(structural_dissimilarity(x_hat, x), 2)}
+)
+"""What is added to the errors, by the field of `LossConfig` that is its weight.
+
+Each takes reconstructions and images [B, 3, H, W] in [0, 1], and returns a map [B, H/16, W/16], so that each place has
+the lambda of its quality.
+"""
 
 
 def rate_weight(quality: Tensor, low: float = WEIGHT_LOW, high: float = WEIGHT_HIGH) -> Tensor:
@@ -73,10 +83,11 @@ class Loss:
         mse = error.detach().square().mean(dim=(1, 2, 3))
         values = {"bpp": bpp.detach().mean(), "psnr": (-10 * mse.clamp_min(1e-9).log10()).mean()}
         distortion = 255**2 * squared_error(error, (c.mse, *c.coarse))
-        if c.structure:
-            unlike = structural_dissimilarity(out.x_hat, x)
-            values["structure"] = unlike.detach().mean()
-            distortion = distortion + c.structure * F.avg_pool2d(unlike, 2)
+        for name, term in DISTORTIONS.items():
+            if getattr(c, name):
+                unlike = term(out.x_hat, x)
+                values[name] = unlike.detach().mean()
+                distortion = distortion + getattr(c, name) * unlike
         if c.shares != (1, 1, 1):
             part = interpolate(torch.tensor(c.shares, device=quality.device)[:, None], quality)[:, 0]
             distortion = part * distortion + (1 - part) * 255**2 * squared_error(error, (1.0,))

@@ -3,14 +3,49 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from support.evaluations import usable_codec
 from support.pictures import synthetic
 from tacit.errors import UnknownModel
 from tacit.evaluation.codecs import CODECS, find_codec
 from tacit.evaluation.codecs.program import ProgramCodec
+from tacit.image.psnr import psnr
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_images_go_to_files_and_back_and_rates_rise(name: str, tmp_path: Path) -> None:
+    codec = usable_codec(name)
+    pixels = synthetic(120, 88)
+    sizes, fidelity = [], []
+    for quality in dict.fromkeys((codec.qualities[:2][-1], codec.qualities[-1])):  # one if there is only one
+        target = tmp_path / f"{quality}.{codec.suffix}"
+        cost = codec.encode(pixels, None, codec.check(quality), target, 1)
+        decoded, back = codec.decode(target, quality, 1)
+        assert decoded.shape == pixels.shape
+        assert decoded.dtype == np.uint8
+        assert cost.seconds > 0 < back.seconds
+        sizes.append(target.stat().st_size)
+        fidelity.append(psnr(pixels, decoded))
+    assert all(low < high for values in (sizes, fidelity) for low, high in pairwise(values))
+    assert min(fidelity) > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CODECS)
+def test_files_do_not_depend_on_threads(name: str, tmp_path: Path) -> None:
+    codec = usable_codec(name)
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    files = []
+    for threads in (1, 2, 4):
+        target = tmp_path / f"{threads}.{codec.suffix}"
+        codec.encode(pixels, None, codec.qualities[:3][-1], target, threads)
+        files.append(target.read_bytes())
+    assert len(set(files)) == 1
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:

@@ -32,8 +32,8 @@ def load_encoder(name: str) -> TextEncoder:
     """Load a text encoder by its name.
 
     Args:
-        name: "embedded", "clip", "clip:SOURCE", "clip-published" or "clip-published:SOURCE". SOURCE is a folder, or a
-            name whose files are in the Hugging Face cache; without one it is CLIP ViT-B/32.
+        name: One of `ENCODERS`. "clip" and "clip-published" may be followed by ":SOURCE", which is a folder, or a name
+            whose files are in the Hugging Face cache; without one it is CLIP ViT-B/32.
 
     Raises:
         UnknownModel: No encoder has that name.
