@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from support.image_files import SRGB
+from support.image_files import SRGB, noise, xmp_with
 from tacit.errors import InvalidInput
-from tacit.image import ConversionWarning
+from tacit.image import ConversionWarning, load, to_pil
 from tacit.image.export import to_bytes
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "tiff"])
 def test_metadata_is_in_the_decoded_image(suffix: str) -> None:
     exif = Image.Exif()
     exif[315] = "somebody"  # Artist
@@ -37,3 +38,77 @@ def test_transparency_is_put_on_white_where_there_is_none() -> None:
 def test_a_format_that_cannot_hold_the_image_is_invalid_input() -> None:
     with pytest.raises(InvalidInput, match="cannot be saved as WEBP"):
         to_bytes(Image.new("L", (16_384, 1)), "webp")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_tiff_keeps_sub_ifds_icc_and_xmp(capfd: pytest.CaptureFixture[str], order: str, mode: str) -> None:
+    exif = Image.Exif()
+    exif.endian = order
+    exif[ExifTags.Base.Make] = "Maker"
+    exif[ExifTags.Base.Orientation] = 1
+    exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base.DateTimeOriginal: "2024:05:06 07:08:09"})
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = b"a maker's note"
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({ExifTags.GPS.GPSLatitudeRef: "N", ExifTags.GPS.GPSAltitude: 1.5})
+    image = Image.fromarray(noise(70, 2000, 4)).convert(mode)
+    image.info.update(icc_profile=SRGB, exif=exif.tobytes(), xmp=xmp_with(""))
+    with Image.open(io.BytesIO(to_bytes(image, "tiff"))) as back:
+        back.load()
+        assert back.mode == mode
+        assert np.array_equal(np.asarray(back), np.asarray(image))
+        assert back.info["icc_profile"] == SRGB
+        assert back.info["xmp"] == xmp_with("")
+        kept = back.getexif()
+    assert kept[ExifTags.Base.Make] == "Maker"
+    shot = kept.get_ifd(ExifTags.IFD.Exif)
+    assert shot[ExifTags.Base.DateTimeOriginal] == "2024:05:06 07:08:09"
+    assert shot[ExifTags.Base.MakerNote] == b"a maker's note"
+    assert kept.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+    assert kept.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSAltitude] == 1.5
+    assert capfd.readouterr().err == ""
+
+
+def test_offsets_in_makers_notes_hold_in_tiff() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = b"note with offsets"
+    block = exif.tobytes()
+    image = Image.new("RGB", (9, 9))
+    image.info["exif"] = block
+    data = to_bytes(image, "tiff")
+    assert data.index(b"note with offsets") == block.index(b"note with offsets") - len(b"Exif\0\0")
+
+
+@pytest.mark.parametrize("exif", [b"nonsense", b"II*\0\xff\xff\0\0", b"MM\0*\0\0\0\x08\xff\xff\x01"])
+def test_tiff_without_damaged_exif(exif: bytes) -> None:
+    image = Image.new("RGB", (9, 9), "red")
+    image.info.update(exif=exif, xmp=xmp_with(""))
+    with pytest.warns(ConversionWarning, match="TIFF is written without EXIF"):
+        data = to_bytes(image, "tiff")
+    with Image.open(io.BytesIO(data)) as back:
+        assert back.getpixel((0, 0)) == (255, 0, 0)
+        assert back.info["xmp"] == xmp_with("")
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "ppm"])
+def test_formats_without_metadata_say_so(suffix: str) -> None:
+    image = Image.new("RGB", (9, 9))
+    image.info.update(icc_profile=SRGB, xmp=xmp_with(""))
+    with pytest.warns(ConversionWarning, match=r"holds no metadata: ICC profile and XMP are left out") as caught:
+        to_bytes(image, suffix)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("form", ["TIFF", "JPEG", "PNG", "WEBP", "AVIF"])
+def test_interoperability_survives(form: str) -> None:
+    exif = Image.Exif()
+    shot = exif.get_ifd(ExifTags.IFD.Exif)
+    shot[ExifTags.Base.DateTimeOriginal] = "2024:05:06 07:08:09"
+    shot[ExifTags.IFD.Interop] = {1: "R98"}
+    exif[ExifTags.IFD.Exif] = shot
+    image = Image.new("RGB", (9, 9))
+    image.info["exif"] = exif.tobytes()
+    once = to_bytes(to_pil(load(image)), form.lower())
+    twice = to_bytes(to_pil(load(once)), form.lower())
+    for data in (once, twice):
+        with Image.open(io.BytesIO(data)) as back:
+            assert back.getexif().get_ifd(ExifTags.IFD.Interop) == {1: "R98"}

@@ -49,6 +49,8 @@ def kept_exif(image: Image.Image, name: str) -> bytes | None:
             kept.endian = exif.endian
             for tag in _IMAGE_TAGS & set(exif):
                 kept[tag] = exif.get_ifd(tag) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else exif[tag]
+            if interoperability := exif.get_ifd(ExifTags.IFD.Interop) if ExifTags.IFD.Exif in exif else None:
+                kept[ExifTags.IFD.Exif] = {**kept[ExifTags.IFD.Exif], ExifTags.IFD.Interop: interoperability}
             return kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None
         data = data.removeprefix(EXIF_PREFIX)
         if not data:

@@ -10,10 +10,14 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tacit.container import Metadata
 from tacit.errors import InvalidInput
+from tacit.image.exif import EXIF_PREFIX
 from tacit.image.messages import warn
 from tacit.image.metadata import pil_info
 from tacit.image.raster import Raster
+from tacit.image.tiff import tiff_with_metadata
+from tacit.image.xmp import xmp_packet
 
 # A decoded image has been through one lossy codec already; none of these options adds loss that is seen.
 FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
@@ -48,7 +52,8 @@ def to_pil(raster: Raster) -> Image.Image:
 def to_bytes(image: Image.Image, suffix: str) -> bytes:
     """Return the bytes of a file, with the image's ICC profile, EXIF and XMP where the format holds them.
 
-    Where the format has no transparency, the image is put on white, with a `ConversionWarning`.
+    What the format does not hold is left out with a `ConversionWarning`; where it has no transparency, the image is put
+    on white.
 
     Args:
         image: The image.
@@ -58,21 +63,61 @@ def to_bytes(image: Image.Image, suffix: str) -> bytes:
         InvalidInput: The format cannot hold the image or its metadata.
     """
     name, options = FORMATS[suffix]
-    options = {**options, **{key: image.info[key] for key in ("icc_profile", "exif") if image.info.get(key)}}
-    if xmp := image.info.get("xmp"):
-        if name == "PNG":
-            options["pnginfo"] = PngInfo()
-            options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-        elif name in ("JPEG", "WEBP", "AVIF"):
-            options["xmp"] = xmp
+    metadata = _fitting_metadata(image, name)
     if name in ("JPEG", "BMP", "PPM") and image.mode in ("LA", "RGBA"):
         warn(f"{name} has no transparency: the image is put on white")
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
         image = white.convert("L" if image.mode == "LA" else "RGB")
+    # A copy without metadata, because Pillow's writers take from `info` what they are not given.
+    plain = image.copy()
+    plain.info = {}
     stream = io.BytesIO()
     try:
-        image.save(stream, name, **options)
+        plain.save(stream, name, **options, **({} if name == "TIFF" else _save_options(metadata, name)))
     except (OSError, ValueError, KeyError) as error:
         raise InvalidInput(f"cannot be saved as {name}: {error}") from error
-    return stream.getvalue()
+    data = stream.getvalue()
+    if name != "TIFF" or not any((metadata.icc, metadata.exif, metadata.xmp)):
+        return data
+    try:
+        return tiff_with_metadata(data, exif=metadata.exif, icc=metadata.icc, xmp=metadata.xmp)
+    except InvalidInput as error:
+        warn(f"TIFF is written without EXIF: {error}")
+        return tiff_with_metadata(data, exif=None, icc=metadata.icc, xmp=metadata.xmp)
+
+
+def _fitting_metadata(image: Image.Image, name: str) -> Metadata:
+    """Return the metadata of an image that a format holds; what is left out is warned of.
+
+    Args:
+        image: The image, with metadata in `info` as Pillow's plugins leave it.
+        name: Pillow's name of the format.
+    """
+    exif = image.info.get("exif")
+    kept = {
+        "ICC profile": image.info.get("icc_profile") or None,
+        "EXIF": (exif.removeprefix(EXIF_PREFIX) if isinstance(exif, bytes) else None) or None,
+        "XMP": xmp_packet(image),
+    }
+    if name in ("BMP", "PPM"):
+        lost = [kind for kind, data in kept.items() if data]
+        if lost:
+            warn(f"{name} holds no metadata: {' and '.join(lost)} {'is' if len(lost) == 1 else 'are'} left out")
+        return Metadata()
+    return Metadata(icc=kept["ICC profile"], exif=kept["EXIF"], xmp=kept["XMP"])
+
+
+def _save_options(metadata: Metadata, name: str) -> dict[str, Any]:
+    """Return the options with which Pillow writes metadata into a file of a format."""
+    options: dict[str, Any] = {}
+    if metadata.icc:
+        options["icc_profile"] = metadata.icc
+    if metadata.exif:
+        options["exif"] = EXIF_PREFIX + metadata.exif
+    if metadata.xmp and name == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
+    elif metadata.xmp and name in ("JPEG", "WEBP", "AVIF"):
+        options["xmp"] = metadata.xmp
+    return options
