@@ -35,7 +35,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from benchmarks.environment import describe_machine, find_data
-from examples.train_on_shards import contrast, encoder
+from examples.train_on_shards import build_encoder, contrast
 from tacit import weights
 from tacit.codec import Codec
 from tacit.data import Collate, ImageBatch, Synthesiser, TacitShards
@@ -213,7 +213,7 @@ def measure(form: str, workers: int, work: str, shards: dict[str, list[str]], co
 
 
 def _step() -> Callable[[Tensor], int]:
-    model = encoder()
+    model = build_encoder()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     words = torch.randn(BATCH, 256)
 

@@ -20,5 +20,5 @@ def test_a_block_has_the_gradient_of_what_it_computes(layout: torch.memory_forma
     gated = block.gate_in(x)
     layouts: list[tuple[int, ...]] = []
     gated.register_hook(lambda grad: layouts.append(grad.stride()))
-    _Glu.apply(gated).sum().backward()
+    _Glu.apply(gated).sum().backward()  # type: ignore[no-untyped-call]
     assert layouts == [gated.stride()]

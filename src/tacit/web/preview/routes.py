@@ -29,7 +29,7 @@ from tacit.web.preview.requests import (
     WordsRequest,
     json_body,
 )
-from tacit.web.preview.trials import Trial
+from tacit.web.preview.trials import CodecTrial
 from tacit.web.service import Service, ServiceDep
 
 SIZE_TOLERANCE = 0.01  # of a comparison's bytes may be left over
@@ -217,7 +217,7 @@ async def curve_point(
     return {"codec": body.codec, "quality": body.quality, "bytes": size, "psnr": psnr}
 
 
-async def _try(service: Service, image: UploadedImage, codec: str, quality: float) -> Trial:
+async def _try(service: Service, image: UploadedImage, codec: str, quality: float) -> CodecTrial:
     """Return another codec's file of an image at one quality, encoded now or earlier."""
     trials = service.trials.of_image(image.digest)
     if (codec, quality) not in trials:
@@ -226,7 +226,7 @@ async def _try(service: Service, image: UploadedImage, codec: str, quality: floa
             image.digest, comparison.encode_for_comparison, image, codec, quality, limit
         )
         stored = service.results.put(file.data, f"image/{codec.lower()}")
-        trials[codec, quality] = Trial(
+        trials[codec, quality] = CodecTrial(
             bytes=len(file.data),
             digest=stored.digest,
             psnr=file.psnr,

@@ -9,7 +9,7 @@ TRIED_IMAGES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class CodecTrial:
     """Another codec's file at one quality."""
 
     bytes: int
@@ -23,9 +23,9 @@ class TrialStore:
     """The trials of the images lately looked at: searches for a size and curves try the same qualities."""
 
     def __init__(self) -> None:
-        self._images: OrderedDict[str, dict[tuple[str, float], Trial]] = OrderedDict()
+        self._images: OrderedDict[str, dict[tuple[str, float], CodecTrial]] = OrderedDict()
 
-    def of_image(self, digest: str) -> dict[tuple[str, float], Trial]:
+    def of_image(self, digest: str) -> dict[tuple[str, float], CodecTrial]:
         """Return an image's trials by codec and quality; adding to the dictionary keeps a trial."""
         trials = self._images.setdefault(digest, {})
         self._images.move_to_end(digest)
