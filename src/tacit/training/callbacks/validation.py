@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights, NotExact
-from tacit.image.psnr import psnr
+from tacit.image.psnr import decibels, psnr
 from tacit.models.float_model import FloatModel
 from tacit.models.layers import pad_to_multiple
 from tacit.training.callbacks.ema import Ema
@@ -29,10 +29,11 @@ from tacit.training.validation_images import ValidationImage
 log = logging.getLogger(__name__)
 
 SHOWN = 4  # images that TensorBoard shows
+MAX_PSNR = decibels(1e-9)  # of an image that was decoded without any error
 
 
 @dataclass(frozen=True)
-class Trial:
+class CodedImage:
     """An image that was coded and decoded."""
 
     bits: float
@@ -45,7 +46,7 @@ class Trial:
     """The decoded pixels [H, W, 3] uint8."""
 
 
-Coder = Callable[[ValidationImage, float | None], Trial]
+Coder = Callable[[ValidationImage, float | None], CodedImage]
 """Codes and decodes an image at a quality, None for a model of one rate."""
 
 
@@ -143,16 +144,16 @@ class Validation(L.Callback):
         """Return the figures of one quality; the trainer's loggers show the first images, if it is given."""
         rows: dict[str, list[float]] = {}
         for number, image in enumerate(self.images):
-            trial = code(image, quality)
-            height, width = trial.original.shape[:2]
-            rows.setdefault("bpp" if self.real_files else "bpp_estimated", []).append(trial.bits / (height * width))
+            coded = code(image, quality)
+            height, width = coded.original.shape[:2]
+            rows.setdefault("bpp" if self.real_files else "bpp_estimated", []).append(coded.bits / (height * width))
             for name, metric in self._metrics.items():
                 try:
-                    rows.setdefault(name, []).append(metric(trial.original, trial.decoded))
+                    rows.setdefault(name, []).append(metric(coded.original, coded.decoded))
                 except InvalidInput as error:
                     log.warning("%s: %s", image.name, error)
             if trainer is not None and number < SHOWN:
-                _show(trainer, image.name, np.concatenate([trial.original, trial.decoded], axis=1), steps)
+                _show(trainer, image.name, np.concatenate([coded.original, coded.decoded], axis=1), steps)
         return {name: sum(values) / len(values) for name, values in rows.items() if values}
 
     def _file_coder(self, model: FloatModel, folder: Path) -> Coder:
@@ -166,16 +167,16 @@ class Validation(L.Callback):
         weights.save(path, model, freeze_model(model, self.crops()), {})
         codec = Codec(path, word_weights=self.tokens.weighted)
 
-        def code(image: ValidationImage, quality: float | None) -> Trial:
+        def code(image: ValidationImage, quality: float | None) -> CodedImage:
             data = codec.encode(Image.fromarray(image.pixels), image.caption, quality)
-            return Trial(8 * len(data), image.pixels, np.asarray(codec.decode(data).convert("RGB")))
+            return CodedImage(8 * len(data), image.pixels, np.asarray(codec.decode(data).convert("RGB")))
 
         return code
 
     def _estimating_coder(self, model: FloatModel) -> Coder:
         """Return a coder that estimates the bits by the float model."""
 
-        def code(image: ValidationImage, quality: float | None) -> Trial:
+        def code(image: ValidationImage, quality: float | None) -> CodedImage:
             # Cut to a size that needs no padding, whose bits would count.
             height, width = (max(64, side // 64 * 64) for side in image.pixels.shape[:2])
             pixels = image.pixels[:height, :width]
@@ -188,7 +189,7 @@ class Validation(L.Callback):
                 seeds,
             )
             decoded = out.x_hat[0, :, : x.shape[2], : x.shape[3]].clamp(0, 1).mul(255).round().byte()
-            return Trial(float(out.y_bits + out.z_bits), pixels, decoded.permute(1, 2, 0).numpy())
+            return CodedImage(float(out.y_bits + out.z_bits), pixels, decoded.permute(1, 2, 0).numpy())
 
         return code
 
@@ -196,7 +197,7 @@ class Validation(L.Callback):
 def _available_metrics(names: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for name in names:
         if name == "psnr":  # needs nothing that may be missing
-            yield name, psnr
+            yield name, _finite_psnr
             continue
         try:
             from tacit.evaluation.metrics import load_metric
@@ -204,6 +205,11 @@ def _available_metrics(names: Sequence[str]) -> Iterator[tuple[str, Any]]:
             yield name, load_metric(name)
         except (ImportError, MissingExtra, MissingWeights) as error:
             log.warning("validation goes without %s: %s", name, error)
+
+
+def _finite_psnr(original: np.ndarray, decoded: np.ndarray) -> float:
+    """Return the PSNR in dB, at most `MAX_PSNR`, so that means over images stay finite."""
+    return min(psnr(decoded, original), MAX_PSNR)
 
 
 def _show(trainer: L.Trainer, name: str, pixels: np.ndarray, steps: int) -> None:
