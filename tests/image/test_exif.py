@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from support.image_files import exif_with, noise, saved
-from tacit.image import load, to_pil
+from support.image_files import exif_with, noise, saved, xmp_with
+from tacit.container import Metadata
+from tacit.image import ConversionWarning, load, to_pil, without_thumbnails
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -53,6 +55,64 @@ def test_broken_exif_is_dropped_and_the_image_kept(exif: bytes) -> None:
         raster = load(image)
     assert raster.metadata.exif is None
     assert raster.pixels.shape == (3, 2, 1)
+
+
+def exif_with_thumbnail(order: str, thumbnail: bytes, behind: bytes = b"") -> bytes:
+    """EXIF with the orientation 6 and a thumbnail, behind which other data may be."""
+
+    def entry(tag: int, kind: int, value: int) -> bytes:
+        shape = "HHIHH" if kind == 3 else "HHII"
+        return struct.pack(order + shape, tag, kind, 1, value, *([0] if kind == 3 else []))
+
+    first = struct.pack(order + "H", 1) + entry(0x112, 3, 6)
+    second_at = 8 + len(first) + 4
+    second = struct.pack(order + "H", 2) + entry(0x201, 4, second_at + 30) + entry(0x202, 4, len(thumbnail)) + bytes(4)
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
+    return head + first + struct.pack(order + "I", second_at) + second + thumbnail + behind
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("behind", [b"", b"something else"])
+def test_the_thumbnail_is_erased(order: str, behind: bytes) -> None:
+    thumbnail = saved(Image.new("RGB", (16, 12), "red"), "JPEG")
+    image = Image.new("RGB", (16, 12))
+    image.info["exif"] = b"Exif\0\0" + exif_with_thumbnail(order, thumbnail, behind)
+    kept = load(image).metadata.exif
+    assert kept is not None
+    assert kept.endswith(behind)
+    assert thumbnail[:3] not in kept
+    exif = Image.Exif()
+    exif.load(kept)
+    assert dict(exif) == {ExifTags.Base.Orientation: 1}
+    assert not exif.get_ifd(ExifTags.IFD.IFD1)
+
+
+def test_thumbnails_of_files_made_earlier_are_erased() -> None:
+    old = Metadata(
+        exif=exif_with_thumbnail("<", b"\xff\xd8\xff thumbnail"), xmp=xmp_with(XMP_THUMBNAIL), caption="a boat"
+    )
+    new = without_thumbnails(old)
+    assert new.exif is not None
+    assert b"thumbnail" not in new.exif
+    assert new.xmp == xmp_with("")
+    assert new.caption == "a boat"
+    assert without_thumbnails(new) == new
+
+
+XMP_THUMBNAIL = "<xmp:Thumbnails><rdf:Alt><rdf:li>AAAA</rdf:li></rdf:Alt></xmp:Thumbnails>"
+
+
+def test_thumbnails_in_xmp_are_dropped() -> None:
+    image = Image.new("L", (2, 2))
+    image.info["xmp"] = xmp_with(XMP_THUMBNAIL)
+    assert load(image).metadata.xmp == xmp_with("")
+
+
+def test_exif_whose_thumbnail_lies_on_its_tags_is_dropped() -> None:
+    exif = bytearray(exif_with_thumbnail("<", b"thumbnail"))
+    struct.pack_into("<I", exif, 8 + 18 + 2 + 8, 8)  # the thumbnail begins where the first IFD does
+    with pytest.warns(ConversionWarning, match="unreadable EXIF is dropped"):
+        assert without_thumbnails(Metadata(exif=bytes(exif))).exif is None
 
 
 def test_tiff_keeps_what_is_about_the_image() -> None:

@@ -100,7 +100,9 @@ class FileDecoding:
             CorruptFile: The alpha channel is damaged.
         """
         (pixels,) = synthesise([self.latents()], [self.model], device=device, out=torch.device("cpu"))
-        return Raster(pixels.numpy(), self._alpha(salvage) if self.header.alpha else None, self.file.metadata)
+        alpha = self._alpha(salvage) if self.header.alpha else None
+        # Files of earlier versions have thumbnails, which show what a box leaves out.
+        return Raster(pixels.numpy(), alpha, images.without_thumbnails(self.file.metadata))
 
     def _alpha(self, salvage: bool) -> images.Pixels:
         """Return the alpha channel of the box; opaque where it is lost."""

@@ -13,7 +13,7 @@ from tacit.image.caption import caption_from_metadata
 from tacit.image.exif import EXIF_PREFIX
 from tacit.image.export import to_pil
 from tacit.image.messages import ConversionWarning
-from tacit.image.metadata import pil_info
+from tacit.image.metadata import pil_info, without_thumbnails
 from tacit.image.raster import Pixels, Raster
 from tacit.image.reading import ImageSource, from_array, from_pil, load
 
@@ -31,4 +31,5 @@ __all__ = [
     "load",
     "pil_info",
     "to_pil",
+    "without_thumbnails",
 ]

@@ -19,6 +19,8 @@ _IMAGE_TAGS = {
     *(ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo),
 }
 
+_THUMBNAIL_DATA = {273, 279, 513, 514}  # where a thumbnail's strips or its JPEG are, and how long
+
 
 def orientation_of(image: Image.Image) -> int:
     """Return the orientation, 1 to 8, from EXIF or else XMP, as Pillow's `exif_transpose` finds it."""
@@ -51,11 +53,11 @@ def kept_exif(image: Image.Image, name: str) -> bytes | None:
                 kept[tag] = exif.get_ifd(tag) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else exif[tag]
             if interoperability := exif.get_ifd(ExifTags.IFD.Interop) if ExifTags.IFD.Exif in exif else None:
                 kept[ExifTags.IFD.Exif] = {**kept[ExifTags.IFD.Exif], ExifTags.IFD.Interop: interoperability}
-            return kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None
+            return kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None  # without a thumbnail
         data = data.removeprefix(EXIF_PREFIX)
         if not data:
             return None
-        data = _reset_orientation(data)
+        data = without_thumbnail(_reset_orientation(data))
         check = Image.Exif()
         check.load(data)
         if check.get(ExifTags.Base.Orientation, 1) != 1:
@@ -66,6 +68,68 @@ def kept_exif(image: Image.Image, name: str) -> bytes | None:
     except Exception as error:  # Pillow's parser answers broken EXIF with errors of many kinds
         warn(f"{name}: unreadable EXIF is dropped ({one_line(error)})")
         return None
+
+
+def without_thumbnail(exif: bytes) -> bytes:
+    """Return the same EXIF without the thumbnail: its IFD is unlinked, and its bytes are erased.
+
+    A thumbnail shows the image as it was before it was turned, cropped or edited, and so what somebody has cut away.
+    Everything else stays at its place, so that all offsets hold.
+
+    Raises:
+        struct.error: The structure is cut short.
+        ValueError: The thumbnail lies where the first IFD is.
+    """
+    order = "<" if exif.startswith(b"II") else ">"
+    (start,) = struct.unpack_from(order + "I", exif, 4)
+    (count,) = struct.unpack_from(order + "H", exif, start)
+    link = start + 2 + 12 * count
+    if len(exif) < link + 4:
+        return exif  # the link to another IFD is missing, which Pillow allows, too
+    (second,) = struct.unpack_from(order + "I", exif, link)
+    if second == 0:
+        return exif
+    changed = bytearray(exif)
+    struct.pack_into(order + "I", changed, link, 0)
+    spans = _thumbnail_spans(exif, order, second) if second + 2 <= len(exif) else []
+    merged: list[tuple[int, int]] = []  # each byte once, however many spans hold it
+    for first, last in sorted(spans):
+        if (first < link + 4 and last > start) or first < 8:
+            raise ValueError("the thumbnail lies where the first IFD is")
+        if merged and first <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((first, last))
+    for first, last in reversed(merged):
+        if last >= len(changed):
+            del changed[first:]
+        else:
+            changed[first:last] = bytes(last - first)
+    return bytes(changed)
+
+
+def _thumbnail_spans(exif: bytes, order: str, start: int) -> list[tuple[int, int]]:
+    """Return where the IFD of a thumbnail and its image data begin and end.
+
+    Raises:
+        struct.error: The IFD is cut short.
+    """
+    (count,) = struct.unpack_from(order + "H", exif, start)
+    spans = [(start, start + 2 + 12 * count + 4)]
+    places: dict[int, tuple[int, ...]] = {}
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, number = struct.unpack_from(order + "HHI", exif, entry)
+        if tag in _THUMBNAIL_DATA and kind in (3, 4) and number:
+            form = f"{order}{number}{'H' if kind == 3 else 'I'}"
+            size = number * (2 if kind == 3 else 4)
+            place = entry + 8 if size <= 4 else struct.unpack_from(order + "I", exif, entry + 8)[0]
+            if place + size > len(exif):
+                raise struct.error("the places of the thumbnail are cut short")
+            places[tag] = struct.unpack_from(form, exif, place)
+    for offsets, sizes in ((513, 514), (273, 279)):
+        pairs = zip(places.get(offsets, ()), places.get(sizes, ()), strict=False)
+        spans += [(offset, offset + size) for offset, size in pairs if size]
+    return spans
 
 
 def _reset_orientation(exif: bytes) -> bytes:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
 from tacit.container import MAX_CAPTION, MAX_METADATA, Metadata
 from tacit.image.caption import caption_from_metadata
-from tacit.image.exif import EXIF_PREFIX, kept_exif
-from tacit.image.messages import warn
-from tacit.image.xmp import reset_xmp_orientation, xmp_packet
+from tacit.image.exif import EXIF_PREFIX, kept_exif, without_thumbnail
+from tacit.image.messages import one_line, warn
+from tacit.image.xmp import reset_xmp_orientation, without_xmp_thumbnails, xmp_packet
 
 
 def image_with_info(info: Mapping[str, Any]) -> Image.Image:
@@ -34,7 +36,7 @@ def kept_metadata(image: Image.Image, mode: str, grey: bool, name: str) -> Metad
     kept = {
         "ICC profile": _kept_icc(image, mode, grey, name),
         "EXIF": kept_exif(image, name),
-        "XMP": None if packet is None else reset_xmp_orientation(packet),
+        "XMP": None if packet is None else without_xmp_thumbnails(reset_xmp_orientation(packet)),
     }
     for kind, data in kept.items():
         if data is not None and len(data) > MAX_METADATA:
@@ -45,6 +47,18 @@ def kept_metadata(image: Image.Image, mode: str, grey: bool, name: str) -> Metad
         warn(f"{name}: the caption in its metadata is cut to {MAX_CAPTION} bytes")
         caption = caption.encode()[:MAX_CAPTION].decode(errors="ignore")
     return Metadata(caption=caption, icc=kept["ICC profile"], exif=kept["EXIF"], xmp=kept["XMP"])
+
+
+def without_thumbnails(metadata: Metadata) -> Metadata:
+    """Return the metadata without thumbnails in EXIF and XMP; EXIF in which they cannot be told apart is dropped."""
+    exif, xmp = metadata.exif, metadata.xmp
+    if exif:
+        try:
+            exif = without_thumbnail(exif)
+        except (struct.error, ValueError) as error:
+            warn(f"unreadable EXIF is dropped ({one_line(error)})")
+            exif = None
+    return replace(metadata, exif=exif, xmp=None if xmp is None else without_xmp_thumbnails(xmp))
 
 
 def pil_info(metadata: Metadata) -> dict[str, Any]:

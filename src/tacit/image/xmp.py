@@ -32,6 +32,11 @@ def reset_xmp_orientation(packet: bytes) -> bytes:
     return re.sub(rb'(tiff:Orientation(?:\s*=\s*["\']|>)\s*)[0-9]', rb"\g<1>1", packet)
 
 
+def without_xmp_thumbnails(packet: bytes) -> bytes:
+    """Return the same packet without thumbnails of the image."""
+    return re.sub(rb"<(\w+:Thumbnails)\b[^>]*(?:/>|>.*?</\1\s*>)", b"", packet, flags=re.DOTALL)
+
+
 def xmp_descriptions(packet: bytes) -> Iterator[str | None]:
     """Return the texts that describe the image, the best first: dc:description, then IPTC's alternative text.
 
