@@ -30,6 +30,7 @@ from torch import Tensor
 from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.evaluation.readable_json import dumps
+from tacit.image import psnr
 from tacit.models.coding_order import EntropyNets, Step, walk
 from tacit.models.frozen import Y_UNIT
 from tacit.models.quantization import gaussian_likelihood
@@ -103,7 +104,7 @@ def measure(model: TacitSModel, frozen: Any, paths: list[Path], quality: float) 
         for name, one in coded.items():
             x = model.synthesis(one.latents * inverse, chosen).clamp(0, 1).mul(255).round()
             sizes[name] += one.size
-            decibels[name] -= 10 * math.log10(float((x - pixels).square().mean()) / 255**2)
+            decibels[name] += psnr.decibels(float((x - pixels).square().mean()))
     return {
         "quality": quality,
         "bpp": round(8 * sizes["real"] / (len(paths) * 768 * 512), 4),

@@ -34,6 +34,7 @@ from tacit.captions import CaptionMap
 from tacit.evaluation.confidence import confidence_interval
 from tacit.evaluation.pixels import load_pixels
 from tacit.evaluation.readable_json import dumps
+from tacit.image.psnr import decibels
 from tacit.models.tacit_s import TacitSModel
 from tacit.study.image_sets import rotated_captions
 from tacit.study.summary import rounded
@@ -244,7 +245,7 @@ def _coded(model: TacitSModel, x: Tensor, caption: str | None, quality: float) -
     out = model(x, ENCODER([caption]), q, rounded=1.0)
     bits, error = float(out.y_bits + out.z_bits), float((out.x_hat.clamp(0, 1) - x).square().mean())
     pixels = x.shape[2] * x.shape[3]
-    return bits / pixels + float(rate_weight(q)) * 255**2 * error, bits, -10 * math.log10(error)
+    return bits / pixels + float(rate_weight(q)) * 255**2 * error, bits, decibels(error, peak=1)
 
 
 def _interval(values: Sequence[float]) -> dict[str, Any]:

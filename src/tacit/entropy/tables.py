@@ -16,7 +16,7 @@ import numpy as np
 PRECISION = 24  # bits of a frequency
 ESCAPE_FLOOR = 2**10  # the least frequency of an escape, which so costs at most 14 bits and its value
 SYMBOL_LIMIT = 1023  # symbols are clamped to this absolute value
-ESCAPED_BITS = 11  # of a value that follows its escape: 2 * SYMBOL_LIMIT + 2 are possible
+ESCAPED_BITS = 11  # of a value that follows its escape, one of 2 * SYMBOL_LIMIT + 2
 
 
 @dataclass(frozen=True)

@@ -98,13 +98,13 @@ def _checked(rates: Sequence[float], qualities: Sequence[float], of: str) -> tup
     if rate.ndim != 1 or rate.shape != quality.shape:
         raise InvalidInput(f"{of}: must have as many rates as qualities, got {rate.size} and {quality.size}")
     if len(rate) < 3:
-        raise InvalidInput(f"{of}: {len(rate)} points; a curve needs three or more")
+        raise InvalidInput(f"{of}: a curve must have three points or more, got {len(rate)}")
     if not (np.isfinite(rate).all() and np.isfinite(quality).all() and (rate > 0).all()):
         raise InvalidInput(f"{of}: rates must be positive, and rates and qualities finite")
     order = np.argsort(rate)
     rate, quality = np.log(rate[order]), quality[order]
     if not (np.diff(rate) > 0).all():
-        raise InvalidInput(f"{of}: two points have one rate")
+        raise InvalidInput(f"{of}: the points must have different rates")
     return rate, quality
 
 

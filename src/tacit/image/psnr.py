@@ -27,8 +27,8 @@ def psnr(image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
         InvalidInput: The arrays differ in shape, are empty, or are not uint8.
     """
     if image.shape != reference.shape or image.dtype != np.uint8 or reference.dtype != np.uint8 or not image.size:
-        given = f"{image.dtype} {list(image.shape)} and {reference.dtype} {list(reference.shape)}"
-        raise InvalidInput(f"PSNR needs two uint8 arrays of one shape, got {given}")
+        shapes = f"{image.dtype} {list(image.shape)} and {reference.dtype} {list(reference.shape)}"
+        raise InvalidInput(f"the PSNR must be of two uint8 arrays of one shape, got {shapes}")
     rows = max(1, STRIP * image.shape[0] // image.size)
     error = 0
     for top in range(0, image.shape[0], rows):

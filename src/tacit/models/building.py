@@ -22,7 +22,7 @@ def build(architecture: str, sizes: Mapping[str, Any]) -> FloatModel:
     """
     row = ARCHITECTURES.get(architecture)
     if row is None:
-        raise InvalidInput(f"architecture {architecture!r}: known are {', '.join(ARCHITECTURES)}")
+        raise InvalidInput(f"architecture must be one of {', '.join(ARCHITECTURES)}, got {architecture!r}")
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in sizes.items()}
     try:
         model: FloatModel = row.model_class()(row.config_class()(**values))

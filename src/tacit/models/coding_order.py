@@ -57,14 +57,14 @@ class EntropyNets(Protocol):
         """The parameters of each group's other positions."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One step of the coding order: some channels of y at some positions."""
 
-    group: int
+    group: int  # the number of the channel group, from 0
     start: int  # the first channel
     stop: int  # the channel after the last
-    anchor: bool
+    anchor: bool  # whether these are the anchors, which are coded first
     positions: Tensor  # row-major indices into height * width [P]
 
 
@@ -110,13 +110,13 @@ def walk(nets: EntropyNets, hyper: Tensor, visit: Callable[[Step, Tensor], Tenso
             context.append(to_rows(nets.channel_context[group - 1](planes(torch.cat(done, dim=-1)))))
 
         features = torch.cat([*(c[:, anchors] for c in context), hyper_parts[True]], dim=-1)
-        step = Step(group, start, stop, True, anchors)
+        step = Step(group=group, start=start, stop=stop, anchor=True, positions=anchors)
         values = visit(step, nets.parameters_anchor[group](features))
         decoded = values.new_zeros(batch, height * width, channels).index_copy(1, anchors, values)
 
         context.insert(0, to_rows(nets.local_context[group](planes(decoded))))
         features = torch.cat([*(c[:, others] for c in context), hyper_parts[False]], dim=-1)
-        step = Step(group, start, stop, False, others)
+        step = Step(group=group, start=start, stop=stop, anchor=False, positions=others)
         values = visit(step, nets.parameters_other[group](features))
         done.append(decoded.index_copy(1, others, values))
         start = stop

@@ -94,7 +94,7 @@ def response(
 def from_error(error: Exception) -> JSONResponse:
     """Return the response to an error.
 
-    An error that is not one of tacit's is a bug: it is logged, and the client is told nothing about it.
+    An error that is not one of tacit's is a bug: it is logged, and the client learns nothing about it.
     """
     for kind, status in STATUSES:
         if isinstance(error, kind):

@@ -6,7 +6,6 @@ images in [0, 1] where it expects [-1, 1]. Only codecs that decode to floats can
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +15,7 @@ import numpy as np
 
 from tacit import container
 from tacit.evaluation.metrics.metric import ImageMetricBase, Metric
+from tacit.image.psnr import decibels
 
 
 class UnclampedMetric(Metric, Protocol):
@@ -41,8 +41,7 @@ class AuthorsPsnr(ImageMetricBase):
 
     def __call__(self, reference: np.ndarray, unclamped: np.ndarray, file: Path) -> float:
         """Return the PSNR in dB, infinite for equal images."""
-        mse = float(np.square(reference / 255.0 - unclamped).mean())
-        return -10 * math.log10(mse) if mse else math.inf
+        return decibels(float(np.square(reference / 255.0 - unclamped).mean()), peak=1)
 
 
 class AuthorsLpips(ImageMetricBase):

@@ -32,7 +32,7 @@ class ClipEncoder:
     Args:
         source: A folder, or a name whose files are in the Hugging Face cache; both with the tokenizer's files.
         published: Whether to do what the published TACO did, for weights that were trained so: the caption is cut at
-            38 tokens, special ones included, and padded to 38 with the padding token; CLIP is told which are padding,
+            38 tokens, special ones included, and padded to 38 with the padding token; CLIP gets a mask of the padding,
             but the mask that is returned is all True; no caption means the empty caption.
 
     Raises:
