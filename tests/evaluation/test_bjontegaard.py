@@ -97,13 +97,13 @@ def test_curves_that_cannot_be_compared() -> None:
     with pytest.raises(InvalidInput, match=r"turns back between the rates 0\.2 and 0\.4 \(28\.5, 28\.4\)"):
         rate_difference(CURVE, (RATES, (26.0, 28.5, 28.4, 34.0, 37.1)))
     quality_difference(CURVE, (RATES, (26.0, 28.5, 28.4, 34.0, 37.1)))  # at a rate it has one quality all the same
-    with pytest.raises(InvalidInput, match="test: 2 points"):
+    with pytest.raises(InvalidInput, match="test: a curve must have three points or more, got 2"):
         rate_difference(CURVE, (RATES[:2], CURVE[1][:2]))
     with pytest.raises(InvalidInput, match="anchor: must have as many rates as qualities, got 5 and 4"):
         rate_difference((RATES, CURVE[1][:4]), CURVE)
     with pytest.raises(InvalidInput, match="finite"):
         quality_difference(CURVE, (RATES, (*CURVE[1][:4], math.inf)))
-    with pytest.raises(InvalidInput, match="one rate"):
+    with pytest.raises(InvalidInput, match="different rates"):
         quality_difference(CURVE, ((0.1, 0.2, 0.2), (1.0, 2.0, 3.0)))
 
 
