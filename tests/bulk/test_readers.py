@@ -54,6 +54,25 @@ def test_members_cannot_leave_the_destination(runner: Runner, tmp_path: Path) ->
     assert not list(tmp_path.glob("*.tacit"))
 
 
+@pytest.mark.parametrize("folder", ["", "./", "a/"])
+def test_a_tar_of_macos_gives_its_images_and_captions(runner: Runner, tmp_path: Path, folder: str) -> None:
+    double = b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(100)
+    members: dict[str, bytes] = {}
+    for number in range(3):
+        for suffix, data in (("png", photo(number)), ("txt", b"a wave")):
+            members[f"{folder}._{number}.{suffix}"] = double
+            members[f"{folder}{number}.{suffix}"] = data
+    members[f"{folder}._real.png"] = photo(9)  # whatever its name, this one is an image
+    write_tar(tmp_path / "in" / "0.tar", members)
+    entries, errors = runner(tmp_path / "in", tmp_path / "out")
+    assert not errors
+    entry = entries["0"]
+    assert (entry.images, entry.captions, entry.failed, entry.others) == (4, 3, 0, 0)
+    assert entry.warnings == {"a file of macOS's attributes (._NAME) is left out": 6}
+    with tarfile.open(tmp_path / "out" / "0.tar") as tar:
+        assert tar.getnames()[:2] == [f"{folder}0.tacit", f"{folder}0.txt"]
+
+
 def test_reading_a_shard_keeps_no_list_of_it(tmp_path: Path) -> None:
     write_tar(tmp_path / "0.tar", {f"{n}.txt": b"x" for n in range(50)})
     job = BulkJob(source=str(tmp_path), destination="out", output_kind=StorageKind.TAR)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import tarfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tacit.bulk.job import BulkJob, StorageKind
-from tacit.bulk.record import IMAGE_EXTENSIONS, TACIT_EXTENSIONS, Record, split_file, split_member
+from tacit.bulk.record import IMAGE_EXTENSIONS, TACIT_EXTENSIONS, Record, is_apple_double, split_file, split_member
 from tacit.bulk.store import ShardStore
 from tacit.bulk.unit import WorkUnit
 from tacit.captions.sidecar import member_captions
 from tacit.errors import InvalidInput, PathError
+from tacit.image import ConversionWarning
 
 if TYPE_CHECKING:
     import pyarrow
@@ -79,12 +81,16 @@ def _read_tar(stream: BinaryIO, extensions: frozenset[str]) -> Iterator[Record]:
                     parts = {}
                     yield Record(key=member.name, problem="a link or a device, not a file")
                     continue
+                content = tar.extractfile(member)
+                assert content is not None
+                data = content.read()
+                if is_apple_double(member.name, data):
+                    warnings.warn("a file of macOS's attributes (._NAME) is left out", ConversionWarning, stacklevel=2)
+                    continue
                 if key != current or suffix in parts:
                     yield from _sample(current, parts, extensions, mtime)
                     parts, current, mtime = {}, key, int(member.mtime)
-                content = tar.extractfile(member)
-                assert content is not None
-                parts[suffix] = content.read()
+                parts[suffix] = data
             # Behind the last member must be a block of zeros. tarfile lets a file that is cut off between two members,
             # or in the padding behind one, pass for a whole one.
             if tar.fileobj is None or tar.fileobj.tell() < tar.offset + tarfile.BLOCKSIZE:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 IMAGE_EXTENSIONS = frozenset(suffix.lstrip(".") for suffix in IMAGE_SUFFIXES)
 TACIT_EXTENSIONS = frozenset(suffix.lstrip(".") for suffix in TACIT_SUFFIXES)
 
+APPLE_DOUBLE = b"\0\5\x16\7"
+"""The first bytes of an AppleDouble file."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -51,6 +54,11 @@ def split_member(name: str) -> tuple[str, str]:
     folder, base = posixpath.split(name)
     stem, dot, suffix = base[1:].partition(".")
     return (posixpath.join(folder, base[:1] + stem), suffix) if dot else (name, "")
+
+
+def is_apple_double(name: str, content: bytes) -> bool:
+    """Return whether a member is what macOS's tar puts beside a file, such as `._0001.jpg`: attributes, no image."""
+    return posixpath.basename(name).startswith("._") and content.startswith(APPLE_DOUBLE)
 
 
 def split_file(name: str) -> tuple[str, str]:

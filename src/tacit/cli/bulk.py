@@ -290,7 +290,7 @@ def _statistics(outcome: RunOutcome, destination: str) -> str:
         lines.append(f"time       {now.spent['wall']:.1f} s of all workers: {shares}")
         lines.append(f"memory     at most {byte_size(now.memory)} in one worker")
         lines += [f"lost       {counted(now.lost, 'worker')}, whose shards were begun again"] if now.lost else []
-        lines += [f"warning    {text} ({counted(count, 'image')})" for text, count in now.warnings.items()]
+        lines += [f"warning    {text} ({counted(count, 'time')})" for text, count in now.warnings.items()]
     if total.shards != now.shards:
         lines.append(f"all runs   {_counts(total)}")
     if total.failed:
