@@ -70,11 +70,20 @@ class FileInfo:
     """The size of the XMP metadata."""
 
 
+def _at_end(file: BinaryIO) -> bool:
+    if not (hasattr(file, "seekable") and file.seekable()):
+        return False
+    place = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(place)
+    return place >= end
+
+
 def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO) -> FileInfo:
     """Return what the header and the metadata of a file say.
 
     Args:
-        source: The file, as bytes, as a path or as a binary file object.
+        source: The file, as bytes, as a path or as a binary file, read from where it stands (at its end: whole).
 
     Raises:
         CorruptFile: The header or the metadata are damaged.
@@ -87,6 +96,8 @@ def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | Binar
             with open(source, "rb") as stream:
                 header, metadata, sizes = container.read_header(stream)
         else:
+            if not isinstance(source, bytes | bytearray | memoryview) and _at_end(source):
+                source.seek(0)
             header, metadata, sizes = container.read_header(source)
     except TacitError:
         raise

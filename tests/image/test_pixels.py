@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -281,6 +282,14 @@ def grey_tiff(depth: int, samples: bytes, *, kind: int = 1, photometric: int = 1
 def test_declared_depth_of_tiff(data: bytes, levels: list[int]) -> None:
     with pytest.warns(ConversionWarning):
         assert load(data).pixels.ravel().tolist() == levels
+
+
+@pytest.mark.parametrize("kind", ["u2", "f2", "f4", "f8"])
+def test_arrays_of_either_byte_order(kind: str) -> None:
+    values = np.array([[0.0, 0.25, 1.0]]) * (65_535 if kind == "u2" else 1)
+    for order in "<>":
+        with nullcontext() if kind != "u2" else pytest.warns(ConversionWarning, match="16-bit"):
+            assert load(values.astype(order + kind)).pixels.ravel().tolist() == [0, 64, 255]
 
 
 def test_other_samples_of_arrays() -> None:

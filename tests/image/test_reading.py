@@ -187,3 +187,21 @@ def test_memory_of_a_turned_image(mode: str, tmp_path: Path) -> None:
     # 16 megapixels: 61 MiB in Pillow (4 bytes a pixel, less for grey), 46 MiB in the raster. Pillow itself turns a
     # TIFF, which takes a second copy of its own for a moment.
     assert grown < 2 * 61 + 46
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "GIF"])
+def test_closed_image_is_called_closed(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(saved(Image.new("L", (4, 4), 9), form))
+    with Image.open(path) as left:
+        pass
+    with path.open("rb") as file:
+        of_closed_file = Image.open(file)
+    closed = Image.new("L", (4, 4))
+    closed.close()
+    for image in (left, of_closed_file, closed):
+        with pytest.raises(InvalidInput, match="image must be open, got one that was closed"):
+            load(image)
+    with Image.open(path) as loaded:
+        loaded.load()
+    assert load(loaded).pixels[0, 0, 0] == 9

@@ -92,11 +92,25 @@ class Codec:
         self.threads = threads
         self.precision = _precision(precision, self.device)
         self.path = weights.locate(model)
-        self._text_encoder = text_encoder
+        self._text_encoder = self._given_text_encoder = text_encoder
         self.steer = steer
         self._weigher = None if word_weights is False else _weigher(word_weights)
         self._steering_encoder: TextEncoder | None = None
         self._models: dict[Path, CodingModel] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a copy or another process needs: it loads models and text encoders again when it needs them."""
+        state = self.__dict__ | {
+            "_text_encoder": self._given_text_encoder,
+            "_steering_encoder": None,
+            "_models": {},
+        }
+        del state["_lock"]
+        return state
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
         self._lock = threading.Lock()
 
     # -- encoding -------------------------------------------------------------------------------------------------
@@ -285,7 +299,7 @@ class Codec:
         """Return the image of a `.tacit` file, as a Pillow image with its metadata in `info`.
 
         Args:
-            data: Bytes, a path or a binary file.
+            data: Bytes, a path or a binary file, read from where it stands, or whole at its end.
             box: The part that is decoded, without the rest: left, top, right, bottom in pixels.
             salvage: Whether damaged parts are left out, with a DamageWarning for each, instead of raising; lost regions
                 are grey, lost alpha is opaque.

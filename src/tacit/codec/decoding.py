@@ -8,6 +8,7 @@ import operator
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -186,7 +187,7 @@ def _checked_box(box: Box | None, header: Header) -> Box:
 
 
 def read_bytes(source: FileSource) -> bytes | bytearray | memoryview:
-    """Return the bytes of a file given as bytes, a path or a binary file.
+    """Return the bytes of a file: bytes, a path, or a binary file from where it stands (at its end: all of it).
 
     Raises:
         PathError: The file cannot be read.
@@ -202,6 +203,10 @@ def read_bytes(source: FileSource) -> bytes | bytearray | memoryview:
     if isinstance(source, io.IOBase) or hasattr(source, "read"):
         try:
             data = source.read()
+            if not data:  # a buffer that has just been written stands at its end
+                with suppress(AttributeError, io.UnsupportedOperation):
+                    source.seek(0)
+                    data = source.read()
         except (OSError, ValueError) as error:  # ValueError: a closed file
             name = getattr(source, "name", "file")
             raise PathError(f"{name}: {getattr(error, 'strerror', None) or error}") from error

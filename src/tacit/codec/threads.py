@@ -22,14 +22,20 @@ _counts: list[int] = []  # torch's thread count before each of the calls that ha
 
 @contextmanager
 def thread_count(threads: int | None) -> Iterator[None]:
-    """Run with this many torch threads, and put the count back afterwards, because it outlives a call.
+    """Run with this many torch threads, and with the CPU as torch's default device.
 
-    Each Python thread has its own count, and a new one takes the last count that any thread has set. Calls that overlap
-    therefore put back what the first of them met, and not what another of them has set.
+    The count is put back afterwards, because it outlives a call. Each Python thread has its own count, and a new one
+    takes the last count that any thread has set. Calls that overlap therefore put back what the first of them met, and
+    not what another of them has set.
 
     Args:
         threads: The number of threads; None to leave torch's count as it is.
     """
+    if torch.get_default_device().type != "cpu":
+        # Where a program has set another, tensors that name no device would be made there.
+        with torch.device("cpu"), thread_count(threads):
+            yield
+        return
     if threads is None:
         yield
         return

@@ -170,7 +170,7 @@ class Collate:
         batch = LatentBatch(
             values=torch.cat([one.values.flatten() for one in latents])
             if latents
-            else torch.empty(0, dtype=torch.int16),
+            else torch.empty(0, dtype=torch.int16, device="cpu"),
             shapes=tuple((one.values.shape[0], one.values.shape[1], one.values.shape[2]) for one in latents),
             origins=tuple(one.origin for one in latents),
             boxes=tuple(one.box for one in latents),
@@ -228,8 +228,8 @@ def _image_batch(batch: LatentBatch, codec: Codec, together: int) -> ImageBatch:
     equal = len({i.shape for i in images}) == 1
     return ImageBatch(
         images=torch.stack(images).permute(0, 3, 1, 2) if equal else tuple(i.permute(2, 0, 1) for i in images),
-        sizes=torch.tensor([(h.height, h.width) for h in batch.headers], dtype=torch.int64).view(-1, 2),
-        boxes=torch.tensor(batch.boxes, dtype=torch.int64).view(-1, 4),
+        sizes=torch.tensor([(h.height, h.width) for h in batch.headers], dtype=torch.int64, device="cpu").view(-1, 2),
+        boxes=torch.tensor(batch.boxes, dtype=torch.int64, device="cpu").view(-1, 4),
         names=batch.names,
         captions=batch.captions,
         fields=batch.fields,

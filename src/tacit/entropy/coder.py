@@ -24,6 +24,9 @@ class SymbolModels:
         self.tables = tables
         self._models: dict[int, object] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_models": {}}  # constriction's models can be neither pickled nor copied
+
     def __getitem__(self, index: int) -> object:
         model = self._models.get(index)
         if model is None:

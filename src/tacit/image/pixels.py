@@ -221,13 +221,14 @@ def to_levels(array: NDArray[Any], name: str) -> Pixels:
     Raises:
         InvalidInput: The samples are of another type, or out of range.
     """
-    if array.dtype == np.bool_:
+    dtype = array.dtype.newbyteorder("=")  # NumPy converts the other byte order where it computes
+    if dtype == np.bool_:
         return np.where(array, np.uint8(255), np.uint8(0))
-    if array.dtype != np.uint16 and array.dtype.kind != "f":
+    if dtype != np.uint16 and dtype.kind != "f":
         raise InvalidInput(f"{name} must be of uint8, bool, uint16 or floats in [0, 1], got {array.dtype}")
     levels = np.empty(array.shape, np.uint8)
     for rows in _strips(array.shape[1], array.shape[0]):
-        if array.dtype == np.uint16:
+        if dtype == np.uint16:
             levels[rows] = (array[rows].astype(np.uint32) * 255 + 32767) // 65535
             continue
         scaled = np.rint(array[rows].astype(np.float32) * np.float32(255))
@@ -236,6 +237,6 @@ def to_levels(array: NDArray[Any], name: str) -> Pixels:
             extent = f"{np.nanmin(array):.6g} to {np.nanmax(array):.6g}" if not np.isnan(array).any() else "NaN"
             raise InvalidInput(f"{name} of floats must have values in [0, 1], got {extent}")
         levels[rows] = scaled
-    if array.dtype == np.uint16:
+    if dtype == np.uint16:
         warn(f"{name}: 16-bit samples are reduced to 8 bits")
     return levels

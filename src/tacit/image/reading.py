@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, cast
 
 import numpy as np
@@ -83,14 +83,14 @@ def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name:
         name: What warnings and errors call the image; by default its file name.
 
     Raises:
-        InvalidInput: The image is empty or damaged.
+        InvalidInput: The image is empty, closed or damaged.
         ImageTooLarge: The image has more pixels than the limit.
         PathError: The image's file cannot be read.
     """
     name = name or _name(getattr(image, "filename", None))
     _check_size(*image.size, name)
-    with _reading(name):
-        frames = getattr(image, "n_frames", 1)
+    with _reading(name), _noticing_closed(image, name):
+        frames = _count_frames(image)
         deep = is_deep(image)
         image.load()  # also reads metadata that stands behind the pixels
         described = image if info is None else image_with_info(info)
@@ -142,6 +142,38 @@ def _from_tensor(tensor: torch.Tensor) -> Raster:
     if tensor.ndim == 3 and tensor.shape[0] in (1, 2, 3, 4):
         tensor = tensor.permute(1, 2, 0)
     return from_array(tensor.numpy(), name="tensor")
+
+
+def _count_frames(image: Image.Image) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:
+        if not _is_closed(image):
+            raise
+        return 1  # its pixels may be loaded, but its file can be counted no more
+
+
+@contextmanager
+def _noticing_closed(image: Image.Image, name: str) -> Iterator[None]:
+    """Say so where an image cannot be loaded because it is closed, for which Pillow has errors of many kinds."""
+    try:
+        yield
+    except TacitError:
+        raise
+    except Exception as error:
+        if _is_closed(image):
+            raise InvalidInput(f"{name}: image must be open, got one that was closed before it was loaded") from error
+        raise
+
+
+def _is_closed(image: Image.Image) -> bool:
+    try:
+        file = getattr(image, "fp", image)  # only images of files have one
+        with suppress(AssertionError):  # not loaded yet
+            _ = image.im
+        return file is None or bool(getattr(file, "closed", False))
+    except ValueError:  # both are put off errors after `close`
+        return True
 
 
 def _check_size(width: int, height: int, name: str) -> None:

@@ -60,6 +60,13 @@ class Recognizer:
         self._lock = threading.Lock()
         self.description = f"{meta['lang']}_{meta['name']} {meta['version']}" if meta else "rules"
 
+    def __getstate__(self) -> dict[str, object]:
+        return {key: value for key, value in self.__dict__.items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
     def __call__(self, caption: str) -> list[NamedEntity]:
         """Return the entities in a caption, in order; `names.find_names` decides which of them are proper names."""
         if self._nlp is None:
