@@ -112,3 +112,28 @@ def test_interoperability_survives(form: str) -> None:
     for data in (once, twice):
         with Image.open(io.BytesIO(data)) as back:
             assert back.getexif().get_ifd(ExifTags.IFD.Interop) == {1: "R98"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "key", "kind", "limit"),
+    [
+        ("png", "icc_profile", "ICC profile", 1 << 20),
+        ("jpg", "icc_profile", "ICC profile", 255 * 65_519),
+        ("jpg", "exif", "EXIF", 65_527),
+        ("jpg", "xmp", "XMP", 65_504),
+    ],
+)
+def test_metadata_too_large_for_a_format_are_left_out(suffix: str, key: str, kind: str, limit: int) -> None:
+    image = Image.new("RGB", (9, 9))
+    start = {"icc_profile": SRGB, "exif": b"II*\0\x08\0\0\0\0\0\0\0\0\0", "xmp": xmp_with("")}[key]
+    image.info[key] = start.ljust(limit, b"\0" if key != "xmp" else b" ")
+    with Image.open(io.BytesIO(to_bytes(image, suffix))) as back:
+        back.load()
+        assert back.info[key].removeprefix(b"Exif\0\0") == image.info[key]
+    image.info[key] += b" "
+    with pytest.warns(ConversionWarning, match=f"{kind} must have at most {limit} bytes, got {limit + 1}") as caught:
+        data = to_bytes(image, suffix)
+    assert len(caught) == 1
+    with Image.open(io.BytesIO(data)) as back:
+        back.load()
+        assert key not in back.info

@@ -35,6 +35,15 @@ FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
 )
 """Pillow's name of each format and its options, by suffix."""
 
+# The largest metadata, in bytes. A PNG with a larger ICC profile is one that Pillow refuses to open. In JPEG, EXIF and
+# XMP are one segment of 65,533 bytes each, with a prefix, and an ICC profile is at most 255 segments.
+_LIMITS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "PNG": {"ICC profile": 1 << 20},
+        "JPEG": {"ICC profile": 255 * 65_519, "EXIF": 65_533 - len(EXIF_PREFIX), "XMP": 65_504},
+    }
+)
+
 
 def to_pil(raster: Raster) -> Image.Image:
     """Return a raster as a Pillow image of mode L, LA, RGB or RGBA.
@@ -105,6 +114,11 @@ def _fitting_metadata(image: Image.Image, name: str) -> Metadata:
         if lost:
             warn(f"{name} holds no metadata: {' and '.join(lost)} {'is' if len(lost) == 1 else 'are'} left out")
         return Metadata()
+    for kind, limit in _LIMITS.get(name, {}).items():
+        data = kept[kind]
+        if data is not None and len(data) > limit:
+            warn(f"{name}: {kind} must have at most {limit} bytes, got {len(data)}, and is left out")
+            kept[kind] = None
     return Metadata(icc=kept["ICC profile"], exif=kept["EXIF"], xmp=kept["XMP"])
 
 
