@@ -126,4 +126,5 @@ def test_it_needs_neither_torch_nor_numpy(picture_file: bytes, tmp_path: Path) -
 def test_the_sizes_are_those_of_the_chunks_of_the_table() -> None:
     sizes = {f"{kind.name.replace(' ', '_')}_bytes" for kind in container.CHUNKS.values()}
     shown = {field.name for field in dataclasses.fields(tacit.FileInfo) if field.name.endswith("_bytes")}
+    assert sizes - shown == {"header_bytes", "index_bytes", "caption_bytes", "regions_bytes"}
     assert shown <= sizes
