@@ -62,7 +62,7 @@ class JpegShards(IterableDataset[np.ndarray]):
     def __iter__(self) -> Iterator[np.ndarray]:
         number, readers = reader_number(0, 1)
         rng = np.random.default_rng(number)
-        for row in read_members(self.urls[number::readers], 0, 0, _fail):
+        for row in read_members(self.urls[number::readers], ("jpg",), 0, 0, _fail):
             yield random_crop(decode_image(io.BytesIO(row["jpg"])), CROP, rng)
 
 

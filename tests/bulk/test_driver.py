@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from support.bulk_runner import Runner, write_files
+from support.bulk_runner import Runner, read_tar, write_files
 from support.shards import photo, sample, write_tar
-from tacit.bulk import Interrupted, StorageKind, TooManyFailures, run
+from tacit.bulk import Interrupted, NoImages, StorageKind, TooManyFailures, run
 from tacit.bulk.manifest import FAILURES, MANIFEST
 from tacit.captions import CaptionMap
 from tacit.errors import InvalidInput
@@ -93,3 +93,26 @@ def test_too_many_failures_stop_a_run(runner: Runner, tmp_path: Path) -> None:
     write_tar(tmp_path / "few" / "0.tar", {**sample("0", 0), "1.png": b"bad"})
     with pytest.raises(TooManyFailures, match="1 of 2 images"):
         run(runner.job(tmp_path / "few", tmp_path / "few-out"))
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_shards_without_images_are_warned_of_and_a_run_without_any_fails(runner: Runner, tmp_path: Path) -> None:
+    write_tar(tmp_path / "in" / "0.tar", {"0.txt": b"no image", "1.jpeg2": b"none either"})
+    job = runner.job(tmp_path / "in", tmp_path / "out")
+    for _ in range(2):  # also where an earlier run has done it all
+        with pytest.raises(NoImages, match="no image in 1 shards: a shard or table has no image") as caught:
+            run(job)
+        assert caught.value.outcome.all.shards == 1
+    assert read_tar(tmp_path / "out" / "0.tar").keys() == {"0.txt", "1.jpeg2"}
+    write_tar(tmp_path / "in" / "1.tar", sample("2", 2))
+    outcome = run(job)
+    assert (outcome.all.images, outcome.all.warnings) == (1, {"a shard or table has no image": 1})
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_shard_whose_images_are_all_bad_is_not_one_without_images(runner: Runner, tmp_path: Path) -> None:
+    write_tar(tmp_path / "in" / "0.tar", {"0.png": b"bad"})
+    with pytest.raises(TooManyFailures):
+        run(runner.job(tmp_path / "in", tmp_path / "out"))
+    outcome = run(runner.job(tmp_path / "in", tmp_path / "out"), max_failures=1)
+    assert (outcome.all.failed, outcome.all.warnings) == (1, {})

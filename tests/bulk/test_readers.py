@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support.bulk_runner import Runner, read_files, write_files
+import tacit
+from support.bulk_runner import Runner, read_files, read_tar, write_files
 from support.shards import photo, sample, write_tar
 from tacit.bulk import BulkJob, StorageKind
 from tacit.bulk.readers import read_records
@@ -71,6 +72,32 @@ def test_a_tar_of_macos_gives_its_images_and_captions(runner: Runner, tmp_path: 
     assert entry.warnings == {"a file of macOS's attributes (._NAME) is left out": 6}
     with tarfile.open(tmp_path / "out" / "0.tar") as tar:
         assert tar.getnames()[:2] == [f"{folder}0.tacit", f"{folder}0.txt"]
+
+
+def test_names_with_dots_in_a_shard_are_images_of_their_own(runner: Runner, tmp_path: Path) -> None:
+    members = {
+        "0.05.png": photo(0),
+        "0.05.txt": b"five",
+        "0.10.png": photo(1),
+        "0.txt": b"both",
+        "a/x.v2.b.PNG": photo(2),
+    }
+    members |= {"plain.png": photo(3), "plain.mask.png": photo(4)}
+    write_tar(tmp_path / "in" / "0.tar", members)
+    entries, errors = runner(tmp_path / "in", tmp_path / "out", store_caption=True, verify=True)
+    assert not errors
+    entry = entries["0"]
+    assert (entry.images, entry.verified, entry.captions, entry.failed, entry.others) == (4, 4, 2, 0, 1)
+    assert not entry.warnings
+    out = read_tar(tmp_path / "out" / "0.tar")
+    assert list(out) == [
+        "0.05.tacit", "0.05.txt", "0.10.tacit", "0.txt", "a/x.v2.b.tacit", "plain.tacit", "plain.mask.png",
+    ]  # fmt: skip
+    assert tacit.info(out["0.05.tacit"]).caption == "five"
+    assert tacit.info(out["0.10.tacit"]).caption == "both"
+    entries, _ = runner(tmp_path / "out", tmp_path / "back", decode=True)
+    assert entries["0"].images == 4
+    assert set(read_tar(tmp_path / "back" / "0.tar")) == {*members} - {"a/x.v2.b.PNG"} | {"a/x.v2.b.png"}
 
 
 def test_reading_a_shard_keeps_no_list_of_it(tmp_path: Path) -> None:

@@ -109,6 +109,18 @@ def test_shards_as_they_stand_and_shared_out(tacit_shards: str) -> None:
         TacitShards(tacit_shards, processes=5)
 
 
+def test_names_with_dots_are_samples_of_their_own(tmp_path: Path, encoded: dict[str, bytes]) -> None:
+    members = {"0.05.tacit": encoded["low"], "0.05.json": b'{"caption": "five"}', "0.10.tacit": encoded["high"]}
+    members |= {"0.txt": b"both", "1.tacit": encoded["low"], "1.x.tacit": encoded["high"], "2.txt": b"no image"}
+    url = str(write_tar(tmp_path / "0.tar", members))
+    samples = list(TacitShards(url, shuffle=0))
+    assert [(one.name, one.captions) for one in samples] == [
+        ("0.tar/0.05", ("five",)), ("0.tar/0.10", ("both",)), ("0.tar/1", ()), ("0.tar/2", ("no image",)),
+    ]  # fmt: skip
+    assert [one.data for one in samples[:3]] == [encoded["low"], encoded["high"], encoded["low"]]
+    assert isinstance(samples[3].data, InvalidInput)
+
+
 def test_bad_shards(tmp_path: Path, encoded: dict[str, bytes], tacit_shards: str) -> None:
     with tarfile.open(tmp_path / "1.tar") as tar:
         cut = tar.getmembers()[2].offset_data + 40  # in the second sample's file

@@ -8,8 +8,19 @@ descriptions and reports travels between processes, and a lost worker costs the 
 """
 
 from tacit.bulk.cluster import Cluster
-from tacit.bulk.driver import Interrupted, TooManyFailures, run
+from tacit.bulk.driver import Interrupted, NoImages, RunFailed, TooManyFailures, run
 from tacit.bulk.job import BulkJob, StorageKind
 from tacit.bulk.summary import RunOutcome, RunSummary
 
-__all__ = ["BulkJob", "Cluster", "Interrupted", "RunOutcome", "RunSummary", "StorageKind", "TooManyFailures", "run"]
+__all__ = [
+    "BulkJob",
+    "Cluster",
+    "Interrupted",
+    "NoImages",
+    "RunFailed",
+    "RunOutcome",
+    "RunSummary",
+    "StorageKind",
+    "TooManyFailures",
+    "run",
+]

@@ -112,6 +112,8 @@ def _code(unit: WorkUnit, job: BulkJob, engine: Engine, source: ShardStore, stor
                 if tally.counts["verified"] != tally.counts["images"]:
                     written, there = tally.counts["images"], tally.counts["verified"]
                     raise CorruptFile(f"{written} images were written, and {there} are there")
+        if unit.kind != StorageKind.FOLDER and not (tally.counts["images"] or tally.counts["failed"]):
+            warnings.warn("a shard or table has no image", ConversionWarning, stacklevel=2)
     not_kept = Counter(str(w.message) for w in caught if issubclass(w.category, ConversionWarning))
     return ManifestEntry(
         name=unit.name,

@@ -21,8 +21,8 @@ from tacit.errors import InvalidInput, TacitError
 ENOUGH_IMAGES, ENOUGH_SHARDS = 100, 10  # from which on a failure rate is meaningful
 
 
-class TooManyFailures(TacitError):
-    """More images or shards failed than was allowed.
+class RunFailed(TacitError):
+    """A run that came to no good end.
 
     Attributes:
         outcome: What the run has done so far.
@@ -31,6 +31,14 @@ class TooManyFailures(TacitError):
     def __init__(self, message: str, outcome: RunOutcome) -> None:
         super().__init__(message)
         self.outcome = outcome
+
+
+class TooManyFailures(RunFailed):
+    """A run whose share of bad images or shards became too large."""
+
+
+class NoImages(RunFailed):
+    """A run whose source has no image at all."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -67,6 +75,7 @@ def run(
 
     Raises:
         TooManyFailures: More images or shards failed than `max_failures` allows.
+        NoImages: There is no image in the whole source.
         Interrupted: Ctrl-C, or SIGTERM.
         PathError: The source cannot be read, or the destination cannot be written.
         InvalidInput: The settings do not go with the source or the destination.
@@ -99,6 +108,7 @@ def run(
                     state.take(name, result)
                     on_progress(name, state.now.summary())
         state.check_failures(at_the_end=True)
+        state.check_images()
     except KeyboardInterrupt as error:
         raise Interrupted(state.outcome()) from error
     finally:
@@ -144,6 +154,14 @@ class _RunState:
                     f"--max-failures allows {100 * self.max_failures:g}%",
                     self.outcome(),
                 )
+
+    def check_images(self) -> None:
+        """Raise NoImages where all is done, and there was no image."""
+        total = self.all.summary()
+        if total.shards and not (self.errors or self.left or total.images or total.failed):
+            # The warnings of earlier runs are kept as well, and say why.
+            reasons = "; ".join(total.warnings)
+            raise NoImages(f"no image in {total.shards:,} shards{': ' if reasons else ''}{reasons}", self.outcome())
 
     def outcome(self) -> RunOutcome:
         """Return what the run has done so far."""

@@ -10,11 +10,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tacit.bulk.job import BulkJob, StorageKind
-from tacit.bulk.record import IMAGE_EXTENSIONS, TACIT_EXTENSIONS, Record, is_apple_double, split_file, split_member
+from tacit.bulk.record import (
+    IMAGE_EXTENSIONS,
+    TACIT_EXTENSIONS,
+    Record,
+    file_name,
+    is_apple_double,
+    split_file,
+    split_member,
+)
 from tacit.bulk.store import ShardStore
 from tacit.bulk.unit import WorkUnit
 from tacit.captions.sidecar import member_captions
 from tacit.errors import InvalidInput, PathError
+from tacit.files.shard_members import dotted_samples
 from tacit.image import ConversionWarning
 
 if TYPE_CHECKING:
@@ -56,10 +65,12 @@ def _with_captions(records: Iterable[Record], captions: Mapping[str, str]) -> It
 
 def _with_caption(record: Record, caption: str | None) -> Record:
     """Return the record with a caption: the one from a map, else that of its `.txt`, else of its `.json`."""
-    if not caption:
-        beside = (member_captions({suffix: record.rest.get(suffix, b"")}) for suffix in ("txt", "json"))
-        caption = next((text for texts in beside for text in texts), None)
-    return replace(record, caption=caption)
+    return replace(record, caption=caption or _first_caption(record.rest) or record.caption)
+
+
+def _first_caption(members: Mapping[str, bytes]) -> str | None:
+    beside = (member_captions({suffix: members.get(suffix, b"")}) for suffix in ("txt", "json"))
+    return next((text for texts in beside for text in texts), None)
 
 
 # -- tar --------------------------------------------------------------------------------------------------------------
@@ -77,7 +88,7 @@ def _read_tar(stream: BinaryIO, extensions: frozenset[str]) -> Iterator[Record]:
                     continue
                 key, suffix = split_member(member.name)
                 if not member.isfile():
-                    yield from _sample(current, parts, extensions, mtime)
+                    yield from _samples(current, parts, extensions, mtime)
                     parts = {}
                     yield Record(key=member.name, problem="a link or a device, not a file")
                     continue
@@ -88,25 +99,31 @@ def _read_tar(stream: BinaryIO, extensions: frozenset[str]) -> Iterator[Record]:
                     warnings.warn("a file of macOS's attributes (._NAME) is left out", ConversionWarning, stacklevel=2)
                     continue
                 if key != current or suffix in parts:
-                    yield from _sample(current, parts, extensions, mtime)
+                    yield from _samples(current, parts, extensions, mtime)
                     parts, current, mtime = {}, key, int(member.mtime)
                 parts[suffix] = data
             # Behind the last member must be a block of zeros. tarfile lets a file that is cut off between two members,
             # or in the padding behind one, pass for a whole one.
             if tar.fileobj is None or tar.fileobj.tell() < tar.offset + tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("it ends without an end marker")
-            yield from _sample(current, parts, extensions, mtime)
-    except (tarfile.TarError, EOFError) as error:
+            yield from _samples(current, parts, extensions, mtime)
+    except (tarfile.TarError, EOFError, TypeError, ValueError, OverflowError) as error:  # tarfile's answers to damage
         raise InvalidInput(f"not a whole tar file: {error or type(error).__name__}") from error
 
 
 def _sample(key: str, parts: Mapping[str, bytes], extensions: frozenset[str], mtime: int) -> Iterator[Record]:
     """Yield the record of one name: its first image is coded; a second one stays as it is, like all the rest."""
-    if parts:
-        suffix = next((s for s in parts if s.lower() in extensions), None)
-        image = None if suffix is None else parts[suffix]
-        rest = {s: data for s, data in parts.items() if s != suffix}
-        yield Record(key=key, suffix=suffix or "", image=image, rest=rest, mtime=mtime)
+    suffix = next((s for s in parts if s.lower() in extensions), None)
+    image = None if suffix is None else parts[suffix]
+    rest = {s: data for s, data in parts.items() if s != suffix}
+    yield Record(key=key, suffix=suffix or "", image=image, rest=rest, mtime=mtime)
+
+
+def _samples(key: str, parts: Mapping[str, bytes], extensions: frozenset[str], mtime: int) -> Iterator[Record]:
+    """Yield the records of members that share a name up to the first dot: one, or one for each name with more dots."""
+    for stem, own, captions in dotted_samples(parts, extensions) if parts else ():
+        for record in _sample(file_name(key, stem), own, extensions, mtime):
+            yield replace(record, caption=_first_caption(captions)) if captions else record
 
 
 # -- folders ----------------------------------------------------------------------------------------------------------
@@ -115,7 +132,7 @@ def _sample(key: str, parts: Mapping[str, bytes], extensions: frozenset[str], mt
 def _read_files(store: ShardStore, unit: WorkUnit, extensions: frozenset[str]) -> Iterator[Record]:
     for key, names in unit.groups().items():
         try:
-            parts = {}
+            parts: dict[str, bytes] = {}
             for name in names:
                 if (data := store.read(name)) is None:
                     raise PathError(f"{name}: gone since the source was listed")

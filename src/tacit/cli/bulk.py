@@ -157,7 +157,7 @@ def bulk(
     SOURCE and DEST are folders, tar shards as WebDataset and img2dataset write them, or Parquet files. They are local,
     or behind any URL that fsspec knows. Everything that is not an image is copied unchanged.
     """
-    from tacit.bulk import BulkJob, Cluster, Interrupted, StorageKind, TooManyFailures, run
+    from tacit.bulk import BulkJob, Cluster, Interrupted, RunFailed, StorageKind, run
     from tacit.captions import CaptionMap
     from tacit.codec.options import EncodeOptions
     from tacit.image.export import FORMATS
@@ -205,7 +205,7 @@ def bulk(
                 on_plan=progress.begin,
                 on_progress=progress.update,
             )
-    except (TooManyFailures, Interrupted) as error:
+    except (RunFailed, Interrupted) as error:
         outcome, status = error.outcome, EXIT_FAILED
         if isinstance(error, Interrupted):
             status = EXIT_INTERRUPTED

@@ -152,7 +152,7 @@ class TacitShards(_Epochs, IterableDataset[Coded]):
             reported.add(url)
 
         rng = np.random.default_rng([self.seed, epoch, number + 1])
-        for members in read_members(own, self.shuffle, int(rng.integers(2**31)), report):
+        for members in read_members(own, (SUFFIX,), self.shuffle, int(rng.integers(2**31)), report):
             yield from _drain(failures)
             yield self._coded(members, epoch)
         yield from _drain(failures)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from tacit.errors import InvalidInput, MissingExtra, PathError
+from tacit.files.shard_members import dotted_samples
 
 
 def reader_number(rank: int, processes: int) -> tuple[int, int]:
@@ -25,12 +26,14 @@ def reader_number(rank: int, processes: int) -> tuple[int, int]:
 
 
 def read_members(
-    urls: Sequence[str], buffer: int, seed: int, report: Callable[[str, Exception], object]
+    urls: Sequence[str], extensions: Collection[str], buffer: int, seed: int, report: Callable[[str, Exception], object]
 ) -> Iterator[dict[str, Any]]:
     """Read the samples of shards, each as its members' bytes by suffix.
 
     Args:
         urls: The shards.
+        extensions: The suffixes of images. A sample without such a member, but with some that have a dot before it, is
+            a sample for each of these.
         buffer: Samples among which the next one is drawn; 0 leaves them in order.
         seed: The seed of the order.
         report: Called with each shard that cannot be read, or not to its end, and the error.
@@ -58,8 +61,20 @@ def read_members(
             except Exception as error:  # the errors of fsspec's filesystems share no base class
                 on_error(error)
 
-    rows: Iterator[dict[str, Any]] = group_by_keys(tar_file_expander(streams(), handler=on_error), handler=on_error)
+    groups: Iterator[dict[str, Any]] = group_by_keys(tar_file_expander(streams(), handler=on_error), handler=on_error)
+    rows = (row for group in groups for row in _split(group, extensions))
     return iter(webdataset.filters.shuffle(buffer, seed=seed)(rows)) if buffer else rows
+
+
+def _split(group: dict[str, Any], extensions: Collection[str]) -> Iterator[dict[str, Any]]:
+    about = {key: value for key, value in group.items() if key.startswith("__")}
+    members = {key: value for key, value in group.items() if not key.startswith("__")}
+    samples = list(dotted_samples(members, extensions))
+    for stem, own, captions in samples:
+        if stem:
+            yield about | {"__key__": f"{about['__key__']}.{stem}"} | captions | own
+        elif len(samples) == 1:
+            yield about | own
 
 
 def expand_pattern(pattern: str) -> list[str]:

@@ -72,7 +72,7 @@ class ShardSamples(IterableDataset[Sample]):
             order = np.random.default_rng([self.recipe.seed, self.start, epoch]).permutation(len(self.urls))
             rng = np.random.default_rng([self.recipe.seed, self.start, epoch, number + 1])
             own = [self.urls[i] for i in order[number::readers]]
-            for members in read_members(own, self.buffer, int(rng.integers(2**31)), _report_shard):
+            for members in read_members(own, IMAGES, self.buffer, int(rng.integers(2**31)), _report_shard):
                 try:
                     pixels, captions = _parse(members)
                     crop = random_crop(pixels, self.recipe.crop, rng)
