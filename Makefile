@@ -13,6 +13,8 @@ PYTEST_ARGS ?=
 KODAK_ARGS ?=
 CHECKPOINT ?=
 MODELS ?= tacit-s
+FUZZ ?= container info decode image metadata shard
+FUZZ_ARGS ?= -max_total_time=60
 # One process of tests per core. Each has one torch thread: more would only wait for each other.
 WORKERS ?= auto
 
@@ -20,10 +22,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
-SOURCES := src tests benchmarks scripts examples
+SOURCES := src tests benchmarks scripts examples fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bulk-demo test check lint format bench kodak freezing page readme results studies clean
+.PHONY: help demo bulk-demo test check lint format coverage fuzz bench kodak freezing page readme results studies clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +55,11 @@ lint: .venv/installed-dev ## run ruff, mypy and import-linter
 format: .venv/installed-dev ## put right what ruff can put right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fuzz: .venv/installed-fuzz ## fuzz each of FUZZ for a minute, or by FUZZ_ARGS="-runs=1000000" (fuzz/README.md)
+	set -e; for target in $(FUZZ); do \
+	  PYTHONPATH=tests:. OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $$target $(FUZZ_ARGS); \
+	done
 
 bench: .venv/installed-dev ## measure speed and memory into results/codec.json
 	$(BIN)/python -m benchmarks.codec --large

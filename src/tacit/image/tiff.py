@@ -12,6 +12,7 @@ from tacit.errors import InvalidInput
 # Types of TIFF fields.
 _BYTE, _SHORT, _LONG, _UNDEFINED = 1, 3, 4, 7
 _FORMATS = {_SHORT: "H", _LONG: "I"}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # bytes of a value, by type
 
 # Tags of EXIF that are about the samples, the strips or other images of the file that EXIF comes from.
 _STRUCTURE = {
@@ -81,6 +82,8 @@ def tiff_with_metadata(pixels: bytes, *, exif: bytes | None, icc: bytes | None, 
 def _first_entries(exif: bytes, order: str) -> dict[int, bytes]:
     """Return the entries of the first IFD that are about the image, as they are, by tag.
 
+    Entries whose values are not inside the structure are left out: readers refuse a whole TIFF for one of these.
+
     Raises:
         struct.error: The structure is cut short.
     """
@@ -88,7 +91,8 @@ def _first_entries(exif: bytes, order: str) -> dict[int, bytes]:
     (count,) = struct.unpack_from(order + "H", exif, start)
     entries = {}
     for place in range(start + 2, start + 2 + 12 * count, 12):
-        (tag, *_) = struct.unpack_from(order + "H10s", exif, place)
-        if tag not in _STRUCTURE:
+        tag, kind, number, value = struct.unpack_from(order + "HHII", exif, place)
+        size = _SIZES.get(kind, 0) * number
+        if tag not in _STRUCTURE and size and (size <= 4 or value + size <= len(exif)):
             entries[tag] = exif[place : place + 12]
     return entries

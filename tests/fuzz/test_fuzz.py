@@ -1,0 +1,65 @@
+"""What fuzzing found stays mended, and the harness works, which needs no atheris but for the search itself."""
+
+from __future__ import annotations
+
+import importlib
+import random
+from pathlib import Path
+
+import pytest
+
+from fuzz import tacit_files
+from fuzz.targets import TARGETS
+from support.containers import FILES
+from support.paths import ROOT, VECTORS
+from tacit import container
+from tacit.errors import CorruptFile
+
+FINDINGS = sorted(path for path in (VECTORS / "fuzz").rglob("*") if path.is_file())
+SEEDS = sorted(path for path in (ROOT / "fuzz" / "corpus").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("path", FINDINGS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_what_fuzzing_found_stays_mended(path: Path) -> None:
+    importlib.import_module(f"fuzz.{path.parent.name}").check(path.read_bytes())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_takes_its_seeds(target: str) -> None:
+    seeds = [path for path in SEEDS if path.parent.name == target]
+    assert len(seeds) >= 5
+    assert (ROOT / "fuzz" / f"{TARGETS[target].dictionary}.dict").is_file()
+    for path in seeds:
+        importlib.import_module(f"fuzz.{target}").check(path.read_bytes())
+
+
+def test_the_check_of_the_container_sees_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = importlib.import_module("fuzz.container").check
+    check(FILES["bare"])
+    header, metadata, sizes = container.read_header(FILES["bare"])
+    monkeypatch.setattr(container, "read_header", lambda data: (header, metadata, sizes | {"other": 1}))
+    with pytest.raises(AssertionError, match="sizes"):
+        check(FILES["bare"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_mutations_keep_checksums_right_most_of_the_time(name: str) -> None:
+    chooser = random.Random(1)
+
+    def change(data: bytes, limit: int) -> bytes:
+        changed = bytearray(data)
+        if changed:
+            changed[chooser.randrange(len(changed))] ^= 1 << chooser.randrange(8)
+        return bytes(changed)[:limit]
+
+    assert b"".join(map(tacit_files.framed, tacit_files.split(FILES[name]))) == FILES[name][tacit_files.START :]
+    damaged = 0
+    for seed in range(300):
+        data = tacit_files.mutate(FILES[name], 4096, seed, change)
+        try:
+            container.read(data)
+        except CorruptFile as error:
+            damaged += "checksum" in str(error)
+        except Exception:
+            pass
+    assert 0 < damaged < 100
