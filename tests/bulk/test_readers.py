@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,3 +138,86 @@ def test_tables_without_images_say_what_there_is(runner: Runner, tmp_path: Path)
     assert errors["t"] == "no column 'nope'; there are pic, alt"
     entries, errors = runner(tmp_path / "in", tmp_path / "out3", image_column="pic", caption_column="alt")
     assert (entries["t"].images, entries["t"].captions, errors) == (1, 1, {})
+
+
+TABLES: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
+    "category": (lambda pa: pa.dictionary(pa.int8(), pa.string()), ["one", "two", None]),
+    "view": (lambda pa: pa.string_view(), ["one", "two", None]),
+    "large list": (lambda pa: pa.large_list(pa.string()), [[None, "one"], ["two"], []]),
+    "fixed list": (lambda pa: pa.list_(pa.string(), 2), [[None, "one"], ["two", "zwei"], None]),
+    "object": (
+        lambda pa: pa.struct([("text", pa.string()), ("n", pa.int32())]),
+        [{"text": "one", "n": 1}, {"text": "two", "n": 2}, None],
+    ),
+    "list of objects": (
+        lambda pa: pa.list_(pa.struct([("id", pa.int32()), ("caption", pa.string())])),
+        [[{"id": 1, "caption": "one"}], [{"id": 2, "caption": None}, {"id": 3, "caption": "two"}], []],
+    ),
+    "languages": (
+        lambda pa: pa.struct([("de", pa.string()), ("en", pa.string())]),
+        [{"de": "eins", "en": "one"}, {"de": "two", "en": None}, {"de": None, "en": None}],
+    ),
+    "map": (
+        lambda pa: pa.map_(pa.string(), pa.string()),
+        [[("de", "eins"), ("en", "one")], [("fr", "two")], []],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_captions_of_every_type_in_a_table(runner: Runner, tmp_path: Path, name: str) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    kind, captions = TABLES[name]
+    columns = {"image": [photo(n) for n in range(3)], "caption": pyarrow.array(captions, type=kind(pyarrow))}
+    (tmp_path / "in").mkdir()
+    parquet.write_table(pyarrow.table(columns), tmp_path / "in" / "t.parquet")
+    entries, errors = runner(tmp_path / "in", tmp_path / "out", store_caption=True)
+    assert not errors
+    assert (entries["t"].images, entries["t"].captions) == (3, 2)
+    made = parquet.read_table(tmp_path / "out" / "t.parquet")
+    assert [tacit.info(data).caption for data in made["image"].to_pylist()] == ["one", "two", None]
+    assert made["caption"].to_pylist() == pyarrow.table(columns)["caption"].to_pylist()
+
+
+@pytest.mark.parametrize("path", ["json.caption", None])
+def test_captions_in_a_field_of_another_column(runner: Runner, tmp_path: Path, path: str | None) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    about = [{"url": "x", "caption": "one"}, None]  # as Hugging Face makes a table of WebDataset's shards
+    (tmp_path / "in").mkdir()
+    parquet.write_table(pyarrow.table({"jpg": [photo(0), photo(1)], "json": about}), tmp_path / "in" / "t.parquet")
+    entries, errors = runner(tmp_path / "in", tmp_path / "out", caption_column=path, store_caption=True)
+    assert not errors
+    assert (entries["t"].images, entries["t"].captions) == (2, 1)
+    for wrong in ("json.text", "json.url.x", "about.caption"):
+        _, errors = runner(tmp_path / "in", tmp_path / wrong, caption_column=wrong)
+        assert errors["t"].endswith(f"no column '{wrong}'; there are jpg, json")
+
+
+def test_a_caption_column_that_is_no_text_is_counted(runner: Runner, tmp_path: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "in").mkdir()
+    about = [{"score": 1.0, "tag": "x"}]
+    parquet.write_table(pyarrow.table({"image": [photo(0)], "caption": about}), tmp_path / "in" / "t.parquet")
+    entries, errors = runner(tmp_path / "in", tmp_path / "out")
+    assert not errors
+    assert entries["t"].warnings == {"a caption that is no text is left out": 1}
+
+
+@pytest.mark.parametrize("name", ["dictionary", "view", "struct"])
+def test_images_of_every_type_in_a_table(runner: Runner, tmp_path: Path, name: str) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    kinds = {"dictionary": pyarrow.dictionary(pyarrow.int8(), pyarrow.binary()), "view": pyarrow.binary_view()}
+    kinds["struct"] = pyarrow.struct([("bytes", kinds["dictionary"]), ("path", pyarrow.string())])
+    images: list[Any] = [photo(0), photo(1), photo(0), None]
+    if name == "struct":
+        images = [image and {"bytes": image, "path": "a.png"} for image in images]
+    (tmp_path / "in").mkdir()
+    parquet.write_table(
+        pyarrow.table({"image": pyarrow.array(images, type=kinds[name])}), tmp_path / "in" / "t.parquet"
+    )
+    entries, errors = runner(tmp_path / "in", tmp_path / "out", verify=True)
+    assert not errors
+    assert (entries["t"].images, entries["t"].verified) == (3, 3)
+    made = parquet.read_table(tmp_path / "out" / "t.parquet")["image"].to_pylist()
+    assert made[3] is None
+    assert made[0] == made[2] != made[1]

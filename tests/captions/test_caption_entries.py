@@ -25,6 +25,7 @@ FORMS = {
     "header.csv": 'id,Caption,File\n1,one,a.jpg\n2,"two",sub/b.jpg\n',
     "plain.csv": "a.jpg,one\n\nsub/b.jpg,two\n",
     "mark.csv": "\ufefffile,caption\na.jpg,one\nsub/b.jpg,two\n",
+    "objects.json": '{"a.jpg": {"en": "one", "de": "eins"}, "sub/b.jpg": [null, {"text": "two"}]}',
     "windows.json": '{"./a.jpg": "one", "sub\\\\b.jpg": "two"}',
 }
 

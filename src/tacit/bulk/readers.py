@@ -21,6 +21,7 @@ from tacit.bulk.record import (
 )
 from tacit.bulk.store import ShardStore
 from tacit.bulk.unit import WorkUnit
+from tacit.captions.caption_value import usable_texts
 from tacit.captions.sidecar import member_captions
 from tacit.errors import InvalidInput, PathError
 from tacit.files.shard_members import dotted_samples
@@ -166,39 +167,52 @@ def _read_parquet(stream: BinaryIO, job: BulkJob) -> Iterator[Record]:
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of a table's columns; None for a column that it lacks."""
+    """Where things are in a table; None for what it lacks."""
 
     image: str
-    caption: str | None
+    """The column of images."""
+    caption: tuple[str, ...] | None
+    """The column of captions, and the names of the fields that lead to them inside it."""
     key: str | None
+    """The column of the rows' names."""
     rest: str | None
+    """The column of other files."""
 
 
 def find_columns(schema: pyarrow.Schema, job: BulkJob) -> Columns:
     """Return the columns that a job names, else those of a usual name and a fitting type.
+
+    Captions may be in a field of a column with fields, such as `json.caption`.
 
     Raises:
         InvalidInput: There is no such column, or none of images; the message lists the columns that there are.
     """
     import pyarrow
 
-    def is_text(kind: Any) -> bool:
-        if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):
-            kind = kind.value_type
-        return bool(pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind))
-
     def usual(names: Sequence[str]) -> list[str]:
         return [column for name in names for column in schema.names if column.lower() == name]
 
-    for wanted in (job.image_column, job.caption_column):
-        if wanted is not None and wanted not in schema.names:
+    caption = None
+    if job.caption_column is not None:
+        caption = _caption_path(schema, job.caption_column)
+    for wanted, found in ((job.image_column, job.image_column in schema.names), (job.caption_column, caption)):
+        if wanted is not None and not found:
             raise InvalidInput(f"no column {wanted!r}; there are {', '.join(schema.names)}")
     likely = ("tacit", *IMAGE_COLUMNS) if job.decode else IMAGE_COLUMNS  # a second image of a row is not encoded
     image = job.image_column or next((n for n in usual(likely) if is_image(schema.field(n).type)), None)
     if image is None or not is_image(schema.field(image).type):
         there = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise InvalidInput(f"no column of images as bytes; name one with --image-column. There are {there}")
-    caption = job.caption_column or next((n for n in usual(CAPTION_COLUMNS) if is_text(schema.field(n).type)), None)
+    if caption is None:
+        inside = [
+            (field.name, name)
+            for field in schema
+            if pyarrow.types.is_struct(field.type) and field.name != image
+            for name in CAPTION_COLUMNS
+            if field.type.get_field_index(name) >= 0 and _holds_text(field.type.field(name).type)
+        ]
+        direct = [(name,) for name in usual(CAPTION_COLUMNS) if _holds_text(schema.field(name).type)]
+        caption = next(iter([*direct, *inside]), None)
     key = next((n for n in usual(KEY_COLUMNS) if not pyarrow.types.is_nested(schema.field(n).type)), None)
     rest = REST if REST in schema.names and pyarrow.types.is_map(schema.field(REST).type) else None
     return Columns(image, caption, key, rest)
@@ -208,10 +222,69 @@ def is_image(kind: Any) -> bool:
     """Return whether a column's type can hold images: bytes, or {bytes, path} as in Hugging Face's data sets."""
     import pyarrow
 
-    if pyarrow.types.is_struct(kind):
+    types = pyarrow.types
+    if types.is_dictionary(kind):
+        return is_image(kind.value_type)
+    if types.is_struct(kind):
         index = kind.get_field_index("bytes")
         return index >= 0 and is_image(kind.field(index).type)
-    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
+
+
+def _holds_text(kind: Any) -> bool:
+    """Return whether a column's type can hold captions: text, or lists, maps and objects in which there is text."""
+    import pyarrow
+
+    types = pyarrow.types
+    if types.is_struct(kind):
+        return any(_holds_text(field.type) for field in kind)
+    if types.is_map(kind):
+        return _holds_text(kind.item_type)
+    if types.is_dictionary(kind) or (types.is_nested(kind) and hasattr(kind, "value_type")):
+        return _holds_text(kind.value_type)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _caption_path(schema: pyarrow.Schema, name: str) -> tuple[str, ...] | None:
+    """Return the way to a column, or to a field of one (`json.caption`); None where there is none."""
+    import pyarrow
+
+    if name in schema.names:
+        return (name,)
+    first, *others = name.split(".")
+    if first not in schema.names:
+        return None
+    kind = schema.field(first).type
+    for field in others:
+        if not pyarrow.types.is_struct(kind) or kind.get_field_index(field) < 0:
+            return None
+        kind = kind.field(field).type
+    return (first, *others)
+
+
+def _row_caption(row: pyarrow.RecordBatch, path: Sequence[str]) -> str | None:
+    """Return the first text in what a row has for a caption."""
+    column, *fields = path
+    cells = row.column(column)
+    value = _without_pairs(cells[0].as_py(), cells.type)
+    for field in fields:
+        value = None if value is None else value[field]
+    return next(iter(usable_texts([value])), None)
+
+
+def _without_pairs(value: Any, kind: Any) -> Any:
+    """Return a value of a type with dictionaries in place of maps, which are lists of pairs in pyarrow's Python."""
+    import pyarrow
+
+    if value is None:
+        return None
+    if pyarrow.types.is_map(kind):
+        return {key: _without_pairs(item, kind.item_type) for key, item in value}
+    if pyarrow.types.is_struct(kind):
+        return {field.name: _without_pairs(value[field.name], field.type) for field in kind}
+    if pyarrow.types.is_nested(kind) and isinstance(value, list):
+        return [_without_pairs(item, kind.value_type) for item in value]
+    return value
 
 
 def _row_record(row: pyarrow.RecordBatch, columns: Columns, number: int, as_files: bool) -> Record:
@@ -236,11 +309,7 @@ def _row_record(row: pyarrow.RecordBatch, columns: Columns, number: int, as_file
         return Record(key=key, row=row, problem=f"no bytes in the column {columns.image} ({path})")
     if image is None:  # such as img2dataset's rows of what could not be fetched; only tables have a place for them
         return Record(key=key, row=row, rest=_row_files(row, columns, None) if as_files and columns.rest else {})
-    caption = None
-    if columns.caption is not None:
-        caption = row.column(columns.caption)[0].as_py()
-        if isinstance(caption, list):
-            caption = next((text for text in caption if text), None)
+    caption = None if columns.caption is None else _row_caption(row, columns.caption)
     named_by_format = columns.image.lower() in IMAGE_EXTENSIONS | TACIT_EXTENSIONS
     return Record(
         key=key,

@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tacit.bulk.job import BulkJob, StorageKind
 from tacit.bulk.readers import REST, find_columns
@@ -206,9 +206,21 @@ def _with_new_image(row: pyarrow.RecordBatch, data: bytes | None, suffix: str, j
     index = row.schema.get_field_index(column)
     old = row.schema.field(index)
     value = row.column(index)[0].as_py()
+    old = old.with_type(_plain_type(old.type))
     new = pyarrow.array([{**value, "bytes": data} if isinstance(value, dict) else data], type=old.type)
     field = old.with_name(suffix) if column.lower() in IMAGE_EXTENSIONS | TACIT_EXTENSIONS else old
     return pyarrow.RecordBatch.from_arrays(
         [new if i == index else row.column(i) for i in range(row.num_columns)],
         schema=row.schema.set(index, field),
     )
+
+
+def _plain_type(kind: Any) -> Any:
+    """Return the type of a column of images without dictionaries, whose indices might be too small for new values."""
+    import pyarrow
+
+    if pyarrow.types.is_dictionary(kind):
+        return kind.value_type
+    if pyarrow.types.is_struct(kind):
+        return pyarrow.struct([field.with_type(_plain_type(field.type)) for field in kind])
+    return kind

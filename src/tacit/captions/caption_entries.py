@@ -3,8 +3,9 @@
 This is the one reading of such files, for encoding, bulk runs, training and evaluation.
 
 A JSON file holds `{"photo.jpg": "caption", ...}`, or a list of rows `{"file": "photo.jpg", "caption": "..."}`, where
-`"captions": ["...", ...]` may stand for `"caption"`. A JSONL file holds one of these objects per line. A CSV file holds
-a line `file,caption` and then rows, or two columns without that first line.
+`"captions": ["...", ...]` may stand for `"caption"`. In place of a text there may be an object in which it is clear. A
+JSONL file holds one of these objects per line. A CSV file holds a line `file,caption` and then rows, or two columns
+without that first line.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tacit.captions.caption_value import caption_texts
 from tacit.captions.text_file import read_text
 from tacit.errors import InvalidInput
 
@@ -91,7 +93,9 @@ def parse_jsonl(
 
 
 def row_captions(row: Mapping[str, object], place: str = "") -> tuple[str, ...]:
-    """Return the captions in a row's "caption" and "captions", the former first; each may be one text or a list.
+    """Return the captions in a row's "caption" and "captions", the former first.
+
+    Each may be one text, a list, or an object in which a text is clear (`tacit.captions.caption_value`).
 
     Args:
         row: A JSON object.
@@ -143,15 +147,10 @@ def _object(content: object, place: str) -> dict[str, object]:
 
 def _texts(captions: object, place: str) -> list[str]:
     """Return the captions of one JSON value that are not blank."""
-    if captions is None:
-        return []
-    texts: list[str] = []
-    for text in captions if isinstance(captions, list) else [captions]:
-        if not isinstance(text, str):
-            prefix = f"{place}: " if place else ""
-            raise InvalidInput(f"{prefix}a caption must be a text or a list of texts, got {json.dumps(text)[:40]}")
-        if text.strip():
-            texts.append(text)
+    texts, unclear = caption_texts(captions)
+    if unclear:
+        prefix = f"{place}: " if place else ""
+        raise InvalidInput(f"{prefix}a caption must be a text or a list of texts, got {json.dumps(unclear[0])[:40]}")
     return texts
 
 

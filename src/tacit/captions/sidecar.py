@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tacit.captions.caption_entries import row_captions
 from tacit.captions.caption_text import check_caption
+from tacit.captions.caption_value import usable_texts
 from tacit.captions.text_file import read_text
 from tacit.container import MAX_CAPTION
 from tacit.errors import InvalidInput
@@ -57,16 +57,16 @@ def sidecar_captions(image: str | os.PathLike[str]) -> tuple[str, ...]:
 def member_captions(members: Mapping[str, bytes]) -> tuple[str, ...]:
     """Return the captions that stand beside an image in a shard: those in its `.json`, else the one in its `.txt`.
 
-    Members that hold no usable caption are passed over: one bad member of a large data set must not end a run.
+    In the `.json` they are under "caption" and "captions". Members that hold no usable caption are passed over: one bad
+    member of a large data set must not end a run. If there is no other caption, a `ConversionWarning` says so.
 
     Args:
         members: The members that share the image's name, as bytes by suffix.
     """
     try:
         content = json.loads(members.get("json", b"null"))
-        if isinstance(content, dict) and (captions := row_captions(content)):
-            return captions
-    except (ValueError, RecursionError, InvalidInput):
-        pass
+    except (ValueError, RecursionError):
+        content = None
+    values = [content.get(key) for key in ("caption", "captions")] if isinstance(content, dict) else []
     text = members.get("txt", b"").decode("utf-8-sig", "replace").strip()
-    return (text,) if text else ()
+    return usable_texts(values, instead=text)

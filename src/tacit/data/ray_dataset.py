@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from tacit.captions.caption_value import usable_texts
 from tacit.captions.sidecar import sidecar_captions
 from tacit.data.batches import Collate, ImageBatch
 from tacit.data.crops import Crop
@@ -120,13 +121,14 @@ def _table(
     for number in range(len(batch[column])):
         row = {name: values[number] for name, values in batch.items()}
         data, caption = row[column], row.get("caption")
+        caption = caption.tolist() if isinstance(caption, np.ndarray) else caption
         data = data.get("bytes") if isinstance(data, dict) else data  # as Hugging Face keeps images
         name = str(row.get("key", number))
         samples.append(
             Coded(
                 name=name,
                 data=data or InvalidInput("an empty row"),
-                captions=(caption,) if caption else (),
+                captions=usable_texts([caption]),
                 seed=sample_seed(seed, 0, name),
                 fields={field: row[field] for field in fields},
             )

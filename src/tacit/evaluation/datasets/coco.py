@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tacit import files
+from tacit.captions.caption_value import usable_texts
 from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.datasets.dataset import Dataset, ListedImage, build_dataset
 
@@ -35,7 +36,8 @@ def coco_dataset(path: Path) -> Dataset:
         try:
             captions: dict[int, str] = {}
             for entry in sorted(content["annotations"], key=lambda entry: entry["id"]):
-                captions.setdefault(entry["image_id"], " ".join(entry["caption"].split()))
+                for text in usable_texts([entry["caption"]]):
+                    captions.setdefault(entry["image_id"], " ".join(text.split()))
             images = [(entry["file_name"], entry["id"]) for entry in content["images"]]
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidInput(f"{file}: not COCO's captions ({error!r})") from error

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tacit.captions import read_caption_entries
+from tacit.captions.caption_value import usable_texts
 from tacit.captions.sidecar import sidecar_captions
 from tacit.errors import InvalidInput, PathError
 from tacit.files import IMAGE_SUFFIXES
@@ -131,7 +132,7 @@ def read_coco(images: Path, annotations: Path) -> ImageFiles:
         names = {row["id"]: row["file_name"] for row in content["images"]}
         captions: dict[int, list[str]] = {key: [] for key in names}
         for row in content["annotations"]:
-            captions[row["image_id"]].append(row["caption"].strip())
+            captions[row["image_id"]] += [text.strip() for text in usable_texts([row["caption"]])]
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise InvalidInput(f"{annotations}: not a captions file of COCO ({type(error).__name__}: {error})") from error
     order = sorted(names)
