@@ -16,7 +16,8 @@ from tacit.demo.comparison import CodecFile, EqualSizeFiles, ImageComparison
 from tacit.demo.page import make_page, render
 from tacit.demo.samples import SAMPLES, SampleImage, sample_image
 from tacit.errors import InvalidInput, MissingExtra
-from tacit.evaluation.codecs.pillow import BASELINES, decode_image
+from tacit.evaluation.codecs.pillow import decode_image
+from tacit.evaluation.codecs.pillow_formats import BASELINES
 from tacit.image.psnr import psnr
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 
 from tacit import files
 from tacit.demo.samples import SampleImage
-from tacit.evaluation.codecs.pillow import BASELINES, PillowCodec, decode_image, largest_file
+from tacit.evaluation.codecs.pillow import PillowCodec, decode_image, largest_file
+from tacit.evaluation.codecs.pillow_formats import BASELINES
 from tacit.image.psnr import psnr
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tacit import files
 from tacit.demo.comparison import CodecFile, EqualSizeFiles, ImageComparison, compare
 from tacit.demo.samples import SAMPLES, SampleImage, sample_image
 from tacit.errors import InvalidInput
-from tacit.evaluation.codecs.pillow import BASELINES
+from tacit.evaluation.codecs.pillow_formats import BASELINES
 
 if TYPE_CHECKING:
     import os

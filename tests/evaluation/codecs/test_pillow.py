@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,11 @@ from PIL import Image, features
 from support.evaluations import usable_codec
 from support.pictures import synthetic
 from tacit.errors import InvalidInput, MissingExtra
+from tacit.evaluation.bjontegaard import Curve, rate_difference
 from tacit.evaluation.codecs import CODECS, find_codec
-from tacit.evaluation.codecs.pillow import BASELINES, PillowCodec, largest_file
+from tacit.evaluation.codecs.pillow import PillowCodec, largest_file, option_text
+from tacit.evaluation.codecs.pillow_formats import AVIF, AVIF_PSNR, AVIF_SLOW, AVIF_SLOW_PSNR, BASELINES, HEIC
+from tacit.image.psnr import psnr
 
 
 @pytest.mark.parametrize("name", ["avif", "jxl"])
@@ -85,3 +90,49 @@ def test_baselines_write_what_they_say() -> None:
         assert jpeg.info["progressive"]
     assert BASELINES["JPEG"].setting == "optimize, progressive"
     assert BASELINES["WebP"].setting == "method 6"
+
+
+def test_nested_options_are_told_by_their_entries() -> None:
+    assert option_text({"speed": 0, "advanced": {"tune": "psnr"}, "autotiling": False}) == "speed 0, tune psnr"
+
+
+@needs_avif
+def test_settings_say_what_avif_is_tuned_for_and_the_default_is_that() -> None:
+    tune = AVIF.settings()["tune"]
+    assert tune.endswith(", the default")
+    assert AVIF_SLOW.settings()["tune"] == tune
+    assert AVIF_PSNR.settings()["tune"] == AVIF_SLOW_PSNR.settings()["tune"] == "psnr"
+    image = Image.fromarray(synthetic(96, 80))
+    named = dataclasses.replace(AVIF, options={**AVIF.options, "advanced": {"tune": tune.split(",")[0]}})
+    assert named.encode_image(image, 40) == AVIF.encode_image(image, 40) != AVIF_PSNR.encode_image(image, 40)
+
+
+@needs_avif
+def test_the_psnr_tune_pays_by_psnr(tmp_path: Path) -> None:
+    pixels = synthetic(160, 120)
+    default = dataclasses.replace(AVIF_PSNR, options={"speed": 4, "subsampling": "4:4:4"})
+    curves: list[Curve] = []
+    for codec in (default, AVIF_PSNR):
+        target = tmp_path / "x.avif"
+        values = []
+        for quality in (20, 40, 60, 80):
+            codec.encode(pixels, None, quality, target, 1)
+            values.append((target.stat().st_size, psnr(pixels, codec.decode(target, quality, 1)[0])))
+        sizes, qualities = zip(*values, strict=True)
+        curves.append((sizes, qualities))
+    anchor, test = curves
+    assert rate_difference(anchor, test).value < -3
+
+
+def test_heic_takes_one_thread_and_leaves_the_codec_as_it_is(tmp_path: Path) -> None:
+    codec = usable_codec("heic")
+    before = json.dumps(codec.settings(), sort_keys=True)
+    codec.encode(synthetic(40, 30), None, 40, tmp_path / "x.heic", 4)
+    assert json.dumps(codec.settings(), sort_keys=True) == before
+    assert HEIC.fixed_options["enc_params"]["x265:pools"] == "none"
+
+
+def test_heic_without_its_plugin_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif.HeifImagePlugin", None)
+    with pytest.raises(MissingExtra, match=r"heic needs a plugin of Pillow: pip install 'tacit\[anchors\]'"):
+        find_codec("heic")

@@ -1,4 +1,4 @@
-"""Codecs under measurement: Pillow's formats, tacit's models, and any program by its commands."""
+"""Codecs under measurement: Pillow's formats, jpegli, ffmpeg's encoders, tacit's models, and any program."""
 
 from __future__ import annotations
 
@@ -6,14 +6,34 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tacit.errors import MissingExtra, TacitError
-from tacit.evaluation.codecs.pillow import AVIF, JPEG, JPEG_2000, JPEG_XL, WEBP
+from tacit.evaluation.codecs.ffmpeg import SVT_AV1, VVENC
+from tacit.evaluation.codecs.jpegli import JPEGLI
+from tacit.evaluation.codecs.pillow_formats import (
+    AVIF,
+    AVIF_PSNR,
+    AVIF_SLOW,
+    AVIF_SLOW_PSNR,
+    HEIC,
+    JPEG,
+    JPEG_2000,
+    JPEG_XL,
+    JPEG_XL_SLOW,
+    WEBP,
+)
 from tacit.evaluation.codecs.protocol import EvalCodec, Quality
 from tacit.evaluation.codecs.tacit import find_tacit_codec
 
 __all__ = ["CODECS", "EvalCodec", "Quality", "find_codec"]
 
 CODECS: Mapping[str, EvalCodec] = MappingProxyType(
-    {codec.name: codec for codec in (JPEG, WEBP, AVIF, JPEG_2000, JPEG_XL)}
+    {
+        codec.name: codec
+        for codec in (
+            *(JPEG, JPEGLI, WEBP),
+            *(AVIF, AVIF_PSNR, AVIF_SLOW, AVIF_SLOW_PSNR, SVT_AV1),
+            *(JPEG_2000, JPEG_XL, JPEG_XL_SLOW, HEIC, VVENC),
+        )
+    }
 )
 """Codecs that are known by name, besides tacit's models."""
 

@@ -1,7 +1,8 @@
-"""Codecs that Pillow runs: JPEG, WebP, AVIF, JPEG 2000 and, with a plugin, JPEG XL."""
+"""Codecs that Pillow runs, itself or with a plugin; `pillow_formats` has them."""
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.metadata
 import io
@@ -9,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, features
+from PIL import Image
 
 from tacit.codec.rate_control import Scale, SizeSearch
 from tacit.errors import InvalidInput
@@ -51,6 +51,10 @@ class PillowCodec:
     """The smallest difference between two qualities."""
     plugin: str | None = None
     """The module that adds the format to Pillow, if it is not built in."""
+    extra: str = "eval"
+    """The extra of this package that installs the plugin."""
+    tune: Callable[[], str] | None = None
+    """Returns what the encoder optimises, where that is a choice."""
     captions: CaptionSource = "none"
     is_own: bool = False
     held_memory: int = 0
@@ -61,7 +65,7 @@ class PillowCodec:
             try:
                 importlib.import_module(self.plugin)
             except ImportError:
-                return f"{self.name} needs a plugin of Pillow: pip install 'tacit[eval]'"
+                return f"{self.name} needs a plugin of Pillow: pip install 'tacit[{self.extra}]'"
         Image.init()
         if self.format not in Image.SAVE or self.library() is None:
             return f"{self.name}: this Pillow ({importlib.metadata.version('pillow')}) was built without it"
@@ -73,6 +77,7 @@ class PillowCodec:
             "format": self.format,
             "options": {**self.options, **self.fixed_options},
             "quality": self.parameter,
+            **({"tune": self.tune()} if self.tune is not None else {}),
             "library": self.library(),
             "pillow": importlib.metadata.version("pillow"),
         }
@@ -95,7 +100,8 @@ class PillowCodec:
         if self.plugin is not None:
             importlib.import_module(self.plugin)
         image = Image.fromarray(pixels)
-        options = {**self.options, **self.fixed_options}
+        # A copy in depth, since a plugin adds to the tables within.
+        options = copy.deepcopy({**self.options, **self.fixed_options})
         if self.parameter == "dB":
             options |= {"quality_mode": "dB", "quality_layers": [quality]}
         else:
@@ -141,7 +147,21 @@ class PillowCodec:
     @property
     def setting(self) -> str:
         """The options in words."""
-        return ", ".join(name if value is True else f"{name} {value}" for name, value in self.options.items())
+        return option_text(self.options)
+
+
+def option_text(options: Mapping[str, Any]) -> str:
+    """Return options in words, as in `optimize, progressive` or `speed 4, tune psnr`.
+
+    A table within is told by its entries, and what is switched off is left out.
+    """
+    words = []
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            words.append(option_text(value))
+        elif value is not False:
+            words.append(name if value is True else f"{name} {value}")
+    return ", ".join(words)
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -173,6 +193,7 @@ def largest_file(codec: PillowCodec, encode: Callable[[float], bytes], limit: in
 # Formats whose plugins decode with all cores, unless a variable of the plugin says otherwise.
 _THREAD_VARIABLES = {
     "AVIF": ("PIL.AvifImagePlugin", "DEFAULT_MAX_THREADS"),
+    "HEIF": ("pillow_heif.options", "DECODE_THREADS"),
     "JXL": ("pillow_jxl.JpegXLImagePlugin", "DECODE_THREADS"),
 }
 
@@ -191,82 +212,3 @@ def _decoding_threads(format: str, threads: int) -> Iterator[None]:
         yield
     finally:
         setattr(plugin, variable, before)
-
-
-@dataclass(frozen=True)
-class _FeatureVersion:
-    """The version of a library that Pillow was built with; an object, since a lambda cannot go to other processes."""
-
-    name: str
-
-    def __call__(self) -> str | None:
-        return features.version(self.name)
-
-
-def _jxl_version() -> str | None:
-    try:
-        return importlib.metadata.version("pillow-jxl-plugin")
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-# Chroma subsampling is Pillow's own choice: 4:2:0 in JPEG, WebP and AVIF.
-JPEG = PillowCodec(
-    name="jpeg",
-    title="JPEG",
-    format="JPEG",
-    suffix="jpg",
-    options={"optimize": True, "progressive": True},
-    qualities=(5, 10, 18, 30, 45, 62, 80, 92),
-    lowest=1,
-    highest=95,
-    library=_FeatureVersion("jpg"),
-)
-WEBP = PillowCodec(
-    name="webp",
-    title="WebP",
-    format="WEBP",
-    suffix="webp",
-    options={"method": 6},
-    qualities=(0, 8, 20, 38, 55, 72, 84, 94),
-    highest=100,
-    library=_FeatureVersion("webp"),
-    step=0.1,
-)
-AVIF = PillowCodec(
-    name="avif",
-    title="AVIF",
-    format="AVIF",
-    suffix="avif",
-    options={"speed": 4},
-    fixed_options={"autotiling": False, "max_threads": 1},
-    qualities=(8, 20, 32, 44, 56, 68, 78, 88),
-    highest=100,
-    library=_FeatureVersion("avif"),
-)
-JPEG_2000 = PillowCodec(
-    name="jp2",
-    title="JPEG 2000",
-    format="JPEG2000",
-    suffix="jp2",
-    options={"irreversible": True, "mct": 1},
-    qualities=(24.0, 26.0, 28.0, 30.0, 32.0, 34.5, 37.0, 40.0),
-    highest=100,
-    library=_FeatureVersion("jpg_2000"),
-    parameter="dB",
-    step=0.1,
-)
-JPEG_XL = PillowCodec(
-    name="jxl",
-    title="JPEG XL",
-    format="JXL",
-    suffix="jxl",
-    options={"effort": 7},
-    qualities=(5, 12, 22, 35, 50, 65, 80, 90),
-    highest=99,
-    library=_jxl_version,
-    plugin="pillow_jxl",
-)
-
-BASELINES: Mapping[str, PillowCodec] = MappingProxyType({codec.title: codec for codec in (JPEG, WEBP, AVIF)})
-"""The codecs that come with Pillow itself, by title."""

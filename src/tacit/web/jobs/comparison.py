@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tacit.evaluation.codecs.pillow import BASELINES, decode_image
+from tacit.evaluation.codecs.pillow import decode_image
+from tacit.evaluation.codecs.pillow_formats import BASELINES
 from tacit.image.psnr import psnr
 from tacit.web.jobs.preview import finite
 from tacit.web.jobs.uploads import UploadedImage, load_upload

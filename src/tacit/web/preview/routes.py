@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from tacit.codec.rate_control import SizeSearch
 from tacit.demo.samples import SAMPLES
-from tacit.evaluation.codecs.pillow import BASELINES
+from tacit.evaluation.codecs.pillow_formats import BASELINES
 from tacit.web.access import authorized
 from tacit.web.bodies import Body, typed
 from tacit.web.encode_parameters import EncodeParameters
