@@ -76,6 +76,21 @@ def test_a_tar_of_macos_gives_its_images_and_captions(runner: Runner, tmp_path: 
         assert tar.getnames()[:2] == [f"{folder}0.tacit", f"{folder}0.txt"]
 
 
+def test_images_of_rarer_kinds_and_behind_links_in_a_folder(runner: Runner, tmp_path: Path) -> None:
+    files = {"a.mpo": photo(0, format="JPEG"), "b.png": photo(1), "b.ico": b"no image", "c.mpg": b"a film"}
+    write_files(tmp_path / "in", files)
+    write_files(tmp_path / "other", {"d.qoi": photo(2, format="QOI"), "d.txt": b"waves"})
+    (tmp_path / "in" / "link").symlink_to("../other")
+    (tmp_path / "in" / "gone.jpg").symlink_to("nowhere.jpg")
+    entries, errors = runner(tmp_path / "in", tmp_path / "out")
+    assert not errors
+    (entry,) = entries.values()
+    assert (entry.images, entry.captions) == (3, 1)
+    assert [failure["key"] for failure in entry.failures] == ["gone"]
+    names = {"a.tacit", "b.tacit", "b.ico", "c.mpg", "link/d.tacit", "link/d.txt"}
+    assert set(read_files(tmp_path / "out")) == names
+
+
 def test_names_with_dots_in_a_shard_are_images_of_their_own(runner: Runner, tmp_path: Path) -> None:
     members = {
         "0.05.png": photo(0),

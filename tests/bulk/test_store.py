@@ -84,3 +84,22 @@ with ShardStore("memory://a").create("b") as part:
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (-signal.SIGKILL, "100000", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_on_this_machine_is_listed_with_what_links_lead_to(tmp_path: Path) -> None:
+    for name in ("in/a.jpg", "in/.b/c.jpg", "other/d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"12345")
+    (tmp_path / "in" / "link").symlink_to("../other")
+    (tmp_path / "in" / "e.jpg").symlink_to("../other/d.jpg")
+    (tmp_path / "in" / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "other" / "back").symlink_to("../in")
+    os.mkfifo(tmp_path / "in" / "pipe.jpg")
+    store = ShardStore(str(tmp_path / "in"))
+    listed = store.list()
+    assert list(listed) == [".b/c.jpg", "a.jpg", "e.jpg", "gone.jpg", "link/d.jpg"]
+    assert listed["e.jpg"] == listed["link/d.jpg"] == store.stat("e.jpg")
+    assert listed["e.jpg"].size == 5
+    assert store.list(".b") == {".b/c.jpg": listed[".b/c.jpg"]}
+    assert store.list("none") == {}
+    assert store.read("gone.jpg") is None

@@ -49,6 +49,15 @@ def test_a_folder_is_mirrored(fake: type[FakeCodec]) -> None:
     assert tree("back") == ["a.jpg", "sub/b.jpg", "sub/deep/c.v2.jpg"]
 
 
+def test_a_folder_with_links_and_rarer_kinds(fake: type[FakeCodec]) -> None:
+    for name in ("lib/a.jpg", "lib/b.mpo", "lib/film.mpg", "other/c.psd"):
+        make_image(name, format="PNG")
+    Path("lib/2023").symlink_to("../other")
+    Path("other/all").symlink_to("../lib")
+    assert cli.main(["encode", "lib", "-o", "out"]) == 0
+    assert tree("out") == ["2023/c.tacit", "a.tacit", "b.tacit"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [

@@ -58,6 +58,12 @@ def test_unwritable_outputs_are_path_errors() -> None:
     assert sorted(os.listdir()) == ["file", "folder"]
 
 
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "🛶" * 63 + "abc"], ids=["ASCII", "two bytes", "four bytes"])
+def test_names_of_255_bytes_can_be_written(name: str) -> None:
+    write(name, b"x")
+    assert os.listdir() == [name]
+
+
 def test_a_new_file_has_the_usual_permissions() -> None:
     Path("usual").write_text("")
     write("new", b"x")

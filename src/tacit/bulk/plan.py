@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tacit.bulk.job import BulkJob, StorageKind
 from tacit.bulk.manifest import ManifestEntry
-from tacit.bulk.record import IMAGE_EXTENSIONS, TACIT_EXTENSIONS, split_file
+from tacit.bulk.record import TACIT_EXTENSIONS, first_image, image_extensions, split_file
 from tacit.bulk.source import PARQUET_SUFFIXES, TAR_SUFFIXES, Source
 from tacit.bulk.store import FileStat
 from tacit.bulk.unit import WorkUnit, group_by_key
@@ -69,7 +69,7 @@ class _Planner:
         captions: CaptionMap | None,
     ) -> None:
         self.source, self.job, self.earlier, self.written, self.captions = source, job, earlier, written, captions
-        self.extensions = TACIT_EXTENSIONS if job.decode else IMAGE_EXTENSIONS
+        self.extensions = TACIT_EXTENSIONS if job.decode else image_extensions()
         self.units: list[WorkUnit] = []
         self.done: list[str] = []
         self.redone = 0
@@ -138,8 +138,10 @@ class _Planner:
         assert self.captions is not None
         captions: dict[str, str] = {}
         for key in keys:
-            image = next((name for name in groups[key] if split_file(name)[1].lower() in self.extensions), None)
-            if image is not None:
+            names = {split_file(name)[1]: name for name in groups[key]}
+            suffix = first_image(names, self.extensions)
+            if suffix is not None:
+                image = names[suffix]
                 folder = self.source.store.root if self.source.store.local else str(self.captions.folder)
                 if caption := self.captions.find(os.path.join(folder, image)):
                     captions[image] = caption

@@ -15,6 +15,8 @@ from tacit.bulk.record import (
     TACIT_EXTENSIONS,
     Record,
     file_name,
+    first_image,
+    image_extensions,
     is_apple_double,
     split_file,
     split_member,
@@ -47,7 +49,7 @@ def read_records(unit: WorkUnit, store: ShardStore, job: BulkJob) -> Iterator[Re
         PathError: A shard cannot be read.
         InvalidInput: A shard is damaged or cut off, or a table has no column of images.
     """
-    extensions = TACIT_EXTENSIONS if job.decode else IMAGE_EXTENSIONS
+    extensions = TACIT_EXTENSIONS if job.decode else image_extensions()
     if unit.kind == StorageKind.FOLDER:
         yield from _with_captions(_read_files(store, unit, extensions), unit.captions)
         return
@@ -114,7 +116,7 @@ def _read_tar(stream: BinaryIO, extensions: frozenset[str]) -> Iterator[Record]:
 
 def _sample(key: str, parts: Mapping[str, bytes], extensions: frozenset[str], mtime: int) -> Iterator[Record]:
     """Yield the record of one name: its first image is coded; a second one stays as it is, like all the rest."""
-    suffix = next((s for s in parts if s.lower() in extensions), None)
+    suffix = first_image(parts, extensions)
     image = None if suffix is None else parts[suffix]
     rest = {s: data for s, data in parts.items() if s != suffix}
     yield Record(key=key, suffix=suffix or "", image=image, rest=rest, mtime=mtime)

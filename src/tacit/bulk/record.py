@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tacit.files import IMAGE_SUFFIXES, TACIT_SUFFIXES
+from tacit.image import readable_suffixes
 
 if TYPE_CHECKING:
     import pyarrow
 
 IMAGE_EXTENSIONS = frozenset(suffix.lstrip(".") for suffix in IMAGE_SUFFIXES)
 TACIT_EXTENSIONS = frozenset(suffix.lstrip(".") for suffix in TACIT_SUFFIXES)
+
+
+def image_extensions() -> frozenset[str]:
+    """Return the suffixes of all images that can be read here, without dots, in lower case."""
+    return frozenset(suffix.lstrip(".") for suffix in readable_suffixes())
+
+
+def first_image(suffixes: Iterable[str], extensions: Collection[str]) -> str | None:
+    """Return which of the suffixes of one name is that of the image that is coded; None where there is no image.
+
+    The first of a usual kind goes before all others, so that photo.tif is coded and not photo.psd.
+    """
+    images = [suffix for suffix in suffixes if suffix.lower() in extensions]
+    usual = (suffix for suffix in images if suffix.lower() in IMAGE_EXTENSIONS)
+    return next(usual, images[0] if images else None)
+
 
 APPLE_DOUBLE = b"\0\5\x16\7"
 """The first bytes of an AppleDouble file."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tacit.bulk.job import StorageKind
-from tacit.bulk.record import IMAGE_EXTENSIONS, TACIT_EXTENSIONS, split_file
+from tacit.bulk.record import TACIT_EXTENSIONS, image_extensions, split_file
 from tacit.bulk.store import OWN_FOLDER, FileStat, ShardStore
 from tacit.errors import InvalidInput, MissingExtra, PathError
 
@@ -48,7 +48,7 @@ def open_source(url: str, kind: StorageKind | None, decode: bool) -> Source:
     files = {n: s for n, s in listed.items() if not any(p.startswith(".") for p in n.split("/")) and not _is_own(n)}
     if not files:
         raise PathError(f"{url}: no files there")
-    extensions = TACIT_EXTENSIONS if decode else IMAGE_EXTENSIONS
+    extensions = TACIT_EXTENSIONS if decode else image_extensions()
     shards = any(name.lower().endswith(TAR_SUFFIXES) for name in files)
     images = any(split_file(name)[1].lower() in extensions for name in files)
     tables = any(name.lower().endswith(PARQUET_SUFFIXES) for name in files)

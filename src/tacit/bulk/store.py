@@ -7,6 +7,7 @@ import os
 import posixpath
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO, cast
 
 from tacit.errors import MissingExtra, PathError, TacitError
 from tacit.files import reason
+from tacit.files.walking import walk
 
 OWN_FOLDER = "_tacit"
 """The folder below a destination for the manifest, the settings, the failures, and files that are not whole yet."""
@@ -82,6 +84,8 @@ class ShardStore:
     def list(self, below: str = "") -> dict[str, FileStat]:
         """Return all files below a folder by names relative to the store; none where the folder is missing."""
         with self._path_errors(below):
+            if self.local:
+                return self._list_local(below)
             self.fs.invalidate_cache()  # what s3fs remembers of an earlier run in this process may have changed
             try:
                 details = self.fs.find(self.path(below), detail=True)
@@ -94,9 +98,23 @@ class ShardStore:
             if detail.get("type") == "file" and len(name) > start
         }
 
+    def _list_local(self, below: str) -> dict[str, FileStat]:
+        """Return the files below a folder on this machine, those behind links included, unlike fsspec."""
+        files: dict[str, FileStat] = {}
+        for parent, names in walk(self.path(below)):
+            for name in names:
+                path = os.path.join(parent, name)
+                with suppress(FileNotFoundError):
+                    about = _local_stat(path)
+                    if about is not None:
+                        files[Path(os.path.relpath(path, self.root)).as_posix()] = about
+        return dict(sorted(files.items()))
+
     def stat(self, name: str) -> FileStat:
         """Return size and stamp of one file."""
         with self._path_errors(name):
+            if self.local and (about := _local_stat(self.path(name))) is not None:
+                return about
             return _stat(self.fs.info(self.path(name)))
 
     @contextmanager
@@ -222,6 +240,20 @@ def _stat(detail: Mapping[str, Any]) -> FileStat:
     size = int(detail.get("size") or 0)
     changed = next((detail[key] for key in _STAMPS if detail.get(key)), "")
     return FileStat(size, hashlib.sha256(f"{size} {changed}".encode()).hexdigest()[:16])
+
+
+def _local_stat(path: str) -> FileStat | None:
+    """Return size and stamp of a file on this machine, of the target of a link; None for what is no file.
+
+    A link to nothing counts as a file, so that its failure is seen.
+    """
+    try:
+        about = os.stat(path)
+    except FileNotFoundError:
+        about = os.lstat(path)
+    if stat.S_ISREG(about.st_mode) or stat.S_ISLNK(about.st_mode):
+        return _stat({"size": about.st_size, "mtime": about.st_mtime})
+    return None
 
 
 @contextmanager

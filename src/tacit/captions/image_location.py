@@ -9,7 +9,8 @@ from pathlib import PurePath
 
 from tacit import files
 from tacit.errors import InvalidInput, PathError, TacitError
-from tacit.files import IMAGE_SUFFIXES, STDIO
+from tacit.files import STDIO
+from tacit.image import readable_suffixes
 
 SHARD_SUFFIXES = frozenset({".tar"})
 
@@ -59,7 +60,7 @@ def find_images(arguments: Sequence[str]) -> list[ImageLocation]:
             location.
     """
     images: dict[str, ImageLocation] = {}
-    for task in files.find(arguments, IMAGE_SUFFIXES | SHARD_SUFFIXES):
+    for task in files.find(arguments, readable_suffixes() | SHARD_SUFFIXES):
         problem = task.problem
         if task.source == STDIO:
             problem = InvalidInput("cannot be captioned: a caption must stand beside a file name")
@@ -72,12 +73,12 @@ def find_images(arguments: Sequence[str]) -> list[ImageLocation]:
 
 def _members(shard: str) -> Iterator[ImageLocation]:
     """Return the images in a shard; what is wrong with the shard is the problem of a location of its name."""
-    empty = True
+    empty, suffixes = True, readable_suffixes()
     try:
         # Uncompressed only: in a compressed archive each image would cost reading all before it.
         with tarfile.open(shard, "r:") as archive:
             for member in archive:
-                if member.isreg() and PurePath(member.name).suffix.lower() in IMAGE_SUFFIXES:
+                if member.isreg() and PurePath(member.name).suffix.lower() in suffixes:
                     empty = False
                     name = f"{shard}/{member.name}"
                     yield ImageLocation(name=name, path=shard, offset=member.offset_data, size=member.size)

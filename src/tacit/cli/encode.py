@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from tacit import files
 from tacit.batch import Record, WarningFilter
 from tacit.cli.batch_report import BatchReport
 from tacit.cli.console import print_message
@@ -130,7 +129,9 @@ def encode(
         )
     except InvalidInput as error:
         raise click.UsageError(str(error)) from error
-    tasks = plan_outputs(inputs, files.IMAGE_SUFFIXES, output, ".tacit", force=force, as_json=as_json)
+    from tacit.image import readable_suffixes
+
+    tasks = plan_outputs(inputs, readable_suffixes(), output, ".tacit", force=force, as_json=as_json)
 
     from PIL import Image
 

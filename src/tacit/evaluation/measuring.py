@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -84,7 +85,7 @@ def _measure(task: EvalTask) -> JournalEntry:
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         # The file has another name until it is whole.
-        partial = target.with_name(f"{target.stem}.part.{task.codec.suffix}")
+        partial = target.with_name(f".{secrets.token_hex(8)}.part.{task.codec.suffix}")
         try:
             encode = task.codec.encode(original, task.caption, task.quality, partial, task.threads)
             decoded, decode = task.codec.decode(partial, task.quality, task.threads)

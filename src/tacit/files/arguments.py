@@ -10,12 +10,19 @@ from pathlib import PurePath
 
 from tacit.errors import InvalidInput, PathError, TacitError
 from tacit.files.atomic import STDIO, exists_problem, reason
+from tacit.files.walking import walk
 
 TACIT_SUFFIXES = frozenset({".tacit"})
 IMAGE_SUFFIXES = frozenset(
-    ".avif .bmp .gif .heic .heif .j2k .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tga .tif .tiff .webp".split()
+    (
+        ".apng .avif .bmp .gif .heic .heif .hif .j2k .jfif .jp2 .jpe .jpeg .jpf .jpg .jpx .jxl .mpo .pbm .pgm .png "
+        ".pnm .ppm .qoi .tga .tif .tiff .webp"
+    ).split()
 )
-"""The suffixes that are taken from a folder for images. A file that is named outright is tried whatever its suffix."""
+"""The suffixes that are taken from a folder for images, with what `tacit.image.readable_suffixes` adds to them.
+
+A file that is named outright is tried whatever its suffix.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,9 +102,9 @@ def plan(
             tasks.append(Task(source.path, problem=source.problem))
             continue
         if output is not None:
-            target = os.path.join(output, _renamed(source.relative, output_suffix)) if into_folder else output
+            target = os.path.join(output, _renamed(source.relative, output_suffix, suffixes)) if into_folder else output
         else:
-            target = STDIO if source.path == STDIO else _renamed(PurePath(source.path), output_suffix)
+            target = STDIO if source.path == STDIO else _renamed(PurePath(source.path), output_suffix, suffixes)
         problem = _output_problem(source.path, target, taken, force, suffixes)
         if problem is None and target != STDIO:
             taken[os.path.realpath(target)] = source.path
@@ -105,9 +112,9 @@ def plan(
     return tasks
 
 
-def _renamed(path: PurePath, suffix: str) -> str:
-    """Return `path` with `suffix` in place of an image's; any other dot belongs to the name (`photo.v2`)."""
-    known = path.suffix.lower() in IMAGE_SUFFIXES | TACIT_SUFFIXES
+def _renamed(path: PurePath, suffix: str, suffixes: frozenset[str]) -> str:
+    """Return `path` with `suffix` in place of one of `suffixes`; any other dot belongs to the name (`photo.v2`)."""
+    known = path.suffix.lower() in suffixes | IMAGE_SUFFIXES | TACIT_SUFFIXES
     return str(path.with_name((path.stem if known else path.name) + suffix))
 
 
@@ -169,10 +176,9 @@ def _walk(folder: str, suffixes: frozenset[str]) -> Iterator[_Source]:
     """Return the files with these suffixes in a folder and below, in order, but for hidden ones."""
     empty = True
     problems: list[OSError] = []
-    for parent, folders, names in os.walk(folder, onerror=problems.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if PurePath(name).suffix.lower() in suffixes and not name.startswith("."):
+    for parent, names in walk(folder, hidden=False, onerror=problems.append):
+        for name in names:
+            if PurePath(name).suffix.lower() in suffixes:
                 empty = False
                 path = str(PurePath(parent, name))
                 yield _Source(path, PurePath(os.path.relpath(path, folder)))

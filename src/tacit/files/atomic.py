@@ -99,7 +99,9 @@ def _replace(target: str, data: bytes, force: bool) -> None:
     folder, name = os.path.split(target)
     os.makedirs(folder or os.curdir, exist_ok=True)
     # Not the tempfile module: it makes files that only their owner can read.
-    temporary = os.path.join(folder, f".{name[:80]}.{secrets.token_hex(4)}.part")
+    # A part of the name, since a name may have 255 bytes, and the temporary one must not have more.
+    known = os.fsencode(name)[:80].decode("utf-8", "ignore")
+    temporary = os.path.join(folder, f".{known}.{secrets.token_hex(4)}.part")
     try:
         with open(temporary, "xb") as stream:
             stream.write(data)

@@ -16,6 +16,7 @@ from tacit.image.messages import ConversionWarning
 from tacit.image.metadata import pil_info, without_thumbnails
 from tacit.image.raster import Pixels, Raster
 from tacit.image.reading import ImageSource, from_array, from_pil, load
+from tacit.image.suffixes import readable_suffixes
 
 __all__ = [
     "EXIF_PREFIX",
@@ -30,6 +31,7 @@ __all__ = [
     "from_pil",
     "load",
     "pil_info",
+    "readable_suffixes",
     "to_pil",
     "without_thumbnails",
 ]

@@ -8,6 +8,7 @@ from tacit import files
 from tacit.captions import CaptionMap, read_sidecar
 from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.datasets.dataset import Dataset, EmptyDataset, ListedImage, build_dataset
+from tacit.image import readable_suffixes
 
 
 def folder_dataset(path: Path, name: str | None = None) -> Dataset:
@@ -24,7 +25,7 @@ def folder_dataset(path: Path, name: str | None = None) -> Dataset:
         PathError: There is no such file or folder.
         InvalidInput: The file is not an image, or FOLDER.jsonl is not a caption map.
     """
-    tasks = files.find([str(path)], files.IMAGE_SUFFIXES)
+    tasks = files.find([str(path)], readable_suffixes())
     unusable = [task for task in tasks if task.problem is not None]
     if unusable and len(unusable) == len(tasks):
         raise (EmptyDataset if path.is_dir() else InvalidInput)(f"{unusable[0].source}: {unusable[0].problem}")

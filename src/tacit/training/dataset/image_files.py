@@ -16,7 +16,8 @@ from tacit.captions import read_caption_entries
 from tacit.captions.caption_value import usable_texts
 from tacit.captions.sidecar import sidecar_captions
 from tacit.errors import InvalidInput, PathError
-from tacit.files import IMAGE_SUFFIXES
+from tacit.files.walking import walk
+from tacit.image import readable_suffixes
 
 
 class BadImage(Exception):
@@ -97,7 +98,9 @@ def read_folder(path: Path) -> ImageFiles:
     """
     if not path.is_dir():
         raise PathError(f"{path}: no such folder")
-    images = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    suffixes = readable_suffixes()
+    found = (Path(parent, name) for parent, names in walk(str(path), hidden=False) for name in names)
+    images = sorted(image for image in found if image.suffix.lower() in suffixes)
     return _image_files(path, images, [sidecar_captions(image) for image in images])
 
 
