@@ -173,8 +173,10 @@ def shuffle(x: np.ndarray) -> np.ndarray:
 def chain(specs: Sequence[dict[str, Any]], tensors: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     """Return the result of a network for x [h, w, I] int64.
 
-    The keys of `tensors` are `index.name`, where the index counts the layers that are not shuffles.
+    The keys of `tensors` are `index.name`, where the index counts the layers that are not shuffles, and `limits`.
     """
+    if "limits" in tensors:
+        x = np.clip(x, -tensors["limits"].astype(np.int64), tensors["limits"].astype(np.int64))
     index = 0
     for spec in specs:
         if spec["kind"] == "shuffle":
@@ -240,7 +242,9 @@ def latents(weights: Weights, data: bytes, height: int, width: int, quality: int
     z_tables, y_tables = weights.tables("z"), weights.tables("y")
     indices = [channel for channel in range(len(z_tables)) for _ in range(rows * columns)]
     z = np.array(decode_batch(decoder, z_tables, indices), dtype=np.int64).reshape(-1, rows, columns)
-    z = z.transpose(1, 2, 0) * 256 + weights.tensors["entropy.medians"].astype(np.int64)
+    z = z.transpose(1, 2, 0)
+    if weights.shapes.get("bits", 53) == 53:
+        z = z * 256 + weights.tensors["entropy.medians"].astype(np.int64)
     if weights.shapes["plane"]:
         z = np.concatenate([z, np.full((rows, columns, 1), quality - 5000)], axis=2)
     hyper = weights.run("hyper_synthesis", z)[:height, :width]

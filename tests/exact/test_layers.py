@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 import reference_decoder as reference
 from support.exactness import run_reference
-from tacit.exact.arithmetic import EXACT_LIMIT
+from tacit.exact.arithmetic import DOUBLE, SINGLE, Arithmetic
 from tacit.exact.layers import FrozenChain, FrozenLayer, LayerSpec
 
 KINDS = [
@@ -23,17 +24,29 @@ KINDS = [
 ]
 
 
-def random_layer(spec: LayerSpec, inputs: int, outputs: int, rng: np.random.Generator) -> FrozenLayer:
-    """Integers of every size that a weights file can hold, so that sums come close to 2^53 with small shifts."""
+# The largest sizes of weights, inputs and biases, by which no sum of 25 x 9 terms reaches the bound.
+SIZES = {DOUBLE: (2**15 - 1, 2**20, 2**46), SINGLE: (2**5, 2**10, 2**22)}
+
+
+def random_layer(
+    spec: LayerSpec, inputs: int, outputs: int, rng: np.random.Generator, arithmetic: Arithmetic
+) -> FrozenLayer:
+    """Integers of every size that keeps the bound, so that sums come close to it with small shifts."""
     taps = spec.kernel**2
     shape = {"point": (inputs, outputs), "depthwise": (taps, inputs)}.get(spec.kind, (taps, inputs, outputs))
     outputs = shape[-1]
-    weight = rng.integers(-(2**15) + 1, 2**15, shape)
-    bias = rng.integers(-(2**46), 2**46, outputs)
-    shift = rng.integers(0, 47, outputs)
+    size, _, start = SIZES[arithmetic]
+    weight = rng.integers(-size, size + 1, shape)
+    bias = rng.integers(-start, start, outputs)
+    shift = rng.integers(0, start.bit_length(), outputs)
     weights_, biases, shifts = (torch.from_numpy(a) for a in (weight, bias, shift))
-    limit = torch.full((outputs,), 2**31 - 1)
-    return FrozenLayer(spec, weights_, biases, shifts, -limit, limit)
+    limit = torch.full((outputs,), min(2**31 - 1, arithmetic.limit - 1))
+    return FrozenLayer(spec, weights_, biases, shifts, -limit, limit, arithmetic)
+
+
+def random_inputs(rng: np.random.Generator, shape: tuple[int, ...], arithmetic: Arithmetic) -> Tensor:
+    size = SIZES[arithmetic][1]
+    return torch.from_numpy(rng.integers(-size, size + 1, shape)).to(arithmetic.dtype)
 
 
 @settings(max_examples=60, deadline=None)
@@ -45,15 +58,24 @@ def random_layer(spec: LayerSpec, inputs: int, outputs: int, rng: np.random.Gene
     st.integers(1, 6),
     st.integers(1, 3),
     st.booleans(),
+    st.sampled_from([SINGLE, DOUBLE]),
     st.integers(0, 2**32 - 1),
 )
 def test_each_layer_is_integer_arithmetic(
-    spec: LayerSpec, inputs: int, outputs: int, height: int, width: int, batch: int, last: bool, seed: int
+    spec: LayerSpec,
+    inputs: int,
+    outputs: int,
+    height: int,
+    width: int,
+    batch: int,
+    last: bool,
+    arithmetic: Arithmetic,
+    seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
-    layer = random_layer(spec, inputs, outputs, rng)
+    layer = random_layer(spec, inputs, outputs, rng, arithmetic)
     chain = FrozenChain([spec], [layer])
-    x = torch.from_numpy(rng.integers(-(2**20), 2**20 + 1, (batch, inputs, height, width))).double()
+    x = random_inputs(rng, (batch, inputs, height, width), arithmetic)
     if last:
         x = x.contiguous(memory_format=torch.channels_last)
     expected = run_reference(chain.describe(), chain.integers(), x)
@@ -66,19 +88,22 @@ def test_each_layer_is_integer_arithmetic(
     st.integers(1, 6),
     st.integers(1, 7),
     st.integers(1, 7),
+    st.sampled_from([SINGLE, DOUBLE]),
     st.integers(0, 2**32 - 1),
 )
 def test_taps_that_meet_the_boards_zeros_are_left_out(
-    spec: LayerSpec, channels: int, height: int, width: int, seed: int
+    spec: LayerSpec, channels: int, height: int, width: int, arithmetic: Arithmetic, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    mix = random_layer(LayerSpec("point"), channels, channels, rng)
+    mix = random_layer(LayerSpec("point"), channels, channels, rng, arithmetic)
     mix.bias.zero_()
+    limit = SIZES[arithmetic][1]
+    mix._range = -float(limit), float(limit)
     chain = FrozenChain(
         [LayerSpec("point"), spec],
-        [mix, random_layer(spec, channels, channels, rng)],
+        [mix, random_layer(spec, channels, channels, rng, arithmetic)],
     )
-    x = torch.from_numpy(rng.integers(-(2**20), 2**20 + 1, (2, channels, height, width))).double()
+    x = random_inputs(rng, (2, channels, height, width), arithmetic)
     even = (torch.arange(height)[:, None] + torch.arange(width)) % 2 == 0
     x[:, :, even] = 0
     expected = chain(x)[:, :, even]
@@ -89,8 +114,8 @@ def test_taps_that_meet_the_boards_zeros_are_left_out(
 
 def test_a_network_that_makes_something_of_zeros_takes_every_tap() -> None:
     rng = np.random.default_rng(0)
-    around = random_layer(LayerSpec("depthwise", 3, 1), 2, 2, rng)
-    mix = random_layer(LayerSpec("point"), 2, 2, rng)
+    around = random_layer(LayerSpec("depthwise", 3, 1), 2, 2, rng, DOUBLE)
+    mix = random_layer(LayerSpec("point"), 2, 2, rng, DOUBLE)
     for specs, layers in [
         ([LayerSpec("point"), around.spec], [mix, around]),  # a bias
         ([around.spec, around.spec], [around, around]),  # neighbours' neighbours are on the same colour
@@ -120,21 +145,24 @@ def test_shifts_survive_storage() -> None:
     assert torch.equal(layer.integers()["shift"].long(), shifts)
 
 
+@pytest.mark.parametrize("arithmetic", [SINGLE, DOUBLE])
 @pytest.mark.parametrize("spec", KINDS, ids=lambda s: f"{s.kind}{s.kernel}")
-def test_just_inside_the_bound_the_worst_inputs_are_exact(spec: LayerSpec) -> None:
+def test_just_inside_the_bound_the_worst_inputs_are_exact(spec: LayerSpec, arithmetic: Arithmetic) -> None:
     """Odd weights and odd limits with the weights' signs: every partial sum is as large as it can be, and the whole
-    needs all 53 bits, as no shift hides the lowest."""
+    needs all bits, as no shift hides the lowest."""
     rng = np.random.default_rng(6)
     inputs = 1 if spec.kind == "depthwise" else 5
     taps = spec.kernel**2
-    weight = rng.integers(2**13, 2**14, (taps, inputs)) * 2 + 1
+    size = 2**13 if arithmetic is DOUBLE else 2**3
+    weight = rng.integers(size, 2 * size, (taps, inputs)) * 2 + 1
     weight *= rng.choice([-1, 1], weight.shape)
-    limit = (EXACT_LIMIT // int(np.abs(weight).sum()) - 1) | 1
+    limit = (arithmetic.limit // int(np.abs(weight).sum()) - 1) | 1
     bound = int(np.abs(weight).sum()) * limit
-    assert EXACT_LIMIT * 0.99 < bound < EXACT_LIMIT
+    assert arithmetic.limit * 0.99 < bound < arithmetic.limit
     stored = weight if spec.kind == "depthwise" else weight.T if spec.kind == "point" else weight[:, :, None]
     one = torch.ones(1)
-    layer = FrozenLayer(spec, torch.from_numpy(stored), 0 * one, 0 * one, -(2.0**53) * one, 2.0**53 * one)
+    most = float(arithmetic.limit) * one
+    layer = FrozenLayer(spec, torch.from_numpy(stored), 0 * one, 0 * one, -most, most, arithmetic)
     k, p = spec.kernel, spec.padding
     # the input whose taps meet their weights' signs at the middle output
     size = k if spec.kind != "transposed" else k + 2
@@ -145,33 +173,39 @@ def test_just_inside_the_bound_the_worst_inputs_are_exact(spec: LayerSpec) -> No
             x[row, column] = np.sign(weight[tap]) * limit
     if spec.kind == "transposed":
         x[:] = rng.choice([-1, 1], x.shape) * limit
-    found = layer(torch.from_numpy(x).double()[None])[0]
+    ends = torch.full((inputs,), float(limit), dtype=torch.float64)
+    assert layer.largest_sum(-ends, ends).item() == bound
+    found = layer(torch.from_numpy(x).to(arithmetic.dtype)[None])[0]
     tensors = {"weight": stored, "bias": np.zeros(1), "shift": np.zeros(1, np.int64)}
     exact = reference.layer(
         {"kind": spec.kind, "kernel": k, "padding": p},
-        {**tensors, "low": np.array([-(2**53)]), "high": np.array([2**53])},
+        {**tensors, "low": np.array([-arithmetic.limit]), "high": np.array([arithmetic.limit])},
         x,
     )
     assert np.array_equal(found.numpy().astype(np.int64), exact)
     if spec.kind != "transposed":
         assert np.abs(exact).max() == bound
     assert (exact % 2 == 1).any()
-    rounded = layer.float()(torch.from_numpy(x).float()[None])[0]
-    assert not np.array_equal(rounded.numpy().astype(np.int64), exact)  # float32 would not do
+    if arithmetic is DOUBLE:
+        rounded = layer.float()(torch.from_numpy(x).float()[None])[0]
+        assert not np.array_equal(rounded.numpy().astype(np.int64), exact)  # float32 would not do
 
 
-def test_every_order_of_the_worst_sum_is_exact() -> None:
+@pytest.mark.parametrize("arithmetic", [SINGLE, DOUBLE])
+def test_every_order_of_the_worst_sum_is_exact(arithmetic: Arithmetic) -> None:
     """512 terms in many orders, halves and blocks."""
     rng = np.random.default_rng(9)
-    weight = rng.integers(2**13, 2**14, 511) * 2 + 1
-    limit = (EXACT_LIMIT // int(weight.sum()) - 1) | 1
+    size = 2**13 if arithmetic is DOUBLE else 2**3
+    weight = rng.integers(size, 2 * size, 511) * 2 + 1
+    limit = (arithmetic.limit // int(weight.sum()) - 1) | 1
     expected = int(weight.sum()) * limit
     one = torch.ones(1)
     for _ in range(10):
         order = rng.permutation(511)
         w = torch.from_numpy(weight[order])[:, None]
-        layer = FrozenLayer(LayerSpec("point"), w, 0 * one, 0 * one, -(2.0**53) * one, 2.0**53 * one)
+        most = float(arithmetic.limit) * one
+        layer = FrozenLayer(LayerSpec("point"), w, 0 * one, 0 * one, -most, most, arithmetic)
         for rows in (1, 2, 37):
-            x = torch.full((1, rows, 511), float(limit), dtype=torch.float64)
+            x = torch.full((1, rows, 511), float(limit), dtype=arithmetic.dtype)
             assert (layer(x).long() == expected).all()
             assert (layer(-x).long() == -expected).all()

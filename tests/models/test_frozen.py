@@ -41,8 +41,8 @@ def test_the_frozen_walk_follows_the_float_one(name: str, codec: Codec, taco_cod
     rows = to_rows(decoded).double()
     units = model.latent_units()
 
-    with exact_arithmetic(torch.device("cpu")):
-        exact_hyper = entropy.hyper_features(symbols, 5000, 6, 6)
+    with exact_arithmetic(torch.device("cpu"), entropy.arithmetic) as dtype:
+        exact_hyper = entropy.hyper_features(symbols.to(dtype), 5000, 6, 6)
     steps, exact = record(entropy, exact_hyper, lambda n, s, p: rows[:, s.positions, s.start : s.stop])
     float_hyper = model.hyper_features((symbols + entropy.medians[:, None, None] / 256).float(), torch.full((2,), 50.0))
     floats: list[Tensor] = []
@@ -110,7 +110,7 @@ def test_quantising_is_to_the_nearest_step_from_the_mean(uneven_codec: Codec) ->
     _, seen = entropy.compress(y, z, 8000)
     assert seen.dtype == torch.int16
     rows, wanted = to_rows(seen).double(), to_rows(y).double()
-    with exact_arithmetic(y.device):
+    with exact_arithmetic(y.device, entropy.arithmetic):
         hyper = entropy.hyper_features(entropy.quantise_hyper(z), 8000, 4, 4)
     kinds = {True: 0, False: 0}
 
@@ -157,7 +157,7 @@ def test_sizes_that_are_no_multiples(height: int, width: int, codec: Codec) -> N
 def test_the_quality_reaches_the_parameters(codec: Codec) -> None:
     entropy = entropy_of(codec)
     z = torch.ones(1, TINY.hyper, 1, 1)
-    with exact_arithmetic(torch.device("cpu")):
+    with exact_arithmetic(torch.device("cpu"), entropy.arithmetic):
         low, high = (entropy.hyper_features(z, quality, 4, 4) for quality in (0, 10000))
     assert not torch.equal(low, high)
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from tacit.codec import Codec
-from tacit.exact.arithmetic import exact_arithmetic
+from tacit.exact.arithmetic import DOUBLE, exact_arithmetic
 from tacit.models.coding_order import Step, walk
 from tacit.models.frozen import FrozenEntropy
 
@@ -27,6 +27,6 @@ def record(nets: Any, hyper: Tensor, values: Callable[[int, Step, Tensor], Tenso
         seen.append(parameters.clone())
         return values(len(steps) - 1, step, parameters)
 
-    with exact_arithmetic(hyper.device):
+    with exact_arithmetic(hyper.device, DOUBLE):
         walk(nets, hyper, visit)
     return steps, seen

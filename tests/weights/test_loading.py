@@ -239,6 +239,7 @@ def layers(about: dict[str, Any], chain: str) -> list[dict[str, Any]]:
     return about["entropy"]["chains"][chain]  # type: ignore[no-any-return]
 
 
+LIMITS = "entropy.channel_context.1.limits"
 FORGERIES: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {
     "a tensor too few": lambda a, t: t.pop("gain.log_gain"),
     "a tensor too many": lambda a, t: t.update({"more": torch.zeros(3)}),
@@ -281,6 +282,18 @@ FORGERIES: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {
     "a table too few": lambda a, t: t.update({"entropy.tables.y.lows": t["entropy.tables.y.lows"][:-1]}),
     "other medians": lambda a, t: t.update({"entropy.medians": t["entropy.medians"][:-1]}),
     "an index beyond the tables": lambda a, t: t["entropy.parameters_anchor.0.2.high"][:1].fill_(64),
+    "bits of no arithmetic": lambda a, t: a["entropy"].update(bits=32),
+    "bits of another kind": lambda a, t: a["entropy"].update(bits=[24]),
+    "fractional limits": lambda a, t: t.update({LIMITS: t[LIMITS].float()}),
+    "limits below nothing": lambda a, t: t[LIMITS][:1].fill_(-1),
+    "a limit too few": lambda a, t: t.update({LIMITS: t[LIMITS][:-1]}),
+    "no limits, so that sums could reach the bound": lambda a, t: t.pop(LIMITS),
+    "limits so high that sums could reach the bound": lambda a, t: t[LIMITS].fill_(2**15),
+    "a bias at the bound": lambda a, t: t["entropy.parameters_other.2.1.bias"][:1].fill_(2**24),
+    "weights at the bound": lambda a, t: t["entropy.hyper_synthesis.1.weight"][:, :1].fill_(2**15 - 1),
+    "activations up to the bound": lambda a, t: t["entropy.hyper_synthesis.0.high"].fill_(2**20),
+    "outputs beyond the bound": lambda a, t: t["entropy.parameters_anchor.1.2.high"].fill_(2**25),
+    "means beyond what latents hold": lambda a, t: t["entropy.parameters_anchor.1.2.low"][-1:].fill_(-(2**14) - 1),
     "an index below the tables": lambda a, t: t["entropy.parameters_anchor.0.2.low"][:1].fill_(-1),
 }
 
@@ -304,6 +317,14 @@ def test_thresholds_must_fit_the_tables(tiny_taco_weights: Path, tmp_path: Path)
 
     with pytest.raises(CorruptWeights, match="thresholds"):
         weights.load(forged(tiny_taco_weights, change, tmp_path / "a.safetensors"))
+
+
+def test_the_bits_that_a_file_states_are_proven_to_be_enough(tiny_taco_weights: Path, tmp_path: Path) -> None:
+    """A file frozen for float64 cannot pass for one whose sums fit into float32."""
+    assert "bits" not in read_metadata(tiny_taco_weights)["entropy"]
+    path = forged(tiny_taco_weights, lambda about, _: about["entropy"].update(bits=24), tmp_path / "a.safetensors")
+    with pytest.raises(CorruptWeights, match=r"hyper_synthesis: transposed layer 0, channel \d+: .* below 2\^24"):
+        weights.load(path)
 
 
 def test_absurd_shapes_cost_nothing(whole: bytes, loads: Callable[[bytes], str]) -> None:

@@ -15,24 +15,36 @@ class IntegerFormat:
 
     per_one: Tensor
     """Integers per one [C], float64."""
-    limit: Tensor
-    """The largest absolute integer [C], float64."""
+    low: Tensor
+    """The lowest integer [C], float64."""
+    high: Tensor
+    """The highest integer [C], float64."""
+
+    @property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The lowest and the highest integers."""
+        return self.low, self.high
+
+    @staticmethod
+    def symmetric(per_one: Tensor, limit: Tensor) -> IntegerFormat:
+        """Return the format of integers from -limit to limit, both [C]."""
+        return IntegerFormat(per_one.double(), -limit.double(), limit.double())
 
     @staticmethod
     def uniform(channels: int, per_one: float, limit: int) -> IntegerFormat:
-        """Return a format that is the same for every channel."""
-        return IntegerFormat(
-            torch.full((channels,), per_one, dtype=torch.float64), torch.full((channels,), limit, dtype=torch.float64)
-        )
+        """Return a format that is the same for every channel, of integers from -limit to limit."""
+        ones = torch.ones(channels, dtype=torch.float64)
+        return IntegerFormat.symmetric(per_one * ones, limit * ones)
 
     @staticmethod
     def cat(parts: Sequence[IntegerFormat]) -> IntegerFormat:
         """Return the format of concatenated channels."""
-        return IntegerFormat(torch.cat([p.per_one for p in parts]), torch.cat([p.limit for p in parts]))
+        return IntegerFormat(*(torch.cat([getattr(p, name) for p in parts]) for name in ("per_one", "low", "high")))
 
-    def part(self, start: int, stop: int) -> IntegerFormat:
-        """Return the format of the channels start..stop."""
-        return IntegerFormat(self.per_one[start:stop], self.limit[start:stop])
+    def part(self, start: int, stop: int, step: int = 1) -> IntegerFormat:
+        """Return the format of the channels start..stop, or of every step-th of them."""
+        chosen = slice(start, stop, step)
+        return IntegerFormat(self.per_one[chosen], self.low[chosen], self.high[chosen])
 
 
 @dataclass(frozen=True)

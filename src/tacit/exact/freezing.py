@@ -1,24 +1,43 @@
 """Freezing float networks to integers, with a proof for each output channel that its sums stay exact.
 
-The bound of a sum is the sum of |weight| times the largest input, plus the bias; it must stay below 2^53.
+No partial sum may reach the bound of the arithmetic, 2^24 or 2^53 (see `tacit.exact.layers.largest_sum`). Each output
+channel's weights are as fine as the bound allows, up to 16 bits.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from tacit.errors import NotExact
-from tacit.exact.arithmetic import EXACT_LIMIT
+from tacit.exact.arithmetic import DOUBLE, SINGLE, Arithmetic
 from tacit.exact.formats import IntegerFormat, OutputFormat
-from tacit.exact.layers import FrozenChain, FrozenLayer, LayerSpec
+from tacit.exact.layers import SHIFT_LIMIT, FrozenChain, FrozenLayer, LayerSpec, largest_sum
 
 WEIGHT_LIMIT = 2**15 - 1  # weights are int16
-ACTIVATION_LIMIT = 2**20  # hidden layers clamp at this
-CALIBRATED = 2**15  # what the largest activation of the samples becomes: 32 times below the limit
+
+
+@dataclass(frozen=True)
+class HiddenRange:
+    """How the activations between layers become integers."""
+
+    limit: int
+    """What they are clamped to."""
+
+    margin: float
+    """How many times the largest activation of the samples fits below the limit."""
+
+    by_channel: bool
+    """Whether each channel has a scale of its own; if not, a layer's channels share one."""
+
+
+# Where there is room, nothing is clamped; where there is not, what is rare is clamped for the sake of the rest.
+HIDDEN_RANGES = {SINGLE: HiddenRange(1535, 1.5, True), DOUBLE: HiddenRange(2**20, 32.0, False)}
+# What a channel that the samples hardly reach is taken to reach at least: a share of the loudest channel of the layer,
+QUIETEST = 1 / 16
+LEAST_REACHED = 1 / 512  # and a share of what it could reach by its weights, so that these get some bits
 
 
 @dataclass(frozen=True)
@@ -34,7 +53,13 @@ class FrozenNetwork:
 
 
 def freeze(
-    net: nn.Sequential, inputs: IntegerFormat, samples: Tensor, outputs: OutputFormat | None = None
+    net: nn.Sequential,
+    inputs: IntegerFormat,
+    samples: Tensor,
+    outputs: OutputFormat | None = None,
+    *,
+    arithmetic: Arithmetic = DOUBLE,
+    clamped: bool = False,
 ) -> FrozenNetwork:
     """Freeze a float network to integers. The result is the same every time on one machine.
 
@@ -44,9 +69,11 @@ def freeze(
         inputs: What the integers that the network will take stand for.
         samples: Float inputs as in use, for the ranges of the activations.
         outputs: What the last layer gives; chosen by the samples if not given.
+        arithmetic: The numbers that will hold the integers.
+        clamped: Whether the network has to clamp its inputs to the range that `inputs` states, which is symmetric then.
 
     Raises:
-        NotExact: A layer's sum could reach 2^53, or its kind cannot be frozen.
+        NotExact: A layer's sum could reach the bound however coarse its weights are, or its kind cannot be frozen.
     """
     modules = list(net)
     specs: list[LayerSpec] = []
@@ -60,7 +87,7 @@ def freeze(
         x = module(x)
         if isinstance(module, nn.PixelShuffle):
             specs.append(LayerSpec("shuffle"))
-            known = IntegerFormat(known.per_one[::4], known.limit[::4])
+            known = known.part(0, len(known.per_one), 4)
             continue
         relu = position < len(modules) and isinstance(modules[position], nn.ReLU)
         if relu:
@@ -68,19 +95,44 @@ def freeze(
             position += 1
         spec, weight, bias = _weights_of(module)
         last = position == len(modules)
-        goal = outputs if last and outputs is not None else _hidden_format(x, bias.shape[0], relu)
+        merged = not last and isinstance(modules[position], nn.PixelShuffle)
+        goal = outputs
+        if not last or goal is None:
+            reach = largest_sum(
+                spec.kind, _stored(spec, weight), bias, known.low / known.per_one, known.high / known.per_one
+            )
+            goal = _hidden_format(x, reach, relu, merged, HIDDEN_RANGES[arithmetic])
         specs.append(spec)
-        layers.append(_quantise_layer(spec, weight, bias, known, goal))
-        known = IntegerFormat(goal.per_one, torch.maximum(goal.low.abs(), goal.high.abs()))
-    return FrozenNetwork(FrozenChain(specs, layers), known, x)
+        layers.append(_quantise_layer(spec, weight, bias, known, goal, arithmetic))
+        known = IntegerFormat(goal.per_one, goal.low, goal.high)
+    chain = FrozenChain(specs, layers, inputs.high if clamped else None)
+    chain.prove(*inputs.ends, arithmetic)
+    return FrozenNetwork(chain, known, x)
 
 
-def _hidden_format(activations: Tensor, channels: int, relu: bool) -> OutputFormat:
-    """Choose a format that leaves a margin above the activations of the samples."""
-    size = activations.detach().abs().max().double().clamp_min(1e-6)
-    high = torch.full((channels,), float(ACTIVATION_LIMIT), dtype=torch.float64)
-    per_one = torch.full((channels,), float(CALIBRATED / size), dtype=torch.float64)
-    return OutputFormat(per_one, torch.zeros_like(high), torch.zeros_like(high) if relu else -high, high)
+def _hidden_format(activations: Tensor, reach: Tensor, relu: bool, merged: bool, hidden: HiddenRange) -> OutputFormat:
+    """Choose a format that leaves a margin above the activations of the samples.
+
+    Args:
+        activations: Planes [B, C, h, w] or rows [B, P, C].
+        reach: What they could reach by the layer's weights [C].
+        relu: Whether they are never negative.
+        merged: Whether a shuffle comes next, which makes one channel of four neighbours: these share a scale.
+        hidden: How they become integers.
+    """
+    sizes = activations.detach().abs().double()
+    sizes = sizes.amax(dim=(0, 2, 3) if sizes.ndim == 4 else (0, 1))
+    if hidden.by_channel:
+        sizes = torch.maximum(sizes, reach * LEAST_REACHED).clamp_min(float(sizes.max()) * QUIETEST)
+        if merged:
+            sizes = sizes.unflatten(0, (-1, 4)).amax(dim=1).repeat_interleave(4)
+    else:
+        sizes = sizes.max().expand_as(sizes)
+    sizes = sizes.clamp_min(1e-6)
+    high = torch.full_like(sizes, float(hidden.limit))
+    return OutputFormat(
+        hidden.limit / hidden.margin / sizes, torch.zeros_like(high), torch.zeros_like(high) if relu else -high, high
+    )
 
 
 def _weights_of(module: nn.Module) -> tuple[LayerSpec, Tensor, Tensor]:
@@ -114,34 +166,41 @@ def _weights_of(module: nn.Module) -> tuple[LayerSpec, Tensor, Tensor]:
     return spec, weight, bias
 
 
+def _stored(spec: LayerSpec, weight: Tensor) -> Tensor:
+    """Return weights [taps, I, O] (depthwise: [taps, 1, C]) in the shape in which a layer has them."""
+    return weight[:, 0] if spec.kind == "depthwise" else weight[0] if spec.kind == "point" else weight
+
+
 def _quantise_layer(
-    spec: LayerSpec, weight: Tensor, bias: Tensor, inputs: IntegerFormat, goal: OutputFormat
+    spec: LayerSpec, weight: Tensor, bias: Tensor, inputs: IntegerFormat, goal: OutputFormat, arithmetic: Arithmetic
 ) -> FrozenLayer:
-    """Choose each output channel's scale 2^shift as fine as 16-bit weights allow, and prove the bound.
+    """Choose each output channel's scale 2^shift, the largest with which its weights fit and its sums stay exact.
 
     Raises:
-        NotExact: A weight does not fit, or a sum could reach the bound.
+        NotExact: There is none.
     """
     per_input = inputs.per_one[None, None, :] if spec.kind == "depthwise" else inputs.per_one[None, :, None]
     real = weight * goal.per_one / per_input  # output integers per input integer, before the shift
-    largest = real.abs().amax(dim=(0, 1)).clamp_min(1e-30)
-    shift = (WEIGHT_LIMIT / largest).log2().floor()
-    # a channel of small weights must not blow its bias up to the bound
-    room = (2.0**46 / ((bias * goal.per_one + goal.offset).abs() + 1)).log2().floor()
-    shift = torch.minimum(shift, room).clamp(0, 46)
-    scale = torch.exp2(shift)
-    integer = (real * scale).round()
-    offset = ((bias * goal.per_one + goal.offset) * scale).round()
-    if integer.abs().max() > WEIGHT_LIMIT:
-        worst = int(integer.abs().amax(dim=(0, 1)).argmax())
-        raise NotExact(f"{spec.kind} layer, channel {worst}: the weights do not fit into 16 bits at this scale")
-    limit = inputs.limit[None, None, :] if spec.kind == "depthwise" else inputs.limit[None, :, None]
-    bound = (integer.abs() * limit).sum(dim=(0, 1)) + offset.abs()
-    if not bool((bound < EXACT_LIMIT).all()):
-        worst = int(bound.argmax())
-        raise NotExact(
-            f"{spec.kind} layer, channel {worst}: a sum could reach 2^{math.log2(float(bound[worst])):.1f}, "
-            f"and integers are exact only below 2^53"
+    start = bias * goal.per_one + goal.offset
+    # Where a channel's weights are small, its bias alone must not come near the bound.
+    room = 2.0 ** (arithmetic.bits - 1 if arithmetic is SINGLE else SHIFT_LIMIT)
+    largest = torch.maximum(real.abs().amax(dim=(0, 1)).clamp_min(1e-30) / WEIGHT_LIMIT, (start.abs() + 1) / room)
+    shift = (1 / largest).log2().floor().clamp(0, SHIFT_LIMIT)
+    while True:
+        scale = torch.exp2(shift)
+        integer = (real * scale).round()
+        stored, offset = _stored(spec, integer), (start * scale).round()
+        over = (
+            largest_sum(spec.kind, stored, offset, inputs.low.clamp_max(0), inputs.high.clamp_min(0))
+            >= arithmetic.limit
         )
-    stored = integer[:, 0] if spec.kind == "depthwise" else integer[0] if spec.kind == "point" else integer
-    return FrozenLayer(spec, stored, offset, shift, goal.low, goal.high)
+        over |= integer.abs().amax(dim=(0, 1)) > WEIGHT_LIMIT
+        if not bool(over.any()):
+            return FrozenLayer(spec, stored, offset, shift, goal.low, goal.high, arithmetic)
+        if bool((over & (shift == 0)).any()):
+            worst = int((over & (shift == 0)).int().argmax())
+            raise NotExact(
+                f"{spec.kind} layer, channel {worst}: with no scale do its weights fit into 16 bits and its sums stay "
+                f"below 2^{arithmetic.bits}"
+            )
+        shift = shift - over.double()

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from tacit.exact.arithmetic import Arithmetic
 from tacit.exact.formats import OutputFormat
 from tacit.models.layers import QualityScale
 from tacit.models.prior import FactorizedPrior
@@ -119,6 +120,10 @@ class FloatModel(nn.Module):
         raise NotImplementedError
 
     # -- what freezing asks (`tacit.models.freezing`) ---------------------------------------------------------------
+
+    def arithmetic(self) -> Arithmetic:
+        """Return the floating-point numbers that hold the frozen networks' integers."""
+        raise NotImplementedError
 
     def scale_table(self) -> Tensor:
         """Return the rising scales of the 64 tables."""

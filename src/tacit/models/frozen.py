@@ -16,14 +16,15 @@ from torch import Tensor, nn
 
 from tacit.entropy.coder import SymbolDecoder, SymbolEncoder, SymbolModels
 from tacit.entropy.tables import SYMBOL_LIMIT, FrequencyTables
-from tacit.errors import CorruptFile
-from tacit.exact.arithmetic import exact_arithmetic
+from tacit.errors import CorruptFile, NotExact
+from tacit.exact.arithmetic import ARITHMETICS, DOUBLE, Arithmetic, exact_arithmetic
 from tacit.exact.layers import FrozenChain
 from tacit.models.attention import to_rows
 from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
 
 Y_UNIT = 16  # of y, in a quantisation step
 Z_UNIT = 256  # of z, in a quantisation step
+QUALITY_REACH = 5000  # the quality beside z is counted from here
 Y_LIMIT = MEAN_LIMIT + Y_UNIT * SYMBOL_LIMIT  # of y in sixteenths; below 2^15
 
 SymbolSink = Callable[[int, Step, np.ndarray, np.ndarray, np.ndarray], None]
@@ -50,6 +51,7 @@ class FrozenEntropy(nn.Module):
             output is the table's index.
         plane: Whether the hyper-synthesis takes the quality beside z.
         skip: Tables below this one code nothing: the symbols there are zero.
+        arithmetic: The numbers that hold the integers.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class FrozenEntropy(nn.Module):
         thresholds: Tensor | None,
         plane: bool,
         skip: int,
+        arithmetic: Arithmetic,
     ) -> None:
         super().__init__()
         self.groups = tuple(groups)
@@ -84,6 +87,7 @@ class FrozenEntropy(nn.Module):
         self.register_buffer("thresholds", None if thresholds is None else thresholds.double())
         self.plane = plane
         self.skip = skip  # tables below this one code nothing
+        self.arithmetic = arithmetic
 
     # -- storage ------------------------------------------------------------------------------------------------
 
@@ -95,6 +99,8 @@ class FrozenEntropy(nn.Module):
             "skip": self.skip,
             "chains": {name: chain.describe() for name, chain in self.chains.items()},
         }
+        if self.arithmetic is not DOUBLE:  # which files state that are older than the choice
+            shapes["bits"] = self.arithmetic.bits
         tensors = {f"{n}.{k}": v for n, chain in self.chains.items() for k, v in chain.integers().items()}
         tensors["medians"] = self.medians.to(torch.int32)
         if self.thresholds is not None:
@@ -114,11 +120,16 @@ class FrozenEntropy(nn.Module):
             ValueError: The parts do not belong together.
         """
         shapes, tensors = parts.shapes, parts.tensors
+        bits = shapes.get("bits", DOUBLE.bits)
+        if bits not in ARITHMETICS:
+            raise ValueError(f"bits must be one of {', '.join(map(str, ARITHMETICS))}, got {bits!r}")
         chains: dict[str, FrozenChain] = {}
         for name, specs in shapes["chains"].items():
             prefix = name + "."
             chains[name] = FrozenChain.restore(
-                specs, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+                specs,
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)},
+                ARITHMETICS[bits],
             )
         tables = {
             n: FrequencyTables(*(tensors[f"tables.{n}.{f}"].numpy() for f in ("frequencies", "sizes", "lows")))
@@ -133,17 +144,18 @@ class FrozenEntropy(nn.Module):
             thresholds=tensors.get("thresholds"),
             plane=shapes["plane"],
             skip=shapes["skip"],
+            arithmetic=ARITHMETICS[bits],
         )
 
     def check(self, groups: Sequence[int], hyper: int) -> None:
-        """Check that the parts belong together, and to a model with these channels.
+        """Check that the parts belong together, and to a model with these channels, and that every sum is exact.
 
         Args:
             groups: Channels of y in each group of the coding order.
             hyper: Channels of z.
 
         Raises:
-            ValueError: They do not.
+            ValueError: They do not, or a sum could reach the bound below which integers are exact.
         """
         tables = len(self.y_models.tables)
         if not groups or min(groups) < 1 or self.groups != tuple(groups):
@@ -170,6 +182,43 @@ class FrozenEntropy(nn.Module):
                 least, most = float(last.low[:channels].min()), float(last.high[:channels].max())
                 if self.thresholds is None and not 0 <= least <= most < tables:
                     raise ValueError(f"{name} must choose one of {tables} tables, got {least:g} to {most:g}")
+                means = torch.cat([last.low[channels:], last.high[channels:]])
+                if float(means.abs().max()) > MEAN_LIMIT:
+                    raise ValueError(f"{name} must give means within {MEAN_LIMIT}, got {float(means.abs().max()):g}")
+        try:
+            self._prove()
+        except NotExact as error:
+            raise ValueError(str(error)) from error
+
+    def _prove(self) -> None:
+        """Prove that every sum is exact, whatever is decoded.
+
+        Raises:
+            NotExact: One could reach the bound.
+        """
+
+        def proven(name: str, inputs: Tensor) -> Tensor:  # the lowest and the highest integers [2, C]
+            try:
+                return torch.stack(self.chains[name].prove(inputs[0], inputs[1], self.arithmetic))
+            except NotExact as error:
+                raise NotExact(f"{name}: {error}") from error
+
+        z = torch.full_like(self.medians, float(SYMBOL_LIMIT))
+        if self.arithmetic is DOUBLE:
+            z = z * Z_UNIT + self.medians.abs()
+        z = torch.cat([z, z.new_full((int(self.plane),), QUALITY_REACH)])
+        y = self.medians.new_full((sum(self.groups),), float(Y_LIMIT))
+        y, z = torch.stack([-y, y]), torch.stack([-z, z])
+        hyper = proven("hyper_synthesis", z)
+        start = 0
+        for i, channels in enumerate(self.groups):
+            known = [hyper]
+            if i:
+                known.insert(0, proven(f"channel_context.{i - 1}", y[:, :start]))
+            proven(f"parameters_anchor.{i}", torch.cat(known, dim=1))
+            known.insert(0, proven(f"local_context.{i}", y[:, :channels]))
+            proven(f"parameters_other.{i}", torch.cat(known, dim=1))
+            start += channels
 
     # -- coding -------------------------------------------------------------------------------------------------
 
@@ -179,17 +228,19 @@ class FrozenEntropy(nn.Module):
         return (z.double() - medians).round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
 
     def hyper_features(self, symbols: Tensor, quality: int | Tensor, height: int, width: int) -> Tensor:
-        """Return the output of the hyper-synthesis [B, F, height, width], integers.
+        """Return the output of the hyper-synthesis [B, F, height, width], integers of the type of the symbols.
 
         Args:
-            symbols: Of z [B, Z, hz, wz].
+            symbols: Of z [B, Z, hz, wz], of the type in which everything is computed.
             quality: In hundredths, one or one for each hyper-latent [B, hz, wz].
             height: Of y.
             width: Of y.
         """
-        z = symbols.double() * Z_UNIT + self.medians[:, None, None]
+        z = symbols
+        if self.arithmetic is DOUBLE:  # else the medians are in the first layer's bias
+            z = symbols * Z_UNIT + self.medians[:, None, None]
         if self.plane:
-            plane = torch.as_tensor(quality - 5000, dtype=z.dtype, device=z.device)
+            plane = torch.as_tensor(quality - QUALITY_REACH, dtype=z.dtype, device=z.device)
             plane = plane[:, None] if plane.ndim else plane.expand(z.shape[0], 1, *z.shape[2:])
             z = torch.cat([z, plane], dim=1)
         return self.hyper_synthesis(z)[:, :, :height, :width]  # type: ignore[no-any-return]
@@ -214,9 +265,9 @@ class FrozenEntropy(nn.Module):
         Returns:
             y in sixteenths [B, M, h, w], int16.
         """
-        with exact_arithmetic(y.device):
+        with exact_arithmetic(y.device, self.arithmetic) as dtype:
             rows = to_rows(y)
-            hyper = self.hyper_features(z_symbols, quality, y.shape[2], y.shape[3])
+            hyper = self.hyper_features(z_symbols.to(dtype), quality, y.shape[2], y.shape[3])
 
             def visit(step: Step, parameters: Tensor) -> Tensor:
                 indices, means = self._tables_and_means(parameters)
@@ -228,7 +279,7 @@ class FrozenEntropy(nn.Module):
                     for image in range(y.shape[0]):
                         coded = np.flatnonzero(tables[image] >= self.skip)
                         put(image, step, coded, tables[image, coded], steps[image, coded])
-                return symbols.mul_(Y_UNIT).add_(means)
+                return symbols.mul_(Y_UNIT).add_(means).to(dtype)
 
             return walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
 
@@ -302,17 +353,17 @@ class FrozenEntropy(nn.Module):
         hz, wz = -(-height // 4), -(-width // 4)
         z_indices = np.repeat(np.arange(channels, dtype=np.uint16), hz * wz)
         z = np.stack([d.get(self.z_models, z_indices).reshape(channels, hz, wz) for d in decoders])
-        with exact_arithmetic(device):
-            hyper = self.hyper_features(torch.from_numpy(z).to(device), quality, height, width)
+        with exact_arithmetic(device, self.arithmetic) as dtype:
+            hyper = self.hyper_features(torch.from_numpy(z).to(device, dtype), quality, height, width)
 
             def visit(step: Step, parameters: Tensor) -> Tensor:
                 indices, means = self._tables_and_means(parameters)
                 tables = indices.flatten(1).cpu().numpy()
-                symbols = np.zeros(tables.shape)
+                symbols = np.zeros(tables.shape, np.float32)
                 for image, decoder in enumerate(decoders):
                     coded = np.flatnonzero(tables[image] >= self.skip)
                     symbols[image, coded] = decoder.get(self.y_models, tables[image, coded])
-                return torch.from_numpy(symbols).to(device).view(means.shape).mul_(Y_UNIT).add_(means)
+                return torch.from_numpy(symbols).to(device, dtype).view(means.shape).mul_(Y_UNIT).add_(means)
 
             latents = walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
         for decoder in decoders:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tacit.exact.arithmetic import SINGLE, Arithmetic
 from tacit.exact.formats import OutputFormat
 from tacit.models.attention import Extractor, Injector
 from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
@@ -302,6 +303,10 @@ class TacitSModel(FloatModel):
         return Forward(x_hat, torch.stack(bits).sum(dim=0), -z_mass.log2().sum(dim=(1, 2, 3)))
 
     # -- what freezing asks (`tacit.models.freezing`) ---------------------------------------------------------------
+
+    def arithmetic(self) -> Arithmetic:
+        """Return float32, which every processor and GPU computes fast."""
+        return SINGLE
 
     def scale_table(self) -> Tensor:
         """Return the 64 scales, log-spaced."""

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tacit.exact.arithmetic import DOUBLE, Arithmetic
 from tacit.exact.formats import OutputFormat
 from tacit.models.attention import Extractor, Injector
 from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
@@ -308,6 +309,10 @@ class TacoModel(FloatModel):
         return Forward(x_hat, -y_mass.log2().sum(dim=(1, 2, 3)), -z_mass.log2().sum(dim=(1, 2, 3)))
 
     # -- what freezing asks (`tacit.models.freezing`) ---------------------------------------------------------------
+
+    def arithmetic(self) -> Arithmetic:
+        """Return float64: sums of so many terms are not worth their bytes below 2^24."""
+        return DOUBLE
 
     def scale_table(self) -> Tensor:
         """Return the 64 scales, log-spaced."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tacit import weights
+from tacit.exact.arithmetic import SINGLE
 from tacit.exact.layers import FrozenChain, FrozenLayer
 from tacit.models.building import build
 from tacit.models.float_model import FloatModel
@@ -47,12 +48,16 @@ def thaw(path: Path) -> FloatModel:
 
 def _write_entropy(model: FloatModel, frozen: FrozenEntropy) -> None:
     nets: Any = model.entropy
-    z = torch.full((model.prior.channels,), float(Z_UNIT), dtype=torch.float64)
+    single = frozen.arithmetic is SINGLE  # its hyper-synthesis takes symbols
+    z = torch.full((model.prior.channels,), 1.0 if single else Z_UNIT, dtype=torch.float64)
     if model.quality_plane():
         z = torch.cat([z, z.new_tensor([5000.0])])
     latents = model.latent_units().double()
     nothing = z.new_zeros(0)
     hyper = _write_chain(nets.hyper_synthesis, frozen.chains["hyper_synthesis"], z)
+    if single and frozen.medians.any():
+        first = nets.hyper_synthesis[0]
+        first.bias -= first.weight[:, : model.prior.channels, 0, 0] @ (frozen.medians / Z_UNIT).float()
     start = 0
     for group, channels in enumerate(frozen.groups):
         stop = start + channels
