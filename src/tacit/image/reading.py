@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from tacit.image.exif import orientation_of
 from tacit.image.messages import one_line, warn
 from tacit.image.metadata import image_with_info, kept_metadata
 from tacit.image.pixels import copy_pixels, is_deep, to_levels
+from tacit.image.png import without_large_chunks
 from tacit.image.raster import Raster
 
 if TYPE_CHECKING:
@@ -68,8 +69,26 @@ def load(source: ImageSource) -> Raster:
     else:
         rule = "a Pillow image, an array, a tensor, a path, bytes or a binary file"
         raise InvalidInput(f"image must be {rule}, got {type(source).__name__}")
-    with _reading(name), Image.open(file) as image:
+    with _reading(name), open_image(file, name) as image:
         return from_pil(image, name=name)
+
+
+@contextmanager
+def open_image(
+    file: str | BinaryIO, name: str, formats: list[str] | tuple[str, ...] | None = None
+) -> Iterator[Image.Image]:
+    """Open an image file as `Image.open` does, whatever texts and profiles a PNG has.
+
+    Args:
+        file: The path, or the file where the image begins.
+        name: What warnings call it.
+        formats: Pillow's names of the formats to try; None for all.
+    """
+    with open(file, "rb") if isinstance(file, str) else nullcontext(file) as stream:
+        readable, info = without_large_chunks(stream, name) if stream.seekable() else (stream, {})
+        with Image.open(file if readable is stream else readable, formats=formats) as image:
+            image.info.update(info)
+            yield image
 
 
 def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name: str | None = None) -> Raster:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from PIL import Image, UnidentifiedImageError
 
 from tacit import image as images
-from tacit.errors import ImageTooLarge, InvalidInput, UnsupportedFile
+from tacit.errors import ImageTooLarge, InvalidInput, TacitError, UnsupportedFile
 from tacit.image import Raster
 from tacit.image.export import to_bytes
+from tacit.image.reading import open_image
 from tacit.web.jobs.warning_messages import collected_messages
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
@@ -35,18 +36,19 @@ def load_upload(upload: bytes, pixel_limit: int) -> Raster:
     """
     Image.init()  # Pillow looks only into plugins that are loaded, and would load some of these too late
     try:
-        opened = Image.open(io.BytesIO(upload), formats=FORMATS)
+        with open_image(io.BytesIO(upload), "image", FORMATS) as opened:
+            width, height = opened.size
+            if width * height > pixel_limit:
+                raise ImageTooLarge(
+                    f"image must have at most {pixel_limit} pixels, got {width} x {height} = {width * height}"
+                )
+            return images.from_pil(opened, name="image")
+    except (TacitError, Warning, MemoryError):
+        raise
     except UnidentifiedImageError as error:
         raise UnsupportedFile(f"not an image of a known format ({', '.join(FORMATS)})") from error
     except Exception as error:  # Pillow's readers raise errors of many kinds for damaged files
         raise InvalidInput(f"damaged image ({error})") from error
-    with opened:
-        width, height = opened.size
-        if width * height > pixel_limit:
-            raise ImageTooLarge(
-                f"image must have at most {pixel_limit} pixels, got {width} x {height} = {width * height}"
-            )
-        return images.from_pil(opened, name="image")
 
 
 def reduced_png(upload: bytes, side: int, pixel_limit: int) -> bytes:
