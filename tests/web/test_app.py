@@ -60,5 +60,9 @@ def test_the_page_is_there(web: httpx.Client) -> None:
     page = web.get("/")
     assert page.headers["content-type"].startswith("text/html")
     assert web.get("/index.html").text == page.text
-    for path, allowed in {"/v1/models": "GET", "/v1/encode": "POST", f"/v1/results/{64 * '0'}": "GET, HEAD"}.items():
+    for path, allowed in {
+        "/v1/models": "GET, HEAD",
+        "/v1/encode": "POST",
+        f"/v1/results/{64 * '0'}": "GET, HEAD",
+    }.items():
         assert web.request("PUT", path).headers["allow"] == allowed

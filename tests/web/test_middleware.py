@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import httpx
+import pytest
 from fastapi.testclient import TestClient
 
 from support.web_service import problem
@@ -33,3 +34,30 @@ def test_headers_are_safe(web: httpx.Client) -> None:
         assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
         assert policy["script-src"] == policy["connect-src"] == policy["style-src"] == "'self'"
         assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_head_is_get_without_its_body(web: httpx.Client) -> None:
+    for path in ("/", "/healthz", "/metrics", "/v1/models", "/openapi.json", "/v1/results/x", "/none"):
+        head, get = web.head(path), web.get(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        if path != "/metrics":  # which counts these requests
+            assert head.headers["content-length"] == get.headers["content-length"]
+        assert head.headers["content-type"] == get.headers["content-type"]
+    refused = web.head("/v1/encode")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    assert any('"HEAD"' in line and '"/v1/models"' in line for line in web.get("/metrics").text.split("\n"))
+
+
+def test_a_list_may_come_in_several_lines(web: httpx.Client, tacit_file: bytes) -> None:
+    lines = [("accept", "text/html"), ("accept", "image/png;q=0.1, image/webp")]
+    answer = web.post("/v1/decode", content=tacit_file, headers=lines)
+    assert answer.headers["content-type"] == "image/webp"
+    tags = [("if-none-match", '"other"'), ("if-none-match", answer.headers["etag"])]
+    assert web.get(answer.headers["content-location"], headers=tags).status_code == 304
+
+
+@pytest.mark.parametrize("query", ["caption=caf%E9", "caption=%F0%9F%9B", "caf%e9=1", "caption=%ED%A0%80"])
+def test_a_query_that_is_not_utf_8_is_refused(web: httpx.Client, upload: bytes, query: str) -> None:
+    details = problem(web.post(f"/v1/encode?store_caption=true&{query}", content=upload), 422)
+    assert details["detail"] == "the query must be UTF-8, got other bytes (percent-encoded or not)"
+    assert web.post("/v1/encode?caption=caf%C3%A9", content=upload).status_code == 200

@@ -65,7 +65,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.origins,
             allow_methods=["GET", "HEAD", "POST"],
-            allow_headers=["authorization", "content-type", "range", "if-range", "if-none-match"],
+            allow_headers=["authorization", "content-encoding", "content-type", "range", "if-range", "if-none-match"],
             expose_headers=["*"],
         )
     app.add_middleware(ServiceMiddleware, metrics=metrics, hosts=settings.hosts)

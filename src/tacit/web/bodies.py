@@ -11,6 +11,8 @@ from fastapi import Depends, Header, Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from tacit.web.content_encodings import DECODERS, TooLarge, body_encoding
+from tacit.web.header_lists import header_list
 from tacit.web.media_types import OCTETS
 from tacit.web.service import ServiceDep
 from tacit.web.workers.errors import Overloaded
@@ -30,15 +32,17 @@ async def body(request: Request, service: ServiceDep) -> AsyncIterator[bytes]:
     Raises:
         Overloaded: No worker would have time for the request.
         Closing: The service is shutting down.
-        HTTPException: The body is too large, takes too long to arrive, or ends too early.
+        HTTPException: The body is too large, takes too long to arrive, ends too early, or is not encoded as it says.
     """
     settings = service.settings
+    encoding = body_encoding(header_list(request, "content-encoding"))
     service.pool.check()
     if service.bodies >= service.pool.capacity:
         raise Overloaded("too many requests are being read")
     service.bodies += 1
     try:
-        yield await _read(request, settings.body_limit, settings.body_time)
+        data = await _read(request, settings.body_limit, settings.body_time)
+        yield data if encoding is None else await asyncio.to_thread(_decoded, data, encoding, settings.body_limit)
     finally:
         service.bodies -= 1
 
@@ -89,6 +93,16 @@ async def _read(request: Request, limit: int, seconds: float) -> bytes:
         await _discard(request)
         raise _too_large(limit)
     return bytes(data)
+
+
+def _decoded(data: bytes, encoding: str, limit: int) -> bytes:
+    try:
+        return DECODERS[encoding](data, limit)
+    except TooLarge:
+        raise _too_large(limit) from None
+    except ValueError as error:
+        detail = f"the body must be {encoding} data, as Content-Encoding says, got other bytes ({error})"
+        raise HTTPException(400, detail) from None
 
 
 def _too_large(limit: int) -> HTTPException:

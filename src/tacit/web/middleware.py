@@ -1,8 +1,9 @@
-"""What every request goes through: a check of the host name, safe headers, errors as problems, and the count."""
+"""What every request goes through: HEAD as GET, checks of host and query, safe headers, problems, and the count."""
 
 from __future__ import annotations
 
 import time
+from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,6 +47,9 @@ class ServiceMiddleware:
             return
         start = time.perf_counter()
         status = received = sent = 0
+        method = scope["method"]
+        if method == "HEAD":  # what GET would answer, without its body; no route needs to know of it
+            scope = {**scope, "method": "GET"}
 
         async def counted_receive() -> Message:
             nonlocal received
@@ -61,12 +65,18 @@ class ServiceMiddleware:
                 for name, value in SAFETY_HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
+            elif method == "HEAD" and message.get("body"):
+                message = {**message, "body": b""}
             sent += len(message.get("body", b""))
             await send(message)
 
         try:
             if self._hosts and _host(scope) not in self._hosts:
                 refusal = problems.response(421, f"the host must be {' or '.join(self._hosts)}")
+                await refusal(scope, receive, safe_send)
+                return
+            if not _is_utf8(scope["query_string"]):
+                refusal = problems.response(422, "the query must be UTF-8, got other bytes (percent-encoded or not)")
                 await refusal(scope, receive, safe_send)
                 return
             await self._app(scope, counted_receive, safe_send)
@@ -77,7 +87,16 @@ class ServiceMiddleware:
             await problem(scope, receive, safe_send)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.count(scope["method"], route, status, time.perf_counter() - start, received, sent)
+            self._metrics.count(method, route, status, time.perf_counter() - start, received, sent)
+
+
+def _is_utf8(query: bytes) -> bool:
+    """Return whether a query is text; in its place, the framework would put replacement characters."""
+    try:
+        unquote_to_bytes(query).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _host(scope: Scope) -> str:

@@ -108,8 +108,9 @@ def from_error(error: Exception) -> JSONResponse:
 def _allowed(request: Request) -> list[str]:
     """Return the methods that any route has for a request's path."""
     routes = request.app.router.routes
-    scopes = {method: {**request.scope, "method": method} for method in ("GET", "HEAD", "POST")}
-    return [m for m, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    scopes = {method: {**request.scope, "method": method} for method in ("GET", "POST")}
+    allowed = [m for m, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    return ["GET", "HEAD", *allowed[1:]] if "GET" in allowed else allowed
 
 
 def install(app: FastAPI) -> None:

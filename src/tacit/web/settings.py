@@ -43,6 +43,9 @@ class ServiceSettings:
     body_time: float = 60.0
     """Seconds in which a request's body must arrive."""
 
+    header_time: float = 20.0
+    """Seconds in which a request's headers must arrive, and for which a new connection may be silent."""
+
     pixel_limit: int = 50_000_000
     """The largest width x height of an image or a file."""
 
@@ -78,7 +81,7 @@ class ServiceSettings:
         for name in ("queue", "cache"):
             if getattr(self, name) < 0:
                 raise InvalidInput(f"{name} must be at least 0, got {getattr(self, name)}")
-        for name in ("time_limit", "body_time", "cache_time", "shutdown_time"):
+        for name in ("time_limit", "body_time", "header_time", "cache_time", "shutdown_time"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InvalidInput(f"{name} must be a positive number of seconds, got {getattr(self, name)}")
         if self.token is not None and not (self.token and self.token.isascii() and self.token.isprintable()):

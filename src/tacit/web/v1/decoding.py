@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from tacit.web import problems
 from tacit.web.bodies import BINARY, Body, described, typed
+from tacit.web.header_lists import header_list
 from tacit.web.jobs import coding
 from tacit.web.media_types import IMAGE_SUFFIXES, OCTETS, TACIT
 from tacit.web.negotiation import preferred
@@ -20,8 +21,10 @@ router = APIRouter(prefix="/v1")
 
 
 def _accepted_type(
+    request: Request,
     accept: Annotated[str | None, Header(description="Media types, which may have weights.")] = None,
 ) -> str:
+    accept = header_list(request, "accept")  # the argument, for the documentation, has one line only
     media_type = preferred(accept, tuple(IMAGE_SUFFIXES))
     if media_type is None:
         raise HTTPException(406, f"Accept must include one of {', '.join(IMAGE_SUFFIXES)}, got {accept}")

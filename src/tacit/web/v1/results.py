@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from tacit.web import problems
 from tacit.web.bodies import BINARY
+from tacit.web.header_lists import header_list
 from tacit.web.media_types import IMAGE_SUFFIXES, TACIT
 from tacit.web.service import Service, ServiceDep
 from tacit.web.store import StoredBytes
@@ -61,7 +62,6 @@ def timing(start: float) -> dict[str, str]:
         **problems.documented(404, 416, 422),
     },
 )
-@router.head("/results/{digest}", include_in_schema=False)
 async def result(
     request: Request, service: ServiceDep, digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 ) -> Response:
@@ -75,7 +75,7 @@ async def result(
 def _conditional_response(service: Service, stored: StoredBytes, request: Request) -> Response:
     """Return what the request asks for, by RFC 9110's conditions, with at most one range of bytes."""
     headers = _headers(service, stored)
-    tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    tags = [tag.strip().removeprefix("W/") for tag in (header_list(request, "if-none-match") or "").split(",")]
     if headers["etag"] in tags or "*" in tags:
         return Response(status_code=304, headers=headers)
     if request.headers.get("if-range", headers["etag"]) == headers["etag"]:
