@@ -77,6 +77,8 @@ class FileDecoder:
     """The part of the images to decode, as (left, top, right, bottom) in pixels; None for all."""
     salvage: bool = False
     """Whether the intact parts of a damaged file are decoded, with a warning, instead of raising an error."""
+    keep_metadata: bool = True
+    """Whether the images have the files' ICC profiles, EXIF and XMP; without, their colours become sRGB."""
     force: bool = False
     """Whether files that exist are overwritten."""
 
@@ -90,7 +92,7 @@ class FileDecoder:
             InvalidInput: The box is not in the image, or the format cannot hold the image.
         """
         image = self.codec.decode(files.read(task.source), box=self.box, salvage=self.salvage)
-        data = to_bytes(image, self.format)
+        data = to_bytes(image, self.format, keep_metadata=self.keep_metadata)
         files.write(task.output, data, force=self.force)
         return {
             "width": image.width,

@@ -52,3 +52,14 @@ def test_the_format_goes_by_the_suffix(fake: type[FakeCodec], suffix: str, forma
     with Image.open(f"b.{suffix.upper()}") as image:
         assert image.format == format
         assert image.size == (16, 16)
+
+
+@pytest.mark.parametrize("option", [[], ["--no-metadata"]])
+def test_metadata_can_be_left_out(fake: type[FakeCodec], option: list[str]) -> None:
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    Image.new("RGB", (8, 8)).save("source.png", exif=exif)
+    Path("a.tacit").write_bytes(MAGIC + Path("source.png").read_bytes())
+    assert cli.main(["decode", "a.tacit", "-o", "b.png", *option]) == 0
+    with Image.open("b.png") as image:
+        assert dict(image.getexif()) == ({} if option else {271: "Maker"})

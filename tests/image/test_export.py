@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
-from support.image_files import SRGB, noise, xmp_with
+from support.image_files import SRGB, exif_with, noise, profile, xmp_with
 from tacit.errors import InvalidInput
 from tacit.image import ConversionWarning, load, to_pil
 from tacit.image.export import to_bytes
@@ -92,8 +93,8 @@ def test_tiff_without_damaged_exif(exif: bytes) -> None:
 @pytest.mark.parametrize("suffix", ["bmp", "ppm"])
 def test_formats_without_metadata_say_so(suffix: str) -> None:
     image = Image.new("RGB", (9, 9))
-    image.info.update(icc_profile=SRGB, xmp=xmp_with(""))
-    with pytest.warns(ConversionWarning, match=r"holds no metadata: ICC profile and XMP are left out") as caught:
+    image.info.update(icc_profile=SRGB, exif=exif_with(Make="Maker").tobytes(), xmp=xmp_with(""))
+    with pytest.warns(ConversionWarning, match=r"holds no metadata: EXIF and XMP are left out") as caught:
         to_bytes(image, suffix)
     assert len(caught) == 1
 
@@ -137,3 +138,61 @@ def test_metadata_too_large_for_a_format_are_left_out(suffix: str, key: str, kin
     with Image.open(io.BytesIO(data)) as back:
         back.load()
         assert key not in back.info
+
+
+def with_profile(image: Image.Image, data: bytes) -> Image.Image:
+    image.info["icc_profile"] = data
+    return image
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "tiff"])
+def test_a_profile_is_one_for_the_pixels_of_the_file(suffix: str, mode: str) -> None:
+    image = with_profile(Image.linear_gradient("L").convert(mode), profile("GRAY", 1.0))
+    with nullcontext() if suffix != "jpg" or mode == "L" else pytest.warns(ConversionWarning, match="transparency"):
+        data = to_bytes(image, suffix)
+    srgb = ImageCms.createProfile("sRGB")
+    with Image.open(io.BytesIO(data)) as back:
+        colours = back.convert(back.mode.removesuffix("A"))
+        if "icc_profile" in back.info:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(back.info["icc_profile"]))
+            # A strict reader: LittleCMS refuses a profile of grey for RGB.
+            transformed = ImageCms.profileToProfile(colours, source, srgb, outputMode="RGB")
+            assert transformed is not None
+            colours = transformed
+        levels = np.asarray(colours.convert("RGB")).astype(int)
+    linear = np.arange(256) / 255
+    expected = 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    # JPEG and AVIF are lossy, and the darkest levels of a linear profile are steep.
+    assert abs(levels[:, :, 1].mean(axis=1) - expected)[8:].max() < 2
+    assert np.ptp(levels, axis=2).max() <= 2
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "tiff"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_without_metadata_the_colours_are_srgb(suffix: str, mode: str) -> None:
+    space = "GRAY" if mode in ("L", "LA") else "RGB "
+    image = with_profile(Image.new("RGBA", (16, 16), (0, 200, 0, 255)).convert(mode), profile(space, 2.2))
+    image.info.update(exif=exif_with(Make="Maker").tobytes(), xmp=xmp_with(""), caption="a field")
+    with nullcontext() if suffix != "jpg" or "A" not in mode else pytest.warns(ConversionWarning, match="transparency"):
+        data = to_bytes(image, suffix, keep_metadata=False)
+    assert b"Maker" not in data
+    assert b"xmpmeta" not in data
+    with Image.open(io.BytesIO(data)) as back:
+        assert "icc_profile" not in back.info
+        assert not dict(back.getexif()).get(ExifTags.Base.Make)
+        colour = np.asarray(back.convert("RGB"))[8, 8]
+    if space == "RGB ":
+        # Adobe RGB's green is outside of sRGB: red is clipped to 0, and green is brighter than it was.
+        assert (colour[0], colour[2]) == pytest.approx((0, 0), abs=60)
+        assert colour[1] >= 200
+    assert image.info["caption"] == "a field"
+
+
+def test_a_profile_that_is_srgb_leaves_the_pixels() -> None:
+    image = with_profile(Image.fromarray(noise(40, 40, 3)), SRGB)
+    with Image.open(io.BytesIO(to_bytes(image, "bmp"))) as back:
+        assert np.array_equal(np.asarray(back), np.asarray(image))
+    broken = with_profile(Image.fromarray(noise(4, 4, 3)), b"nonsense")
+    with pytest.warns(ConversionWarning, match="profile cannot be used and is dropped"):
+        to_bytes(broken, "ppm")

@@ -41,6 +41,9 @@ Examples:
     "--salvage", is_flag=True, help="Decode the intact parts of a damaged file; the others are filled with grey."
 )
 @click.option(
+    "--no-metadata", is_flag=True, help="Leave out the ICC profile (colours become sRGB), EXIF, XMP and the caption."
+)
+@click.option(
     "-m", "--model", metavar="NAME", help="Weights file to decode with, if the files were made with your own."
 )
 @machine_options
@@ -53,6 +56,7 @@ def decode(
     format: str | None,
     crop: tuple[int, int, int, int] | None,
     salvage: bool,
+    no_metadata: bool,
     model: str | None,
     jobs: int,
     threads: int | None,
@@ -74,6 +78,7 @@ def decode(
         format=suffix,
         box=crop,
         salvage=salvage,
+        keep_metadata=not no_metadata,
         force=force,
     )
     report = BatchReport(tasks, _result_line, as_json=as_json, quiet=quiet)

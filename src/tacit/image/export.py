@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from tacit.container import Metadata
 from tacit.errors import InvalidInput
 from tacit.image.exif import EXIF_PREFIX
+from tacit.image.icc import as_srgb
 from tacit.image.messages import warn
 from tacit.image.metadata import pil_info
 from tacit.image.raster import Raster
@@ -34,6 +35,9 @@ FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
     }
 )
 """Pillow's name of each format and its options, by suffix."""
+
+_WITHOUT_METADATA = ("BMP", "PPM")
+_WITHOUT_GREY = ("WEBP", "AVIF")  # grey images become RGB, for which viewers refuse a profile of grey
 
 # The largest metadata, in bytes. A PNG with a larger ICC profile is one that Pillow refuses to open. In JPEG, EXIF and
 # XMP are one segment of 65,533 bytes each, with a prefix, and an ICC profile is at most 255 segments.
@@ -58,21 +62,25 @@ def to_pil(raster: Raster) -> Image.Image:
     return image
 
 
-def to_bytes(image: Image.Image, suffix: str) -> bytes:
+def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> bytes:
     """Return the bytes of a file, with the image's ICC profile, EXIF and XMP where the format holds them.
 
     What the format does not hold is left out with a `ConversionWarning`; where it has no transparency, the image is put
-    on white.
+    on white. Colours are converted to sRGB where the profile cannot stay: by request, in formats without metadata, and
+    that of a grey image where the format holds it as RGB.
 
     Args:
         image: The image.
         suffix: The suffix of the format, a key of `FORMATS`.
+        keep_metadata: Whether metadata are kept.
 
     Raises:
         InvalidInput: The format cannot hold the image or its metadata.
     """
     name, options = FORMATS[suffix]
-    metadata = _fitting_metadata(image, name)
+    if not keep_metadata or name in _WITHOUT_METADATA or (name in _WITHOUT_GREY and image.mode in ("L", "LA")):
+        image = as_srgb(image)
+    metadata = _fitting_metadata(image, name) if keep_metadata else Metadata()
     if name in ("JPEG", "BMP", "PPM") and image.mode in ("LA", "RGBA"):
         warn(f"{name} has no transparency: the image is put on white")
         white = Image.new("RGBA", image.size, "white")
@@ -109,7 +117,7 @@ def _fitting_metadata(image: Image.Image, name: str) -> Metadata:
         "EXIF": (exif.removeprefix(EXIF_PREFIX) if isinstance(exif, bytes) else None) or None,
         "XMP": xmp_packet(image),
     }
-    if name in ("BMP", "PPM"):
+    if name in _WITHOUT_METADATA:
         lost = [kind for kind, data in kept.items() if data]
         if lost:
             warn(f"{name} holds no metadata: {' and '.join(lost)} {'is' if len(lost) == 1 else 'are'} left out")

@@ -39,3 +39,13 @@ def test_parts_and_damage(client: Client, tacit_file: bytes) -> None:
 def test_weights_that_are_not_here_are_named(client: Client, uneven_codec: Codec, upload: bytes) -> None:
     with pytest.raises(MissingWeights, match="weights"):
         client.decode(uneven_codec.encode(upload))
+
+
+def test_metadata_can_be_left_out(client: Client) -> None:
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(stream, "PNG", exif=exif)
+    file = client.encode(stream.getvalue()).data
+    assert b"Maker" in client.decode(file).data
+    assert b"Maker" not in client.decode(file, keep_metadata=False).data

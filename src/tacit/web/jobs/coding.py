@@ -78,7 +78,12 @@ def encode(upload: bytes, arguments: EncodeArguments, pixel_limit: int) -> Encod
 
 
 def decode(
-    data: bytes, suffix: str, box: tuple[int, int, int, int] | None, salvage: bool, pixel_limit: int
+    data: bytes,
+    suffix: str,
+    box: tuple[int, int, int, int] | None,
+    salvage: bool,
+    pixel_limit: int,
+    keep_metadata: bool = True,
 ) -> DecodeReply:
     """Decode a `.tacit` file to an image of another format.
 
@@ -88,6 +93,7 @@ def decode(
         box: (left, top, right, bottom) in pixels, or None for the whole image.
         salvage: Decode what is intact of a damaged file.
         pixel_limit: The largest width x height to decode.
+        keep_metadata: Whether the image has the ICC profile, EXIF and XMP of the file.
 
     Raises:
         CorruptFile: The file is damaged.
@@ -98,7 +104,7 @@ def decode(
     """
     with collected_messages() as messages:
         image = worker_codec().decode(data, box=box, salvage=salvage, max_pixels=pixel_limit)
-        exported = to_bytes(image, suffix)
+        exported = to_bytes(image, suffix, keep_metadata=keep_metadata)
     return DecodeReply(exported, image.width, image.height, tuple(messages))
 
 

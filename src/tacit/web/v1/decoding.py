@@ -60,6 +60,9 @@ async def decode(
         ),
     ] = None,
     salvage: Annotated[bool, Query(description="Decode what is intact of a damaged file.")] = False,
+    metadata: Annotated[
+        bool, Query(description="Keep the ICC profile, EXIF and XMP; without, colours become sRGB.")
+    ] = True,
 ) -> Response:
     """The file names the weights that decode it. Damage that was left out is reported in Tacit-Warning."""
     start = time.perf_counter()
@@ -68,7 +71,7 @@ async def decode(
         left, top, width, height = map(int, crop.split(","))
         box = left, top, left + width, top + height
     reply = await service.pool.run(
-        coding.decode, upload, IMAGE_SUFFIXES[media_type], box, salvage, service.settings.pixel_limit
+        coding.decode, upload, IMAGE_SUFFIXES[media_type], box, salvage, service.settings.pixel_limit, metadata
     )
     headers = {"tacit-width": str(reply.width), "tacit-height": str(reply.height), "vary": "accept"}
     return results.first_response(service, reply.data, media_type, headers | results.timing(start), reply.warnings)
