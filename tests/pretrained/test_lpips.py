@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,13 +12,14 @@ import pytest
 import torch
 from torch import nn
 
+from support.metrics import photo
 from support.pretrained import CHANNELS, image_pair, noise_pair, random_features, random_heads, squeezenet
 from tacit.errors import CorruptWeights, InvalidInput, MissingWeights
 from tacit.pretrained import features as architectures
 from tacit.pretrained import loading
 from tacit.pretrained.catalogue import HEADS, NETWORKS, SQUEEZENET, Network
 from tacit.pretrained.features import FeatureStages
-from tacit.pretrained.lpips import Lpips, load_lpips
+from tacit.pretrained.lpips import Lpips, load_lpips, load_st_lpips
 
 # What torchmetrics documents as LPIPS (squeeze) of the images of its example.
 PUBLISHED = (0.1024, 0.0938)
@@ -68,6 +71,42 @@ def test_lpips_is_that_of_its_own_package(network: Network, monkeypatch: pytest.
         theirs = expected(x, y, normalize=True).flatten()
     torch.testing.assert_close(found, theirs, rtol=0, atol=1e-5)
     torch.testing.assert_close(found, theirs, rtol=1e-5, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_st_lpips_is_that_of_its_own_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the published weights. The package's modules import torchvision and others that its AlexNet does not use."""
+    if importlib.util.find_spec("stlpips_pytorch") is None:
+        pytest.skip("stlpips-pytorch is not installed")
+    for name, content in (("torchvision", "models"), ("torchsummary", "summary"), ("IPython", "embed")):
+        module = ModuleType(name)
+        setattr(module, content, None)
+        monkeypatch.setitem(sys.modules, name, module)
+    package = importlib.import_module("stlpips_pytorch.stlpips")
+    expected = package.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+    found = load_st_lpips()
+    for size in (21, 64):
+        x, y = image_pair(size)
+        with torch.no_grad():
+            theirs = expected(x, y, normalize=True).flatten()
+        assert float(theirs.min()) > 1e-3
+        torch.testing.assert_close(found(x, y), theirs, rtol=1e-4, atol=0)
+
+
+def test_st_lpips_hardly_changes_where_an_image_moves_by_a_pixel() -> None:
+    if importlib.util.find_spec("stlpips_pytorch") is None:
+        pytest.skip("stlpips-pytorch is not installed")
+    image = torch.from_numpy(photo(130, 130)).permute(2, 0, 1)[None] / 255
+    x, moved = image[..., :128, :128], image[..., 1:129, 1:129]
+    noisy = (x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    distance = load_st_lpips()
+    assert float(distance(x, moved)) < float(distance(x, noisy)) / 10
+
+
+def test_st_lpips_without_its_weights_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingWeights, match=r"ST-LPIPS .* \(9,899,296 bytes, .* \(pip install stlpips-pytorch"):
+        load_st_lpips()
 
 
 def test_heads_of_another_network() -> None:

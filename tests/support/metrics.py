@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import shutil
 from typing import Any, cast
@@ -32,4 +33,6 @@ def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
 def image_metric(name: str, **options: Any) -> ImageMetric:
     if name.startswith("butteraugli") and not shutil.which("butteraugli_main"):
         pytest.skip("libjxl-devtools is not installed")
+    if name == "st-lpips" and importlib.util.find_spec("stlpips_pytorch") is None:
+        pytest.skip("stlpips-pytorch, which has the weights, is not installed")
     return cast(ImageMetric, load_metric(name, **options))

@@ -13,6 +13,8 @@ from typing import Literal, get_args
 Network = Literal["alex", "vgg", "squeeze"]
 """A network that LPIPS has fitted layers for: AlexNet, VGG-16 or SqueezeNet 1.1."""
 NETWORKS: tuple[Network, ...] = get_args(Network)
+ShiftTolerant = Literal["shift-tolerant-alex"]
+"""The network of ST-LPIPS: AlexNet without strides, whose features are blurred before every second one is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,16 @@ HEADS: Mapping[Network, PretrainedFile] = MappingProxyType(
     }
 )
 """LPIPS's fitted layers, one for each stage of a network."""
+
+ST_LPIPS = PretrainedFile(
+    network="ST-LPIPS (its AlexNet and linear layers)",
+    file="alex_shift_tolerant.pth",
+    source="the package stlpips-pytorch 0.0.2 (pip install stlpips-pytorch), its weights/vST0.0",
+    size=9_899_296,
+    sha256="b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee",
+    carriers=(("stlpips_pytorch", "weights/vST0.0/alex_shift_tolerant.pth"),),
+)
+"""ST-LPIPS's network and fitted layers, which were trained together; BSD 2-clause."""
 
 # Not the weights that LPIPS's squeeze layers were fitted to, so what is computed with it is never called LPIPS.
 SQUEEZENET = PretrainedFile(

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tacit.errors import CorruptWeights, InvalidInput
-from tacit.pretrained.catalogue import Network
+from tacit.pretrained.catalogue import Network, ShiftTolerant
 
 # The least height and width that leave one position in the last features.
-SMALLEST: Mapping[Network, int] = MappingProxyType({"alex": 31, "vgg": 16, "squeeze": 17})
+SMALLEST: Mapping[Network | ShiftTolerant, int] = MappingProxyType(
+    {"alex": 31, "vgg": 16, "squeeze": 17, "shift-tolerant-alex": 21}
+)
 
 
 class FeatureStages(nn.Module):
@@ -27,7 +30,7 @@ class FeatureStages(nn.Module):
         CorruptWeights: The tensors are not that network's.
     """
 
-    def __init__(self, network: Network, tensors: Mapping[str, Tensor]) -> None:
+    def __init__(self, network: Network | ShiftTolerant, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         layers, ends = _ARCHITECTURES[network]()
         own = {k.removeprefix("features."): v for k, v in tensors.items() if not k.startswith("classifier.")}
@@ -51,7 +54,7 @@ class FeatureStages(nn.Module):
             yield x
 
 
-def check_images(x: Tensor, y: Tensor, network: Network) -> None:
+def check_images(x: Tensor, y: Tensor, network: Network | ShiftTolerant) -> None:
     """Check that x and y are two batches of images of one size, large enough for a network.
 
     Raises:
@@ -104,6 +107,36 @@ def _alexnet() -> tuple[nn.Sequential, tuple[int, ...]]:
     return layers, (2, 5, 8, 10, 12)
 
 
+class _HalvingBlur(nn.Module):
+    """Blurs each channel with weights of 1, 2, 1 in both directions, and takes every second value."""
+
+    filt: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        # A part of the published weights, though it is the same in all of them.
+        weights = torch.tensor((1.0, 2.0, 1.0))
+        self.register_buffer("filt", (torch.outer(weights, weights) / 16).expand(channels, 1, 3, 3).clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), self.filt, stride=2, groups=x.shape[1])
+
+
+def _shift_tolerant_alexnet() -> tuple[nn.Sequential, tuple[int, ...]]:
+    """Build the layers of ST-LPIPS's AlexNet, and return them with the index at which each stage ends.
+
+    Source: Ghildyal and Liu, Shift-tolerant Perceptual Similarity Metric, ECCV 2022.
+    """
+    layers = nn.Sequential(
+        *(nn.Conv2d(3, 64, 11, padding=2), _HalvingBlur(64), nn.ReLU()),
+        *(nn.MaxPool2d(3, 1), _HalvingBlur(64), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU()),
+        *(nn.MaxPool2d(3, 1), _HalvingBlur(192), nn.Conv2d(192, 384, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU()),
+    )
+    return layers, (3, 7, 11, 13, 15)
+
+
 def _vgg() -> tuple[nn.Sequential, tuple[int, ...]]:
     """Build VGG-16's layers, and return them with the index at which each stage ends.
 
@@ -136,4 +169,6 @@ def _squeezenet() -> tuple[nn.Sequential, tuple[int, ...]]:
     return layers, (2, 5, 8, 10, 11, 12, 13)
 
 
-_ARCHITECTURES = MappingProxyType({"alex": _alexnet, "vgg": _vgg, "squeeze": _squeezenet})
+_ARCHITECTURES = MappingProxyType(
+    {"alex": _alexnet, "vgg": _vgg, "squeeze": _squeezenet, "shift-tolerant-alex": _shift_tolerant_alexnet}
+)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tacit.errors import CorruptWeights, InvalidInput
 from tacit.pretrained import loading
-from tacit.pretrained.catalogue import BACKBONES, HEADS, NETWORKS, Network
+from tacit.pretrained.catalogue import BACKBONES, HEADS, NETWORKS, ST_LPIPS, Network
 from tacit.pretrained.features import FeatureStages, check_images, unit_length
 
 Scale = Literal["published", "taco"]
@@ -99,3 +99,24 @@ def load_lpips(
         raise InvalidInput(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
     features = FeatureStages(network, loading.load(BACKBONES[network], backbone))
     return Lpips(features, loading.load(HEADS[network], heads), scale)
+
+
+def load_st_lpips(path: str | os.PathLike[str] | None = None) -> Lpips:
+    """Load the shift-tolerant LPIPS with its published weights, over AlexNet.
+
+    It differs from LPIPS in the network, whose features hardly change where an image is moved by a pixel, and in its
+    weights; distances are computed alike.
+
+    Source: Ghildyal and Liu, Shift-tolerant Perceptual Similarity Metric, ECCV 2022.
+
+    Args:
+        path: The path of the weights, or None to look in the usual places.
+
+    Raises:
+        MissingWeights: The file is not on this machine.
+        CorruptWeights: The file is not the published one.
+    """
+    tensors = loading.load(ST_LPIPS, path)
+    heads = {name: value for name, value in tensors.items() if name.startswith("lin")}
+    own = {".".join(name.split(".")[2:]): value for name, value in tensors.items() if name.startswith("net.")}
+    return Lpips(FeatureStages("shift-tolerant-alex", own), heads)

@@ -9,7 +9,7 @@ from support.metrics import image_metric, jpeg, photo
 from support.paths import ROOT
 from tacit.errors import InvalidInput, MissingWeights
 from tacit.evaluation.metrics import METRICS, load_metric
-from tacit.pretrained.catalogue import BACKBONES, HEADS, INCEPTION, SQUEEZENET
+from tacit.pretrained.catalogue import BACKBONES, HEADS, INCEPTION, SQUEEZENET, ST_LPIPS
 
 MISSING = {
     "lpips-alex": r"alexnet-owt-7be5be79\.pth \(244,408,911 bytes, sha256 7be5be79",
@@ -71,7 +71,7 @@ def test_the_page_of_metrics_is_complete() -> None:
     text = page.read_text()
     for name in METRICS:
         assert f"`{name}`" in text, name
-    for weights in (*BACKBONES.values(), *HEADS.values(), SQUEEZENET, INCEPTION):
+    for weights in (*BACKBONES.values(), *HEADS.values(), ST_LPIPS, SQUEEZENET, INCEPTION):
         assert f"| `{weights.file}` | {weights.size:,} | `{weights.sha256}` | {weights.source} |" in text
 
 

@@ -21,7 +21,7 @@ from tacit.evaluation.metrics.clip_score import ClipScore
 from tacit.evaluation.metrics.feature_distance import SqueezenetDistance
 from tacit.evaluation.metrics.fid import fid, squeezenet_frechet
 from tacit.evaluation.metrics.kid import kid, squeezenet_kernel
-from tacit.evaluation.metrics.lpips import LpipsMetric
+from tacit.evaluation.metrics.lpips import LpipsMetric, StLpipsMetric
 from tacit.evaluation.metrics.metric import ImageMetric, Metric, SetMetric
 from tacit.evaluation.metrics.psnr import Psnr, PsnrY
 from tacit.evaluation.metrics.ssim import MsSsim, Ssim
@@ -42,6 +42,7 @@ METRICS: Mapping[str, Callable[..., Metric]] = MappingProxyType(
         "lpips-vgg": partial(LpipsMetric, "vgg"),
         "lpips-squeeze": partial(LpipsMetric, "squeeze"),
         "lpips-alex-taco": partial(LpipsMetric, "alex", "taco"),
+        "st-lpips": StLpipsMetric,
         "squeezenet-distance": SqueezenetDistance,
         "clip-score": ClipScore,
         "fid": fid,

@@ -1,4 +1,4 @@
-"""LPIPS, a distance in the features of a network with fitted layers."""
+"""LPIPS and ST-LPIPS, distances in the features of a network with fitted layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tacit.evaluation.metrics.tensors import unit_batch
 
 if TYPE_CHECKING:
     from tacit.pretrained.catalogue import Network
-    from tacit.pretrained.lpips import Scale
+    from tacit.pretrained.lpips import Lpips, Scale
 
 _TITLES = {"alex": "AlexNet", "vgg": "VGG-16", "squeeze": "SqueezeNet 1.1"}
 
@@ -50,8 +50,35 @@ class LpipsMetric(ImageMetricBase):
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
         """Return the distance, 0 for equal images."""
-        import torch
-
         self.check(reference, decoded)
-        with torch.inference_mode():
-            return float(self._distance(unit_batch(reference[None]), unit_batch(decoded[None])))
+        return _value(self._distance, reference, decoded)
+
+
+class StLpipsMetric(ImageMetricBase):
+    """ST-LPIPS, the shift-tolerant LPIPS, over AlexNet.
+
+    Args:
+        weights: The path of its weights, or None to look in the usual places.
+    """
+
+    def __init__(self, *, weights: str | os.PathLike[str] | None = None) -> None:
+        from tacit.pretrained.catalogue import ST_LPIPS
+        from tacit.pretrained.features import SMALLEST
+        from tacit.pretrained.lpips import load_st_lpips
+
+        self.name = "st-lpips"
+        self.smallest = SMALLEST["shift-tolerant-alex"]
+        self._distance = load_st_lpips(weights)
+        self.protocol = f"ST-LPIPS vST0.0 of its AlexNet, given [-1, 1]; float32; {ST_LPIPS.label}"
+
+    def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
+        """Return the distance, 0 for equal images."""
+        self.check(reference, decoded)
+        return _value(self._distance, reference, decoded)
+
+
+def _value(distance: Lpips, reference: np.ndarray, decoded: np.ndarray) -> float:
+    import torch
+
+    with torch.inference_mode():
+        return float(distance(unit_batch(reference[None]), unit_batch(decoded[None])))
