@@ -281,7 +281,7 @@ def start() -> dict[str, Any]:
         for file, caption in list(captions.items())[::3]:
             pixels = torch.from_numpy(np.array(Image.open(folder / file).convert("RGB")))
             x = pixels.permute(2, 0, 1)[None].float() / 255
-            tokens = encoder([caption])
+            tokens = TextTokens.of(encoder([caption]))
             words.append(int(tokens.mask.sum()))
             y = full(x, tokens)
             all_of_it += float(y.square().sum())

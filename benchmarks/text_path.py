@@ -139,7 +139,7 @@ def gates(model: TacitSModel, photos: Sequence[Path], told: dict[str, list[str |
     gain = model.gain(torch.tensor([50.0]))
     for i, photo in enumerate(photos):
         x = middle(photo, SIDE)
-        y = {name: model.analysis(x, ENCODER([told[name][i]])) * gain for name in (NONE, SHORT, OTHER)}
+        y = {name: model.analysis(x, TextTokens.of(ENCODER([told[name][i]]))) * gain for name in (NONE, SHORT, OTHER)}
         for name, anchor in ((SHORT, NONE), (OTHER, SHORT)):
             moved[name]["steps"].append(rms(y[name] - y[anchor]))
             moved[name]["other_integers"].append(float((y[name].round() != y[anchor].round()).double().mean()))
@@ -170,7 +170,9 @@ def gradients(model: TacitSModel, photos: Sequence[Path], told: dict[str, list[s
         chosen = range(start, start + BATCH)
         x = torch.cat([middle(photos[i], CROP) for i in chosen])
         for name in (SHORT, OTHER):
-            for part, values in _gradient(model, x, ENCODER([told[name][i] for i in chosen]), start).items():
+            for part, values in _gradient(
+                model, x, TextTokens.of(ENCODER([told[name][i] for i in chosen])), start
+            ).items():
                 kinds[part][name].append(values)
     found = {}
     for part, of in kinds.items():
@@ -242,7 +244,7 @@ def loss_by_caption(model: TacitSModel, photos: Sequence[Path], told: dict[str, 
 def _coded(model: TacitSModel, x: Tensor, caption: str | None, quality: float) -> tuple[float, float, float]:
     """Return the loss, the bits, and the PSNR in dB."""
     q = torch.tensor([quality])
-    out = model(x, ENCODER([caption]), q, rounded=1.0)
+    out = model(x, TextTokens.of(ENCODER([caption])), q, rounded=1.0)
     bits, error = float(out.y_bits + out.z_bits), float((out.x_hat.clamp(0, 1) - x).square().mean())
     pixels = x.shape[2] * x.shape[3]
     return bits / pixels + float(rate_weight(q)) * 255**2 * error, bits, decibels(error, peak=1)

@@ -67,7 +67,7 @@ def train(shards: list[str], epochs: int, batch: int, crop: int, workers: int, d
             if len(images) < 2:
                 continue
             tokens = read_text(images.captions)
-            words = (tokens.embeddings * tokens.mask[..., None]).mean(dim=1).to(device)
+            words = torch.from_numpy((tokens.embeddings * tokens.mask[..., None]).mean(axis=1)).to(device)
             loss = contrast(model(images.images.float() / 255 - 0.5), words)
             optimizer.zero_grad()
             loss.backward()

@@ -140,7 +140,7 @@ class CaptionedCrops:
             captions = self.pool.captions[index]
             text = captions[int(self.rng.integers(len(captions)))]
             texts.append(text.removeprefix("a photo of a ").removeprefix("a photo of an "))
-        tokens = self.encoder(texts)
+        tokens = TextTokens.of(self.encoder(texts))
         if not dropping:
             return tokens
         kept = torch.from_numpy(self.rng.random(tokens.mask.shape) < self.rng.uniform(0.3, 1.3, (len(indices), 1)))

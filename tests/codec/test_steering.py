@@ -12,12 +12,13 @@ from tacit import container
 from tacit.codec import DEFAULT_STEER, Codec, steering
 from tacit.errors import CorruptWeights, InvalidInput
 from tacit.models.grounding import STRIDE, Grounding
+from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.encoders import load_encoder
 from tacit.text.tokens import TextTokens
 
 
 @pytest.fixture(scope="module")
-def words() -> TextTokens:
+def words() -> CaptionTokens:
     return load_encoder("embedded")(["a red boat on the lake"])
 
 
@@ -29,7 +30,7 @@ def picture(width: int, height: int) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(1, 1), (63, 65), (300, 200), (2000, 90), (90, 2000), (1100, 1030)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_relevance_has_a_value_for_each_cell(size: tuple[int, int], channels: int, words: TextTokens) -> None:
+def test_relevance_has_a_value_for_each_cell(size: tuple[int, int], channels: int, words: CaptionTokens) -> None:
     found = steering.relevance(picture(*size)[:, :, :channels], words)
     assert found.shape == container.cells(*size)
     assert found.dtype == np.float32
@@ -37,7 +38,7 @@ def test_relevance_has_a_value_for_each_cell(size: tuple[int, int], channels: in
     assert found.max() <= 1
 
 
-def test_relevance_is_where_the_pixels_are(monkeypatch: pytest.MonkeyPatch, words: TextTokens) -> None:
+def test_relevance_is_where_the_pixels_are(monkeypatch: pytest.MonkeyPatch, words: CaptionTokens) -> None:
     class Bright(torch.nn.Module):
         def forward(self, x: torch.Tensor, tokens: TextTokens) -> torch.Tensor:
             return 40 * torch.nn.functional.avg_pool2d(x.mean(1), STRIDE) - 20
@@ -57,27 +58,30 @@ def test_relevance_is_where_the_pixels_are(monkeypatch: pytest.MonkeyPatch, word
     assert not steering.steering(np.full((512, 768, 3), 90, np.uint8), words, 40).any()
 
 
-def test_padding_and_the_order_of_words_change_nothing(words: TextTokens) -> None:
+def test_padding_and_the_order_of_words_change_nothing(words: CaptionTokens) -> None:
     torch.manual_seed(0)
     network = Grounding().eval()
     x = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
-        alone = network(x, words)
-        padded = TextTokens.stack([words, load_encoder("embedded")(["a much longer caption " * 3])])
+        own = TextTokens.of(words)
+        alone = network(x, own)
+        both = CaptionTokens.stack([words, load_encoder("embedded")(["a much longer caption " * 3])])
+        padded = TextTokens.of(both)
         first = TextTokens(padded.embeddings[:1], padded.mask[:1], padded.weights[:1])
         assert torch.allclose(alone, network(x, first), atol=1e-5)
-        turned = TextTokens(words.embeddings.flip(1), words.mask.flip(1), words.weights.flip(1))
+        turned = TextTokens(own.embeddings.flip(1), own.mask.flip(1), own.weights.flip(1))
         assert torch.allclose(alone, network(x, turned), atol=1e-5)
 
 
-def test_a_words_weight_counts(words: TextTokens) -> None:
+def test_a_words_weight_counts(words: CaptionTokens) -> None:
     torch.manual_seed(0)
     network = Grounding().eval()
-    weights = words.weights.clone()
+    own = TextTokens.of(words)
+    weights = own.weights.clone()
     weights[0, 2] = 1.5
     with torch.no_grad():
-        _, plain = network.words(words)
-        _, weighted = network.words(TextTokens(words.embeddings, words.mask, weights))
+        _, plain = network.words(own)
+        _, weighted = network.words(TextTokens(own.embeddings, own.mask, weights))
     ratio = weighted / plain
     assert ratio[0, 2] / ratio[0, 0] == pytest.approx(1.5, rel=1e-4)
     assert weighted.sum() == pytest.approx(1, rel=1e-5)
@@ -87,7 +91,7 @@ def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steering, "NETWORK_SHA256", "0" * 64)
     steering._network.cache_clear()
     with pytest.raises(CorruptWeights, match="reinstall"):
-        steering.relevance(picture(64, 64), TextTokens.empty(1, 256))
+        steering.relevance(picture(64, 64), CaptionTokens.empty(1, 256))
     steering._network.cache_clear()
 
 
@@ -96,7 +100,7 @@ def steered(path: Path, steer: float) -> Codec:
 
 
 def test_a_caption_steers_the_file(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def left(pixels: np.ndarray, tokens: TextTokens) -> np.ndarray:
+    def left(pixels: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
         found = np.zeros(container.cells(pixels.shape[1], pixels.shape[0]), np.float32)
         found[:, :2] = 1
         return found

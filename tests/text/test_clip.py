@@ -6,12 +6,13 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from support.odd_captions import ODD
+from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.encoders import ClipEncoder, load_encoder
-from tacit.text.tokens import TextTokens
 
 pytestmark = pytest.mark.slow  # transformers takes seconds to import
 
@@ -36,8 +37,8 @@ def reference(folder: Path, captions: list[str], **options: Any) -> torch.Tensor
     return states
 
 
-def close(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a, b, atol=1e-5)
+def close(a: np.ndarray, b: np.ndarray | torch.Tensor) -> bool:
+    return a.shape == b.shape and np.allclose(a, np.asarray(b), atol=1e-5)
 
 
 def test_clip_gives_the_last_states_of_the_captions_tokens(clip: ClipEncoder, clip_folder: Path) -> None:
@@ -50,7 +51,7 @@ def test_clip_gives_the_last_states_of_the_captions_tokens(clip: ClipEncoder, cl
 
 def test_clip_masks_padding_and_absent_captions(clip: ClipEncoder) -> None:
     tokens = clip(["a dog", None, "", "dog " * 9])
-    assert tokens.mask.sum(dim=1).tolist() == [2, 0, 0, 9]
+    assert tokens.mask.sum(axis=1).tolist() == [2, 0, 0, 9]
     assert bool((tokens.embeddings[~tokens.mask] == 0).all())
     assert clip([None]).mask.tolist() == [[False]]
 
@@ -66,22 +67,22 @@ def test_clip_reads_long_captions_in_windows(
         start += size
     tokens = clip(["dog", " ".join(words)])
     assert close(tokens.embeddings[1:], torch.cat(parts, dim=1))
-    assert tokens.mask.sum(dim=1).tolist() == [1, count]
+    assert tokens.mask.sum(axis=1).tolist() == [1, count]
     assert len(clip.offsets(" ".join(words))) == count
 
 
 def test_clip_batch_equals_one_by_one(clip: ClipEncoder) -> None:
     captions = ["a dog", None, "dog " * 100, "b " * 3000, "c"]
     batch = clip(captions)
-    singles = TextTokens.stack([clip([c]) for c in captions])
-    assert torch.equal(batch.mask, singles.mask)
+    singles = CaptionTokens.stack([clip([c]) for c in captions])
+    assert np.array_equal(batch.mask, singles.mask)
     assert close(batch.embeddings, singles.embeddings)
 
 
 @pytest.mark.parametrize("caption", [c for c in ODD.values() if len(c) < 1000])
 def test_clip_odd_captions(clip: ClipEncoder, published: ClipEncoder, caption: str) -> None:
     tokens = clip([caption])
-    assert tokens.embeddings.isfinite().all()
+    assert np.isfinite(tokens.embeddings).all()
     offsets = clip.offsets(caption)
     assert len(offsets) == tokens.mask.sum()
     assert all(0 <= a <= b <= len(caption) for a, b in offsets)
@@ -90,15 +91,6 @@ def test_clip_odd_captions(clip: ClipEncoder, published: ClipEncoder, caption: s
 
 def test_clip_takes_special_tokens_in_a_caption_for_words(clip: ClipEncoder) -> None:
     assert len(clip.offsets("<|endoftext|>")) > 1
-
-
-def test_clip_states_are_constants_for_autograd(clip: ClipEncoder, published: ClipEncoder) -> None:
-    for encoder in (clip, published):
-        embeddings = encoder(["a dog"]).embeddings
-        weight = torch.ones(16, requires_grad=True)
-        (embeddings * weight).sum().backward()  # an inference-mode tensor would refuse this
-        assert not embeddings.requires_grad
-        assert weight.grad is not None
 
 
 def test_published_convention(published: ClipEncoder, clip_folder: Path) -> None:

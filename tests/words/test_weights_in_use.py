@@ -77,8 +77,8 @@ def test_a_factor_before_the_norm_would_vanish_in_it_where_a_weight_does_not(
     torch.manual_seed(0)
     extractor, injector = Extractor(16, 256, 4), Injector(16, 256, 4)
     injector.gamma.data.fill_(1.0)
-    plain = embedded([CAPTION])
-    tokens = weighted(embedded, CAPTION, weigher)
+    plain = TextTokens.of(embedded([CAPTION]))
+    tokens = TextTokens.of(weighted(embedded, CAPTION, weigher))
     with torch.no_grad():
         factor = plain.embeddings * tokens.weights[..., None]
         normed, scaled = extractor.text_norm(plain.embeddings), extractor.text_norm(factor)
@@ -142,7 +142,7 @@ def test_captions_are_weighed_once_and_kept(
     assert TokenCache("embedded", 256, tmp_path).write(captions) == 2  # as runs without weights left it
     assert (TokenCache("embedded", 256, tmp_path)(captions).weights == 1).all()
     cache = TokenCache("embedded", 256, tmp_path, weighted=True)
-    expected = with_weights(embedded(captions), embedded, captions, weigher).weights
+    expected = torch.from_numpy(with_weights(embedded(captions), embedded, captions, weigher).weights)
     assert torch.allclose(cache(captions).weights, expected)  # weighed where they are needed
     before = {p.name for p in tmp_path.iterdir()}
     assert cache.write(captions) == 0

@@ -37,7 +37,7 @@ from tacit.container import MAX_PIXELS, Container, Header, Metadata
 from tacit.errors import CorruptFile, InvalidInput
 from tacit.image import ImageSource, Raster
 from tacit.models.coding import CodingModel
-from tacit.text.tokens import TextTokens
+from tacit.text.caption_tokens import CaptionTokens
 
 if TYPE_CHECKING:
     from tacit.text.encoders import TextEncoder
@@ -435,14 +435,14 @@ class Codec:
             device=self.device,
         )
 
-    def _tokens(self, model: CodingModel, caption: str | None) -> TextTokens:
+    def _tokens(self, model: CodingModel, caption: str | None) -> CaptionTokens:
         if caption is None and self._text_encoder is None and not model.published:
-            return TextTokens.empty(1, model.config.text_width)
+            return CaptionTokens.empty(1, model.config.text_width)
         if self._text_encoder is None or isinstance(self._text_encoder, str):
             from tacit.text.encoders import load_encoder
 
             self._text_encoder = load_encoder(self._text_encoder or model.text_encoder)
-        tokens = self._text_encoder([caption])
+        tokens = CaptionTokens.of(self._text_encoder([caption]))
         if self._weigher is not None and caption is not None:
             if model.published:
                 raise InvalidInput("these weights take no word weights: the published network has no place for them")

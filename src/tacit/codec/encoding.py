@@ -23,6 +23,7 @@ from tacit.errors import InvalidInput
 from tacit.image import Raster
 from tacit.image.psnr import decibels, psnr
 from tacit.models.coding import LATENT_STEP, CodingModel, Quality
+from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.tokens import TextTokens
 
 HIGHEST_PSNR = decibels(1e-10)  # dB, stands for infinity: searches compute with it, and JSON has no infinity
@@ -78,7 +79,7 @@ class ImageEncoding:
         raster: Raster,
         model: CodingModel,
         *,
-        tokens: TextTokens,
+        tokens: CaptionTokens,
         caption: str | None,
         metadata: Metadata,
         quality_map: bytes | None,
@@ -89,7 +90,7 @@ class ImageEncoding:
         self.raster, self.model, self.caption, self.device = raster, model, caption, device
         self.regions = region_grid(raster.width, raster.height)
         self.quality_map = quality_map
-        self.tokens = tokens.to(device)
+        self.tokens = TextTokens.of(tokens).to(device)
         self._metadata = metadata
         self._alpha = None if raster.alpha is None else images.encode_alpha(raster.alpha)
         self._model_id, self._weights_hash = model_id, weights_hash

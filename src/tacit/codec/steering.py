@@ -18,6 +18,7 @@ from torch import Tensor
 from tacit.container import cells
 from tacit.files import verified
 from tacit.models.grounding import STRIDE, Grounding
+from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.tokens import TextTokens
 
 NETWORK_SHA256 = "861ed78209fa1b9716eeba75d30ded159bd2e38c1ffc55fdc6f3efdcc0a88255"
@@ -26,7 +27,7 @@ SHARPNESS = 4.0  # multiplies differences inside an image: the network is unsure
 ENCODER = "embedded"  # the text encoder whose words the network knows
 
 
-def relevance(pixels: np.ndarray, tokens: TextTokens) -> np.ndarray:
+def relevance(pixels: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
     """Return how much each cell of 64x64 pixels shows what the caption names.
 
     Args:
@@ -45,7 +46,7 @@ def relevance(pixels: np.ndarray, tokens: TextTokens) -> np.ndarray:
     x = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
         x = F.interpolate(x.expand(-1, 3, -1, -1), size, mode="bilinear", antialias=True)
-        logits = _network()(x.contiguous(memory_format=torch.channels_last), tokens)
+        logits = _network()(x.contiguous(memory_format=torch.channels_last), TextTokens.of(tokens))
         seen = (SHARPNESS * (logits - logits.mean())).sigmoid()
         # a cell is 64 pixels also where the border cuts it
         rows, columns = cells(width, height)
@@ -54,7 +55,7 @@ def relevance(pixels: np.ndarray, tokens: TextTokens) -> np.ndarray:
         return shares
 
 
-def steering(pixels: np.ndarray, tokens: TextTokens, strength: float) -> np.ndarray:
+def steering(pixels: np.ndarray, tokens: CaptionTokens, strength: float) -> np.ndarray:
     """Return what is added to the quality of each cell: [ceil(H / 64), ceil(W / 64)], whole numbers, on average 0.
 
     Args:

@@ -1,4 +1,4 @@
-"""What the models see of a caption: embeddings, a mask and weights. A plain data class, without a tokenizer."""
+"""What the models see of a caption: embeddings, a mask and weights, as tensors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from tacit.text.caption_tokens import CaptionTokens
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class TextTokens:
         return TextTokens(
             self.embeddings.expand(batch, -1, -1), self.mask.expand(batch, -1), self.weights.expand(batch, -1)
         )
+
+    @staticmethod
+    def of(tokens: CaptionTokens) -> TextTokens:
+        """Return a text encoder's arrays as tensors."""
+        return TextTokens(*(torch.from_numpy(a) for a in (tokens.embeddings, tokens.mask, tokens.weights)))
 
     @staticmethod
     def empty(batch: int, width: int) -> TextTokens:

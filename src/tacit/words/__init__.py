@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from tacit.words.weigher import Weigher, Word
 
 if TYPE_CHECKING:
+    from tacit.text.caption_tokens import CaptionTokens
     from tacit.text.encoders import TextEncoder
-    from tacit.text.tokens import TextTokens
 
 
 def weigh(
@@ -39,7 +39,7 @@ def weigh(
     return shared_weigher(names, table)(caption)
 
 
-def weighted(encoder: TextEncoder, caption: str | None, weigher: Weigher | None = None) -> TextTokens:
+def weighted(encoder: TextEncoder, caption: str | None, weigher: Weigher | None = None) -> CaptionTokens:
     """Return a caption's tokens [1, T, D] with its words' weights, as the models take them."""
     from tacit.words.token_weights import with_weights
 

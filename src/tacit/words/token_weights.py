@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
-from tacit.text.tokens import TextTokens
+from tacit.text.caption_tokens import CaptionTokens
 from tacit.words.weigher import Weigher, Word
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def token_weights(words: Sequence[Word], offsets: Sequence[tuple[int, int]]) -> 
 
 
 def with_weights(
-    tokens: TextTokens, encoder: TextEncoder, captions: Sequence[str | None], weigher: Weigher
-) -> TextTokens:
+    tokens: CaptionTokens, encoder: TextEncoder, captions: Sequence[str | None], weigher: Weigher
+) -> CaptionTokens:
     """Return tokens with the weights of their captions' words.
 
     Args:
@@ -48,7 +48,7 @@ def with_weights(
         captions: B captions.
         weigher: Weighs the words.
     """
-    weights = torch.ones_like(tokens.weights)
+    weights = np.ones_like(tokens.weights)
     for row, mask, caption in zip(weights, tokens.mask, captions, strict=True):
-        row[mask] = torch.tensor(token_weights(weigher(caption), encoder.offsets(caption)), dtype=row.dtype)
-    return TextTokens(tokens.embeddings, tokens.mask, weights)
+        row[mask] = token_weights(weigher(caption), encoder.offsets(caption))
+    return CaptionTokens(tokens.embeddings, tokens.mask, weights)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tacit.errors import CorruptWeights
+from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.tokens import TextTokens
 from tacit.training.dataset.token_cache import TokenCache
 
@@ -24,7 +25,7 @@ def test_captions_are_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert all(p.stat().st_size < 25_000 for p in pieces)
     from tacit.text import encoders
 
-    wanted = encoders.load_encoder("embedded")([captions[3], None, "a new one"])
+    wanted = TextTokens.of(encoders.load_encoder("embedded")([captions[3], None, "a new one"]))
     monkeypatch.setattr(encoders, "load_encoder", lambda name: pytest.fail("encoded again"))
     found = TokenCache("embedded", 256, tmp_path / "cache")([captions[3], None, "a new one"])
     assert torch.equal(found.mask, wanted.mask)
@@ -42,7 +43,7 @@ def test_unknown_captions_are_encoded_once_in_memory(monkeypatch: pytest.MonkeyP
     calls: list[Sequence[str | None]] = []
     encoder = encoders.load_encoder("embedded")
 
-    def encode(captions: Sequence[str | None]) -> TextTokens:
+    def encode(captions: Sequence[str | None]) -> CaptionTokens:
         calls.append(captions)
         return encoder(captions)
 

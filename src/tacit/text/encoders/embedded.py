@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from safetensors.torch import load as load_safetensors
+import numpy as np
+from safetensors.numpy import load as load_safetensors
 from tokenizers import Tokenizer
 
 from tacit.files import verified
+from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.encoders.encoder import check_captions, clean_text, pad_rows
-from tacit.text.tokens import TextTokens
 
 FOLDER = Path(__file__).parents[1]
 TABLE_SHA256 = "b794f04f3746a498edd76657c852cf61c172d586ddf57f4ea035c2e4eb0f393b"
@@ -39,12 +39,13 @@ class EmbeddedEncoder:
         self._rows = tensors["rows"]  # int8 [V, 256]
         self._scales = tensors["scales"]  # float16 [V, 1]
 
-    def __call__(self, captions: Sequence[str | None]) -> TextTokens:
-        """Return embeddings [B, T, 256], float32 on the CPU; equal, bit for bit, for a caption alone and in a batch."""
+    def __call__(self, captions: Sequence[str | None]) -> CaptionTokens:
+        """Return embeddings [B, T, 256], float32; equal, bit for bit, for a caption alone and in a batch."""
         check_captions(captions)
         # One at a time: the tokenizer's own threads would quarrel with a caller that forks, as data loaders do.
-        ids = [torch.tensor(self._tokenizer.encode(clean_text(c)).ids, dtype=torch.long) for c in captions]
-        return pad_rows([self._rows[i].float() * self._scales[i].float() for i in ids], self.width)
+        ids = [np.array(self._tokenizer.encode(clean_text(c)).ids, dtype=np.intp) for c in captions]
+        rows = [self._rows[i].astype(np.float32) * self._scales[i].astype(np.float32) for i in ids]
+        return pad_rows(rows, self.width)
 
     def offsets(self, caption: str | None) -> list[tuple[int, int]]:
         """Return start and end character of each token."""

@@ -6,11 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from tacit.errors import InvalidInput
-from tacit.text.tokens import TextTokens
+from tacit.text.caption_tokens import CaptionTokens
 
 
 class TextEncoder(Protocol):
@@ -26,7 +25,7 @@ class TextEncoder(Protocol):
         """The number of channels D of the embeddings."""
         ...
 
-    def __call__(self, captions: Sequence[str | None]) -> TextTokens:
+    def __call__(self, captions: Sequence[str | None]) -> CaptionTokens:
         """Embed captions.
 
         Args:
@@ -59,12 +58,12 @@ def check_captions(captions: Sequence[str | None]) -> None:
             raise InvalidInput(f"a caption must be a text or None, got {type(caption).__name__}")
 
 
-def pad_rows(rows: Sequence[Tensor], width: int) -> TextTokens:
+def pad_rows(rows: Sequence[np.ndarray], width: int) -> CaptionTokens:
     """Return captions' embeddings [T_i, D] as one batch; a caption without a token becomes a masked row."""
     length = max(1, *(len(row) for row in rows))
-    embeddings = torch.zeros(len(rows), length, width)
-    mask = torch.zeros(len(rows), length, dtype=torch.bool)
+    embeddings = np.zeros((len(rows), length, width), np.float32)
+    mask = np.zeros((len(rows), length), np.bool_)
     for i, row in enumerate(rows):
         embeddings[i, : len(row)] = row
         mask[i, : len(row)] = True
-    return TextTokens(embeddings, mask, torch.ones(len(rows), length))
+    return CaptionTokens(embeddings, mask, np.ones((len(rows), length), np.float32))

@@ -86,7 +86,7 @@ class TokenCache:
         if self.weighted:
             self._weight_files.add(captions, self._weigh, lambda: self._weigher().settings)
             self._weights = None
-        return self._embedding_files.add(captions, lambda some: self._encoder()(some))
+        return self._embedding_files.add(captions, lambda some: TextTokens.of(self._encoder()(some)))
 
     def _tokens(self, caption: str | None) -> TextTokens:
         if not caption:
@@ -98,7 +98,7 @@ class TokenCache:
 
     def _embed(self, caption: str) -> Tensor:
         """Encode a caption, and keep its embeddings [T, D] float16 in memory while there is room."""
-        tokens = self._encoder()([caption])
+        tokens = TextTokens.of(self._encoder()([caption]))
         if tokens.embeddings.shape[2] != self.width:
             raise CorruptWeights(
                 f"text encoder {self.encoder}: the model takes {self.width} channels, got {tokens.embeddings.shape[2]}"
