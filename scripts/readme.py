@@ -325,10 +325,13 @@ def freezing() -> str:
     costs = [row["cost_of_integers_percent"] for row in rows]
     skipping = [100 * (row["skipping_bytes"] / row["ideal_bytes"] - 1) for row in rows]
     losses = [row["ideal_psnr"] - row["skipping_psnr"] for row in rows]
+    single = [row["cost_of_float32_percent"] for row in rows if "cost_of_float32_percent" in row]
+    # results from before there was a choice of arithmetic have no such figures
+    narrower = f"That they fit into float32 costs {min(single):+.2f} to {max(single):+.2f} % of it.\n" if single else ""
     return (
         f"On Kodak the integer networks' streams are {min(costs):.2f} to {max(costs):.2f} % larger than what the float "
-        f"networks'\nprobabilities would ideally give. Leaving out values of narrow scale changes the bytes by "
-        f"{min(skipping):.1f} to {max(skipping):.1f} %, for at\nmost {max(losses):.2f} dB "
+        f"networks'\nprobabilities would ideally give. {narrower}"
+        f"Leaving out values of narrow scale changes the bytes by {min(skipping):.1f} to {max(skipping):.1f} %, for at\nmost {max(losses):.2f} dB "
         f"(qualities 0 to 100 of weights {result['weights_hash']}, `{result['command']}`,\n`results/freezing.json`).\n"
     )
 
