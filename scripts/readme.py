@@ -331,7 +331,8 @@ def freezing() -> str:
     return (
         f"On Kodak the integer networks' streams are {min(costs):.2f} to {max(costs):.2f} % larger than what the float "
         f"networks'\nprobabilities would ideally give. {narrower}"
-        f"Leaving out values of narrow scale changes the bytes by {min(skipping):.1f} to {max(skipping):.1f} %, for at\nmost {max(losses):.2f} dB "
+        f"Leaving out values of narrow scale changes the bytes by {min(skipping):.1f} to {max(skipping):.1f} %, "
+        f"for at\nmost {max(losses):.2f} dB "
         f"(qualities 0 to 100 of weights {result['weights_hash']}, `{result['command']}`,\n`results/freezing.json`).\n"
     )
 
