@@ -7,9 +7,9 @@ whatever the thread count, batch size, memory layout, BLAS or device, with the o
 proven for each output channel when a network is frozen, and again when it is loaded.
 
 There are two arithmetics. float32 (`SINGLE`, below 2^24) is fast on every processor, in browsers and on consumer GPUs.
-It has room for about ten bits of weights and ten of activations, so each output channel's weights are as fine as its
-bound allows, each hidden channel has a scale of its own, and what hardly ever occurs is clamped. float64 (`DOUBLE`,
-below 2^53) has room for 16-bit weights and 21-bit activations.
+There, each output channel's weights are as fine as its bound allows and are rounded together, each hidden channel has a
+scale of its own, and what hardly ever occurs is clamped. float64 (`DOUBLE`, below 2^53) has room for 16-bit weights and
+21-bit activations.
 
 float32 has traps: TF32, autocast, products of bf16 factors, fast-math modes, convolutions that transform their input
 (Winograd). Only matrix products, shifted multiply-adds and element-wise operations are used; and where a caller's

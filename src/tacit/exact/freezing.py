@@ -34,9 +34,11 @@ class HiddenRange:
 
 
 # Where there is room, nothing is clamped; where there is not, what is rare is clamped for the sake of the rest.
-HIDDEN_RANGES = {SINGLE: HiddenRange(1535, 1.5, True), DOUBLE: HiddenRange(2**20, 32.0, False)}
+HIDDEN_RANGES = {SINGLE: HiddenRange(2**12 - 1, 1.5, True), DOUBLE: HiddenRange(2**20, 32.0, False)}
 # What a channel that the samples hardly reach is taken to reach at least: a share of the loudest channel of the layer,
 QUIETEST = 1 / 16
+ROWS = 8192  # of samples, by which weights are rounded
+DAMPING = 0.01  # of the covariance's diagonal
 LEAST_REACHED = 1 / 512  # and a share of what it could reach by its weights, so that these get some bits
 
 
@@ -84,7 +86,7 @@ def freeze(
     while position < len(modules):
         module = modules[position]
         position += 1
-        x = module(x)
+        before, x = x, module(x)
         if isinstance(module, nn.PixelShuffle):
             specs.append(LayerSpec("shuffle"))
             known = known.part(0, len(known.per_one), 4)
@@ -103,7 +105,8 @@ def freeze(
             )
             goal = _hidden_format(x, reach, relu, merged, HIDDEN_RANGES[arithmetic])
         specs.append(spec)
-        layers.append(_quantise_layer(spec, weight, bias, known, goal, arithmetic))
+        together = _JointRounding(before, known) if arithmetic is SINGLE and spec.kind == "point" else None
+        layers.append(_quantise_layer(spec, weight, bias, known, goal, arithmetic, together))
         known = IntegerFormat(goal.per_one, goal.low, goal.high)
     chain = FrozenChain(specs, layers, inputs.high if clamped else None)
     chain.prove(*inputs.ends, arithmetic)
@@ -171,8 +174,50 @@ def _stored(spec: LayerSpec, weight: Tensor) -> Tensor:
     return weight[:, 0] if spec.kind == "depthwise" else weight[0] if spec.kind == "point" else weight
 
 
+class _JointRounding:
+    """Rounding of a point layer's weights such that its sums change little for inputs like the samples.
+
+    Inputs that go together can make up for each other: what rounding one weight adds to the sums is taken back by the
+    weights that are not yet rounded, as far as the samples' covariance tells, and the rest of the mean by the bias.
+    Source: GPTQ, ICLR 2023 (2210.17323).
+
+    Args:
+        samples: Float inputs of the layer, planes [B, I, h, w] or rows [B, P, I].
+        inputs: What the integers of the inputs stand for.
+    """
+
+    def __init__(self, samples: Tensor, inputs: IntegerFormat) -> None:
+        rows = (samples.movedim(1, -1) if samples.ndim == 4 else samples).detach().flatten(0, -2)
+        rows = rows[:: -(-len(rows) // ROWS)].double() * inputs.per_one
+        rows = torch.minimum(torch.maximum(rows.round(), inputs.low), inputs.high)
+        self._means = rows.mean(dim=0)
+        rows = rows - self._means
+        covariance = rows.T @ rows / len(rows)
+        covariance.diagonal().add_(DAMPING * float(covariance.diagonal().mean()) + 1e-9)
+        self._order = covariance.diagonal().argsort(descending=True, stable=True)  # what varies most is rounded first
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance[self._order][:, self._order]))
+        self._factor = torch.linalg.cholesky(inverse, upper=True)
+
+    def __call__(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rounded weights, and what the rounding adds to the mean of each sum [O], for weights [I, O]."""
+        left = weight[self._order]
+        rounded = torch.empty_like(left)
+        for i, row in enumerate(self._factor):
+            rounded[i] = left[i].round()
+            left[i + 1 :].addr_(row[i + 1 :], (left[i] - rounded[i]) / row[i], alpha=-1)
+        result = torch.empty_like(rounded)
+        result[self._order] = rounded
+        return result, self._means @ (result - weight)
+
+
 def _quantise_layer(
-    spec: LayerSpec, weight: Tensor, bias: Tensor, inputs: IntegerFormat, goal: OutputFormat, arithmetic: Arithmetic
+    spec: LayerSpec,
+    weight: Tensor,
+    bias: Tensor,
+    inputs: IntegerFormat,
+    goal: OutputFormat,
+    arithmetic: Arithmetic,
+    together: _JointRounding | None = None,
 ) -> FrozenLayer:
     """Choose each output channel's scale 2^shift, the largest with which its weights fit and its sums stay exact.
 
@@ -186,21 +231,25 @@ def _quantise_layer(
     room = 2.0 ** (arithmetic.bits - 1 if arithmetic is SINGLE else SHIFT_LIMIT)
     largest = torch.maximum(real.abs().amax(dim=(0, 1)).clamp_min(1e-30) / WEIGHT_LIMIT, (start.abs() + 1) / room)
     shift = (1 / largest).log2().floor().clamp(0, SHIFT_LIMIT)
-    while True:
-        scale = torch.exp2(shift)
-        integer = (real * scale).round()
-        stored, offset = _stored(spec, integer), (start * scale).round()
-        over = (
-            largest_sum(spec.kind, stored, offset, inputs.low.clamp_max(0), inputs.high.clamp_min(0))
-            >= arithmetic.limit
-        )
-        over |= integer.abs().amax(dim=(0, 1)) > WEIGHT_LIMIT
-        if not bool(over.any()):
-            return FrozenLayer(spec, stored, offset, shift, goal.low, goal.high, arithmetic)
+    stored = _stored(spec, real).clone()
+    offset = torch.zeros_like(start)
+    low, high = inputs.low.clamp_max(0), inputs.high.clamp_min(0)
+    changed = torch.ones_like(shift, dtype=torch.bool)
+    while bool(changed.any()):  # of the channels whose scale has changed
+        scale = torch.exp2(shift[changed])
+        scaled, added = _stored(spec, real)[..., changed] * scale, torch.zeros_like(scale)
+        if together is None:
+            stored[..., changed] = scaled.round()
+        else:
+            stored[..., changed], added = together(scaled)
+        offset[changed] = (start[changed] * scale - added).round()
+        over = largest_sum(spec.kind, stored, offset, low, high) >= arithmetic.limit
+        over |= stored.abs().flatten(0, -2).amax(dim=0) > WEIGHT_LIMIT
         if bool((over & (shift == 0)).any()):
             worst = int((over & (shift == 0)).int().argmax())
             raise NotExact(
                 f"{spec.kind} layer, channel {worst}: with no scale do its weights fit into 16 bits and its sums stay "
                 f"below 2^{arithmetic.bits}"
             )
-        shift = shift - over.double()
+        shift, changed = shift - over.double(), over
+    return FrozenLayer(spec, stored, offset, shift, goal.low, goal.high, arithmetic)
