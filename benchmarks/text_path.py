@@ -35,13 +35,14 @@ from tacit.evaluation.confidence import confidence_interval
 from tacit.evaluation.pixels import load_pixels
 from tacit.evaluation.readable_json import dumps
 from tacit.image.psnr import decibels
+from tacit.models.distortion import rate_weight
 from tacit.models.tacit_s import TacitSModel
 from tacit.study.image_sets import rotated_captions
 from tacit.study.summary import rounded
 from tacit.text.encoders import EmbeddedEncoder
 from tacit.text.tokens import TextTokens
 from tacit.training import config as configurations
-from tacit.training.loss import Loss, rate_weight
+from tacit.training.loss import Loss
 from tacit.training.thawing import thaw
 from tacit.words.table import WordTable, read_table
 

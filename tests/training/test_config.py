@@ -12,9 +12,9 @@ import pytest
 
 from tacit.errors import InvalidInput, PathError
 from tacit.models.building import build
+from tacit.models.ssim_loss import SMALLEST
 from tacit.training import config as configurations
 from tacit.training.config import Config
-from tacit.training.ssim_loss import SMALLEST
 
 
 def test_every_configuration_in_the_package_is_read() -> None:

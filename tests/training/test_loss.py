@@ -14,14 +14,15 @@ from support.training import (
     gather_alone,
     noisy_images,
 )
+from tacit.models.distortion import DISTORTIONS, rate_weight, squared_error
 from tacit.models.float_model import Forward
 from tacit.models.prior import FactorizedPrior
+from tacit.models.ssim_loss import structural_dissimilarity
 from tacit.models.tacit_s import TacitSModel
 from tacit.text.tokens import TextTokens
 from tacit.training.clip_loss import ClipLoss
 from tacit.training.config import LossConfig
-from tacit.training.loss import DISTORTIONS, Loss, quantile_loss, rate_weight, squared_error
-from tacit.training.ssim_loss import structural_dissimilarity
+from tacit.training.loss import Loss, quantile_loss
 
 
 def test_every_term_has_its_weight(whole_clip_folder: Path) -> None:

@@ -16,7 +16,8 @@ import yaml
 from tacit import yaml_config
 from tacit.architectures import ARCHITECTURES
 from tacit.errors import InvalidInput
-from tacit.training.ssim_loss import SMALLEST
+from tacit.models.distortion import Distortion
+from tacit.models.ssim_loss import SMALLEST
 
 FOLDER = resources.files("tacit.training") / "configs"
 
@@ -160,7 +161,7 @@ class LossConfig:
     """Power of lambda that a sample's loss is divided by, so that low rates count as much as high ones."""
 
     structure: float = 0.0
-    """Weight of 1 - MS-SSIM (`tacit.training.ssim_loss`); 1,000 is about as much as the MSE, at any rate."""
+    """Weight of 1 - MS-SSIM (`tacit.models.ssim_loss`); 1,000 is about as much as the MSE, at any rate."""
 
     shares: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """The factor s at quality 0, 50 and 100, linear between: how much of the distortion the errors and the
@@ -213,6 +214,11 @@ class LossConfig:
                 f"loss.lambda_low must be above 0 and at most loss.lambda_high ({self.lambda_high}), "
                 f"got {self.lambda_low}"
             )
+
+    @property
+    def distortion(self) -> Distortion:
+        """What the loss counts as distortion, without the terms that networks judge."""
+        return Distortion(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Distortion)})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import shlex
 import sys
@@ -13,6 +14,7 @@ import torch
 
 from tacit import weights
 from tacit.errors import InvalidInput
+from tacit.models.distortion import Distortion
 from tacit.training import config as configurations
 from tacit.training.checkpoint import Checkpoint, read_checkpoint
 from tacit.training.config import Config, DataConfig, LossConfig, RunConfig
@@ -20,6 +22,7 @@ from tacit.training.datamodule import TrainingData
 from tacit.training.freezing import CROPS, freeze_model
 from tacit.yaml_config import plain_values
 
+_TERMS = {field.name for field in dataclasses.fields(Distortion)}
 CROP_SIZE = 256  # pixels a side of the crops from which the activations' ranges are taken
 
 
@@ -59,6 +62,7 @@ def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
             for k, v in values.items()
             if k in ("mse", "lambda_low", "lambda_high") or v != plain_values(getattr(default, k, None))
         )
+        card["distortion"] = Distortion.of({"distortion": {k: v for k, v in values.items() if k in _TERMS}}).as_dict()
         card["optimizer"], card["learning_rate"] = optimizer["kind"], optimizer["learning_rate"]
         card["hours"] = round(checkpoint.seconds / 3600, 2)
     if checkpoint.figures:

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tacit.models.distortion import rate_weight
 from tacit.models.float_model import FloatModel
 from tacit.models.tacit_s import INDEX_SLOPE, INDEX_START, TacitSModel
-from tacit.training.loss import rate_weight
 
 
 def principal_components(crops: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

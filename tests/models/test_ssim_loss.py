@@ -10,7 +10,7 @@ from support.training import (
     noisy_images,
 )
 from tacit.evaluation.metrics.ssim import MsSsim
-from tacit.training.ssim_loss import structural_dissimilarity
+from tacit.models.ssim_loss import structural_dissimilarity
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.04])
