@@ -110,7 +110,7 @@ class CodingModel(nn.Module):
         gain: Tensor = scale(_as_tensor(quality, 1, device))
         return gain
 
-    def _hundredths(self, quality: Quality) -> int | Tensor:
+    def hundredths(self, quality: Quality) -> int | Tensor:
         """Return the quality as the entropy model takes it, in whole hundredths.
 
         For a map, that is one value for each hyper-latent [B, hz, wz].
@@ -119,8 +119,9 @@ class CodingModel(nn.Module):
             return (quality[:, ::4, ::4].double() * 100).round()
         return 0 if quality is None else round(quality * 100)
 
-    def _scaled(self, y: Tensor, quality: Quality) -> tuple[Tensor, Tensor]:
-        """Return y after the gain, and its hyper-latents."""
+    @torch.inference_mode()
+    def scaled(self, y: Tensor, quality: Quality) -> tuple[Tensor, Tensor]:
+        """Return y after the gain, in steps, and its hyper-latents; neither is rounded."""
         scaled = y * self._gain(self.float_model.gain, quality, y.device)
         padded = pad_to_multiple(scaled, 4) if y.shape[2] % 4 or y.shape[3] % 4 else scaled
         with torch.autocast(y.device.type, enabled=False):
@@ -137,8 +138,21 @@ class CodingModel(nn.Module):
         Returns:
             The bytes of each image, and y as decoded, in sixteenths of a step, int16.
         """
-        scaled, z = self._scaled(y, quality)
-        return self.entropy.compress(scaled, z, self._hundredths(quality))
+        return self.compress_scaled(*self.scaled(y, quality), quality)
+
+    @torch.inference_mode()
+    def compress_scaled(self, scaled: Tensor, z: Tensor, quality: Quality) -> tuple[list[bytes], Tensor]:
+        """Entropy-code latents and hyper-latents that `scaled` has made, or that have been refined since.
+
+        Args:
+            scaled: After the gain [B, M, h, w].
+            z: [B, Z, hz, wz].
+            quality: The quality or a map of it.
+
+        Returns:
+            As `compress`.
+        """
+        return self.entropy.compress(scaled, z, self.hundredths(quality))
 
     @torch.inference_mode()
     def bits(self, y: Tensor, quality: Quality) -> np.ndarray:
@@ -148,8 +162,8 @@ class CodingModel(nn.Module):
             y: Before the gain [B, M, h, w].
             quality: The quality or a map of it.
         """
-        scaled, z = self._scaled(y, quality)
-        return self.entropy.bits(scaled, z, self._hundredths(quality))
+        scaled, z = self.scaled(y, quality)
+        return self.entropy.bits(scaled, z, self.hundredths(quality))
 
     @torch.inference_mode()
     def decompress(self, streams: list[bytes], height: int, width: int, quality: Quality) -> Tensor:
@@ -167,7 +181,7 @@ class CodingModel(nn.Module):
         Raises:
             CorruptFile: No encoder can have written the bytes.
         """
-        return self.entropy.decompress(streams, height, width, self._hundredths(quality))
+        return self.entropy.decompress(streams, height, width, self.hundredths(quality))
 
     @torch.inference_mode()
     def synthesise(self, latents: Tensor, quality: Quality, *, clamp: bool = True) -> Tensor:
@@ -178,12 +192,22 @@ class CodingModel(nn.Module):
             quality: The quality or a map of it.
             clamp: Whether x is clamped to [0, 1].
         """
-        y = latents.float() / Y_UNIT * self._gain(self.float_model.inverse_gain, quality, latents.device)
+        x = self.reconstruct(latents.float() / Y_UNIT, quality)
+        return x.clamp_(0, 1) if clamp else x
+
+    def reconstruct(self, y: Tensor, quality: Quality) -> Tensor:
+        """Return images x [B, 3, 16 h, 16 w], not clamped, through which gradients pass.
+
+        Args:
+            y: In steps [B, M, h, w].
+            quality: The quality or a map of it.
+        """
+        y = y * self._gain(self.float_model.inverse_gain, quality, y.device)
         qualities = _as_tensor(50.0 if quality is None else quality, y.shape[0], y.device)
         with torch.autocast(y.device.type, enabled=False):
             y = y.to(self.precision).contiguous(memory_format=torch.channels_last)
             x: Tensor = self.float_model.synthesis(y, qualities).float()
-        return x.clamp_(0, 1) if clamp else x
+        return x
 
 
 def _as_tensor(quality: float | Tensor, batch: int, device: torch.device) -> Tensor:
