@@ -56,6 +56,10 @@ format: .venv/installed-dev ## put right what ruff can put right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+coverage: .venv/installed-dev ## show that the tests of the file format reach every branch of it
+	$(BIN)/python -m coverage run --branch --source=src/tacit/container -m pytest -q tests/container tests/test_info.py
+	$(BIN)/python -m coverage report --show-missing --skip-covered --fail-under=100
+
 fuzz: .venv/installed-fuzz ## fuzz each of FUZZ for a minute, or by FUZZ_ARGS="-runs=1000000" (fuzz/README.md)
 	set -e; for target in $(FUZZ); do \
 	  PYTHONPATH=tests:. OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $$target $(FUZZ_ARGS); \
@@ -102,7 +106,7 @@ studies: .venv/installed-dev ## measure what captions do, for each of MODELS; TA
 	$(BIN)/python scripts/readme.py
 
 clean: ## remove what the other targets made, except .venv
-	rm -rf build bulk-demo demo dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .coverage build bulk-demo demo dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/python:

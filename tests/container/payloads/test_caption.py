@@ -7,18 +7,25 @@ import re
 import pytest
 
 from support.containers import H, R, build, chunk, header
-from tacit.container import Metadata, read, read_header, write
+from tacit.container import Metadata, check_caption, read, read_header, write
 from tacit.container.framing import frame
 from tacit.errors import CorruptFile, InvalidInput
 
 CAPTIONS = [
-    ("a" * 1_000_000, "caption must have at most 65535 bytes of UTF-8, got 1000000"),
-    ("é" * 32_768, "caption must have at most 65535 bytes of UTF-8, got 65536"),
+    ("a" * 1_000_000, "must have at most 65535 bytes of UTF-8, got 1000000"),
+    ("é" * 32_768, "must have at most 65535 bytes of UTF-8, got 65536"),
     ("a\x1b[2Jb", "line feed and carriage return, got U+001B at character 1"),
     ("nul\0", "got U+0000 at character 3"),
     ("\x7f", "got U+007F at character 0"),
     ("\x9b", "got U+009B at character 0"),
 ]
+
+
+@pytest.mark.parametrize(("caption", "message"), [*CAPTIONS, ("\ud800", "got U+D800 at character 0")])
+def test_a_caption_is_checked_without_a_file(caption: str, message: str) -> None:
+    check_caption("a red boat\n")
+    with pytest.raises(InvalidInput, match="^caption .*" + re.escape(message)):
+        check_caption(caption)
 
 
 @pytest.mark.parametrize(("caption", "message"), CAPTIONS)
