@@ -62,7 +62,10 @@ coverage: .venv/installed-dev ## show that the tests of the file format reach ev
 
 fuzz: .venv/installed-fuzz ## fuzz each of FUZZ for a minute, or by FUZZ_ARGS="-runs=1000000" (fuzz/README.md)
 	set -e; for target in $(FUZZ); do \
-	  PYTHONPATH=tests:. OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $$target $(FUZZ_ARGS); \
+	  mkdir -p runs/fuzz/$$target; \
+	  PYTHONPATH=tests:. OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $$target $(FUZZ_ARGS) \
+	    2>&1 | tee -a runs/fuzz/$$target/log; \
+	  test -z "$$(ls runs/fuzz/$$target/findings)"; \
 	done
 
 bench: .venv/installed-dev ## measure speed and memory into results/codec.json

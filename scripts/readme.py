@@ -75,7 +75,7 @@ def main() -> int:
 
 def documents() -> list[Path]:
     """Return all documents that may have blocks."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "fuzz" / "README.md"]
 
 
 def outdated() -> list[str]:
@@ -664,7 +664,22 @@ def grounding() -> str:
     )
 
 
+def fuzz() -> str:
+    """Return how often each target of fuzzing was executed."""
+    result = _results("fuzz")
+    if result is None:
+        return "Not run yet: `make fuzz`, and then `python -m fuzz.tally`.\n"
+    lines = ["| target | executions | hours | inputs kept |", "|---|---|---|---|"]
+    for name, row in result["targets"].items():
+        hours = f"{row['seconds'] / 3600:.1f}"
+        lines.append(f"| `{name}` | {row['executions']:,} | {hours} | {row['corpus']} |")
+    versions = f"atheris {result['atheris']}, Python {result['python']}, Pillow {result['pillow']}"
+    lines += ["", f"{versions}; `{result['command']}`; [results/fuzz.json](../results/fuzz.json)."]
+    return "\n".join(lines) + "\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    "fuzz": fuzz,
     "reference": reference,
     "weighing": weighing,
     "words": words,

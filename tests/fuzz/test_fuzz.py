@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz import tacit_files
+from fuzz import tacit_files, tally
 from fuzz.targets import TARGETS
 from support.containers import FILES
 from support.paths import ROOT, VECTORS
@@ -63,3 +63,13 @@ def test_mutations_keep_checksums_right_most_of_the_time(name: str) -> None:
         except Exception:
             pass
     assert 0 < damaged < 100
+
+
+def test_executions_are_added_up_over_runs_whole_and_ended() -> None:
+    log = (
+        "#100\tNEW    cov: 3 ft: 4 corp: 7/1Kb exec/s: 50 rss: 44Mb\nDone 1000 runs in 20 second(s)\n"
+        "#50\tNEW    cov: 3 ft: 4 corp: 8/1Kb exec/s: 5 rss: 44Mb\n"
+        "#300\tREDUCE cov: 3 ft: 4 corp: 9/1Kb exec/s: 10 rss: 1Mb\n"
+    )
+    assert tally.tally(log) == (1300, 50, 9)
+    assert tally.tally("") == (0, 0, 0)

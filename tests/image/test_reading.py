@@ -21,6 +21,7 @@ from support.image_files import exif_with, noise, reopened, saved
 from tacit.container import Metadata
 from tacit.errors import ImageTooLarge, InvalidInput, PathError
 from tacit.image import ConversionWarning, ImageSource, from_pil, load, to_pil
+from tacit.training.dataset.image_files import BadImage, decode_image
 
 
 def test_the_same_raster_from_every_kind_of_source(tmp_path: Path) -> None:
@@ -205,3 +206,14 @@ def test_closed_image_is_called_closed(form: str, tmp_path: Path) -> None:
     with Image.open(path) as loaded:
         loaded.load()
     assert load(loaded).pixels[0, 0, 0] == 9
+
+
+def test_a_file_that_is_a_program_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("Ghostscript is run"))
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (8, 8)).save(path, "EPS")
+    for source in (path, path.read_bytes()):
+        with pytest.raises(InvalidInput, match="EPS is not read, because Pillow would run Ghostscript on it"):
+            load(source)
+    with pytest.raises(BadImage, match="programs"):
+        decode_image(path)

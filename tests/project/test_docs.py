@@ -18,7 +18,7 @@ from support.paths import ROOT
 from tacit import cli, weights
 from tacit.errors import TacitError
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "fuzz").glob("*.md")])
 
 pytestmark = pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="no documents here")
 
@@ -58,7 +58,7 @@ def test_every_command_is_in_the_readme_and_all_its_options_in_the_reference(nam
 @pytest.mark.parametrize(
     "block",
     [
-        *("reference", "bulk", "bulk-plan", "kodak", "speed", "freezing", "reading", "web"),
+        *("reference", "bulk", "bulk-plan", "kodak", "speed", "freezing", "reading", "web", "fuzz"),
         *("weighing", "words", "names", "grounding"),
         *("study-captions", "study-steering", "study-small", "study-text", "study-claims"),
     ],

@@ -24,6 +24,9 @@ from tacit.image.raster import Raster
 if TYPE_CHECKING:
     import torch
 
+PROGRAM = "EPS"
+"""Pillow's name of the format whose files are programs, and which Pillow leaves to another program, Ghostscript."""
+
 ImageSource: TypeAlias = (
     "Raster | Image.Image | NDArray[Any] | torch.Tensor | str | os.PathLike[str]"
     " | bytes | bytearray | memoryview | BinaryIO"
@@ -83,10 +86,15 @@ def open_image(
         file: The path, or the file where the image begins.
         name: What warnings call it.
         formats: Pillow's names of the formats to try; None for all.
+
+    Raises:
+        InvalidInput: The file is EPS, whatever its name.
     """
     with open(file, "rb") if isinstance(file, str) else nullcontext(file) as stream:
         readable, info = without_large_chunks(stream, name) if stream.seekable() else (stream, {})
         with Image.open(file if readable is stream else readable, formats=formats) as image:
+            if image.format == PROGRAM:
+                raise InvalidInput(f"{name}: {PROGRAM} is not read, because Pillow would run Ghostscript on it")
             image.info.update(info)
             yield image
 

@@ -18,6 +18,7 @@ from tacit.captions.sidecar import sidecar_captions
 from tacit.errors import InvalidInput, PathError
 from tacit.files.walking import walk
 from tacit.image import readable_suffixes
+from tacit.image.reading import PROGRAM
 
 
 class BadImage(Exception):
@@ -58,8 +59,10 @@ def decode_image(source: str | os.PathLike[str] | BinaryIO) -> np.ndarray:
     """
     try:
         with Image.open(source) as image:
+            if image.format == PROGRAM:
+                raise BadImage(f"{PROGRAM} is not read: its files are programs")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (Warning, MemoryError):
+    except (BadImage, Warning, MemoryError):
         raise
     except Exception as error:  # Pillow's readers share no base class of errors; a damaged AVIF is a RuntimeError
         raise BadImage(str(error) or type(error).__name__) from error
