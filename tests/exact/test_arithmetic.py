@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from tacit.errors import NotExact
 from tacit.exact import arithmetic
-from tacit.exact.arithmetic import DOUBLE, SINGLE, exact_arithmetic
+from tacit.exact.arithmetic import ARITHMETICS, DOUBLE, SINGLE, Arithmetic, exact_arithmetic
 
 CPU = torch.device("cpu")
 GENUINE = torch.addmm
@@ -82,3 +84,10 @@ def test_a_device_whose_products_are_not_exact_is_refused(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch, "addmm", GENUINE)
     with pytest.raises(NotExact), exact_arithmetic(CPU, SINGLE):  # it is not asked again
         pass
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS.values())
+def test_a_copy_of_an_arithmetic_is_the_same(arithmetic: Arithmetic) -> None:
+    """A codec that went to another process computes what this one does."""
+    assert pickle.loads(pickle.dumps(arithmetic)) is arithmetic
+    assert copy.deepcopy(arithmetic) is arithmetic

@@ -26,11 +26,19 @@ class Arithmetic:
         """The bound that every partial sum must stay below."""
         return 1 << self.bits
 
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        """Return how a copy is made, here or in another process: it is the one of `ARITHMETICS`, not another."""
+        return _arithmetic, (self.bits,)
+
 
 SINGLE = Arithmetic(24, torch.float32)
 DOUBLE = Arithmetic(53, torch.float64)
 ARITHMETICS = {one.bits: one for one in (SINGLE, DOUBLE)}
 """By the bits that a weights file states."""
+
+
+def _arithmetic(bits: int) -> Arithmetic:
+    return ARITHMETICS[bits]
 
 
 @contextmanager
