@@ -119,7 +119,9 @@ class EncodingEngine:
             options=self.job.options,
         )
         verify = self.job.verify
-        return [EngineOutput(data, hash_latents(latents.numpy()) if verify else None) for data, latents in encoded]
+        return [
+            EngineOutput(data, hash_latents(latents.cpu().numpy()) if verify else None) for data, latents in encoded
+        ]
 
     def measure(self, raster: Raster, data: bytes) -> float:
         """Return the PSNR in dB between an image and what its `.tacit` file decodes to."""

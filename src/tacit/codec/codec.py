@@ -31,8 +31,8 @@ from tacit.codec.options import (
     check_steer,
     merged,
 )
-from tacit.codec.synthesis import Box, Latents, quality_at, synthesise
-from tacit.codec.threads import thread_count
+from tacit.codec.synthesis import OVERLAPPED_PIXELS, Box, Latents, pixels_together, quality_at, synthesise
+from tacit.codec.threads import map_threads, thread_count
 from tacit.container import MAX_PIXELS, Container, Header, Metadata
 from tacit.errors import CorruptFile, InvalidInput
 from tacit.image import ImageSource, Raster
@@ -241,7 +241,7 @@ class Codec:
     ) -> list[tuple[bytes, Tensor]]:
         """Encode several images, as `encode_batch` does, and return each file with the integers that were coded.
 
-        The integers are what `latents` must give for the file: [M, h, w] int16.
+        The integers are what `latents` must give for the file: [M, h, w] int16, where the codec runs.
         """
         options = merged(options, quality, fields)
         if options.target != Target(quality=options.quality):
@@ -251,7 +251,7 @@ class Codec:
             raise InvalidInput("captions must be a list with one for each image, got one text")
         if len(captions) != len(sources):
             raise InvalidInput(f"there must be one caption for each image, got {len(captions)} for {len(sources)}")
-        rasters = [images.load(source) for source in sources]
+        rasters = map_threads(images.load, sources)
         with thread_count(self.threads):
             model = self._model(self.path)
             chosen = _complete(options.target, model).quality
@@ -375,15 +375,26 @@ class Codec:
         file = container.read(read_bytes(data), max_pixels=max_pixels)
         decoding = FileDecoding(file, self._for_file(file.header), box)
         decode_regions([decoding], salvage=False)
-        return decoding.latents()
+        latents = decoding.latents()
+        return replace(latents, values=latents.values.cpu())
 
     def _decode(self, files: Sequence[Container], box: Box | None, salvage: bool) -> list[Image.Image]:
         decodings = [FileDecoding(file, self._for_file(file.header), box) for file in files]
         decode_regions(decodings, salvage=salvage)
-        rasters = [decoding.raster(self.device, salvage) for decoding in decodings]
+        if self.device.type == "cpu" or len(files) == 1:
+            rasters = [decoding.raster(self.device, salvage) for decoding in decodings]
+        else:
+            made = synthesise(
+                [decoding.latents() for decoding in decodings],
+                [decoding.model for decoding in decodings],
+                device=self.device,
+                out=torch.device("cpu"),
+                together=min(OVERLAPPED_PIXELS, pixels_together(self.device)),
+            )
+            rasters = [decoding.painted(pixels, salvage) for decoding, pixels in zip(decodings, made, strict=True)]
         for decoding in decodings:
             warn_of_damage((*decoding.file.damage, *decoding.damage))
-        return [images.to_pil(raster) for raster in rasters]
+        return map_threads(images.to_pil, rasters)
 
     # -- parts ----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tacit import image as images
-from tacit.codec.synthesis import BATCH_PIXELS, Box, Latents, region_quality, stack_qualities, synthesise
+from tacit.codec.synthesis import Box, Latents, pixels_together, region_quality, stack_qualities, synthesise
 from tacit.container import Container, Header, Region, region_grid
 from tacit.errors import CorruptFile, InvalidInput, PathError
 from tacit.image import Raster
@@ -73,8 +73,8 @@ class FileDecoding:
         self.origin = first.top // LATENT_STEP, first.left // LATENT_STEP
         height = last.top // LATENT_STEP + self.latent_shape(last)[0] - self.origin[0]
         width = last.left // LATENT_STEP + self.latent_shape(last)[1] - self.origin[1]
-        # [M, h, w] of the regions that are needed, from `origin` on
-        self.values = torch.zeros(model.config.latent, height, width, dtype=torch.int16, device="cpu")
+        # [M, h, w] of the regions that are needed, from `origin` on; where the model is, as it takes them next
+        self.values = torch.zeros(model.config.latent, height, width, dtype=torch.int16, device=model.device)
 
     def latent_shape(self, region: Region) -> tuple[int, int]:
         """Return the height and the width of a region's latents."""
@@ -101,6 +101,18 @@ class FileDecoding:
             CorruptFile: The alpha channel is damaged.
         """
         (pixels,) = synthesise([self.latents()], [self.model], device=device, out=torch.device("cpu"))
+        return self.painted(pixels, salvage)
+
+    def painted(self, pixels: Tensor, salvage: bool = False) -> Raster:
+        """Return the image of pixels that have been synthesised, with alpha and metadata.
+
+        Args:
+            pixels: Of the box [H, W, 1 or 3] uint8.
+            salvage: As for `raster`.
+
+        Raises:
+            CorruptFile: The alpha channel is damaged.
+        """
         alpha = self._alpha(salvage) if self.header.alpha else None
         # Files of earlier versions have thumbnails, which show what a box leaves out.
         return Raster(pixels.numpy(), alpha, images.without_thumbnails(self.file.metadata))
@@ -144,7 +156,7 @@ def _decode_of_model(decodings: Sequence[FileDecoding], model: CodingModel, salv
                 shape = decoding.latent_shape(decoding.regions[index])
                 groups.setdefault((*shape, None if mapped else header.quality, mapped), []).append((decoding, index))
     for (height, width, *_), members in groups.items():
-        step = max(1, BATCH_PIXELS // (height * width * LATENT_STEP**2))
+        step = max(1, pixels_together(model.device) // (height * width * LATENT_STEP**2))
         for start in range(0, len(members), step):
             _decode_batch(members[start : start + step], model, height, width, salvage)
 
@@ -156,7 +168,7 @@ def _decode_batch(
     streams = [decoding.file.regions[index] or b"" for decoding, index in members]
     qualities = [region_quality(d.header, d.regions[index], height, width) for d, index in members]
     try:
-        together = model.decompress(streams, height, width, stack_qualities(qualities, height, width)).cpu()
+        together = model.decompress(streams, height, width, stack_qualities(qualities, height, width))
     except CorruptFile:
         together = None  # one of them is damaged; find out which
     for number, (decoding, index) in enumerate(members):
@@ -171,7 +183,7 @@ def _decode_batch(
                 raise CorruptFile(f"chunk R {index}: {error}") from error
             decoding.damage.append(f"chunk R {index}: {error}")
         else:
-            decoding.put(decoding.regions[index], latents.cpu())
+            decoding.put(decoding.regions[index], latents)
 
 
 def _checked_box(box: Box | None, header: Header) -> Box:

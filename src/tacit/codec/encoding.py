@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -16,13 +17,14 @@ from tacit.codec import rate_control
 from tacit.codec.decoding import FileDecoding
 from tacit.codec.options import Target
 from tacit.codec.rate_control import Attempt
-from tacit.codec.synthesis import BATCH_PIXELS, region_quality, stack_qualities
-from tacit.codec.threads import map_regions
+from tacit.codec.synthesis import BATCH_PIXELS, pixels_together, region_quality, stack_qualities
+from tacit.codec.threads import map_regions, map_threads
 from tacit.container import Header, Metadata, Region, region_grid
 from tacit.errors import InvalidInput
 from tacit.image import Raster
 from tacit.image.psnr import decibels, psnr
 from tacit.models.coding import LATENT_STEP, CodingModel, Quality
+from tacit.models.host_memory import host_empty, to_device
 from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.tokens import TextTokens
 
@@ -90,7 +92,7 @@ class ImageEncoding:
         self.raster, self.model, self.caption, self.device = raster, model, caption, device
         self.regions = region_grid(raster.width, raster.height)
         self.quality_map = quality_map
-        self.tokens = TextTokens.of(tokens).to(device)
+        self.tokens = TextTokens.of(tokens)
         self._metadata = metadata
         self._alpha = None if raster.alpha is None else images.encode_alpha(raster.alpha)
         self._model_id, self._weights_hash = model_id, weights_hash
@@ -136,11 +138,12 @@ class ImageEncoding:
 
     def tile(self, region: Region) -> Tensor:
         """Return the region's pixels with those around it, padded: [1, 3, h, w] float32 in [0, 1]."""
+        return tiles_together([(self, region)])
+
+    def cut(self, region: Region) -> images.Pixels:
+        """Return the region's pixels with those around it: a view, uint8 [H, W, 1 or 3]."""
         left, top, right, bottom = self.tile_box(region)
-        # a copy: torch warns of arrays that cannot be written to
-        cut = np.array(self.raster.pixels[top:bottom, left:right])
-        x = torch.from_numpy(cut).to(self.device).permute(2, 0, 1)[None].float() / 255
-        return self.model.pad(x.expand(-1, 3, -1, -1))
+        return self.raster.pixels[top:bottom, left:right]
 
     def inside_tile(self, region: Region) -> tuple[slice, slice]:
         """Return the rows and the columns of the tile's latents that are the region's."""
@@ -160,7 +163,7 @@ class ImageEncoding:
     def empty_latents(self) -> Tensor:
         """Return zeros for the latents of the whole image, to be filled: [M, h, w] int16."""
         rows, columns = self.inside_image(self.regions[-1])
-        return torch.zeros(self.model.config.latent, rows.stop, columns.stop, dtype=torch.int16)
+        return torch.zeros(self.model.config.latent, rows.stop, columns.stop, dtype=torch.int16, device=self.device)
 
     # -- the work -------------------------------------------------------------------------------------------------
 
@@ -249,17 +252,20 @@ def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -
     """Encode several images with one model at one quality; tiles of equal shape run through it together.
 
     Returns:
-        Each image's file, and its latents as they were coded: [M, h, w] int16.
+        Each image's file, and its latents as they were coded, where the model is: [M, h, w] int16.
     """
     streams: list[list[bytes]] = [[b""] * len(encoding.regions) for encoding in encodings]
     latents = [encoding.empty_latents() for encoding in encodings]
     for batch in _equal_shapes(encodings):
         members = [(encodings[number], encodings[number].regions[index]) for number, index in batch]
         model = members[0][0].model
-        tiles = torch.cat([encoding.tile(region) for encoding, region in members])
+        tiles = tiles_together(members)
         y = model.analyse(tiles, TextTokens.stack([encoding.tokens for encoding, _ in members]))
         windows = [encoding.inside_tile(region) for encoding, region in members]
-        y = torch.stack([one[:, rows, columns] for one, (rows, columns) in zip(y, windows, strict=True)])
+        if all(window == windows[0] for window in windows):
+            y = y[:, :, windows[0][0], windows[0][1]]
+        else:
+            y = torch.stack([one[:, rows, columns] for one, (rows, columns) in zip(y, windows, strict=True)])
         qualities = [encoding.quality(quality, region) for encoding, region in members]
         coded, integers = model.compress(y, stack_qualities(qualities, *y.shape[2:]))
         for (number, index), stream, part in zip(batch, coded, integers, strict=True):
@@ -268,6 +274,20 @@ def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -
             latents[number][:, rows, columns] = part
     files = [encoding.file(quality, own) for encoding, own in zip(encodings, streams, strict=True)]
     return list(zip(files, latents, strict=True))
+
+
+def tiles_together(members: Sequence[tuple[ImageEncoding, Region]]) -> Tensor:
+    """Return the tiles of regions, which are of one shape once they are padded: [B, 3, h, w] float32 in [0, 1]."""
+    parts: list[Tensor] = []
+    for _, several in groupby(members, key=lambda member: member[0].cut(member[1]).shape):
+        alike = list(several)
+        device, model = alike[0][0].device, alike[0][0].model
+        cuts = [encoding.cut(region) for encoding, region in alike]
+        batch = host_empty((len(cuts), *cuts[0].shape), torch.uint8, device)
+        map_threads(lambda pair: np.copyto(*pair), list(zip(batch.numpy(), cuts, strict=True)))
+        x = to_device(batch, device).permute(0, 3, 1, 2).float() / 255
+        parts.append(model.pad(x.expand(-1, 3, -1, -1)))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int, int]]]:
@@ -284,7 +304,7 @@ def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int
             )
             groups.setdefault(key, []).append((number, index))
     for (width, height, *_), members in groups.items():
-        step = max(1, BATCH_PIXELS // (width * height * LATENT_STEP**2))
+        step = max(1, pixels_together(encodings[0].device) // (width * height * LATENT_STEP**2))
         for start in range(0, len(members), step):
             yield members[start : start + step]
 

@@ -6,8 +6,9 @@ alone or together with those of other images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,11 +16,15 @@ from torch import Tensor
 
 from tacit.container import CELL, REGION, Header, Region, cells
 from tacit.models.coding import LATENT_STEP, CodingModel, Quality
+from tacit.models.host_memory import copy_to_host, host_empty, to_device
 
 Box = tuple[int, int, int, int]
 """A part of an image in pixels: left, top, right, bottom."""
 
-BATCH_PIXELS = 2 << 20  # regions of one shape are coded together up to this many pixels
+BATCH_PIXELS = 2 << 20  # regions of one shape are coded together up to this many pixels on a CPU
+GPU_PIXELS = 64 << 20  # and on a GPU, if it has the memory
+GPU_BYTES = 256  # that coding takes for each pixel on a GPU
+OVERLAPPED_PIXELS = 16 << 20  # that are synthesised on a GPU while those before them are copied to the host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +138,15 @@ class Latents:
         return window(0, top, bottom), window(1, left, right)
 
 
+def pixels_together(device: torch.device) -> int:
+    """Return how many pixels are coded together on a device: on a GPU as many as half of its free memory holds."""
+    if device.type != "cuda":
+        return BATCH_PIXELS
+    free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch has it and does not use it
+    return max(BATCH_PIXELS, min(GPU_PIXELS, free // 2 // GPU_BYTES))
+
+
 def quality_at(header: Header, row: int, column: int, height: int, width: int) -> float | Tensor | None:
     """Return the quality of height x width latents from (row, column) of the image on.
 
@@ -200,6 +214,16 @@ def synthesise(
         rows, columns = slice(tile.top, tile.top + tile.height), slice(tile.left, tile.left + tile.width)
         results[number][rows, columns] = pixels
 
+    def paint_all(part: Sequence[tuple[int, Tile]], marks: Sequence[object], levels: Tensor) -> None:
+        for (number, tile), mark, whole in zip(part, marks, levels, strict=True):
+            pixels = whole[tile.row : tile.row + tile.height, tile.column : tile.column + tile.width]
+            if mark is not None:
+                blank[mark] = pixels
+            paint(number, tile, pixels)
+
+    # What a GPU has synthesised is copied to the host while it works on what comes next.
+    copies = _Copies(device, out)
+
     # A tile with nothing in it, as where regions are lost, is the same for every such tile of its shape. A short forged
     # file may promise thousands. (Not where tiles run together on a GPU: to test each tile would cost more there.)
     blank: dict[tuple[object, ...], Tensor] = {}
@@ -219,17 +243,58 @@ def synthesise(
                     marks.append(mark)
             if not part:
                 continue
-            batch = torch.stack([tile.latents for _, tile in part]).to(device)
+            batch = _stack([tile.latents for _, tile in part], device)
             x = model.synthesise(batch, stack_qualities([tile.quality for _, tile in part], height, width))
             if not color:
                 x = x.mean(dim=1, keepdim=True)
             levels = x.mul(255).round_().to(torch.uint8).permute(0, 2, 3, 1)
-            for (number, tile), mark, whole in zip(part, marks, levels, strict=True):
-                pixels = whole[tile.row : tile.row + tile.height, tile.column : tile.column + tile.width]
-                if mark is not None:
-                    blank[mark] = pixels = pixels.to(out)
-                paint(number, tile, pixels)
+            copies.add(levels, partial(paint_all, part, marks))
+            if not together:  # the next tile may be as blank as this one
+                copies.finish()
+    copies.finish()
     return results
+
+
+def _stack(values: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Return tensors of one shape and type as a batch on `device`."""
+    first = values[0]
+    if first.device.type != "cpu":
+        return torch.stack(list(values)).to(device)
+    batch = host_empty((len(values), *first.shape), first.dtype, device)
+    return to_device(torch.stack(list(values), out=batch), device)
+
+
+class _Copies:
+    """Results on their way from the device where they are made, each of which is passed on while the next is made.
+
+    Args:
+        device: Where results are made.
+        out: Where they go.
+    """
+
+    def __init__(self, device: torch.device, out: torch.device) -> None:
+        self.device, self.out = device, out
+        self._waiting: tuple[Tensor, torch.cuda.Event | None, Callable[[Tensor], None]] | None = None
+
+    def add(self, values: Tensor, use: Callable[[Tensor], None]) -> None:
+        """Begin to copy a result, and call `use` of the one before it."""
+        if self.device.type == "cuda" and self.out.type == "cpu":
+            copied = copy_to_host(values.contiguous())
+            event = torch.cuda.Event()
+            event.record(torch.cuda.current_stream(values.device))
+        else:
+            copied, event = values.to(self.out), None
+        self.finish()
+        self._waiting = copied, event, use
+
+    def finish(self) -> None:
+        """Call `use` of the last result."""
+        if self._waiting is not None:
+            copied, event, use = self._waiting
+            self._waiting = None
+            if event is not None:
+                event.synchronize()
+            use(copied)
 
 
 def _mark(quality: Quality) -> object:

@@ -10,11 +10,14 @@ from typing import TypeVar
 
 import torch
 
+from tacit import machine
 from tacit.container import Region
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 REGIONS_AT_A_TIME = 4  # on a CPU; each takes some 100 MB
+ITEMS_AT_A_TIME = 16
 
 _lock = threading.Lock()
 _counts: list[int] = []  # torch's thread count before each of the calls that have changed it and are not over
@@ -49,6 +52,15 @@ def thread_count(threads: int | None) -> Iterator[None]:
         with _lock:
             _counts.pop()
             torch.set_num_threads(before)
+
+
+def map_threads(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    """Return `work(item)` for each item, several at a time; for work that is not torch's, such as copying images."""
+    count = min(machine.cores(), len(items), ITEMS_AT_A_TIME)
+    if count < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(count, thread_name_prefix="tacit-item") as pool:
+        return list(pool.map(work, items))
 
 
 def map_regions(work: Callable[[int, Region], T], regions: Sequence[Region], device: torch.device) -> list[T]:

@@ -81,6 +81,11 @@ class CodingModel(nn.Module):
         """Latents around a tile that its pixels depend on."""
         return int(self.float_model.synthesis.reach)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return self.entropy.medians.device
+
     def latent_size(self, pixels: int) -> int:
         """Return the number of latents along a side of so many pixels."""
         return -(-pixels // self.multiple) * self.multiple // LATENT_STEP
@@ -99,7 +104,8 @@ class CodingModel(nn.Module):
             x: Padded regions [B, 3, H, W] in [0, 1].
             tokens: Of B captions.
         """
-        words = TextTokens(tokens.embeddings.to(self.precision), tokens.mask, tokens.weights.to(self.precision))
+        words = tokens.to(x.device)
+        words = TextTokens(words.embeddings.to(self.precision), words.mask, words.weights.to(self.precision))
         with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
             return self.float_model.analysis(x.to(self.precision), words).float()  # type: ignore[no-any-return]
 

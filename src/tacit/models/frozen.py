@@ -21,6 +21,7 @@ from tacit.exact.arithmetic import ARITHMETICS, DOUBLE, Arithmetic, exact_arithm
 from tacit.exact.layers import FrozenChain
 from tacit.models.attention import to_rows
 from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
+from tacit.models.host_memory import host_empty, to_device, to_host
 
 Y_UNIT = 16  # of y, in a quantisation step
 Z_UNIT = 256  # of z, in a quantisation step
@@ -259,8 +260,8 @@ class FrozenEntropy(nn.Module):
             y: After the gain [B, M, h, w], float.
             z_symbols: [B, Z, hz, wz].
             quality: As in `hyper_features`.
-            put: Called with (image, step, coded, indices, symbols) at each step for each image: which of the step's [P,
-                c] values are coded, flat; their tables; and their symbols.
+            put: Called with (image, step, coded, indices, symbols) for each image at each step, in coding order, after
+                all steps are done: which of the step's [P, c] values are coded, flat; their tables; and their symbols.
 
         Returns:
             y in sixteenths [B, M, h, w], int16.
@@ -269,19 +270,44 @@ class FrozenEntropy(nn.Module):
             rows = to_rows(y)
             hyper = self.hyper_features(z_symbols.to(dtype), quality, y.shape[2], y.shape[3])
 
+            steps: list[Step] = []
+            tables: list[Tensor] = []  # of each step, [B, P c] uint8
+            coded: list[Tensor] = []  # the symbols of each step, [B, P c] int16
+
             def visit(step: Step, parameters: Tensor) -> Tensor:
                 indices, means = self._tables_and_means(parameters)
                 values = rows[:, step.positions, step.start : step.stop].double()
                 symbols = (values - means / Y_UNIT).round_().clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT)
                 symbols *= indices >= self.skip
                 if put is not None:
-                    tables, steps = indices.flatten(1).cpu().numpy(), symbols.flatten(1).int().cpu().numpy()
-                    for image in range(y.shape[0]):
-                        coded = np.flatnonzero(tables[image] >= self.skip)
-                        put(image, step, coded, tables[image, coded], steps[image, coded])
+                    steps.append(step)
+                    tables.append(indices.flatten(1))
+                    coded.append(symbols.flatten(1).to(torch.int16))
                 return symbols.mul_(Y_UNIT).add_(means).to(dtype)
 
-            return walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
+            latents = walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
+        if put is not None:
+            # The encoder knows all values: a GPU takes every step before anything waits for it, once.
+            self._pass_on(steps, to_host(torch.cat(tables, dim=1)), to_host(torch.cat(coded, dim=1)), put)
+        return latents
+
+    def _pass_on(self, steps: Sequence[Step], tables: np.ndarray, symbols: np.ndarray, put: SymbolSink) -> None:
+        """Pass the symbols of all steps on.
+
+        Args:
+            steps: The steps in coding order.
+            tables: The table of every value of the steps, one step after another [B, N].
+            symbols: The symbol of every value [B, N].
+            put: As for `quantise`.
+        """
+        for image, (own_tables, own_symbols) in enumerate(zip(tables, symbols, strict=True)):
+            start = 0
+            for step in steps:
+                stop = start + len(step.positions) * (step.stop - step.start)
+                indices = own_tables[start:stop]
+                coded = np.flatnonzero(indices >= self.skip)
+                put(image, step, coded, indices[coded], own_symbols[start:stop][coded].astype(np.int32))
+                start = stop
 
     def compress(self, y: Tensor, z: Tensor, quality: int | Tensor) -> tuple[list[bytes], Tensor]:
         """Entropy-code latents.
@@ -298,8 +324,8 @@ class FrozenEntropy(nn.Module):
         encoders = [SymbolEncoder() for _ in range(y.shape[0])]
         channels, count = symbols.shape[1], symbols[0, 0].numel()
         z_indices = np.repeat(np.arange(channels, dtype=np.uint16), count)
-        for encoder, image in zip(encoders, symbols, strict=True):
-            encoder.put(self.z_models, z_indices, image.flatten().int().cpu().numpy())
+        for encoder, image in zip(encoders, to_host(symbols.flatten(1).int()), strict=True):
+            encoder.put(self.z_models, z_indices, image)
 
         def put(image: int, step: Step, coded: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
             encoders[image].put(self.y_models, indices, values)
@@ -358,12 +384,14 @@ class FrozenEntropy(nn.Module):
 
             def visit(step: Step, parameters: Tensor) -> Tensor:
                 indices, means = self._tables_and_means(parameters)
-                tables = indices.flatten(1).cpu().numpy()
-                symbols = np.zeros(tables.shape, np.float32)
+                tables = to_host(indices.flatten(1))
+                symbols = host_empty(tables.shape, torch.int16, device).zero_()
+                values = symbols.numpy()
                 for image, decoder in enumerate(decoders):
                     coded = np.flatnonzero(tables[image] >= self.skip)
-                    symbols[image, coded] = decoder.get(self.y_models, tables[image, coded])
-                return torch.from_numpy(symbols).to(device, dtype).view(means.shape).mul_(Y_UNIT).add_(means)
+                    values[image, coded] = decoder.get(self.y_models, tables[image, coded])
+                moved = to_device(symbols, device).view(means.shape).to(dtype)
+                return moved.mul_(Y_UNIT).add_(means)
 
             latents = walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
         for decoder in decoders:
