@@ -214,7 +214,7 @@ def synthesise(
         rows, columns = slice(tile.top, tile.top + tile.height), slice(tile.left, tile.left + tile.width)
         results[number][rows, columns] = pixels
 
-    def paint_all(part: Sequence[tuple[int, Tile]], marks: Sequence[object], levels: Tensor) -> None:
+    def paint_all(part: Sequence[tuple[int, Tile]], marks: Sequence[tuple[object, ...] | None], levels: Tensor) -> None:
         for (number, tile), mark, whole in zip(part, marks, levels, strict=True):
             pixels = whole[tile.row : tile.row + tile.height, tile.column : tile.column + tile.width]
             if mark is not None:
