@@ -57,7 +57,12 @@ def test_every_key_can_be_overridden(key: str) -> None:
         "run.strategy": "ddp",
         "optimizer.kind": "muon",
     }
-    choices |= {"run.precision": "32-true", "loss.perceptual_net": "vgg", "loss.perceptual_scale": "taco"}
+    choices |= {
+        "run.precision": "32-true",
+        "run.step": "loader",
+        "loss.perceptual_net": "vgg",
+        "loss.perceptual_scale": "taco",
+    }
     if isinstance(value, str):
         other = choices.get(key, "else")
     if key == "validation.metrics":

@@ -67,6 +67,11 @@ class Step:
     anchor: bool  # whether these are the anchors, which are coded first
     positions: Tensor  # row-major indices into height * width [P]
 
+    @property
+    def number(self) -> int:
+        """The number of the step in the coding order, from 0."""
+        return 2 * self.group + (not self.anchor)
+
 
 def checkerboard(height: int, width: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
     """Return the positions of the anchors and those of the others, as row-major indices into height * width.
@@ -96,7 +101,7 @@ def walk(nets: EntropyNets, hyper: Tensor, visit: Callable[[Step, Tensor], Tenso
     batch, _, height, width = hyper.shape
     anchors, others = checkerboard(height, width, hyper.device)
     hyper_rows = to_rows(hyper)
-    hyper_parts = {True: hyper_rows[:, anchors], False: hyper_rows[:, others]}
+    hyper_parts = {True: hyper_rows.index_select(1, anchors), False: hyper_rows.index_select(1, others)}
     done: list[Tensor] = []  # decoded groups, each [B, h * w, c]
     start = 0
 
@@ -109,13 +114,13 @@ def walk(nets: EntropyNets, hyper: Tensor, visit: Callable[[Step, Tensor], Tenso
         if group:
             context.append(to_rows(nets.channel_context[group - 1](planes(torch.cat(done, dim=-1)))))
 
-        features = torch.cat([*(c[:, anchors] for c in context), hyper_parts[True]], dim=-1)
+        features = torch.cat([*(c.index_select(1, anchors) for c in context), hyper_parts[True]], dim=-1)
         step = Step(group=group, start=start, stop=stop, anchor=True, positions=anchors)
         values = visit(step, nets.parameters_anchor[group](features))
         decoded = values.new_zeros(batch, height * width, channels).index_copy(1, anchors, values)
 
         context.insert(0, to_rows(nets.local_context[group](planes(decoded))))
-        features = torch.cat([*(c[:, others] for c in context), hyper_parts[False]], dim=-1)
+        features = torch.cat([*(c.index_select(1, others) for c in context), hyper_parts[False]], dim=-1)
         step = Step(group=group, start=start, stop=stop, anchor=False, positions=others)
         values = visit(step, nets.parameters_other[group](features))
         done.append(decoded.index_copy(1, others, values))

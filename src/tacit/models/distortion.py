@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tacit.errors import CorruptWeights
-from tacit.models.layers import interpolate
 from tacit.models.ssim_loss import structural_dissimilarity
 
 WEIGHT_LOW, WEIGHT_HIGH = 0.0004, 0.07  # lambda at quality 0 and 100 of tacit-s
@@ -89,9 +89,18 @@ class Distortion:
                 terms[name] = term(x_hat, x)
                 total = total + getattr(self, name) * terms[name]
         if tuple(self.shares) != (1, 1, 1):
-            part = interpolate(torch.tensor(self.shares, device=quality.device)[:, None], quality)[:, 0]
+            part = _between(self.shares, quality if quality.ndim == 3 else quality[:, None, None])
             total = part * total + (1 - part) * 255**2 * squared_error(error, (1.0,))
         return total, terms
+
+
+def _between(values: Sequence[float], quality: Tensor) -> Tensor:
+    """Interpolate values at evenly spaced qualities from 0 to 100, without a tensor of them, which a CPU would make."""
+    position = quality.clamp(0, 100) * ((len(values) - 1) / 100)
+    result = torch.full_like(position, values[0])
+    for number, (low, high) in enumerate(pairwise(values)):
+        result = result + (high - low) * (position - number).clamp(0, 1)
+    return result
 
 
 def squared_error(error: Tensor, weights: Sequence[float]) -> Tensor:

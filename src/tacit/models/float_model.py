@@ -106,7 +106,13 @@ class FloatModel(nn.Module):
         raise NotImplementedError
 
     def forward(
-        self, x: Tensor, tokens: TextTokens, quality: Tensor, seeds: Tensor | None = None, rounded: float = 0.0
+        self,
+        x: Tensor,
+        tokens: TextTokens,
+        quality: Tensor,
+        seeds: Tensor | None = None,
+        rounded: float = 0.0,
+        decoded: Tensor | None = None,
     ) -> Forward:
         """Run one pass of training.
 
@@ -116,6 +122,8 @@ class FloatModel(nn.Module):
             quality: [B], or a map where the architecture takes maps.
             seeds: [B] int64, the seed of each image's noise; without them torch's own generator draws it.
             rounded: The share of the bits that is estimated for rounded latents instead of noisy ones.
+            decoded: How many steps of the coding order count as decoded [B] int64, two for each group; the latents of
+                later steps stand at their predicted means, and their bits are not counted. All without it.
         """
         raise NotImplementedError
 

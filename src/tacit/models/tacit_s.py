@@ -267,7 +267,13 @@ class TacitSModel(FloatModel):
         return lower_bound(INDEX_SLOPE * raw + INDEX_START, 0.0).clamp_max(SCALE_LEVELS - 1)
 
     def forward(
-        self, x: Tensor, tokens: TextTokens, quality: Tensor, seeds: Tensor | None = None, rounded: float = 0.0
+        self,
+        x: Tensor,
+        tokens: TextTokens,
+        quality: Tensor,
+        seeds: Tensor | None = None,
+        rounded: float = 0.0,
+        decoded: Tensor | None = None,
     ) -> Forward:
         """Run one pass of training, as `FloatModel.forward` says."""
         y = self.analysis(x, tokens).float() * self.gain(quality)
@@ -286,7 +292,7 @@ class TacitSModel(FloatModel):
             scale = (self.scale_index(raw) * self.scale_step() + math.log(self.config.scale_min)).exp()
             scales = self.context_scale[step.start : step.stop]
             mean = mean / scales  # the means are predicted in the contexts' own units
-            residual = y_rows[:, step.positions, step.start : step.stop] - mean
+            residual = y_rows[:, :, step.start : step.stop].index_select(1, step.positions) - mean
             symbols = round_through(residual)
             stream = 1 + 2 * step.group + step.anchor
             mass = mixed(
@@ -295,7 +301,11 @@ class TacitSModel(FloatModel):
                 lambda: gaussian_likelihood(symbols, lower_bound(scale, NARROWEST)),
                 rounded,
             )
-            bits.append(-mass.log2().sum(dim=(1, 2)))
+            step_bits = -mass.log2().sum(dim=(1, 2))
+            if decoded is not None:  # what is not decoded stands at its mean, and costs nothing
+                known = (step.number < decoded).to(symbols.dtype)
+                symbols, step_bits = symbols * known[:, None, None], step_bits * known
+            bits.append(step_bits)
             return (symbols + mean) * scales
 
         y_hat = walk(cast(EntropyNets, self.entropy), hyper, visit) / self.context_scale[:, None, None]

@@ -258,7 +258,7 @@ class TacoModel(FloatModel):
 
         def visit(step: Step, parameters: Tensor) -> Tensor:
             raw, mean = parameters.float().chunk(2, dim=-1)
-            residual = rows[:, step.positions, step.start : step.stop] - mean
+            residual = rows[:, :, step.start : step.stop].index_select(1, step.positions) - mean
             symbols, scale = round_through(residual), self.scale(raw)
             stream = 1 + 2 * step.group + step.anchor
             likelihood[:, step.positions, step.start : step.stop] = mixed(
@@ -293,11 +293,17 @@ class TacoModel(FloatModel):
         quality: Tensor | None = None,
         seeds: Tensor | None = None,
         rounded: float = 0.0,
+        decoded: Tensor | None = None,
     ) -> Forward:
         """Run one pass of training, as `FloatModel.forward` says.
 
         The quality may be left out where the rate is fixed. In evaluation mode all bits are those of rounded latents.
+
+        Raises:
+            ValueError: `decoded` is given, which this architecture does not take.
         """
+        if decoded is not None:
+            raise ValueError("decoded must be None for this architecture")
         y = self.analysis(x, tokens).float()
         if self.gain is not None:
             y = y * self.gain(quality)

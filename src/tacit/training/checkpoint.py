@@ -96,7 +96,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except (RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
         raise CorruptWeights(f"{path}: not a training checkpoint, or a damaged one") from error
     try:
-        return _from_lightning(path, state) if "tacit" in state else _from_first_script(path, state)
+        if "tacit" in state:
+            return _from_lightning(path, state)
+        return _from_first_script(path, state) if "ema" in state else _from_weights(path, state)
     except (KeyError, TypeError, AttributeError) as error:
         raise CorruptWeights(f"{path}: not a training checkpoint of tacit ({error})") from error
 
@@ -117,6 +119,21 @@ def _from_lightning(path: Path, state: Mapping[str, Any]) -> Checkpoint:
         steps_before=own["steps_before"],
         seconds=own["seconds"],
         figures=state["callbacks"].get("validation", {}).get("figures"),
+    )
+
+
+def _from_weights(path: Path, state: Mapping[str, Any]) -> Checkpoint:
+    """Return weights alone: `model`, and the sizes as `config`."""
+    return Checkpoint(
+        path=path,
+        architecture=state.get("architecture", FIRST.name),
+        model_config=state["config"],
+        model=state["model"],
+        average=state["model"],
+        adam_state={},
+        config=None,
+        steps=0,
+        pixels=0,
     )
 
 

@@ -168,6 +168,12 @@ class LossConfig:
     dissimilarity are; the plain MSE is the rest.
     """
 
+    partial: float = 0.0
+    """Share of the samples, 0 to 1, of which only the first steps of the coding order count as decoded: the latents
+    of the later ones stand at their predicted means, and their bits are not counted. So the beginning of a file learns
+    to make an image. `tacit-s` only.
+    """
+
     perceptual: float = 0.0
     """Weight of the perceptual distance."""
 
@@ -206,7 +212,7 @@ class LossConfig:
     def __post_init__(self) -> None:
         _check_choice("loss.perceptual_net", self.perceptual_net, ("alex", "vgg", "squeeze", "features"))
         _check_choice("loss.perceptual_scale", self.perceptual_scale, ("published", "taco"))
-        _check_shares("loss", self, "rounded")
+        _check_shares("loss", self, "rounded", "partial")
         if not all(0 <= share <= 1 for share in self.shares):
             raise InvalidInput(f"loss.shares must each be 0 to 1, got {list(self.shares)}")
         if not 0 < self.lambda_low <= self.lambda_high:
@@ -349,6 +355,12 @@ class RunConfig:
     strategy: str = "auto"
     """`ddp` over several devices, else `auto`."""
 
+    step: str = "auto"
+    """`loader`: batches come from a data loader. `device`: they are drawn on the device, from images that are kept in
+    memory there. `captured`: the same, and the whole step is one CUDA graph, with compiled blocks. `auto`: captured on
+    a single GPU where the run can be (docs/training.md), else loader.
+    """
+
     compile: bool = False
     """Compile the model with torch.compile."""
 
@@ -373,6 +385,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         _check_choice("run.precision", self.precision, ("32-true", "bf16-mixed"))
         _check_choice("run.strategy", self.strategy, ("auto", "ddp"))
+        _check_choice("run.step", self.step, ("auto", "loader", "device", "captured"))
         _check_least("run", self, steps=0, epochs=0, minutes=0)
         _check_least("run", self, threads=0, seed=0, checkpoint_minutes=0, log_every=1)
 
@@ -400,6 +413,8 @@ class Config:
             )
         if self.data.quality_maps and not ARCHITECTURES[self.model.name].quality_maps:
             raise InvalidInput(f"data.quality_maps must be 0 for {self.model.name}, got {self.data.quality_maps}")
+        if self.loss.partial and self.model.name != "tacit-s":
+            raise InvalidInput(f"loss.partial must be 0 for {self.model.name}, got {self.loss.partial}")
         if self.data.word_weights and self.model.options.get("published"):
             raise InvalidInput("data.word_weights must be false for the published network, which takes no weights")
         if self.schedule.kind == "multistep" and self.data.kind == "shards":

@@ -16,8 +16,9 @@ from tacit.errors import InvalidInput
 from tacit.training.config import POOLS, Config
 from tacit.training.dataset.batches import Batch, BatchNumbers, SampleCollate
 from tacit.training.dataset.caption_choice import possible_captions
-from tacit.training.dataset.image_files import BadImage
-from tacit.training.dataset.pool import ImagePool, cut_crops
+from tacit.training.dataset.device_samples import DeviceSamples, Steps
+from tacit.training.dataset.image_files import BadImage, ImageFiles
+from tacit.training.dataset.pool import ImagePool, cut_crops, decode_files
 from tacit.training.dataset.samples import ImageSource, Recipe, Samples
 from tacit.training.dataset.shard_samples import ShardSamples
 from tacit.training.dataset.sources import open_images
@@ -32,6 +33,8 @@ class TrainingData(L.LightningDataModule):
         encoder: Name of the model's text encoder.
         width: Channels of the text encoder's embeddings.
         start: Steps of the run that were made before; its batches are those that would have come next.
+        images: The images, where they are open already.
+        drawn: Whether batches are drawn on the device, from images in memory (`device_samples`).
 
     Raises:
         PathError: The images or their captions cannot be read.
@@ -39,7 +42,16 @@ class TrainingData(L.LightningDataModule):
         MissingExtra: A package that the kind needs is not installed.
     """
 
-    def __init__(self, config: Config, encoder: str, width: int, start: int = 0) -> None:
+    def __init__(
+        self,
+        config: Config,
+        encoder: str,
+        width: int,
+        start: int = 0,
+        *,
+        images: ImageSource | None = None,
+        drawn: bool = False,
+    ) -> None:
         super().__init__()
         self.config, self.start = config, start
         data = config.data
@@ -52,13 +64,28 @@ class TrainingData(L.LightningDataModule):
             dropout=data.caption_dropout,
             by_area=data.by_area and data.kind in POOLS,
         )
-        self.images: ImageSource | None = None if data.kind == "shards" else open_images(data)
+        self.drawn = drawn
+        self.images: ImageSource | None = images
+        if images is None and data.kind != "shards":
+            self.images = open_images(data)
+        if drawn and isinstance(self.images, ImageFiles):
+            self.images = decode_files(self.images, data.crop)
         self._pixels: Tensor | None = None
 
     @property
     def epoch_size(self) -> int | None:
         """How many images an epoch has; None for a stream."""
         return None if self.images is None else len(self.images)
+
+    def device_samples(self, device: torch.device) -> DeviceSamples:
+        """Put the images and the captions' tokens on a device, where batches are drawn.
+
+        Raises:
+            InvalidInput: The images are no pool, or all smaller than a crop.
+        """
+        if not isinstance(self.images, ImagePool):
+            raise InvalidInput(f"batches cannot be drawn on the device from data.kind {self.config.data.kind}")
+        return DeviceSamples(self.images, self.config.data, self.tokens, device)
 
     def prepare_data(self) -> None:
         """Embed the captions that the cache lacks; Lightning calls this on one process of each machine."""
@@ -67,6 +94,8 @@ class TrainingData(L.LightningDataModule):
 
     def train_dataloader(self) -> Any:
         """Return a loader of this process' share of the batches, which are without end."""
+        if self.drawn:
+            return Steps()
         data = self.config.data
         rank, processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         numbers = BatchNumbers(data.batch, self.start, rank, processes)
@@ -82,9 +111,9 @@ class TrainingData(L.LightningDataModule):
         samples = Samples(self.images, self.recipe, on_device=data.on_device)
         return DataLoader(samples, batch_sampler=numbers, **options)
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Batch | int, dataloader_idx: int) -> Batch | int:
         """Cut the crops of a batch, where the pool is on the device."""
-        if batch.places is None:
+        if isinstance(batch, int) or batch.places is None:
             return batch
         if self._pixels is None:
             assert isinstance(self.images, ImagePool)

@@ -44,6 +44,13 @@ class Loss:
     def __init__(self, config: LossConfig, distance: Distance | None = None, joint: ClipLoss | None = None) -> None:
         self.config, self.distance, self.joint = config, distance, joint
 
+    def to(self, device: torch.device) -> None:
+        """Move the terms' networks to a device: they do not learn, and so are no part of a module."""
+        if self.joint is not None:
+            self.joint.to(device)
+        if isinstance(self.distance, torch.nn.Module):
+            self.distance.to(device)
+
     def __call__(
         self, out: Forward, x: Tensor, quality: Tensor, captions: Sequence[str | None], gather: Gather
     ) -> Terms:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as L
@@ -13,11 +15,13 @@ from torch import Tensor
 from tacit.architectures import architecture_of
 from tacit.errors import TacitError
 from tacit.models.float_model import FloatModel
+from tacit.text.tokens import TextTokens
 from tacit.training.config import Config
 from tacit.training.dataset.batches import Batch
 from tacit.training.learning_rate import learning_rate_factor
-from tacit.training.loss import Loss, quantile_loss
+from tacit.training.loss import Loss, Terms, quantile_loss
 from tacit.training.optimizer import build_optimizer, fix_parts
+from tacit.training.prefixes import random_prefixes
 from tacit.training.quality_maps import random_quality_maps
 
 MAX_SKIPPED = 200  # steps in a row without finite gradients that end a run
@@ -110,17 +114,18 @@ class TrainingModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Move the loss' networks to the device; they do not learn, and so are no part of the module."""
-        if self.loss.joint is not None:
-            self.loss.joint.to(self.device)
-        if isinstance(self.loss.distance, torch.nn.Module):
-            self.loss.distance.to(self.device)
+        self.loss.to(self.device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate of this step."""
         c = self.config
         rate = c.optimizer.learning_rate * learning_rate_factor(c.schedule, self.steps, self.done, self.epochs)
         for group in self.optimizers().param_groups[: self.scheduled]:  # type: ignore[union-attr]
-            group["lr"] = rate * group.get("times", 1.0)
+            own = rate * group.get("times", 1.0)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(own)
+            else:
+                group["lr"] = own
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
@@ -131,16 +136,39 @@ class TrainingModule(L.LightningModule):
         quality, data = batch.quality, self.config.data
         if data.quality_maps:
             quality = random_quality_maps(quality, batch.seeds, data.crop, data.quality_maps, data.quality_spread)
-        out = self.model(x, batch.tokens, quality, batch.seeds, self.config.loss.rounded)
-        with torch.autocast(x.device.type, enabled=False):
-            terms = self.loss(out, x, quality, batch.captions, self._gather)
-            loss = terms.loss
-            if self.config.optimizer.quantile_rate:
-                loss = loss + quantile_loss(self.model.prior)
+        terms = self.terms(x, batch.tokens, quality, batch.seeds, batch.captions)
         self.log_values = terms.values
         self.bad += batch.bad
         self.pixels += x.shape[0] * x.shape[2] * x.shape[3] * self.trainer.world_size
-        return loss
+        return terms.loss
+
+    def terms(
+        self,
+        x: Tensor,
+        tokens: TextTokens,
+        quality: Tensor,
+        seeds: Tensor | None = None,
+        captions: Sequence[str | None] = (),
+    ) -> Terms:
+        """Return the losses of samples.
+
+        Args:
+            x: Images [B, 3, S, S] in [0, 1].
+            tokens: Of the captions that the encoder sees.
+            quality: The qualities [B], or maps of these.
+            seeds: The seeds of the samples' noise [B]; without them torch's own generator draws it.
+            captions: The images' own captions, which only the joint loss asks for.
+        """
+        c = self.config
+        decoded = None
+        if c.loss.partial:
+            decoded = random_prefixes(quality, seeds, len(self.model.config.groups), c.loss.partial)
+        out = self.model(x, tokens, quality, seeds, c.loss.rounded, decoded)
+        with torch.autocast(x.device.type, enabled=False):
+            terms = self.loss(out, x, quality, captions, self._gather)
+            if c.optimizer.quantile_rate:
+                terms = replace(terms, loss=terms.loss + quantile_loss(self.model.prior))
+        return terms
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Note the time, after all callbacks: from here on the next step waits for its data."""
@@ -157,22 +185,39 @@ class TrainingModule(L.LightningModule):
         Raises:
             TacitError: The last `MAX_SKIPPED` steps were not finite.
         """
-        limit = self.config.optimizer.clip or math.inf
-        clipped = [p for group in optimizer.param_groups[: self.scheduled] for p in group["params"]]
-        self.norm = torch.nn.utils.clip_grad_norm_(clipped, limit)
+        self.norm = self.limit_gradients(optimizer)
         if bool(self.norm.isfinite()):
             self._skipped_in_a_row = 0
             return
         optimizer.zero_grad(set_to_none=True)
         self.skipped += 1
         self._skipped_in_a_row += 1
-        if self._skipped_in_a_row >= MAX_SKIPPED:
+        self.check_skipped(self._skipped_in_a_row)
+
+    def limit_gradients(self, optimizer: torch.optim.Optimizer) -> Tensor:
+        """Scale the gradients down to the largest norm, and return the norm that they had."""
+        limit = self.config.optimizer.clip or math.inf
+        clipped = [p for group in optimizer.param_groups[: self.scheduled] for p in group["params"]]
+        return torch.nn.utils.clip_grad_norm_(clipped, limit)
+
+    def count_skipped(self) -> None:
+        """Bring `skipped` up to date, where it is counted elsewhere; called before it is read."""
+
+    @staticmethod
+    def check_skipped(in_a_row: int) -> None:
+        """Check how many steps in a row were skipped.
+
+        Raises:
+            TacitError: They are `MAX_SKIPPED` or more.
+        """
+        if in_a_row >= MAX_SKIPPED:
             raise TacitError(
                 f"the last {MAX_SKIPPED} steps were not finite: begin again with a lower optimizer.learning_rate"
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what makes a checkpoint complete in itself."""
+        self.count_skipped()
         checkpoint["tacit"] = {
             "config": self.config.as_dict(),
             "architecture": architecture_of(self.model).name,

@@ -51,6 +51,25 @@ class Muon(torch.optim.Optimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "momentum": momentum, "eps": eps, "orthogonal": False})
+        self.applied: Tensor | None = None
+        """1 to make steps and 0 to leave everything as it is, on the device; None to make them."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a state, also that of torch's Adam, whose groups lack what is Muon's own."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
+
+    def prepare(self, device: torch.device) -> None:
+        """Make all of the state, and the learning rates, tensors on a device, as a captured step needs them."""
+        for group in self.param_groups:
+            group["lr"] = torch.tensor(float(group["lr"]), device=device)
+            for p in group["params"]:
+                if p.requires_grad:
+                    self._begin(p, orthogonal=group["orthogonal"])
+                    if "step" in self.state[p]:
+                        self.state[p]["step"] = self.state[p]["step"].to(device)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -60,47 +79,85 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            update = self._orthogonal if group["orthogonal"] else self._adam
-            for p in group["params"]:
-                if p.grad is not None:
-                    update(p, p.grad, self.state[p], group)
+            params = [p for p in group["params"] if p.grad is not None]
+            for p in params:
+                self._begin(p, orthogonal=group["orthogonal"])
+            if params:
+                (self._orthogonal if group["orthogonal"] else self._adam)(params, group)
         return loss
 
-    @staticmethod
-    def _orthogonal(p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if not state:
+    def _begin(self, p: Tensor, *, orthogonal: bool) -> None:
+        """Make the state of a parameter that has none."""
+        state = self.state[p]
+        if not state and orthogonal:
             state["momentum"] = torch.zeros_like(p)
-        state["momentum"].lerp_(grad, 1 - group["momentum"])
-        direction = orthogonalize(grad.lerp(state["momentum"], group["momentum"]).flatten(1))
-        p.add_(direction.view_as(p), alpha=-group["lr"] * _SCALE * math.sqrt(max(direction.shape)))
+        elif not state:
+            state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
+
+    def _orthogonal(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        """Make Muon's step, for all matrices of a shape together."""
+        shapes: dict[tuple[int, ...], list[Tensor]] = {}
+        for p in params:
+            shapes.setdefault(tuple(p.flatten(1).shape), []).append(p)
+        for shape, several in shapes.items():
+            grads = [_gradient(p) for p in several]
+            momenta = [self.state[p]["momentum"] for p in several]
+            self._move(momenta, grads, 1 - group["momentum"])
+            directions = torch._foreach_lerp(grads, momenta, group["momentum"])  # noqa: SLF001
+            steps = orthogonalize(torch.stack([d.flatten(1) for d in directions]))
+            steps = steps * self._size(-group["lr"] * _SCALE * math.sqrt(max(shape)))
+            torch._foreach_add_(several, [s.view(p.shape) for s, p in zip(steps, several, strict=True)])
+
+    def _adam(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        """Make Adam's step; the parameters of a group have made the same number of steps."""
+        grads = [_gradient(p) for p in params]
+        steps, means, squares = ([self.state[p][name] for p in params] for name in ("step", "exp_avg", "exp_avg_sq"))
+        torch._foreach_add_(steps, self._size(1.0))
+        first, second = group["betas"]
+        self._move(means, grads, 1 - first)
+        self._move(squares, torch._foreach_mul(grads, grads), 1 - second)  # noqa: SLF001
+        spread = torch._foreach_div(squares, self._number(1 - second ** steps[0]))  # noqa: SLF001
+        torch._foreach_sqrt_(spread)
+        torch._foreach_add_(spread, group["eps"])
+        updates = torch._foreach_div(means, spread)  # noqa: SLF001
+        torch._foreach_mul_(updates, self._size(-group["lr"] / self._number(1 - first ** steps[0])))
+        torch._foreach_add_(params, updates)
+
+    def _move(self, targets: list[Tensor], values: list[Tensor] | tuple[Tensor, ...], share: float) -> None:
+        """Move tensors towards values by a share of the way."""
+        distances = torch._foreach_sub(values, targets)  # noqa: SLF001
+        torch._foreach_mul_(distances, self._size(share))
+        torch._foreach_add_(targets, distances)
+
+    def _size(self, size: Any) -> Any:
+        """Return the size of a change, which is 0 where the step is not made."""
+        return size if self.applied is None else size * self.applied
 
     @staticmethod
-    def _adam(p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if not state:
-            state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
-        state["step"] += 1
-        first, second = group["betas"]
-        step = float(state["step"])
-        state["exp_avg"].lerp_(grad, 1 - first)
-        state["exp_avg_sq"].lerp_(grad.square(), 1 - second)
-        spread = (state["exp_avg_sq"] / (1 - second**step)).sqrt_().add_(group["eps"])
-        p.addcdiv_(state["exp_avg"], spread, value=-group["lr"] / (1 - first**step))
+    def _number(value: Tensor) -> Any:
+        """Return a tensor on a CPU as a number, which is faster there; one on another device stays there."""
+        return value.clamp_min(1e-30) if value.device.type != "cpu" else max(float(value), 1e-30)
+
+
+def _gradient(p: Tensor) -> Tensor:
+    assert p.grad is not None
+    return p.grad
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
-    """Return about the nearest matrix [n, m] whose singular values are all 1 (they are 0.7 to 1.2).
+    """Return about the nearest matrices [..., n, m] whose singular values are all 1 (they are 0.7 to 1.2).
 
     This is the iteration of Newton and Schulz. It runs in bf16, as in its source: the rounding errs less than the
     polynomial does, and takes a third of the time.
     """
     a, b, c = _NEWTON_SCHULZ
-    x: Tensor = (matrix / (matrix.norm() + 1e-7)).bfloat16()
-    tall = bool(x.shape[0] > x.shape[1])
+    x: Tensor = (matrix / (matrix.norm(dim=(-2, -1), keepdim=True) + 1e-7)).bfloat16()
+    tall = bool(x.shape[-2] > x.shape[-1])
     if tall:
-        x = x.T
+        x = x.mT
     for _ in range(_ITERATIONS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
     if tall:
-        x = x.T
+        x = x.mT
     return x.to(matrix.dtype)

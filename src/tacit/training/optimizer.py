@@ -32,7 +32,7 @@ def fix_parts(model: FloatModel, parts: Sequence[str]) -> None:
 
 
 def build_optimizer(
-    model: FloatModel, config: OptimizerConfig, adam_state: Mapping[str, Any]
+    model: FloatModel, config: OptimizerConfig, adam_state: Mapping[str, Any], *, capturable: bool = False
 ) -> tuple[torch.optim.Optimizer, int]:
     """Build the optimizer of a model.
 
@@ -40,6 +40,7 @@ def build_optimizer(
         model: The model.
         config: The optimizer's configuration.
         adam_state: Adam's state to go on with, by the parameters' names; empty to begin without.
+        capturable: Build an optimizer whose steps can be captured, also for Adam.
 
     Returns:
         The optimizer, and how many of its first parameter groups are clipped and scheduled. The quantiles, where they
@@ -57,9 +58,9 @@ def build_optimizer(
     scheduled = len(groups)
     if config.quantile_rate:
         groups.append({"params": [quantiles], "lr": config.quantile_rate})
-    if orthogonal:
+    if orthogonal or capturable:
         return Muon(groups, config.learning_rate, config.betas), scheduled
-    optimizer = torch.optim.Adam(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+    optimizer: torch.optim.Optimizer = torch.optim.Adam(groups, lr=config.learning_rate, betas=config.betas, fused=True)
     if adam_state:
         names = {id(p): name for name, p in model.named_parameters()}
         order = [names[id(p)] for group in groups for p in group["params"]]

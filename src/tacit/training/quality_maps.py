@@ -12,14 +12,14 @@ POSITIONS = 4  # latents across a cell
 _CELLS, _AMOUNT, _SHARE = 101, 102, 103  # streams of noise beside those of the latents
 
 
-def random_quality_maps(quality: Tensor, seeds: Tensor, size: int, share: float, spread: float) -> Tensor:
+def random_quality_maps(quality: Tensor, seeds: Tensor | None, size: int, share: float, spread: float) -> Tensor:
     """Return maps of qualities, of which a share varies over the image.
 
     In a map that varies, each cell is above or below the image's quality by the same amount, up to `spread`.
 
     Args:
         quality: The images' qualities [B], 0 to 100.
-        seeds: The seed of each map [B] int64.
+        seeds: The seed of each map [B] int64; without them torch's own generator draws the maps.
         size: Height and width of the images in pixels; a multiple of 64.
         share: The share of the maps that vary, 0 to 1.
         spread: The most by which a cell is above or below.

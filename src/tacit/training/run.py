@@ -11,7 +11,7 @@ from pathlib import Path
 import lightning.pytorch as L
 import torch
 
-from tacit.architectures import architecture_of
+from tacit.architectures import FIRST, architecture_of
 from tacit.errors import InvalidInput, PathError, TacitError
 from tacit.models.building import build
 from tacit.models.float_model import FloatModel
@@ -19,9 +19,11 @@ from tacit.training.callbacks.ema import Ema
 from tacit.training.callbacks.progress import TrainingProgress
 from tacit.training.callbacks.run_clock import RunClock
 from tacit.training.callbacks.validation import Validation
+from tacit.training.captured import CapturedModule
 from tacit.training.checkpoint import Checkpoint, read_checkpoint
 from tacit.training.config import Config, ModelConfig, OptimizerConfig, RunConfig
 from tacit.training.datamodule import TrainingData
+from tacit.training.dataset.samples import ImageSource
 from tacit.training.freezing import CROPS
 from tacit.training.klt import start_as_klt
 from tacit.training.loss import build_loss
@@ -35,7 +37,13 @@ log = logging.getLogger(__name__)
 KLT_CROPS = 2500
 
 
-def train(config: Config, *, resume: Path | None = None, start: FloatModel | None = None) -> Path:
+def train(
+    config: Config,
+    *,
+    resume: Path | None = None,
+    start: FloatModel | None = None,
+    images: ImageSource | None = None,
+) -> Path:
     """Train until the end that the configuration sets.
 
     A run goes on from `config.run.out`/last.ckpt where there is one, else from `resume`; else it begins with `start`,
@@ -46,6 +54,7 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
         config: The configuration of the run.
         resume: A checkpoint to go on from.
         start: A model to begin with.
+        images: The run's images, where they are open already; by default those of the configuration.
 
     Returns:
         The path of the last checkpoint.
@@ -79,7 +88,15 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
         config = _with_model(config, model)
     else:
         model = build(config.model.name, config.model.options) if start is None else start
-    data = TrainingData(config, model.config.text_encoder, model.config.text_width, before.steps if before else 0)
+    drawn = drawn_on_device(config)
+    data = TrainingData(
+        config,
+        model.config.text_encoder,
+        model.config.text_width,
+        before.steps if before else 0,
+        images=images,
+        drawn=drawn,
+    )
     if before is None and start is None and config.model.start == "klt" and architecture_of(model).klt_start:
         count = KLT_CROPS if data.epoch_size is None else min(KLT_CROPS, 40 * data.epoch_size)
         start_as_klt(model, data.crops(count, config.run.seed))
@@ -87,7 +104,9 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
     if config.run.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.train().requires_grad_(True)  # a published checkpoint comes ready for use
-    module = TrainingModule(config, model, loss, data.epoch_size)
+    module = (CapturedModule if drawn else TrainingModule)(config, model, loss, data.epoch_size)
+    if isinstance(module, CapturedModule):
+        module.open_samples = data.device_samples
     ema = Ema(model, config.optimizer.ema)
     if before is not None:
         module.steps_before = before.steps_before
@@ -108,7 +127,7 @@ def train(config: Config, *, resume: Path | None = None, start: FloatModel | Non
     return last
 
 
-def fine_tune(config: Config, source: str | os.PathLike[str]) -> Path:
+def fine_tune(config: Config, source: str | os.PathLike[str], *, images: ImageSource | None = None) -> Path:
     """Train from weights that exist.
 
     The model is that of the weights; of the configuration's model only options.attention and options.linear_length are
@@ -118,6 +137,7 @@ def fine_tune(config: Config, source: str | os.PathLike[str]) -> Path:
         config: The configuration of the run.
         source: A training checkpoint, whose average is used; a weights file or its name; or a published TACO
             checkpoint.
+        images: The run's images, where they are open already; by default those of the configuration.
 
     Returns:
         The path of the last checkpoint.
@@ -129,9 +149,34 @@ def fine_tune(config: Config, source: str | os.PathLike[str]) -> Path:
     last = Path(config.run.out) / "last.ckpt"
     if last.is_file():
         log.warning("%s goes on, and %s is not read; to begin with these weights, set another run.out", last, source)
-        return train(config)
+        return train(config, images=images)
     model = with_attention(load_float_model(source), config.model.options)
-    return train(_with_model(config, model), start=model)
+    return train(_with_model(config, model), start=model, images=images)
+
+
+def drawn_on_device(config: Config) -> bool:
+    """Return whether a run draws its batches on the device that trains.
+
+    Raises:
+        InvalidInput: The configuration asks for what cannot be.
+    """
+    run, data = config.run, config.data
+    cuda = run.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    if run.step == "captured" and not cuda:
+        raise InvalidInput("run.step captured needs a CUDA device; run.step device makes the same steps anywhere")
+    obstacles = {
+        "data.kind shards": data.kind == "shards",
+        "loss.joint": config.loss.joint > 0,
+        "more than one device": run.devices != 1 or run.nodes != 1,
+        "run.compile": run.compile,
+        "run.deterministic": run.deterministic,
+    }
+    found = [name for name, there in obstacles.items() if there]
+    if run.step in ("device", "captured"):
+        if found:
+            raise InvalidInput(f"run.step must be auto or loader with {' and '.join(found)}, got {run.step}")
+        return True
+    return run.step == "auto" and cuda and not found and config.model.name == FIRST.name
 
 
 def _fit(config: Config, module: TrainingModule, data: TrainingData, ema: Ema, checkpoint: Path | None) -> None:

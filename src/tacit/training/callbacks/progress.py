@@ -11,6 +11,8 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
+_COUNT = "count"  # the sum that counts the steps that are summed up
+
 
 class TrainingProgress(L.Callback):
     """Writes the means since the last time, over all processes, to the loggers and the terminal.
@@ -26,7 +28,6 @@ class TrainingProgress(L.Callback):
     def __init__(self, every: int, show: bool) -> None:
         self.every, self.show = every, show
         self._sums: dict[str, Tensor] = {}
-        self._count = 0
         self._waited = self._worked = self._begun = 0.0
         self._bar: Any = None
 
@@ -54,12 +55,12 @@ class TrainingProgress(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Add the step up, and write a row when it is due."""
         self._worked += time.monotonic() - self._begun
-        values = dict(pl_module.log_values)
-        if pl_module.norm is not None and bool(pl_module.norm.isfinite()):
-            values["norm"] = pl_module.norm.detach()
-            self._count += 1
-            for name, value in values.items():
-                self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
+        if pl_module.norm is not None:
+            norm = pl_module.norm.detach()
+            finite = norm.isfinite()  # nothing is read back from the device before a row is due
+            for name, value in {**pl_module.log_values, "norm": norm, _COUNT: torch.ones_like(norm)}.items():
+                counted = torch.where(finite, value, torch.zeros_like(value))
+                self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + counted
         if self._bar is not None:
             self._bar.update(pl_module.config.data.batch)
         if pl_module.steps % self.every == 0:
@@ -77,10 +78,12 @@ class TrainingProgress(L.Callback):
     def _write(self, trainer: L.Trainer, module: Any) -> None:
         reduce = trainer.strategy.reduce
         took = max(self._waited + self._worked, 1e-9)
-        means = {k: float(reduce(v / max(self._count, 1), reduce_op="mean")) for k, v in self._sums.items()}
+        count = self._sums.pop(_COUNT, torch.ones(())).clamp_min(1)
+        means = {k: float(reduce(v / count.to(v.device), reduce_op="mean")) for k, v in self._sums.items()}
+        module.count_skipped()
         row = {
             **means,
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"]),
             "gigapixels": module.pixels / 1e9,
             "images_per_second": self.every * module.config.data.batch / took,
             "waiting": self._waited / took,
@@ -92,7 +95,7 @@ class TrainingProgress(L.Callback):
             logger.save()
         if self.show and trainer.is_global_zero:
             self._print(module, row)
-        self._sums, self._count, self._waited, self._worked = {}, 0, 0.0, 0.0
+        self._sums, self._waited, self._worked = {}, 0.0, 0.0
 
     def _print(self, module: Any, row: dict[str, Any]) -> None:
         """Show a row on the bar, or as a line."""

@@ -27,12 +27,17 @@ class RunClock(L.Callback):
     def __init__(self, folder: Path, checkpoint_minutes: float, minutes: float = 0.0) -> None:
         self.path = folder / "last.ckpt"
         self.checkpoint_minutes, self.minutes = checkpoint_minutes, minutes
-        self._seconds_before = self._started = self._saved = 0.0
+        self._seconds_before = self._saved = 0.0
+        self._started: float | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Begin to count."""
+        """Note what the run has trained."""
         self._seconds_before = self._saved = pl_module.seconds
-        self._started = time.monotonic()
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Begin to count from when the module was ready, before the first step."""
+        if self._started is None:
+            self._started = pl_module.step_ended
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Write a checkpoint, or end the run, when it is time."""
@@ -66,4 +71,5 @@ class RunClock(L.Callback):
 
     def _count(self, trainer: L.Trainer, module: Any) -> None:
         """Set the module's seconds to those of the first process."""
-        module.seconds = trainer.strategy.broadcast(self._seconds_before + time.monotonic() - self._started)
+        passed = 0.0 if self._started is None else time.monotonic() - self._started
+        module.seconds = trainer.strategy.broadcast(self._seconds_before + passed)

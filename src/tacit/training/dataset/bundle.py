@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from tacit.errors import InvalidInput, PathError
 from tacit.machine import cores
@@ -84,6 +84,12 @@ def read_bundle(folder: Path) -> ImagePool:
         pieces = {number: _piece(folder, number).read_bytes() for number in {row["piece"] for row in rows}}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise PathError(f"{folder}: no prepared images ({error})") from error
+
+    first = {pieces[row["piece"]][row["start"] + 4 : row["start"] + 12] for row in rows}
+    if b"ftypavif" in first and not features.check("avif"):
+        raise PathError(
+            f"{folder}: some images are AVIF, which this machine's Pillow cannot read; install 11.3 or newer"
+        )
 
     def pixels_of(row: dict[str, Any]) -> np.ndarray:
         start = row["start"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,10 @@ import torch
 from torch import Tensor
 
 from tacit.errors import InvalidInput, PathError
-from tacit.training.dataset.image_files import BadImage, check_size, decode_image, random_crop
+from tacit.machine import cores
+from tacit.training.dataset.image_files import BadImage, ImageFiles, check_size, decode_image, random_crop
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,35 @@ def cut_crops(pixels: Tensor, places: Tensor, size: int) -> Tensor:
     corner = start[:, None, None] + across[:, None] * stride[:, None, None] + columns[:, None, :] * 3
     channels = torch.arange(3, device=pixels.device)[:, None, None]
     return pixels[corner[:, None] + channels]
+
+
+def decode_files(files: ImageFiles, smallest: int) -> ImagePool:
+    """Decode images into a pool in memory, on all cores.
+
+    Images with a side below `smallest`, and those that cannot be read, are left out and named in the log.
+
+    Raises:
+        InvalidInput: None of the images can be used.
+    """
+
+    def pixels_of(path: Path) -> np.ndarray | str:
+        try:
+            pixels = decode_image(path)
+            check_size(pixels.shape[1], pixels.shape[0], smallest)
+        except BadImage as error:
+            return str(error)
+        return pixels
+
+    def images() -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
+        with ThreadPoolExecutor(cores()) as workers:
+            decoded = workers.map(pixels_of, files.paths)
+            for path, captions, pixels in zip(files.paths, files.captions, decoded, strict=True):
+                if isinstance(pixels, str):
+                    log.warning("%s is left out: %s", path, pixels)
+                else:
+                    yield pixels, captions
+
+    return ImagePool.of(images())
 
 
 def build_pool(rows: Iterable[Mapping[str, object]], root: Path, out: Path, smallest: int) -> None:
