@@ -100,7 +100,7 @@ def test_weights_are_rounded_together() -> None:
     integers = (rows[:, 1000:] * per_one).round()
 
     def error(weight: Tensor, bias: Tensor) -> Tensor:
-        expected = net((integers / per_one).double().float()).double()
+        expected: Tensor = linear(integers / per_one).double()
         found = integers.double() @ weight + bias
         return (found / frozen.format.per_one - expected)[0].std(dim=0)
 

@@ -36,10 +36,10 @@ class HiddenRange:
 # Where there is room, nothing is clamped; where there is not, what is rare is clamped for the sake of the rest.
 HIDDEN_RANGES = {SINGLE: HiddenRange(2**12 - 1, 1.5, True), DOUBLE: HiddenRange(2**20, 32.0, False)}
 # What a channel that the samples hardly reach is taken to reach at least: a share of the loudest channel of the layer,
-QUIETEST = 1 / 16
+# and a share of what it could reach by its weights, so that these get some bits.
+QUIETEST, LEAST_REACHED = 1 / 16, 1 / 512
 ROWS = 8192  # of samples, by which weights are rounded
-DAMPING = 0.01  # of the covariance's diagonal
-LEAST_REACHED = 1 / 512  # and a share of what it could reach by its weights, so that these get some bits
+DAMPING = 0.01  # of the samples' covariance: a share of its mean that is added to its diagonal
 
 
 @dataclass(frozen=True)
