@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,12 +37,22 @@ BLOCK = re.compile(r"<!-- (?P<name>[\w-]+): made by scripts/readme\.py -->\n(?P<
 MISSING = "Not measured yet: `make results`.\n"
 README_RATES = (0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0)  # bits per pixel
 COMPARED_RATES = tuple(round(0.15 + 0.05 * i, 2) for i in range(18))  # 0.15 to 1.0
+# The codecs whose values are shown at those rates, beside tacit's own; differences are shown for all.
+TABULATED = ("jpeg", "webp", "avif", "avif-psnr", "jxl", "vvenc", "ELIC, published", "VTM, published")
 CURVES = {"psnr": "PSNR (dB)", "ssimulacra2": "SSIMULACRA 2"}  # at those rates
 LABELS = {  # of codecs and metrics of `tacit eval`
     "jpeg": "JPEG",
+    "jpegli": "jpegli",
     "webp": "WebP",
     "avif": "AVIF",
+    "avif-psnr": "AVIF tuned for PSNR",
+    "avif-slow": "AVIF at speed 0",
+    "avif-slow-psnr": "AVIF at speed 0 tuned for PSNR",
+    "svt-av1": "SVT-AV1",
     "jxl": "JPEG XL",
+    "jxl-slow": "JPEG XL at effort 9",
+    "heic": "HEIC",
+    "vvenc": "VVenC",
     "psnr": "PSNR",
     "ms-ssim": "MS-SSIM",
     "ssimulacra2": "SSIMULACRA 2",
@@ -199,6 +209,8 @@ def kodak() -> str:
             f"|---|{'---:|' * len(README_RATES)}",
         ]
         for name, curve in (curves[metric.name] | published[metric.name]).items():
+            if name not in TABULATED and not found.is_own(name):
+                continue
             cells = [quality_at(curve, rate) for rate in README_RATES]
             figures = ["" if math.isnan(cell) else f"{cell:.2f}" for cell in cells]
             lines.append(f"| {LABELS.get(name, name)} | {' | '.join(figures)} |")
@@ -216,6 +228,7 @@ def kodak() -> str:
                 texts = [rate_text(of.get(name, "")) for of in differences.values()]
                 lines.append(f"| against {LABELS.get(name, name)} | {' | '.join(texts)} |")
         lines.append("")
+        lines += [*_behind(found, dataset.name, model), ""]
     psnr = curves["psnr"]
     gains = [quality_at(psnr[own], rate) - quality_at(psnr["jpeg"], rate) for rate in COMPARED_RATES]
     if min(gains) > 0:
@@ -223,7 +236,7 @@ def kodak() -> str:
     else:
         verdict = "not better than JPEG's everywhere between"
     low, high = found.curves[dataset.name][own][0], found.curves[dataset.name][own][-1]
-    run = [f"{LABELS.get(n, n)} {_options(of['options'])}" for n, of in found.codecs.items() if "options" in of]
+    run = [f"{LABELS.get(name, name)} {_setting(of)}" for name, of in found.codecs.items() if "options" in of]
     hashes = ", ".join(f"{name} {found.codecs[name]['weights']['all']['hash']}" for name in models)
     lines.append(
         f"From 0.15 to 1.0 bpp the PSNR of {own} is {verdict}. Quality {low.quality:g} to {high.quality:g} spans "
@@ -233,9 +246,49 @@ def kodak() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _options(options: dict[str, Any]) -> str:
-    """Return settings as `optimize, progressive` or `speed 4`; what is switched off is left out."""
-    return ", ".join(k if v is True else f"{k} {v}" for k, v in options.items() if v is not False)
+def _behind(found: Results, dataset: str, model: str) -> list[str]:
+    """Return in which codecs an image takes fewer bits at equal PSNR than by a model, and what they and it cost."""
+    from tacit.evaluation.bjontegaard import Difference
+    from tacit.evaluation.report.formatting import percent
+    from tacit.models import complexity
+    from tacit.weights.metadata import read_metadata
+
+    (psnr,) = (metric for metric in found.metrics if metric.name == "psnr")
+    costs = {curve.label: curve.cost for curve in found.published(dataset, psnr)}
+    rates = {
+        name: rate.value
+        for name, rate in found.rate_differences[dataset]["psnr"][model].items()
+        if isinstance(rate, Difference) and rate.value > 0 and not found.is_own(name)
+    }
+    about = read_metadata(weights.locate(model))
+    own = complexity.count(about["architecture"], about["config"])
+    behind = []
+    for name, rate in sorted(rates.items(), key=lambda item: -item[1]):
+        published = costs.get(name)
+        kmac = f", {' to '.join(f'{value:.3g}' for value in published.kmac)} kMAC/px" if published else ""
+        behind.append(f"{LABELS.get(name, name)} ({percent(rate)}{kmac})")
+    than = (
+        f"needs more bits by PSNR than {', '.join(behind)}" if behind else "needs no more bits by PSNR than any of them"
+    )
+    cost = (
+        f"It costs {own.encoding:.0f} kMAC/px (thousand multiplications a pixel) to encode and {own.decoding:.0f} to "
+        f"decode, {own.all:.0f} in all, since both sides run the entropy networks' {own.entropy:.0f}."
+    )
+    return [f"{model} {than}. {cost}"]
+
+
+def _setting(settings: Mapping[str, Any]) -> str:
+    """Return a codec's settings as `optimize, progressive` or `speed 4, tune iq, the default`."""
+    from tacit.evaluation.codecs.pillow import option_text
+
+    minor = ("max_threads", "vvenc-params", "svtav1-params")
+    options = {name: value for name, value in settings["options"].items() if name not in minor}
+    options |= {
+        name: {k: v for k, v in of.items() if ":" not in k} for name, of in options.items() if isinstance(of, dict)
+    }
+    text = option_text(options)
+    more = [f"tune {settings['tune']}"] if "tune" in settings and "tune " not in text else []
+    return ", ".join([text, *more, *([settings["pixels"]] if "pixels" in settings else [])])
 
 
 def speed() -> str:

@@ -35,6 +35,26 @@ def test_elics_curve_is_drawn_on_whole_kodak_only() -> None:
         assert ("CVPR 2022" in page) is there
 
 
+def test_a_plot_is_high_enough_for_the_legend_of_many_curves() -> None:
+    pytest.importorskip("matplotlib")
+    few = two_codec_results(name="mine")
+    rows = few.measurements.rows
+    names = [f"jpeg{i}" for i in range(30)]
+    more = tuple(dataclasses.replace(row, codec=name) for row in rows if row.codec == "jpeg" for name in names)
+    many = dataclasses.replace(
+        few, codecs=dict.fromkeys(names, few.codecs["jpeg"]), measurements=Measurements(more, (), ())
+    )
+    heights = []
+    for found in (few, many):
+        plot = plots.draw(found, "mine", found.metrics[0])
+        assert plot is not None
+        view = re.search(r'viewBox="0 0 [\d.]+ ([\d.]+)"', plot.svg)
+        assert view is not None
+        heights.append(float(view[1]))
+    assert heights[0] == pytest.approx(4.6 * 72)
+    assert heights[1] > 30 * 0.2 * 72
+
+
 def test_plots_follow_the_colour_scheme_and_are_the_same_every_time() -> None:
     pytest.importorskip("matplotlib")
     found = two_codec_results()

@@ -27,8 +27,8 @@ Examples:
 \b
 Data sets:
   DATASET is a folder, an image, a .jsonl file with {"file": ..., "caption": ...}
-  on each line, or one of kodak:PATH, clic:PATH and coco:PATH. Without a path,
-  kodak, clic and coco are the folders of these names in $TACIT_DATA.
+  on each line, or one of kodak:PATH, clic:PATH, div2k:PATH and coco:PATH. Without
+  a path, the names are those of folders in $TACIT_DATA.
 \b
 Codecs:
   jpeg, webp, avif, jp2, jxl and so on (a wrong name lists them all); a model's
@@ -65,7 +65,11 @@ FOLDER keeps what is done: run an interrupted command again to go on from there.
     help="File with the captions of many images: .json, .jsonl or .csv.  [default: the data set's own]",
 )
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Use only the first N images of each data set.")
-@click.option("--anchor", metavar="CODEC", help="Codec that the others are compared with.  [default: the first codec]")
+@click.option(
+    "--anchor",
+    metavar="CODEC",
+    help="Codec or published curve that the others are compared with.  [default: the first codec]",
+)
 @click.option(
     "--crops",
     metavar="N",

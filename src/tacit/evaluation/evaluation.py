@@ -20,6 +20,7 @@ from tacit.evaluation.metrics import Metric, load_metric
 from tacit.evaluation.metrics.taco_authors import UNCLAMPED_METRICS, load_unclamped_metric
 from tacit.evaluation.progress import EvalProgress
 from tacit.evaluation.provenance import describe_libraries, describe_machine
+from tacit.evaluation.published_curves import published_curves
 from tacit.evaluation.report import write_report
 from tacit.evaluation.results import DatasetInfo, ImageInfo, MetricInfo, Results
 from tacit.evaluation.runner import run
@@ -95,8 +96,10 @@ def evaluate(options: EvalOptions, progress: EvalProgress) -> Results:
         raise InvalidInput("no metric is left to measure with")
     qualities = _choose_qualities(codecs, options)
     anchor = options.anchor or codecs[0].name
-    if anchor not in {codec.name for codec in codecs}:
-        raise InvalidInput(f"anchor must be one of {', '.join(codec.name for codec in codecs)}, got {anchor}")
+    published = {curve.label for curve in published_curves() if curve.dataset in {d.name for d in datasets}}
+    if anchor not in {codec.name for codec in codecs} | published:
+        others = "".join(f", {label!r}" for label in sorted(published))
+        raise InvalidInput(f"anchor must be one of {', '.join(codec.name for codec in codecs)}{others}, got {anchor}")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -31,8 +31,13 @@ COLOURS = (
 )
 INK, SOFT, LINE = ("#1c1d20", "#e9e8e4"), ("#63656b", "#a2a4ab"), ("#e2dfd8", "#34363c")
 MARKERS = "osD^vP*X"
-DASHES = ("--", "-.", ":")  # of published curves
+# Of published curves.
+DASHES: tuple[Any, ...] = (
+    *("--", "-.", ":"),
+    *((0, (9, 3)), (0, (1, 4)), (0, (3, 1, 1, 1, 1, 1)), (0, (6, 1, 1, 1)), (0, (2, 4)), (0, (12, 2, 1, 2))),
+)
 SIZE = (8.8, 4.6)  # inches
+ENTRY = 0.21  # inches of the legend for each curve, which a plot of many curves is made higher for
 
 # matplotlib draws with these colours; a style sheet's variables then take their place.
 _STANDINS: Mapping[str, str] = {
@@ -94,7 +99,10 @@ def problem() -> str | None:
 
 def digest(results: Results, dataset: str, metric: MetricInfo) -> str:
     """Return a hash of all that a plot shows, by which an earlier plot is checked."""
-    shown = results.curves_of(dataset, metric), [c.name for c in results.published(dataset, metric)]
+    shown = (
+        results.curves_of(dataset, metric),
+        [(c.label, c.rates, c.values) for c in results.published(dataset, metric)],
+    )
     return hashlib.sha256(json.dumps([dataset, metric.name, *shown]).encode()).hexdigest()[:32]
 
 
@@ -122,7 +130,9 @@ def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = Fals
     from matplotlib.figure import Figure
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tacit", "font.family": "sans-serif", "font.size": 10}):
-        figure = Figure(figsize=SIZE, layout="constrained")
+        beside = results.published(dataset, metric)
+        height = max(SIZE[1], ENTRY * (len(curves) + len(beside) + 2))
+        figure = Figure(figsize=(SIZE[0], height), layout="constrained")
         axes: Any = figure.subplots()
         colours = colour_of(results)
         for i, (name, (rates, values)) in enumerate(curves.items()):
@@ -133,14 +143,14 @@ def draw(results: Results, dataset: str, metric: MetricInfo, *, log: bool = Fals
                 rates,
                 values,
                 color=f"#0400{colours[name]:02x}",
-                marker="" if over else MARKERS[i % len(MARKERS)],
+                # Colours and markers repeat after eight, but not together.
+                marker="" if over else MARKERS[(i + i // len(MARKERS)) % len(MARKERS)],
                 markersize=4,
                 linestyle=(0, (2, 3)) if over else "-",
                 linewidth=2.2 if own else 1.4,
                 label=name,
                 zorder=2 + own + over,
             )
-        beside = results.published(dataset, metric)
         for curve, dashes in zip(beside, cycle(DASHES), strict=False):
             axes.plot(curve.rates, curve.values, color="#020202", linestyle=dashes, linewidth=1.2, label=curve.label)
         all_rates = [rate for rates in (*(r for r, _ in curves.values()), *(c.rates for c in beside)) for rate in rates]

@@ -12,9 +12,9 @@ from tacit.errors import InvalidInput
 from tacit.evaluation.bjontegaard import Curve, Difference, quality_difference, rate_difference
 from tacit.evaluation.codecs.protocol import Quality
 from tacit.evaluation.cost import Cost
-from tacit.evaluation.datasets.kodak import KODAK
+from tacit.evaluation.datasets import COMPLETE
 from tacit.evaluation.measurements import Measurement, Measurements
-from tacit.evaluation.published_curves import PUBLISHED, PublishedCurve
+from tacit.evaluation.published_curves import PublishedCurve, published_curves
 
 PROTOCOL = (
     "Files are written and read back. The rate is that of the whole file, in bits per pixel. Metrics are computed on "
@@ -174,21 +174,24 @@ class Results:
         return curves
 
     def published(self, dataset: str, metric: MetricInfo) -> list[PublishedCurve]:
-        """Return the published curves to show beside these: of the metric, where the curves are over all of Kodak."""
-        whole = sorted(PurePath(name).name for name in self.images[dataset]) == list(KODAK)
-        return [c for c in PUBLISHED if (c.dataset, c.metric) == (dataset, metric.name)] if whole else []
+        """Return the published curves to show beside these: of the metric, where the curves are over the whole set."""
+        names = sorted(PurePath(name).name for name in self.images[dataset])
+        if names != list(COMPLETE.get(dataset, ())):
+            return []
+        return [c for c in published_curves() if (c.dataset, c.metric) == (dataset, metric.name)]
 
     @cached_property
     def differences(self) -> Mapping[str, Mapping[str, Mapping[str, tuple[Difference | str, Difference | str]]]]:
         """By data set, metric and codec, the Bjøntegaard differences of rate and of quality from the anchor.
 
         That of rate is in per cent, that of quality in the metric's unit. Where there is none, the reason is in its
-        place.
+        place. Published curves are compared as codecs are, and may be the anchor.
         """
         differences: dict[str, dict[str, dict[str, tuple[Difference | str, Difference | str]]]] = {}
         for dataset in self.curves:
             for metric in self.metrics:
                 curves = self.curves_of(dataset, metric)
+                curves |= {c.label: (c.rates, c.values) for c in self.published(dataset, metric)}
                 if (anchor := curves.get(self.anchor)) is None:
                     continue
                 for codec, curve in curves.items():

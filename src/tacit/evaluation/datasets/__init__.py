@@ -10,19 +10,23 @@ from types import MappingProxyType
 
 from tacit.captions import CaptionMap
 from tacit.errors import InvalidInput
-from tacit.evaluation.datasets.clic import clic_dataset
+from tacit.evaluation.datasets.clic import PROFESSIONAL_VALIDATION, clic_dataset
 from tacit.evaluation.datasets.coco import coco_dataset
 from tacit.evaluation.datasets.dataset import Dataset, DatasetImage, EmptyDataset
+from tacit.evaluation.datasets.div2k import div2k_dataset
 from tacit.evaluation.datasets.folder import folder_dataset
 from tacit.evaluation.datasets.image_list import listed_dataset
-from tacit.evaluation.datasets.kodak import kodak_dataset
+from tacit.evaluation.datasets.kodak import KODAK, kodak_dataset
 
-__all__ = ["DATASETS", "Dataset", "DatasetImage", "EmptyDataset", "load_dataset"]
+__all__ = ["COMPLETE", "DATASETS", "Dataset", "DatasetImage", "EmptyDataset", "load_dataset"]
 
 DATASETS: Mapping[str, Callable[[Path], Dataset]] = MappingProxyType(
-    {"kodak": kodak_dataset, "clic": clic_dataset, "coco": coco_dataset}
+    {"kodak": kodak_dataset, "clic": clic_dataset, "div2k": div2k_dataset, "coco": coco_dataset}
 )
 """Data sets that are known by name; each takes the path of its files."""
+
+COMPLETE: Mapping[str, tuple[str, ...]] = MappingProxyType({"Kodak": KODAK, "CLIC": PROFESSIONAL_VALIDATION})
+"""The names of all images, sorted, of the sets over which others have published curves."""
 
 
 def load_dataset(source: str, *, captions: str | os.PathLike[str] | None = None, limit: int | None = None) -> Dataset:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 from tacit import files
 from tacit.captions import CaptionMap, read_sidecar
 from tacit.errors import InvalidInput, PathError
 from tacit.evaluation.datasets.dataset import Dataset, EmptyDataset, ListedImage, build_dataset
+from tacit.evaluation.measurements import listed
 from tacit.image import readable_suffixes
 
 
@@ -46,3 +48,24 @@ def folder_dataset(path: Path, name: str | None = None) -> Dataset:
                 listed.append(ListedImage(label, file, caption))
     whole = path.resolve()
     return build_dataset(name or (whole.name if path.is_dir() else whole.stem), listed, problems=problems)
+
+
+def complete_dataset(path: Path, name: str, file_names: Sequence[str]) -> Dataset:
+    """Return the images of known names below a folder; a note says which are missing.
+
+    Args:
+        path: The folder.
+        name: The data set's name.
+        file_names: The names of its images' files.
+
+    Raises:
+        EmptyDataset: The folder has no image.
+        PathError: There is no such folder.
+    """
+    everything = folder_dataset(path, name)
+    images = tuple(image for image in everything.images if PurePath(image.name).name in file_names)
+    missing = sorted(set(file_names) - {PurePath(image.name).name for image in images})
+    notes = (
+        (f"{len(missing)} of {name}'s {len(file_names)} images are missing: {listed(missing, 24)}",) if missing else ()
+    )
+    return Dataset(name, images, notes, everything.problems)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from tacit.evaluation.datasets.dataset import Dataset
-from tacit.evaluation.datasets.folder import folder_dataset
+from tacit.evaluation.datasets.folder import complete_dataset
 
 KODAK = tuple(f"kodim{i:02}.png" for i in range(1, 25))
 """The names of the Kodak images."""
@@ -13,8 +13,4 @@ KODAK = tuple(f"kodim{i:02}.png" for i in range(1, 25))
 
 def kodak_dataset(path: Path) -> Dataset:
     """Return the Kodak images below a folder; a note says which are missing."""
-    everything = folder_dataset(path, "Kodak")
-    images = tuple(image for image in everything.images if PurePath(image.name).name in KODAK)
-    missing = sorted(set(KODAK) - {PurePath(image.name).name for image in images})
-    notes = [f"{len(missing)} of Kodak's 24 images are missing: {', '.join(missing)}"] if missing else []
-    return Dataset("Kodak", images, tuple(notes), everything.problems)
+    return complete_dataset(path, "Kodak", KODAK)

@@ -101,7 +101,10 @@ def _point_cells(results: Results, codec: str, point: CurvePoint) -> list[str]:
 
 def sources(results: Results, dataset: str, metric: MetricInfo) -> list[str]:
     """Return the sources of the published curves beside a data set's own."""
-    return [f"{curve.label}: {curve.source}." for curve in results.published(dataset, metric)]
+    return [
+        f"{curve.label}: {curve.source}.{f' It costs {curve.cost}.' if curve.cost else ''}"
+        for curve in results.published(dataset, metric)
+    ]
 
 
 def remarks(results: Results, dataset: str) -> list[str]:
