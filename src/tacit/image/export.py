@@ -13,12 +13,13 @@ from PIL.PngImagePlugin import PngInfo
 from tacit.container import Metadata
 from tacit.errors import InvalidInput
 from tacit.image.exif import EXIF_PREFIX
+from tacit.image.extended_xmp import split_packet
 from tacit.image.icc import as_srgb
 from tacit.image.messages import warn
 from tacit.image.metadata import pil_info
 from tacit.image.raster import Raster
 from tacit.image.tiff import tiff_with_metadata
-from tacit.image.xmp import xmp_packet
+from tacit.image.xmp import with_properties, xmp_descriptions, xmp_packet
 
 # A decoded image has been through one lossy codec already; none of these options adds loss that is seen.
 FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
@@ -36,6 +37,7 @@ FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
 )
 """Pillow's name of each format and its options, by suffix."""
 
+_CAPTION_PLACES = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
 _WITHOUT_METADATA = ("BMP", "PPM")
 _WITHOUT_GREY = ("WEBP", "AVIF")  # grey images become RGB, for which viewers refuse a profile of grey
 
@@ -64,6 +66,8 @@ def to_pil(raster: Raster) -> Image.Image:
 
 def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> bytes:
     """Return the bytes of a file, with the image's ICC profile, EXIF and XMP where the format holds them.
+
+    The caption becomes alternative text: dc:description and Iptc4xmpCore:AltTextAccessibility in XMP, if they are free.
 
     What the format does not hold is left out with a `ConversionWarning`; where it has no transparency, the image is put
     on white. Colours are converted to sRGB where the profile cannot stay: by request, in formats without metadata, and
@@ -117,17 +121,31 @@ def _fitting_metadata(image: Image.Image, name: str) -> Metadata:
         "EXIF": (exif.removeprefix(EXIF_PREFIX) if isinstance(exif, bytes) else None) or None,
         "XMP": xmp_packet(image),
     }
+    caption = image.info.get("caption")
     if name in _WITHOUT_METADATA:
-        lost = [kind for kind, data in kept.items() if data]
+        lost = [kind for kind, data in (kept | {"the caption": caption}).items() if data]
         if lost:
             warn(f"{name} holds no metadata: {' and '.join(lost)} {'is' if len(lost) == 1 else 'are'} left out")
         return Metadata()
+    if isinstance(caption, str) and caption:
+        kept["XMP"] = _with_caption(kept["XMP"], caption, name)
     for kind, limit in _LIMITS.get(name, {}).items():
         data = kept[kind]
+        if kind == "XMP" and data is not None and name == "JPEG" and split_packet(data, limit) is not None:
+            continue
         if data is not None and len(data) > limit:
             warn(f"{name}: {kind} must have at most {limit} bytes, got {len(data)}, and is left out")
             kept[kind] = None
     return Metadata(icc=kept["ICC profile"], exif=kept["EXIF"], xmp=kept["XMP"])
+
+
+def _with_caption(packet: bytes | None, caption: str, name: str) -> bytes | None:
+    """Return an XMP packet with the caption as a description and as alternative text, where it has none."""
+    described = with_properties(packet, dict.fromkeys(_CAPTION_PLACES, (caption,)))
+    if described is None or caption not in xmp_descriptions(described):
+        warn(f"{name}: XMP has other descriptions or cannot be read, and the caption is left out")
+        return packet
+    return described
 
 
 def _save_options(metadata: Metadata, name: str) -> dict[str, Any]:
@@ -140,6 +158,11 @@ def _save_options(metadata: Metadata, name: str) -> dict[str, Any]:
     if metadata.xmp and name == "PNG":
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
+    elif metadata.xmp and name == "JPEG" and len(metadata.xmp) > _LIMITS[name]["XMP"]:
+        parts = split_packet(metadata.xmp, _LIMITS[name]["XMP"])
+        assert parts is not None
+        standard = b"http://ns.adobe.com/xap/1.0/\0" + parts[0]
+        options["extra"] = b"\xff\xe1" + (2 + len(standard)).to_bytes(2) + standard + parts[1]
     elif metadata.xmp and name in ("JPEG", "WEBP", "AVIF"):
         options["xmp"] = metadata.xmp
     return options

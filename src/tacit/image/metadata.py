@@ -12,8 +12,10 @@ from PIL import Image
 from tacit.container import MAX_CAPTION, MAX_METADATA, Metadata
 from tacit.image.caption import caption_from_metadata
 from tacit.image.exif import EXIF_PREFIX, kept_exif, without_thumbnail
+from tacit.image.extended_xmp import without_reference
+from tacit.image.iptc import iptc_properties, text_properties
 from tacit.image.messages import one_line, warn
-from tacit.image.xmp import reset_xmp_orientation, without_xmp_thumbnails, xmp_packet
+from tacit.image.xmp import reset_xmp_orientation, with_properties, without_xmp_thumbnails, xmp_packet
 
 
 def image_with_info(info: Mapping[str, Any]) -> Image.Image:
@@ -32,17 +34,17 @@ def kept_metadata(image: Image.Image, mode: str, grey: bool, name: str) -> Metad
         grey: Whether the pixels have become grey.
         name: What warnings call the image.
     """
-    packet = xmp_packet(image)
+    iptc, texts = iptc_properties(image, name), text_properties(image, name)
     kept = {
         "ICC profile": _kept_icc(image, mode, grey, name),
         "EXIF": kept_exif(image, name),
-        "XMP": None if packet is None else without_xmp_thumbnails(reset_xmp_orientation(packet)),
+        "XMP": _kept_xmp(image, {**texts, **iptc}, name),
     }
     for kind, data in kept.items():
         if data is not None and len(data) > MAX_METADATA:
             warn(f"{name}: {kind} must have at most {MAX_METADATA} bytes, got {len(data)}, and is dropped")
             kept[kind] = None
-    caption = caption_from_metadata(image)
+    caption = caption_from_metadata(image, iptc=iptc, texts=texts)
     if caption is not None and len(caption.encode()) > MAX_CAPTION:
         warn(f"{name}: the caption in its metadata is cut to {MAX_CAPTION} bytes")
         caption = caption.encode()[:MAX_CAPTION].decode(errors="ignore")
@@ -71,6 +73,22 @@ def pil_info(metadata: Metadata) -> dict[str, Any]:
         "caption": metadata.caption,
     }
     return {key: value for key, value in entries.items() if value is not None}
+
+
+def _kept_xmp(image: Image.Image, properties: Mapping[str, tuple[str, ...]], name: str) -> bytes | None:
+    """Return an image's XMP, with properties that come from elsewhere where it has none of the same name."""
+    packet = xmp_packet(image)
+    if packet is not None:
+        packet, unresolved = without_reference(without_xmp_thumbnails(reset_xmp_orientation(packet)))
+        if unresolved:
+            warn(f"{name}: extended XMP is damaged or missing, and left out")
+    if not properties:
+        return packet
+    extended = with_properties(packet, properties)
+    if extended is None:
+        warn(f"{name}: XMP cannot be read, and cannot take {', '.join(properties)}")
+        return packet
+    return extended
 
 
 def _kept_icc(image: Image.Image, mode: str, grey: bool, name: str) -> bytes | None:
