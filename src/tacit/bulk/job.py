@@ -90,6 +90,8 @@ class BulkJob:
             }
             if self.options.steer is not None:
                 settings["steer"] = self.options.steer
+            if self.options.effort:
+                settings["effort"] = self.options.effort
         if self.source_kind == StorageKind.PARQUET:
             settings |= {"image_column": self.image_column, "caption_column": self.caption_column}
         return settings

@@ -25,7 +25,7 @@ from tacit.cli.options import (
     text_encoder_option,
 )
 from tacit.cli.parameters import ByteSize, NumberRange
-from tacit.codec.options import DEFAULT_STEER
+from tacit.codec.options import DEFAULT_STEER, EFFORTS
 from tacit.errors import InvalidInput
 
 
@@ -87,6 +87,14 @@ Captions:
     help="Difference of quality between what the caption names and what it does not; 0 moves no bits.  "
     f"[default: {DEFAULT_STEER:g}]",
 )
+@click.option(
+    "-e",
+    "--effort",
+    metavar="N",
+    type=click.IntRange(EFFORTS[0], EFFORTS[-1]),
+    help="How long to look for a better file of the same image, from 0 to 9: seconds to minutes for an image.  "
+    "[default: 0]",
+)
 @machine_options
 @json_option
 @quiet_option
@@ -107,6 +115,7 @@ def encode(
     text_encoder: str | None,
     word_weights: bool,
     steer: float | None,
+    effort: int | None,
     jobs: int,
     threads: int | None,
     device: str,
@@ -124,6 +133,7 @@ def encode(
             bpp=bpp,
             psnr=psnr,
             steer=steer,
+            effort=effort,
             store_caption=store_caption,
             keep_metadata=not no_metadata,
         )

@@ -28,6 +28,7 @@ from tacit.codec.options import (
     EncodeOptions,
     Target,
     TargetFields,
+    check_effort,
     check_steer,
     merged,
 )
@@ -40,6 +41,7 @@ from tacit.models.coding import CodingModel
 from tacit.text.caption_tokens import CaptionTokens
 
 if TYPE_CHECKING:
+    from tacit.codec.refinement import Progress, Refiner
     from tacit.text.encoders import TextEncoder
     from tacit.words import Weigher
 
@@ -60,6 +62,8 @@ class Codec:
             True takes the usual Weigher; another Weigher can be given instead.
         steer: How many steps of quality lie between what a caption names and what it does not, 0 to 100, where the
             options of an encoding do not say. With 0 a caption moves no bits from one place to another.
+        effort: How long the encoder looks for a better file of the same image, 0 to 9, where the options of an encoding
+            do not say. From 1 on it refines each image's latents, which takes seconds to minutes (docs/effort.md).
 
     Raises:
         UnknownModel: There is no model of this name.
@@ -80,6 +84,7 @@ class Codec:
         text_encoder: TextEncoder | str | None = None,
         word_weights: bool | Weigher = False,
         steer: float = DEFAULT_STEER,
+        effort: int = 0,
     ) -> None:
         try:
             self.device = torch.device(device)
@@ -87,6 +92,7 @@ class Codec:
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise InvalidInput(f"device {device}: {str(error).splitlines()[0]}") from error
         check_steer(steer)
+        check_effort(effort)
         if threads is not None and threads < 1:
             raise InvalidInput(f"threads must be at least 1, got {threads}")
         self.threads = threads
@@ -94,6 +100,7 @@ class Codec:
         self.path = weights.locate(model)
         self._text_encoder = self._given_text_encoder = text_encoder
         self.steer = steer
+        self.effort = effort
         self._weigher = None if word_weights is False else _weigher(word_weights)
         self._steering_encoder: TextEncoder | None = None
         self._models: dict[Path, CodingModel] = {}
@@ -136,7 +143,7 @@ class Codec:
             options: All options at once.
             **fields: Single options, which replace those in `options`: one other target (`size`, the most bytes of the
                 whole file; `bpp`, the most bits per pixel; `psnr`, the fewest dB), `quality_map`, `steer`,
-                `store_caption` and `keep_metadata`. `EncodeOptions` explains each.
+                `effort`, `store_caption` and `keep_metadata`. `EncodeOptions` explains each.
 
         Raises:
             InvalidInput: An option is out of its range, or the source is no image.
@@ -156,6 +163,7 @@ class Codec:
         *,
         options: EncodeOptions | None = None,
         reconstruct: bool = False,
+        progress: Progress | None = None,
         **fields: Unpack[EncodeFields],
     ) -> EncodeResult:
         """Encode an image, as `encode` does, and report what the encoding reached.
@@ -167,6 +175,8 @@ class Codec:
             options: As for `encode`.
             reconstruct: Whether the result holds the image that `decode` makes of the file, to the bit. It costs the
                 synthesis alone, because the decoder's integers are at hand.
+            progress: Called now and then with the part of a refinement that is done, up to 1, where effort is above 0;
+                a target and an image of several regions need more than one. What it raises ends the encoding.
             **fields: As for `encode`.
 
         Raises:
@@ -177,7 +187,7 @@ class Codec:
         with thread_count(self.threads):
             model = self._model(self.path)
             target = _complete(options.target, model)
-            return self._encoding(model, raster, caption, options).reach(target, reconstruct)
+            return self._encoding(model, raster, caption, options, progress).reach(target, reconstruct)
 
     def prepare(
         self,
@@ -419,7 +429,12 @@ class Codec:
         return model
 
     def _encoding(
-        self, model: CodingModel, raster: Raster, caption: str | None, options: EncodeOptions
+        self,
+        model: CodingModel,
+        raster: Raster,
+        caption: str | None,
+        options: EncodeOptions,
+        progress: Progress | None = None,
     ) -> ImageEncoding:
         """Return the encoding of an image, made of the parts that it needs from this codec."""
         if not isinstance(caption, str | None):
@@ -444,7 +459,18 @@ class Codec:
             model_id=ARCHITECTURES[about.architecture].number,
             weights_hash=about.decode_hash,
             device=self.device,
+            refiner=self._refiner(model, options, progress),
         )
+
+    def _refiner(self, model: CodingModel, options: EncodeOptions, progress: Progress | None) -> Refiner | None:
+        """Return what refines an encoding's latents; None if its effort is 0."""
+        effort = self.effort if options.effort is None else options.effort
+        if effort == 0:
+            return None
+        from tacit.codec.refinement import Refiner
+        from tacit.models.distortion import Distortion
+
+        return Refiner(model, Distortion.of(weights.describe(self.path).card), effort, progress)
 
     def _tokens(self, model: CodingModel, caption: str | None) -> CaptionTokens:
         if caption is None and self._text_encoder is None and not model.published:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -17,6 +17,7 @@ from tacit.codec import rate_control
 from tacit.codec.decoding import FileDecoding
 from tacit.codec.options import Target
 from tacit.codec.rate_control import Attempt
+from tacit.codec.refinement import HALO, Refiner, Window
 from tacit.codec.synthesis import BATCH_PIXELS, pixels_together, region_quality, stack_qualities
 from tacit.codec.threads import map_regions, map_threads
 from tacit.container import Header, Metadata, Region, region_grid
@@ -74,6 +75,7 @@ class ImageEncoding:
         model_id: The number of the architecture in files.
         weights_hash: The decode hash of the weights.
         device: Where the transforms run.
+        refiner: What refines the latents; None if nothing does.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class ImageEncoding:
         model_id: int,
         weights_hash: bytes,
         device: torch.device,
+        refiner: Refiner | None = None,
     ) -> None:
         self.raster, self.model, self.caption, self.device = raster, model, caption, device
         self.regions = region_grid(raster.width, raster.height)
@@ -97,6 +100,7 @@ class ImageEncoding:
         self._alpha = None if raster.alpha is None else images.encode_alpha(raster.alpha)
         self._model_id, self._weights_hash = model_id, weights_hash
         self._kept: list[Tensor] | None = None  # y of each region
+        self.refiner = refiner
 
     @property
     def pixels(self) -> int:
@@ -182,8 +186,41 @@ class ImageEncoding:
             kept = torch.float16 if self.pixels > 8 * BATCH_PIXELS else torch.float32
             self._kept = map_regions(lambda _, region: self.analyse(region).to(kept), self.regions, self.device)
 
+    def window(self, quality: float | None, region: Region, y: Tensor) -> Window:
+        """Return what the refinement of a region sees.
+
+        Args:
+            quality: 0 to 100.
+            region: The region.
+            y: Of its whole tile, before the gain [1, M, h, w].
+        """
+        left, top, right, bottom = self.tile_box(region)
+        reach = HALO * LATENT_STEP
+        seen = replace(
+            region,
+            left=max(left, region.left - reach),
+            top=max(top, region.top - reach),
+            width=min(right, region.left + region.width + reach) - max(left, region.left - reach),
+            height=min(bottom, region.top + region.height + reach) - max(top, region.top - reach),
+        )
+        rows, columns = self._window(seen, top, left)
+        x = self.tile(region)[:, :, LATENT_STEP * rows.start :, LATENT_STEP * columns.start :]
+        x = x[:, :, : LATENT_STEP * (rows.stop - rows.start), : LATENT_STEP * (columns.stop - columns.start)]
+        real = torch.zeros_like(x[:, :1], dtype=torch.bool)
+        real[:, :, : seen.height, : seen.width] = True
+        inside = self._window(region, seen.top, seen.left)
+        return Window(
+            x=x,
+            y=y[:, :, rows, columns],
+            quality=region_quality(self.header(quality), seen, rows.stop - rows.start, columns.stop - columns.start),
+            rows=inside[0],
+            columns=inside[1],
+            real=real,
+            color=self.raster.pixels.shape[2] == 3,
+        )
+
     def attempt(self, quality: float | None, reconstruct: bool) -> Attempt:
-        """Make the file at a quality.
+        """Make the file at a quality, without refinement.
 
         Args:
             quality: 0 to 100; None for weights of one fixed rate.
@@ -195,7 +232,23 @@ class ImageEncoding:
             (stream,), integers = self.model.compress(y, self.quality(quality, region))
             return stream, integers[0].cpu() if reconstruct else None
 
-        coded = map_regions(code, self.regions, self.device)
+        return self._finished(quality, map_regions(code, self.regions, self.device), reconstruct)
+
+    def refined_attempt(self, quality: float | None, reconstruct: bool) -> Attempt:
+        """Make the file at a quality, refined; the arguments are those of `attempt`."""
+        assert self.refiner is not None
+        coded = []
+        for region in self.regions:  # one at a time: each takes some two kilobytes for a pixel
+            y = self.model.analyse(self.tile(region), self.tokens)
+            refined = self.refiner(self.window(quality, region, y))
+            (stream,), integers = self.model.compress_scaled(*refined, self.quality(quality, region))
+            coded.append((stream, integers[0].cpu() if reconstruct else None))
+        return self._finished(quality, coded, reconstruct)
+
+    def _finished(
+        self, quality: float | None, coded: Sequence[tuple[bytes, Tensor | None]], reconstruct: bool
+    ) -> Attempt:
+        """Return the attempt that the regions' streams are, each with its integers where the image is wanted."""
         data = self.file(quality, [stream for stream, _ in coded])
         if not reconstruct:
             return Attempt(quality, data)
@@ -222,7 +275,8 @@ class ImageEncoding:
         """
         if target.size is not None or target.bpp is not None or target.psnr is not None:
             self.keep_analysis()
-        reached = rate_control.reach(target, self.attempt, self.pixels, reconstruct)
+        refined = None if self.refiner is None else self.refined_attempt
+        reached = rate_control.reach(target, self.attempt, self.pixels, reconstruct, refined)
         return EncodeResult(
             data=reached.data,
             width=self.raster.width,
@@ -260,14 +314,22 @@ def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -
         members = [(encodings[number], encodings[number].regions[index]) for number, index in batch]
         model = members[0][0].model
         tiles = tiles_together(members)
-        y = model.analyse(tiles, TextTokens.stack([encoding.tokens for encoding, _ in members]))
+        of_tiles = model.analyse(tiles, TextTokens.stack([encoding.tokens for encoding, _ in members]))
         windows = [encoding.inside_tile(region) for encoding, region in members]
         if all(window == windows[0] for window in windows):
-            y = y[:, :, windows[0][0], windows[0][1]]
+            y = of_tiles[:, :, windows[0][0], windows[0][1]]
         else:
-            y = torch.stack([one[:, rows, columns] for one, (rows, columns) in zip(y, windows, strict=True)])
-        qualities = [encoding.quality(quality, region) for encoding, region in members]
-        coded, integers = model.compress(y, stack_qualities(qualities, *y.shape[2:]))
+            y = torch.stack([one[:, rows, columns] for one, (rows, columns) in zip(of_tiles, windows, strict=True)])
+        qualities = stack_qualities([encoding.quality(quality, region) for encoding, region in members], *y.shape[2:])
+        refiner = members[0][0].refiner
+        if refiner is None:
+            coded, integers = model.compress(y, qualities)
+        else:
+            seen = [
+                encoding.window(quality, region, one[None])
+                for (encoding, region), one in zip(members, of_tiles, strict=True)
+            ]
+            coded, integers = model.compress_scaled(*refiner(Window.stack(seen)), qualities)
         for (number, index), stream, part in zip(batch, coded, integers, strict=True):
             streams[number][index] = stream
             rows, columns = encodings[number].inside_image(encodings[number].regions[index])
@@ -296,15 +358,22 @@ def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int
     for number, encoding in enumerate(encodings):
         for index, region in enumerate(encoding.regions):
             left, top, right, bottom = encoding.tile_box(region)
-            key = (
+            key: tuple[int, ...] = (
                 encoding.model.latent_size(right - left),
                 encoding.model.latent_size(bottom - top),
                 *encoding.latent_shape(region),
                 encoding.quality_map is None,
             )
+            if encoding.refiner is not None:
+                # What a refinement sees must have one shape and one place; that of one of several regions is alone.
+                alone = len(groups) if len(encoding.regions) > 1 else -1
+                key = (*key, encoding.raster.pixels.shape[2], alone)
             groups.setdefault(key, []).append((number, index))
+    limit = pixels_together(encodings[0].device)
+    if encodings[0].refiner is not None:  # whose gradients take more than a kilobyte for each pixel
+        limit = min(limit, 4 * BATCH_PIXELS)
     for (width, height, *_), members in groups.items():
-        step = max(1, pixels_together(encodings[0].device) // (width * height * LATENT_STEP**2))
+        step = max(1, limit // (width * height * LATENT_STEP**2))
         for start in range(0, len(members), step):
             yield members[start : start + step]
 

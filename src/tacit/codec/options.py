@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 DEFAULT_QUALITY = 50.0
+EFFORTS = range(10)  # levels of effort
 DEFAULT_STEER = 20.0  # steps of quality between what a caption names and what it does not
 
 
@@ -77,6 +78,10 @@ class EncodeOptions(Target):
     """How many steps of quality lie between what the caption names and what it does not, 0 to 100; None takes the
     codec's own setting. With 0 a caption moves no bits from one place to another."""
 
+    effort: int | None = None
+    """How long the encoder looks for a better file of the same image, 0 to 9; None takes the codec's own setting. From
+    1 on it refines the latents by gradient descent, which takes seconds to minutes; decoding takes no longer."""
+
     store_caption: bool = False
     """Whether the caption is kept in the file."""
 
@@ -87,6 +92,8 @@ class EncodeOptions(Target):
         super().__post_init__()
         if self.steer is not None:
             check_steer(self.steer)
+        if self.effort is not None:
+            check_effort(self.effort)
 
 
 class TargetFields(TypedDict, total=False):
@@ -102,6 +109,7 @@ class EncodeFields(TargetFields, total=False):
 
     quality_map: np.ndarray | None
     steer: float | None
+    effort: int | None
     store_caption: bool
     keep_metadata: bool
 
@@ -132,3 +140,9 @@ def check_steer(steer: float) -> None:
     """Raise InvalidInput unless the strength of steering is 0 to 100."""
     if not 0 <= steer <= 100:
         raise InvalidInput(f"steer must be 0 to 100, got {steer}")
+
+
+def check_effort(effort: int) -> None:
+    """Raise InvalidInput unless a level of effort is a whole number from 0 to 9."""
+    if isinstance(effort, bool) or effort not in EFFORTS:
+        raise InvalidInput(f"effort must be a whole number from 0 to {EFFORTS[-1]}, got {effort}")

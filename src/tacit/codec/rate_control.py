@@ -12,6 +12,7 @@ Neither the search nor the options need torch.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SIZE_TOLERANCE = 0.005  # the part of a size target that may be left over
 PSNR_TOLERANCE = 0.02  # dB above a PSNR target that end the search
 ATTEMPTS = 18
+REFINED_ATTEMPTS = 4
 
 # The usual rate of a photograph, which tells a search where to begin: the logarithm of its bits per pixel at quality 0,
 # and what a step of quality adds to it.
@@ -195,7 +197,9 @@ AttemptAt = Callable[[float | None, bool], Attempt]
 """Encodes at a quality; the second argument says whether the image is decoded, too."""
 
 
-def reach(target: Target, attempt: AttemptAt, pixels: int, reconstruct: bool) -> Attempt:
+def reach(
+    target: Target, attempt: AttemptAt, pixels: int, reconstruct: bool, refined: AttemptAt | None = None
+) -> Attempt:
     """Return the encoding that reaches the target.
 
     Args:
@@ -203,12 +207,13 @@ def reach(target: Target, attempt: AttemptAt, pixels: int, reconstruct: bool) ->
         attempt: Encodes at a quality.
         pixels: The number of pixels of the image.
         reconstruct: Whether the decoded image is wanted.
+        refined: Encodes at a quality as `attempt` does, but better and much slower; what it makes is what is returned.
 
     Raises:
         TargetNotReached: No quality reaches the target.
     """
     if target.psnr is not None:
-        reached = _reach_psnr(target.psnr, attempt)
+        reached = _reach_psnr(target.psnr, attempt, refined)
         return reached if reconstruct else replace(reached, decoded=None)
     if target.size is not None:
         limit = target.size
@@ -217,11 +222,13 @@ def reach(target: Target, attempt: AttemptAt, pixels: int, reconstruct: bool) ->
         limit = math.floor(target.bpp * pixels / 8)
         wanted = f"{target.bpp:.4g} bpp"
     else:
-        return attempt(target.quality, reconstruct)
-    return _reach_size(limit, wanted, attempt, pixels, reconstruct)
+        return (refined or attempt)(target.quality, reconstruct)
+    return _reach_size(limit, wanted, attempt, pixels, reconstruct, refined)
 
 
-def _reach_size(limit: int, wanted: str, attempt: AttemptAt, pixels: int, reconstruct: bool) -> Attempt:
+def _reach_size(
+    limit: int, wanted: str, attempt: AttemptAt, pixels: int, reconstruct: bool, refined: AttemptAt | None
+) -> Attempt:
     """Return the encoding of the highest quality whose file has at most `limit` bytes."""
     files: dict[float, bytes] = {}
     search = SizeSearch(tolerance=SIZE_TOLERANCE, both_ends=True)
@@ -229,32 +236,107 @@ def _reach_size(limit: int, wanted: str, attempt: AttemptAt, pixels: int, recons
         files[quality] = attempt(quality, False).data
         search.add(quality, len(files[quality]))
     best = search.best(limit)
+    least = len(files[0.0])
+    if refined is not None:
+        made = _refined_attempts(
+            {quality: math.log(len(data)) for quality, data in files.items()},
+            math.log(limit),
+            -math.log(1 - SIZE_TOLERANCE),
+            lambda quality: refined(quality, reconstruct),
+            lambda one: math.log(len(one.data)),
+        )
+        if made:
+            fitting = [one for one in made if len(one.data) <= limit]
+            if fitting:
+                return max(fitting, key=lambda one: one.quality or 0)
+            least = min(least, *(len(one.data) for one in made))
     if best is None:
-        least = len(files[0.0])
         raise TargetNotReached(
             f"{wanted} cannot be reached: the lowest quality takes {least} bytes ({8 * least / pixels:.4g} bpp)"
         )
     return attempt(best, True) if reconstruct else Attempt(best, files[best])
 
 
-def _reach_psnr(goal: float, attempt: AttemptAt) -> Attempt:
+def _reach_psnr(goal: float, attempt: AttemptAt, refined: AttemptAt | None) -> Attempt:
     """Return the encoding of the lowest quality whose decoded image reaches `goal` dB.
 
     The search runs on 100 - quality and the negative PSNR: the largest such value is the lowest quality.
     """
     search = QualitySearch(both_ends=True)
     best: Attempt | None = None
+    values: dict[float, float] = {}
     for number in range(ATTEMPTS):
         reversed_quality = search.next(-goal, PSNR_TOLERANCE, number)
         if reversed_quality is None:
             break
         made = attempt(100 - reversed_quality, True)
         assert made.psnr is not None
+        values[reversed_quality] = -made.psnr
         search.add(reversed_quality, -made.psnr)
         if best is None or made.psnr >= goal:  # each that reaches it is of a lower quality than the one before
             best = made
     assert best is not None
-    assert best.psnr is not None
-    if best.psnr < goal:
-        raise TargetNotReached(f"a PSNR of {goal:g} dB cannot be reached: the highest quality gives {best.psnr:.2f} dB")
-    return best
+    reached = [best]
+    if refined is not None:
+        reached += _refined_attempts(
+            values,
+            -goal,
+            PSNR_TOLERANCE,
+            lambda reversed_quality: refined(100 - reversed_quality, True),
+            lambda one: -(one.psnr or 0.0),
+        )
+    enough = [one for one in reached if (one.psnr or 0) >= goal]
+    if not enough:
+        highest = max(one.psnr or 0 for one in reached)
+        raise TargetNotReached(f"a PSNR of {goal:g} dB cannot be reached: the highest quality gives {highest:.2f} dB")
+    return min(enough, key=lambda one: len(one.data))
+
+
+def _refined_attempts(
+    known: dict[float, float],
+    limit: float,
+    tolerance: float,
+    attempt: Callable[[float], Attempt],
+    value: Callable[[Attempt], float],
+) -> list[Attempt]:
+    """Return a few refined attempts, of which the last ones are near the limit.
+
+    A refined attempt is slow, but its value differs from that of a plain one by about as much at every quality near it.
+
+    Args:
+        known: Values of plain attempts, which rise with the quality.
+        limit: The largest value.
+        tolerance: How far below the limit a value may be.
+        attempt: Makes a refined attempt at a quality.
+        value: Returns the value of an attempt.
+    """
+    scale, made, difference = Scale(), {}, 0.0
+    for _ in range(REFINED_ATTEMPTS):
+        quality = scale.nearest(_place(known, limit - tolerance / 2 - difference))
+        if quality in made:
+            break
+        made[quality] = attempt(quality)
+        found = value(made[quality])
+        if limit - tolerance <= found <= limit or (found <= limit and quality == scale.highest):
+            break
+        difference = found - _between(known, quality)
+    return list(made.values())
+
+
+def _place(known: dict[float, float], value: float) -> float:
+    """Return the quality at which a rising, piecewise linear function has a value; beyond its ends, at these."""
+    qualities = sorted(known)
+    for low, high in itertools.pairwise(qualities):
+        if known[low] <= value <= known[high]:
+            rise = known[high] - known[low]
+            return low + (high - low) * ((value - known[low]) / rise if rise else 0.0)
+    return qualities[0] if value < known[qualities[0]] else qualities[-1]
+
+
+def _between(known: dict[float, float], quality: float) -> float:
+    """Return the value at a quality of a piecewise linear function."""
+    qualities = sorted(known)
+    for low, high in itertools.pairwise(qualities):
+        if low <= quality <= high:
+            return known[low] + (known[high] - known[low]) * (quality - low) / (high - low)
+    return known[qualities[0] if quality < qualities[0] else qualities[-1]]

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 QUALITIES: tuple[Quality, ...] = (0, 14, 28, 42, 57, 71, 86, 100)
 FIXED_QUALITY = "fixed"
 _SPEC = re.compile(
-    r"(?P<base>.+?)(?:\+(?P<captions>captions|swapped))?(?P<weighted>\+weighted)?(?:\+steer(?P<steer>\d+(?:\.\d+)?))?",
+    r"(?P<base>.+?)(?:\+(?P<captions>captions|swapped))?(?P<weighted>\+weighted)?(?:\+steer(?P<steer>\d+(?:\.\d+)?))?"
+    r"(?:\+effort(?P<effort>\d))?",
     re.DOTALL,
 )
 
@@ -49,6 +50,8 @@ class TacitCodec:
     """Whether the captions' words are weighted (`tacit.words`)."""
     steer: float = 0.0
     """How many steps of quality lie between what a caption names and what it does not."""
+    effort: int = 0
+    """How long the encoder looks for a better file, 0 to 9."""
     suffix: str = "tacit"
     step: float = 0.5
     is_own: bool = True
@@ -80,6 +83,7 @@ class TacitCodec:
             "captions": self.captions,
             **({"word_weights": dict(shared_weigher().settings)} if self.weighted else {}),
             **({"steer": self.steer, "grounding": NETWORK_SHA256} if self.steer else {}),
+            **({"effort": self.effort} if self.effort else {}),
             "precision": self.precision,
             "device": self.device,
             "tacit": importlib.metadata.version("tacit"),
@@ -122,16 +126,24 @@ class TacitCodec:
     def codec(self, quality: Quality, threads: int) -> Codec:
         """Return the loaded codec for a quality, after it has run once."""
         path = self.models[""] if "" in self.models else self.models[str(quality)]
-        return _loaded(path, self.device, self.precision, threads, self.weighted, self.steer)
+        return _loaded(path, self.device, self.precision, threads, self.weighted, self.steer, self.effort)
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, device: str, precision: str, threads: int, weighted: bool, steer: float) -> Codec:
+def _loaded(path: Path, device: str, precision: str, threads: int, weighted: bool, steer: float, effort: int) -> Codec:
     """Load a codec and run one small image through it, so that measured times do not include loading."""
     from tacit.codec import Codec
 
-    codec = Codec(path, device=device, precision=precision, threads=threads, word_weights=weighted, steer=steer)
-    codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8), "a grey square"))
+    codec = Codec(
+        path,
+        device=device,
+        precision=precision,
+        threads=threads,
+        word_weights=weighted,
+        steer=steer,
+        effort=effort,
+    )
+    codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8), "a grey square", effort=0))
     return codec
 
 
@@ -146,7 +158,7 @@ def find_tacit_codec(spec: str, device: str, precision: str) -> TacitCodec:
 
     Args:
         spec: A model's name, a weights file, or a folder of weights files of fixed rate; followed by `+captions` or
-            `+swapped`, by `+weighted`, and by `+steerN`, each of which may be left out.
+            `+swapped`, by `+weighted`, by `+steerN`, and by `+effortN`, each of which may be left out.
         device: Where the model runs.
         precision: "fp32", "bf16", or "auto".
 
@@ -186,4 +198,5 @@ def find_tacit_codec(spec: str, device: str, precision: str) -> TacitCodec:
         precision="bf16" if "bfloat16" in str(codec.precision) else "fp32",
         weighted=weighted,
         steer=0.0 if captions == "none" else codec.steer,
+        effort=int(parts["effort"] or 0),
     )

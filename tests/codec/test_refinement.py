@@ -1,0 +1,158 @@
+"""Refined encodings: better files of the same image, whatever is asked of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from support.codec_files import Picture, psnr
+from support.pictures import synthetic
+from tacit import image as images
+from tacit import weights
+from tacit.codec import Codec, EncodeOptions
+from tacit.codec.options import EFFORTS
+from tacit.codec.refinement import HALO, SCHEDULES, Refiner, Schedule
+from tacit.errors import InvalidInput
+from tacit.image import ImageSource
+from tacit.models.distortion import Distortion, rate_weight
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for effort in SCHEDULES:
+        monkeypatch.setitem(SCHEDULES, effort, Schedule(steps=6))
+
+
+def loss(image: ImageSource, codec: Codec, data: bytes, quality: float) -> float:
+    """Bits and weighted squared error, which untold weights were trained for."""
+    original = np.asarray(images.load(image).pixels, float)
+    decoded = np.asarray(codec.decode(data), float).reshape(original.shape)
+    weight = float(rate_weight(torch.tensor(quality)))
+    return 8 * len(data) + weight * float(np.square(decoded - original).mean(axis=2).sum())
+
+
+def test_every_level_has_a_schedule() -> None:
+    assert [0, *SCHEDULES] == list(EFFORTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("quality", "mode"), [(20.0, "RGB"), (70.0, "L")])
+def test_the_loss_falls(codec: Codec, picture: Picture, quality: float, mode: str) -> None:
+    image = picture(100, 90, mode)
+    plain, refined = (codec.encode(image, quality=quality, effort=effort) for effort in (0, 5))
+    assert loss(image, codec, refined, quality) < loss(image, codec, plain, quality)
+    assert codec.encode(image, quality=quality, effort=5) == refined
+
+
+@pytest.mark.slow
+def test_no_effort_is_the_default(codec: Codec, picture: Picture) -> None:
+    image = picture(80, 64)
+    assert codec.encode(image, effort=0) == codec.encode(image)
+    assert Codec(codec.path, effort=3).encode(image) == codec.encode(image, effort=3)
+    assert Codec(codec.path, effort=3).encode(image, effort=0) == codec.encode(image)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (17, 3), (64, 65)])
+def test_small_images(codec: Codec, picture: Picture, width: int, height: int) -> None:
+    decoded = codec.decode(codec.encode(picture(width, height), effort=1))
+    assert decoded.size == (width, height)
+
+
+def test_structure_is_counted_in_images_below_its_largest_window(codec: Codec, picture: Picture) -> None:
+    with torch.no_grad():
+        encoding = codec.prepare(picture(40, 30), effort=1)._encoding
+    y = encoding.model.analyse(encoding.tile(encoding.regions[0]), encoding.tokens)
+    refiner = Refiner(encoding.model, Distortion(structure=1200.0), 1)
+    y, z = refiner(encoding.window(50.0, encoding.regions[0], y))
+    assert bool(y.isfinite().all())
+    assert bool(z.isfinite().all())
+
+
+@pytest.mark.slow
+def test_a_map_of_qualities(codec: Codec, picture: Picture) -> None:
+    image = picture(130, 70)
+    offsets = np.array([[20, -20, 0], [0, 10, 0]])
+    plain, refined = (codec.encode(image, quality_map=offsets, effort=effort) for effort in (0, 2))
+    assert refined != plain
+    assert psnr(image, codec.decode(refined)) > psnr(image, codec.decode(plain)) - 1
+
+
+@pytest.mark.slow
+def test_a_size_is_kept(codec: Codec, picture: Picture) -> None:
+    image = picture(150, 140)
+    result = codec.encode_result(image, size=2500, effort=2)
+    plain = codec.encode_result(image, size=2500)
+    assert 2500 * 0.97 < len(result.data) <= 2500
+    assert psnr(image, codec.decode(result.data)) >= psnr(image, codec.decode(plain.data)) - 0.05
+
+
+@pytest.mark.slow
+def test_a_psnr_is_kept(codec: Codec, picture: Picture) -> None:
+    image = picture(100, 90)
+    result = codec.encode_result(image, psnr=24.0, effort=2, reconstruct=True)
+    assert result.psnr is not None
+    assert result.psnr >= 24.0
+    assert result.psnr == pytest.approx(psnr(image, codec.decode(result.data)), abs=1e-6)
+    assert len(result.data) <= len(codec.encode(image, psnr=24.0))
+
+
+@pytest.mark.slow
+def test_regions_are_refined_with_what_is_around_them(codec: Codec) -> None:
+    image = synthetic(1100, 64)
+    encoding = codec.prepare(image, effort=1)._encoding
+    left, right = encoding.regions
+    y = encoding.model.analyse(encoding.tile(right), encoding.tokens)
+    window = encoding.window(50.0, right, y)
+    halo = min(HALO, (right.left - encoding.tile_box(right)[0]) // 16)
+    assert halo > 0
+    assert window.columns == slice(halo, halo + encoding.latent_shape(right)[1])
+    assert window.x.shape[3] == 16 * window.y.shape[3]
+    seen = image[:, right.left - 16 * halo : right.left + right.width]
+    torch.testing.assert_close(
+        window.x[0, :, : seen.shape[0], : seen.shape[1]], torch.from_numpy(seen).permute(2, 0, 1) / 255
+    )
+    assert left.left == 0
+    plain, refined = (codec.encode(image, effort=effort) for effort in (0, 3))
+    assert loss(image, codec, refined, 50.0) < loss(image, codec, plain, 50.0)
+    seam = slice(right.left - 8, right.left + 8)
+    errors = [np.square(np.asarray(codec.decode(one), float) - image)[:, seam].mean() for one in (plain, refined)]
+    assert errors[1] < 1.1 * errors[0]
+
+
+@pytest.mark.slow
+def test_a_batch_is_refined_as_each_image_is(codec: Codec, picture: Picture) -> None:
+    sources = [picture(100, 90), picture(97, 92), picture(60, 90, "L")]
+    batch = codec.encode_batch(sources, quality=40, effort=2)
+    for source, data in zip(sources, batch, strict=True):
+        alone = codec.encode(source, quality=40, effort=2)
+        assert loss(source, codec, data, 40.0) == pytest.approx(loss(source, codec, alone, 40.0), rel=0.02)
+        assert loss(source, codec, data, 40.0) < loss(source, codec, codec.encode(source, quality=40), 40.0)
+
+
+def test_progress_is_told_and_may_end_it(codec: Codec, picture: Picture) -> None:
+    told: list[float] = []
+    codec.encode_result(picture(64, 64), effort=1, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        codec.encode_result(picture(64, 64), effort=1, progress=interrupt)
+
+
+@pytest.mark.parametrize("effort", [-1, 10, 2.5, True, "high"])
+def test_levels_that_are_none(effort: int) -> None:
+    with pytest.raises(InvalidInput, match=f"effort must be a whole number from 0 to 9, got {effort}"):
+        EncodeOptions(effort=effort)
+
+
+def test_weights_of_one_rate_cannot(taco_fixed_codec: Codec, picture: Picture) -> None:
+    with pytest.raises(InvalidInput, match="cannot be refined: effort must be 0, got 4"):
+        taco_fixed_codec.encode(picture(64, 64), effort=4)
+
+
+def test_the_card_says_what_counts(codec: Codec) -> None:
+    assert Distortion.of(weights.card(codec.path)) == Distortion()
