@@ -369,10 +369,10 @@ def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int
                 alone = len(groups) if len(encoding.regions) > 1 else -1
                 key = (*key, encoding.raster.pixels.shape[2], alone)
             groups.setdefault(key, []).append((number, index))
-    limit = pixels_together(encodings[0].device)
-    if encodings[0].refiner is not None:  # whose gradients take more than a kilobyte for each pixel
-        limit = min(limit, 4 * BATCH_PIXELS)
     for (width, height, *_), members in groups.items():
+        limit = pixels_together(encodings[0].device)
+        if encodings[0].refiner is not None:  # whose gradients take more than a kilobyte for each pixel
+            limit = min(limit, 4 * BATCH_PIXELS)
         step = max(1, limit // (width * height * LATENT_STEP**2))
         for start in range(0, len(members), step):
             yield members[start : start + step]
