@@ -2,9 +2,9 @@
 
     python scripts/ship_weights.py EXPORT.safetensors [--name tacit-s]
 
-The script copies the file to src/tacit/weights, writes its SHA-256 into the catalogue of weights, checks that it codes
-an image, and makes the conformance vectors (scripts/golden.py) and the documents' blocks about the weights again. Then
-run `make results`, and commit.
+The script copies the file to src/tacit/weights, with its ONNX graphs, writes its SHA-256 into the catalogue of weights,
+checks that it codes an image, and makes the conformance vectors (scripts/golden.py) and the documents' blocks about the
+weights again. Then run `make results`, and commit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,13 +35,13 @@ def main() -> None:
         weights.load(arguments.export)
     except TacitError as error:
         raise SystemExit(f"{arguments.export}: {error}") from error
-    data = arguments.export.read_bytes()
-    if len(data) > LIMIT:
-        raise SystemExit(f"{arguments.export}: {len(data):,} bytes; a file in the package has at most {LIMIT:,}")
     target = ROOT / "src" / "tacit" / "weights" / f"{arguments.name}.safetensors"
     target.parent.mkdir(exist_ok=True)
-    temporary = target.with_suffix(".tmp")
-    shutil.copyfile(arguments.export, temporary)
+    temporary = weights.add_graphs(arguments.export, target.with_suffix(".tmp"))
+    data = temporary.read_bytes()
+    if len(data) > LIMIT:
+        temporary.unlink()
+        raise SystemExit(f"{arguments.export}: {len(data):,} bytes; a file in the package has at most {LIMIT:,}")
     temporary.chmod(0o644)
     temporary.replace(target)
     pin(target.parent / "catalogue.py", arguments.name, hashlib.sha256(data).hexdigest())

@@ -189,7 +189,7 @@ def chain(specs: Sequence[dict[str, Any]], tensors: dict[str, np.ndarray], x: np
 
 # -- a weights file and a region --------------------------------------------------------------------------------------
 
-DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
+DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U8": "|u1"}
 
 
 class Weights:

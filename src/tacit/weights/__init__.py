@@ -2,7 +2,8 @@
 
 A weights file is safetensors. Its metadata hold the architecture, its configuration and the shapes of the frozen
 networks (so that loading needs no other file), the training card, and the hash of what decoding needs. Its tensors are
-`analysis.*`, `synthesis.*`, `hyper_analysis.*`, `gain.*`, `inverse_gain.*` (float), and `entropy.*` (integers).
+`analysis.*`, `synthesis.*`, `hyper_analysis.*`, `gain.*`, `inverse_gain.*` (float), `entropy.*` (integers), and
+`graphs.*` (ONNX graphs of what runs, which take the other tensors as their weights).
 
 Finding and describing need no torch. What does is imported when it is first used.
 """
@@ -25,13 +26,16 @@ from tacit.weights.catalogue import (
 )
 
 if TYPE_CHECKING:
+    from tacit.weights.graphs import add_graphs, load_onnx
     from tacit.weights.importing import import_taco
     from tacit.weights.loading import load
     from tacit.weights.saving import save
 
 _HOMES = {
+    "add_graphs": "tacit.weights.graphs",
     "import_taco": "tacit.weights.importing",
     "load": "tacit.weights.loading",
+    "load_onnx": "tacit.weights.graphs",
     "save": "tacit.weights.saving",
 }
 
@@ -39,6 +43,7 @@ __all__ = [
     "DEFAULT",
     "SHIPPED",
     "WeightsInfo",
+    "add_graphs",
     "available_models",
     "by_hash",
     "card",
@@ -46,6 +51,7 @@ __all__ = [
     "for_file",
     "import_taco",
     "load",
+    "load_onnx",
     "locate",
     "save",
 ]

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from tacit.architectures import ARCHITECTURES
 from tacit.errors import CorruptWeights, PathError
+from tacit.graphs.export import PREFIX as GRAPHS
 from tacit.models.coding import CodingModel
 from tacit.models.frozen import EntropyParts, FrozenEntropy
 from tacit.weights.catalogue import SHIPPED, shipped_path
@@ -57,7 +58,7 @@ def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype 
         with _without_values():
             model = row.model_class()(config)
         model.entropy = model.prior = nn.Identity()
-        floats = {k: v.float() for k, v in tensors.items() if not k.startswith("entropy.")}
+        floats = {k: v.float() for k, v in tensors.items() if not k.startswith(("entropy.", GRAPHS))}
         model.load_state_dict(floats, strict=True, assign=True)
         integers = {k.removeprefix("entropy."): v for k, v in tensors.items() if k.startswith("entropy.")}
         entropy = FrozenEntropy.restore(EntropyParts(about["entropy"], integers))

@@ -13,6 +13,7 @@ from tacit.architectures import ARCHITECTURES
 from tacit.errors import CorruptWeights, PathError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 FORMAT = 1
@@ -50,7 +51,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return about
 
 
-def decode_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+def decode_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor | np.ndarray]) -> str:
     """Return the hash by which files name their weights.
 
     It is the sha256, in hexadecimal, of what decoding needs: the architecture, its part of the configuration, the
@@ -65,7 +66,7 @@ def decode_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     return _digest(decoding, {name: v for name, v in tensors.items() if name.startswith(DECODING_PARTS)})
 
 
-def contents_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+def contents_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor | np.ndarray]) -> str:
     """Return the sha256, in hexadecimal, of the whole file but this hash.
 
     It shows damage to what only encoding needs, which the decode hash leaves out.
@@ -77,10 +78,11 @@ def contents_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> st
     return _digest({name: value for name, value in about.items() if name != "contents_hash"}, tensors)
 
 
-def _digest(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+def _digest(values: Mapping[str, Any], tensors: Mapping[str, Tensor | np.ndarray]) -> str:
     digest = hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode())
     for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
-        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
+        tensor: Any = tensors[name]
+        kind = str(tensor.dtype).removeprefix("torch.")
+        digest.update(f"\n{name} torch.{kind} {list(tensor.shape)}\n".encode())
+        digest.update((tensor.contiguous().numpy() if hasattr(tensor, "contiguous") else tensor).tobytes())
     return digest.hexdigest()

@@ -16,6 +16,7 @@ from tacit import files
 from tacit.architectures import architecture_of
 from tacit.models.float_model import FloatModel
 from tacit.models.frozen import FrozenEntropy
+from tacit.weights.graphs import graphs_of
 from tacit.weights.metadata import FORMAT, contents_hash, decode_hash
 
 
@@ -30,6 +31,7 @@ def save(path: Path, float_model: FloatModel, entropy: FrozenEntropy, training_c
 
     Raises:
         PathError: The file cannot be written.
+        MissingExtra: The model can be made graphs, and the package `onnx` is not installed.
     """
     row = architecture_of(float_model)
     parts = entropy.parts()
@@ -48,6 +50,9 @@ def save(path: Path, float_model: FloatModel, entropy: FrozenEntropy, training_c
         "card": dict(training_card),
     }
     about["decode_hash"] = decode_hash(about, tensors)
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    graphs = graphs_of(about, arrays)
+    tensors |= {name: torch.from_numpy(graph) for name, graph in graphs.items()}
     about["contents_hash"] = contents_hash(about, tensors)
     # Not safetensors' save_file: it makes files that only their owner can read. A path, even where it is called "-".
     data = serialise(tensors, metadata={"tacit": json.dumps(about, sort_keys=True)})

@@ -1,0 +1,126 @@
+"""A model that runs on ONNX Runtime: what the codec asks of a model, on numpy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tacit.engine.schedule import LatentCoding
+from tacit.engine.sessions import Sessions
+from tacit.entropy.coder import SymbolModels
+from tacit.entropy.tables import FrequencyTables
+from tacit.text.caption_tokens import CaptionTokens
+
+Z_UNIT = 256  # of z's medians, in a quantisation step
+LATENT_STEP = 16  # pixels of a latent
+
+Quality = float | np.ndarray
+"""One quality for all, [B], or a map [B, h, w] with a value for each position of y."""
+
+
+class OnnxModel:
+    """The graphs of a model, with its tables.
+
+    Args:
+        config: The configuration of the model.
+        entropy: The shapes of the frozen networks, as the weights file's metadata have them.
+        tensors: All tensors of the weights file but the graphs.
+        sessions: Runs the graphs.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        entropy: Mapping[str, Any],
+        tensors: Mapping[str, np.ndarray],
+        sessions: Sessions,
+    ) -> None:
+        self.config, self.sessions = config, sessions
+        self._entropy, self._tensors = entropy, tensors
+
+    @cached_property
+    def coding(self) -> LatentCoding:
+        """Latents to bytes and back."""
+        parts = ("frequencies", "sizes", "lows")
+        y, z = (FrequencyTables(*(self._tensors[f"entropy.tables.{n}.{p}"] for p in parts)) for n in ("y", "z"))
+        return LatentCoding(
+            runner=self.sessions,
+            groups=self._entropy["groups"],
+            y_models=SymbolModels(y),
+            z_models=SymbolModels(z),
+            medians=self._tensors["entropy.medians"] / Z_UNIT,
+            plane=self._entropy["plane"],
+            skip=self._entropy["skip"],
+        )
+
+    @property
+    def analysis_reach(self) -> int:
+        """Pixels around a tile that its latents depend on, in whole latents."""
+        pixels: int = 8 * self.config["analysis8"] + 16 * self.config["analysis16"]
+        return -(-pixels // LATENT_STEP) * LATENT_STEP
+
+    @property
+    def synthesis_reach(self) -> int:
+        """Latents around a tile that its pixels depend on."""
+        return int(self.config["synthesis16"] + -(-self.config["synthesis8"] // 2))
+
+    def analyse(self, pixels: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
+        """Return y before the gain [B, M, H/16, W/16], float32.
+
+        Args:
+            pixels: Padded regions [B, H, W, 3] uint8.
+            tokens: Of B captions.
+        """
+        inputs = {"pixels": pixels, "words": tokens.embeddings, "mask": tokens.mask, "weights": tokens.weights}
+        return self.sessions.run("analysis", inputs, ["y"])[0]
+
+    def compress(self, y: np.ndarray, quality: Quality) -> tuple[list[bytes], np.ndarray]:
+        """Entropy-code y before the gain: the bytes of each image, and y as decoded, in sixteenths, int16."""
+        scaled, z = self._scaled(y, quality)
+        return self.coding.compress(scaled, z, _hundredths(quality, len(z), z.shape[2], z.shape[3]))
+
+    def bits(self, y: np.ndarray, quality: Quality) -> np.ndarray:
+        """Return the bits that `compress` takes at each position [B, h, w], float64."""
+        scaled, z = self._scaled(y, quality)
+        return self.coding.bits(scaled, z, _hundredths(quality, len(z), z.shape[2], z.shape[3]))
+
+    def decompress(self, streams: list[bytes], height: int, width: int, quality: Quality) -> np.ndarray:
+        """Decode latents: y in sixteenths [B, M, height, width], int16.
+
+        Raises:
+            CorruptFile: No encoder can have written the bytes.
+        """
+        hundredths = _hundredths(quality, len(streams), -(-height // 4), -(-width // 4))
+        return self.coding.decompress(streams, height, width, hundredths)
+
+    def synthesise(self, latents: np.ndarray, quality: Quality) -> np.ndarray:
+        """Return images [B, 3, 16 h, 16 w], about 0 to 1 and not clamped, for latents in sixteenths."""
+        inputs = {"latents": latents, "quality": _planes(quality, len(latents))}
+        return self.sessions.run("synthesis", inputs, ["image"])[0]
+
+    def pixels(self, latents: np.ndarray, quality: Quality) -> np.ndarray:
+        """Return images as levels [B, 16 h, 16 w, 3] uint8, for latents in sixteenths."""
+        inputs = {"latents": latents, "quality": _planes(quality, len(latents))}
+        return self.sessions.run("synthesis", inputs, ["pixels"])[0]
+
+    def _scaled(self, y: np.ndarray, quality: Quality) -> tuple[np.ndarray, np.ndarray]:
+        """Return y after the gain, and its hyper-latents."""
+        scaled, z = self.sessions.run("hyper_analysis", {"y": y, "quality": _planes(quality, len(y))}, ["scaled", "z"])
+        return scaled, z
+
+
+def _planes(quality: Quality, batch: int) -> np.ndarray:
+    """Return a quality as the transforms take it: [B, 1, 1] or [B, h, w], float32."""
+    values = np.asarray(quality, dtype=np.float32)
+    return values if values.ndim == 3 else np.broadcast_to(values.reshape(-1, 1, 1), (batch, 1, 1)).copy()
+
+
+def _hundredths(quality: Quality, batch: int, rows: int, columns: int) -> np.ndarray:
+    """Return a quality as the entropy networks take it: whole hundredths of each hyper-latent [B, hz, wz], int32."""
+    values = np.asarray(quality, dtype=np.float64)
+    values = values[:, ::4, ::4] if values.ndim == 3 else values.reshape(-1, 1, 1)
+    hundredths = np.rint(values * 100).astype(np.int32)
+    return np.broadcast_to(hundredths, (batch, rows, columns)).copy()

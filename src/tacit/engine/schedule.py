@@ -1,0 +1,222 @@
+"""The coding order, driven with a model's graphs: what the host does between them is to code symbols.
+
+Arrays are numpy's. The order itself is that of `tacit.models.coding_order`; here each of its steps is one graph.
+Units: y is counted in sixteenths of a quantisation step (int16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tacit.entropy.coder import SymbolDecoder, SymbolEncoder, SymbolModels
+from tacit.entropy.tables import SYMBOL_LIMIT
+from tacit.errors import CorruptFile
+
+Y_UNIT = 16  # of y, in a quantisation step
+
+
+class Runner(Protocol):
+    """Runs a graph by its name."""
+
+    def run(self, name: str, inputs: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        """Return the outputs that are named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphStep:
+    """One step: some channels of y at some positions."""
+
+    start: int  # the first channel
+    stop: int  # the channel after the last
+    positions: np.ndarray  # row-major indices into height * width [P]
+
+
+Put = Callable[[int, GraphStep, np.ndarray, np.ndarray, np.ndarray], None]
+"""Takes (image, step, places, tables, symbols) of the values that are coded; the places are among the step's [P, c]."""
+
+Visit = Callable[[GraphStep, np.ndarray, np.ndarray], np.ndarray]
+"""Called with a step, the tables of its values (uint8) and their means (int16), both [B, P, c]; returns the symbols."""
+
+
+def checkerboard(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of the anchors, where row + column is odd, and those of the others, row by row."""
+    odd = (np.arange(height)[:, None] + np.arange(width)) % 2 == 1
+    return np.flatnonzero(odd), np.flatnonzero(~odd)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentCoding:
+    """Latents to bytes and back, by a model's graphs and tables."""
+
+    runner: Runner
+    """Runs the graphs."""
+
+    groups: Sequence[int]
+    """Channels of y in each group of the coding order."""
+
+    y_models: SymbolModels
+    """The tables of y, one for each scale."""
+
+    z_models: SymbolModels
+    """The tables of z, one for each channel."""
+
+    medians: np.ndarray
+    """The values about which z is rounded [Z], in steps."""
+
+    plane: bool
+    """Whether the hyper-synthesis takes the quality beside z."""
+
+    skip: int
+    """Tables below this one code nothing: the symbols there are zero."""
+
+    def walk(self, z: np.ndarray, quality: np.ndarray, height: int, width: int, visit: Visit) -> np.ndarray:
+        """Visit every step in coding order.
+
+        Args:
+            z: Symbols [B, Z, hz, wz], int32.
+            quality: In hundredths [B, hz, wz], int32.
+            height: Of y.
+            width: Of y.
+            visit: Codes a step.
+
+        Returns:
+            y in sixteenths [B, M, height, width], int16.
+        """
+        anchors, others = checkerboard(height, width)
+        inputs = {"symbols": z, "size": np.array([height, width]), "anchors": anchors, "others": others}
+        if self.plane:
+            inputs["quality"] = quality
+        hyper = self.runner.run("hyper", inputs, ["anchors_features", "others_features"])
+        board = np.zeros((len(z), height, width, sum(self.groups)), np.int16)
+        rows = board.reshape(len(z), height * width, -1)
+        stop = 0
+        for group, channels in enumerate(self.groups):
+            start, stop = stop, stop + channels
+
+            def coded(positions: np.ndarray, tables: np.ndarray, means: np.ndarray, first: int, last: int) -> None:
+                symbols = visit(GraphStep(start=first, stop=last, positions=positions), tables, means)
+                rows[:, positions, first:last] = Y_UNIT * symbols + means
+
+            known = {"features": hyper[0]}
+            if group:
+                earlier = np.ascontiguousarray(board[..., :start])
+                known |= {"earlier": earlier, "anchors": anchors, "others": others}
+            names = ["tables", "means", *(["context"] if group else [])]
+            tables, means, *context = self.runner.run(f"anchor.{group}", known, names)
+            coded(anchors, tables, means, start, stop)
+
+            decoded = np.ascontiguousarray(board[..., start:stop])
+            known = {"features": hyper[1], "decoded": decoded, "others": others}
+            if context:
+                known["context"] = context[0]
+            tables, means = self.runner.run(f"other.{group}", known, ["tables", "means"])
+            coded(others, tables, means, start, stop)
+        return np.ascontiguousarray(board.transpose(0, 3, 1, 2))
+
+    def quantise_hyper(self, z: np.ndarray) -> np.ndarray:
+        """Return the symbols of z [B, Z, h, w], rounded about the medians, int32."""
+        rounded = np.rint(z.astype(np.float64) - self.medians[:, None, None])
+        symbols: np.ndarray = rounded.clip(-SYMBOL_LIMIT, SYMBOL_LIMIT).astype(np.int32)
+        return symbols
+
+    def _quantising(self, y: np.ndarray, put: Put) -> Visit:
+        """Return a visit that rounds y about the means."""
+        values = y.reshape(*y.shape[:2], -1).transpose(0, 2, 1)  # [B, h w, M]
+
+        def visit(step: GraphStep, tables: np.ndarray, means: np.ndarray) -> np.ndarray:
+            own = values[:, step.positions, step.start : step.stop].astype(np.float64)
+            symbols = np.rint(own - means / Y_UNIT).clip(-SYMBOL_LIMIT, SYMBOL_LIMIT).astype(np.int32)
+            symbols *= tables >= self.skip
+            for image in range(len(symbols)):
+                flat = tables[image].ravel()
+                coded = np.flatnonzero(flat >= self.skip)
+                put(image, step, coded, flat[coded], symbols[image].ravel()[coded])
+            return symbols
+
+        return visit
+
+    def compress(self, y: np.ndarray, z: np.ndarray, quality: np.ndarray) -> tuple[list[bytes], np.ndarray]:
+        """Entropy-code latents.
+
+        Args:
+            y: After the gain [B, M, h, w], float32.
+            z: Hyper-latents [B, Z, hz, wz], float32.
+            quality: As in `walk`.
+
+        Returns:
+            The bytes of each image, and y as decoded, in sixteenths, int16.
+        """
+        symbols = self.quantise_hyper(z)
+        encoders = [SymbolEncoder() for _ in y]
+        for encoder, image in zip(encoders, symbols, strict=True):
+            encoder.put(self.z_models, self._z_tables(image[0].size), image.ravel())
+
+        def put(image: int, step: GraphStep, coded: np.ndarray, tables: np.ndarray, values: np.ndarray) -> None:
+            encoders[image].put(self.y_models, tables, values)
+
+        latents = self.walk(symbols, quality, y.shape[2], y.shape[3], self._quantising(y, put))
+        return [encoder.finish() for encoder in encoders], latents
+
+    def bits(self, y: np.ndarray, z: np.ndarray, quality: np.ndarray) -> np.ndarray:
+        """Return the bits that `compress` takes at each position [B, h, w], float64.
+
+        The bits of a hyper-latent are shared equally by the 4x4 positions that it is for.
+        """
+        height, width = y.shape[2:]
+        symbols = self.quantise_hyper(z)
+        tables = np.arange(symbols.shape[1])[:, None]
+        served = (np.arange(height) // 4)[:, None] * symbols.shape[3] + np.arange(width) // 4
+        shares = np.bincount(served.ravel(), minlength=symbols[0, 0].size)
+        each = [one.reshape(len(one), -1) for one in symbols]
+        costs = [self.z_models.tables.bits(np.broadcast_to(tables, one.shape), one).sum(axis=0) for one in each]
+        totals = np.stack([(cost / shares)[served] for cost in costs])
+
+        def put(image: int, step: GraphStep, coded: np.ndarray, tables: np.ndarray, values: np.ndarray) -> None:
+            places = step.positions[coded // (step.stop - step.start)]
+            cost = self.y_models.tables.bits(tables, values)
+            totals[image] += np.bincount(places, cost, height * width).reshape(height, width)
+
+        self.walk(symbols, quality, height, width, self._quantising(y, put))
+        return totals
+
+    def decompress(self, streams: Sequence[bytes], height: int, width: int, quality: np.ndarray) -> np.ndarray:
+        """Decode latents.
+
+        Args:
+            streams: The bytes of each image.
+            height: Of y.
+            width: Of y.
+            quality: As in `walk`.
+
+        Returns:
+            y in sixteenths [B, M, height, width], int16.
+
+        Raises:
+            CorruptFile: No encoder can have written the bytes.
+        """
+        if not all(streams):
+            raise CorruptFile("entropy-coded data must not be empty")  # the coder ends symbols with a word at least
+        decoders = [SymbolDecoder(stream) for stream in streams]
+        rows, columns = -(-height // 4), -(-width // 4)
+        z_tables = self._z_tables(rows * columns)
+        z = np.stack([d.get(self.z_models, z_tables).reshape(-1, rows, columns) for d in decoders])
+
+        def visit(step: GraphStep, tables: np.ndarray, means: np.ndarray) -> np.ndarray:
+            symbols = np.zeros((len(decoders), means[0].size), np.int32)
+            for own, decoder, flat in zip(symbols, decoders, tables.reshape(len(decoders), -1), strict=True):
+                coded = np.flatnonzero(flat >= self.skip)
+                own[coded] = decoder.get(self.y_models, flat[coded])
+            return symbols.reshape(means.shape)
+
+        latents = self.walk(z.astype(np.int32), quality, height, width, visit)
+        for decoder in decoders:
+            decoder.finish()
+        return latents
+
+    def _z_tables(self, count: int) -> np.ndarray:
+        """Return the tables of z's symbols, of `count` positions in each channel."""
+        return np.repeat(np.arange(len(self.z_models.tables), dtype=np.uint16), count)

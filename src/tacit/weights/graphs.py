@@ -1,0 +1,119 @@
+"""The graphs in a weights file: adding them to a file, and loading a file to run them; without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse
+from safetensors.numpy import save as serialise
+
+from tacit import files
+from tacit.engine.onnx_model import OnnxModel
+from tacit.engine.sessions import Sessions
+from tacit.errors import CorruptWeights, InvalidInput, PathError
+from tacit.graphs.export import PREFIX, can_have_graphs, make_graphs
+from tacit.weights.catalogue import SHIPPED, shipped_path
+from tacit.weights.metadata import contents_hash, decode_hash, read_metadata
+
+
+def graphs_of(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the graphs of a model as tensors of its weights file; none where the model cannot be made graphs.
+
+    Args:
+        about: The metadata of the weights file, with the decode hash.
+        tensors: All its tensors but graphs.
+
+    Raises:
+        MissingExtra: The package `onnx` is not installed.
+    """
+    if not can_have_graphs(about["architecture"], about["config"]):
+        return {}
+    graphs = make_graphs(about["config"], about["entropy"], tensors, about["decode_hash"])
+    return {f"{PREFIX}{name}": np.frombuffer(graph, np.uint8).copy() for name, graph in graphs.items()}
+
+
+def add_graphs(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
+    """Write a weights file with graphs, made again if it has some. Files that name the weights stay readable.
+
+    Args:
+        path: The weights file.
+        out: The file to write; None to replace the weights file.
+
+    Raises:
+        PathError: A file cannot be read or written.
+        CorruptWeights: The file does not verify.
+        InvalidInput: The model cannot be made graphs.
+        MissingExtra: The package `onnx` is not installed.
+    """
+    path = Path(path)
+    about, tensors = _verified(path)
+    tensors = {name: array for name, array in tensors.items() if not name.startswith(PREFIX)}
+    graphs = graphs_of(about, tensors)
+    if not graphs:
+        raise InvalidInput(f"{path}: models must be tacit-s with full attention to have graphs")
+    tensors |= graphs
+    about["contents_hash"] = contents_hash(about, tensors)
+    target = path if out is None else Path(out)
+    data = serialise(tensors, metadata={"tacit": json.dumps(about, sort_keys=True)})
+    files.write(os.path.abspath(target), data, force=True)
+    return target
+
+
+def load_onnx(path: Path, threads: int | None = None) -> OnnxModel:
+    """Read a weights file, verify it, and return the model that runs its graphs.
+
+    Args:
+        path: The weights file.
+        threads: Threads of ONNX Runtime's work; None for one for each core.
+
+    Raises:
+        PathError: The file cannot be read.
+        CorruptWeights: The file does not verify, or has no graphs.
+        InvalidInput: The installed ONNX Runtime is too old.
+    """
+    about, tensors = _verified(path)
+    graphs = {n.removeprefix(PREFIX): a.tobytes() for n, a in tensors.items() if n.startswith(PREFIX)}
+    if not graphs:
+        raise CorruptWeights(f"{path}: no graphs, which the engine onnx runs; tacit.weights.add_graphs(FILE) adds them")
+    tensors = {name: array for name, array in tensors.items() if not name.startswith(PREFIX)}
+    sessions = Sessions(graphs, tensors, about["decode_hash"], threads)
+    return OnnxModel(about["config"], about["entropy"], tensors, sessions)
+
+
+def _verified(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the metadata and the tensors of a weights file.
+
+    Raises:
+        PathError: The file cannot be read.
+        CorruptWeights: The file does not verify.
+    """
+    about = read_metadata(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PathError(f"{path}: {error.strerror}") from error
+    try:
+        tensors: dict[str, np.ndarray] = parse(data)
+    except (SafetensorError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise CorruptWeights(f"{path}: {error}") from error
+    if path == shipped_path(path.stem):  # which says all that the other hashes do
+        expected = {"sha256": (hashlib.sha256(data).hexdigest(), SHIPPED.get(path.stem))}
+    else:
+        try:
+            expected = {
+                "decode hash": (decode_hash(about, tensors), about["decode_hash"]),
+                "contents hash": (contents_hash(about, tensors), about["contents_hash"]),
+            }
+        except (LookupError, TypeError, ValueError) as error:
+            raise CorruptWeights(f"{path}: metadata are not those of tacit weights ({error})") from error
+    for name, (computed, stored) in expected.items():
+        if computed != stored:
+            raise CorruptWeights(f"{path}: {name} must be {stored}, got {computed}")
+    return about, tensors
