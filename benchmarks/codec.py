@@ -152,8 +152,7 @@ def in_process(photo: Image.Image, runs: int) -> dict[str, float]:
 
 def entropy_coding(codec: Any, photo: Image.Image, runs: int) -> dict[str, float]:
     """Measure the entropy coder alone, on the recorded symbols of one encoding."""
-    from tacit.entropy import coder
-    from tacit.models import frozen
+    from tacit.entropy import coder, streams
 
     batches: list[tuple[Any, np.ndarray, np.ndarray]] = []
 
@@ -162,7 +161,7 @@ def entropy_coding(codec: Any, photo: Image.Image, runs: int) -> dict[str, float
             batches.append((models, indices, symbols))
             super().put(models, indices, symbols)
 
-    with mock.patch.object(frozen, "SymbolEncoder", Recorder):
+    with mock.patch.object(streams, "SymbolEncoder", Recorder):
         codec.encode(photo, None, QUALITY)
 
     def encode() -> bytes:

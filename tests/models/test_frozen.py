@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from support.tiny_models import TINY, tiny_model, tiny_taco
 from support.walks import entropy_of, record
 from tacit import weights
 from tacit.codec import Codec
+from tacit.entropy.pool import CoderPool
 from tacit.entropy.tables import PRECISION, SYMBOL_LIMIT
 from tacit.errors import CorruptFile
 from tacit.exact.arithmetic import exact_arithmetic
@@ -35,7 +38,7 @@ def test_the_frozen_walk_follows_the_float_one(name: str, codec: Codec, taco_cod
     frozen = one._model(one.path)
     entropy = frozen.entropy
     x = samples(96, 2)
-    y, z = frozen._scaled(frozen.analyse(x, TextTokens.empty(2, 256)), 50.0)
+    y, z = frozen.scaled(frozen.analyse(x, TextTokens.empty(2, 256)), 50.0)
     symbols = entropy.quantise_hyper(z)
     decoded = entropy.quantise(y, symbols, 5000, None)
     rows = to_rows(decoded).double()
@@ -75,7 +78,7 @@ def test_the_stream_costs_what_the_tables_say(
     model = one._model(one.path)
     entropy = model.entropy
     x = samples(128, 1)
-    y, z = model._scaled(model.analyse(x, TextTokens.empty(1, 256)), 70.0)
+    y, z = model.scaled(model.analyse(x, TextTokens.empty(1, 256)), 70.0)
     (stream,), seen = entropy.compress(y, z, 7000)
     bits = 0.0
     coded = 0
@@ -106,7 +109,7 @@ def test_quantising_is_to_the_nearest_step_from_the_mean(uneven_codec: Codec) ->
     """Or to the mean itself, where the scale is so narrow that nothing is coded."""
     model = uneven_codec._model(uneven_codec.path)
     entropy = model.entropy
-    y, z = model._scaled(model.analyse(samples(64, 1), TextTokens.empty(1, 256)), 80.0)
+    y, z = model.scaled(model.analyse(samples(64, 1), TextTokens.empty(1, 256)), 80.0)
     _, seen = entropy.compress(y, z, 8000)
     assert seen.dtype == torch.int16
     rows, wanted = to_rows(seen).double(), to_rows(y).double()
@@ -231,3 +234,21 @@ def test_any_stream_is_an_error_or_latents(codec: Codec, data: bytes, height: in
     except CorruptFile:
         return
     assert found.shape == (1, TINY.latent, height, width)
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux has the processes")
+@pytest.mark.parametrize("name", ["uneven", "taco"])
+def test_range_coding_in_processes_changes_nothing(
+    name: str, uneven_codec: Codec, taco_codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"uneven": uneven_codec, "taco": taco_codec}[name]
+    model = one._model(one.path)
+    y, z = model.scaled(model.analyse(samples(80, 3), TextTokens.empty(3, 256)), 60.0)
+    streams, seen = model.entropy.compress(y, z, 6000)
+    with contextlib.closing(CoderPool(2)) as pool:
+        monkeypatch.setattr(FrozenEntropy, "coders", lambda self, images: pool)
+        assert model.entropy.compress(y, z, 6000)[0] == streams
+        assert torch.equal(model.entropy.decompress(streams, 5, 5, 6000), seen)
+        with pytest.raises(CorruptFile):
+            model.entropy.decompress([streams[0], streams[1] + bytes(8), streams[2]], 5, 5, 6000)
+        assert torch.equal(model.entropy.decompress(streams[1:], 5, 5, 6000), seen[1:])

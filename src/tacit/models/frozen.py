@@ -6,6 +6,7 @@ counted in 1/256. The quality is counted in hundredths, as in the file.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tacit.entropy.coder import SymbolDecoder, SymbolEncoder, SymbolModels
+from tacit.entropy.coder import SymbolModels
+from tacit.entropy.pool import coders
+from tacit.entropy.streams import LocalCoders, StreamCoders, StreamModels
 from tacit.entropy.tables import SYMBOL_LIMIT, FrequencyTables
 from tacit.errors import CorruptFile, NotExact
 from tacit.exact.arithmetic import ARITHMETICS, DOUBLE, Arithmetic, exact_arithmetic
@@ -37,6 +40,28 @@ class EntropyParts:
 
     shapes: dict[str, Any]  # for the metadata
     tensors: dict[str, Tensor]  # integers
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What was quantised in each step, on the device."""
+
+    steps: list[Step]
+    step_tables: list[Tensor]  # [B, P c] uint8
+    step_symbols: list[Tensor]  # [B, P c] int16; zero where nothing is coded
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many values of an image each step has."""
+        return [tables.shape[1] for tables in self.step_tables]
+
+    def tables(self) -> np.ndarray:
+        """Return the tables of all values, step after step [B, N] uint8."""
+        return to_host(torch.cat(self.step_tables, dim=1))
+
+    def symbols(self) -> np.ndarray:
+        """Return the symbols of all values, step after step [B, N] int16."""
+        return to_host(torch.cat(self.step_symbols, dim=1))
 
 
 class FrozenEntropy(nn.Module):
@@ -89,6 +114,7 @@ class FrozenEntropy(nn.Module):
         self.plane = plane
         self.skip = skip  # tables below this one code nothing
         self.arithmetic = arithmetic
+        self.stream_models = StreamModels(self.z_models, self.y_models, skip)
 
     # -- storage ------------------------------------------------------------------------------------------------
 
@@ -266,48 +292,36 @@ class FrozenEntropy(nn.Module):
         Returns:
             y in sixteenths [B, M, h, w], int16.
         """
+        latents, record = self._quantise(y, z_symbols, quality)
+        if put is not None:
+            for image, (tables, symbols) in enumerate(zip(record.tables(), record.symbols(), strict=True)):
+                start = 0
+                for step, size in zip(record.steps, record.sizes, strict=True):
+                    part = slice(start, start + size)
+                    coded = np.flatnonzero(tables[part] >= self.skip)
+                    put(image, step, coded, tables[part][coded], symbols[part][coded].astype(np.int32))
+                    start += size
+        return latents
+
+    def _quantise(self, y: Tensor, z_symbols: Tensor, quality: int | Tensor) -> tuple[Tensor, _Record]:
+        """Quantise y, as `quantise` does, and record what is coded: a GPU does all of it before anything waits."""
         with exact_arithmetic(y.device, self.arithmetic) as dtype:
             rows = to_rows(y)
             hyper = self.hyper_features(z_symbols.to(dtype), quality, y.shape[2], y.shape[3])
 
-            steps: list[Step] = []
-            tables: list[Tensor] = []  # of each step, [B, P c] uint8
-            coded: list[Tensor] = []  # the symbols of each step, [B, P c] int16
+            record = _Record([], [], [])
 
             def visit(step: Step, parameters: Tensor) -> Tensor:
                 indices, means = self._tables_and_means(parameters)
                 values = rows[:, step.positions, step.start : step.stop].double()
                 symbols = (values - means / Y_UNIT).round_().clamp_(-SYMBOL_LIMIT, SYMBOL_LIMIT)
                 symbols *= indices >= self.skip
-                if put is not None:
-                    steps.append(step)
-                    tables.append(indices.flatten(1))
-                    coded.append(symbols.flatten(1).to(torch.int16))
+                record.steps.append(step)
+                record.step_tables.append(indices.flatten(1))
+                record.step_symbols.append(symbols.flatten(1).to(torch.int16))
                 return symbols.mul_(Y_UNIT).add_(means).to(dtype)
 
-            latents = walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
-        if put is not None:
-            # The encoder knows all values: a GPU takes every step before anything waits for it, once.
-            self._pass_on(steps, to_host(torch.cat(tables, dim=1)), to_host(torch.cat(coded, dim=1)), put)
-        return latents
-
-    def _pass_on(self, steps: Sequence[Step], tables: np.ndarray, symbols: np.ndarray, put: SymbolSink) -> None:
-        """Pass the symbols of all steps on.
-
-        Args:
-            steps: The steps in coding order.
-            tables: The table of every value of the steps, one step after another [B, N].
-            symbols: The symbol of every value [B, N].
-            put: As for `quantise`.
-        """
-        for image, (own_tables, own_symbols) in enumerate(zip(tables, symbols, strict=True)):
-            start = 0
-            for step in steps:
-                stop = start + len(step.positions) * (step.stop - step.start)
-                indices = own_tables[start:stop]
-                coded = np.flatnonzero(indices >= self.skip)
-                put(image, step, coded, indices[coded], own_symbols[start:stop][coded].astype(np.int32))
-                start = stop
+            return walk(cast(EntropyNets, self), hyper, visit).to(torch.int16), record
 
     def compress(self, y: Tensor, z: Tensor, quality: int | Tensor) -> tuple[list[bytes], Tensor]:
         """Entropy-code latents.
@@ -320,18 +334,17 @@ class FrozenEntropy(nn.Module):
         Returns:
             The bytes of each image, and y in sixteenths [B, M, h, w], int16.
         """
-        symbols = self.quantise_hyper(z)
-        encoders = [SymbolEncoder() for _ in range(y.shape[0])]
-        channels, count = symbols.shape[1], symbols[0, 0].numel()
-        z_indices = np.repeat(np.arange(channels, dtype=np.uint16), count)
-        for encoder, image in zip(encoders, to_host(symbols.flatten(1).int()), strict=True):
-            encoder.put(self.z_models, z_indices, image)
+        hyper = self.quantise_hyper(z)
+        latents, record = self._quantise(y, hyper, quality)
+        z_symbols = to_host(hyper.flatten(1).to(torch.int16))
+        streams = self.coders(len(y)).encode(
+            self.stream_models, z_symbols, record.sizes, record.tables(), record.symbols()
+        )
+        return streams, latents
 
-        def put(image: int, step: Step, coded: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
-            encoders[image].put(self.y_models, indices, values)
-
-        latents = self.quantise(y, symbols, quality, put)
-        return [e.finish() for e in encoders], latents
+    def coders(self, images: int) -> StreamCoders:
+        """Return what codes the streams of so many images: in several processes beside a GPU, else here."""
+        return coders(images) if self.medians.device.type == "cuda" else LocalCoders()
 
     def bits(self, y: Tensor, z: Tensor, quality: int | Tensor) -> np.ndarray:
         """Return the bits that `compress` takes at each position [B, h, w], float64.
@@ -374,26 +387,22 @@ class FrozenEntropy(nn.Module):
         device = self.medians.device
         if not all(streams):
             raise CorruptFile("entropy-coded data must not be empty")  # the coder ends symbols with a word at least
-        decoders = [SymbolDecoder(s) for s in streams]
         channels = len(self.z_models.tables)
         hz, wz = -(-height // 4), -(-width // 4)
-        z_indices = np.repeat(np.arange(channels, dtype=np.uint16), hz * wz)
-        z = np.stack([d.get(self.z_models, z_indices).reshape(channels, hz, wz) for d in decoders])
-        with exact_arithmetic(device, self.arithmetic) as dtype:
-            hyper = self.hyper_features(torch.from_numpy(z).to(device, dtype), quality, height, width)
+        with (
+            exact_arithmetic(device, self.arithmetic) as dtype,
+            contextlib.closing(self.coders(len(streams)).decode(self.stream_models, streams)) as decoders,
+        ):
+            z = torch.from_numpy(decoders.hyper(hz * wz).reshape(len(streams), channels, hz, wz))
+            hyper = self.hyper_features(z.to(device, dtype), quality, height, width)
 
             def visit(step: Step, parameters: Tensor) -> Tensor:
                 indices, means = self._tables_and_means(parameters)
                 tables = to_host(indices.flatten(1))
-                symbols = host_empty(tables.shape, torch.int16, device).zero_()
-                values = symbols.numpy()
-                for image, decoder in enumerate(decoders):
-                    coded = np.flatnonzero(tables[image] >= self.skip)
-                    values[image, coded] = decoder.get(self.y_models, tables[image, coded])
-                moved = to_device(symbols, device).view(means.shape).to(dtype)
-                return moved.mul_(Y_UNIT).add_(means)
+                symbols = host_empty(tables.shape, torch.int16, device)
+                decoders.step(tables, symbols.numpy())
+                return to_device(symbols, device).view(means.shape).to(dtype).mul_(Y_UNIT).add_(means)
 
             latents = walk(cast(EntropyNets, self), hyper, visit).to(torch.int16)
-        for decoder in decoders:
-            decoder.finish()
+            decoders.finish()
         return latents
