@@ -18,8 +18,8 @@ from tacit.weights.metadata import read_metadata
 DEFAULT = "tacit-s"
 
 SHIPPED: dict[str, str] = {
-    "tacit-s": "e441b668e5e651ccff8c832f23b0e1b25a5a82675cd950eae135b9bd83331c24",
-    "tacit-s-mse": "55e7c5e47dc946d63f71cb3c3abdb22512ea16ac117af2495740c093ad528d14",
+    "tacit-s": "0fc0fb48860475975c4a12210a65eca4cde8106ad6fc2b65584e530fa0984d0a",
+    "tacit-s-mse": "ceb1edca7e7c8c98797c5dbcbfda155f6016391ca14edcfaa93e0f0449188fc5",
 }
 """Names of the weights in the package, each with the sha256 of its file.
 
