@@ -188,6 +188,7 @@ def test_wrong_usage_is_status_2(
         ([], {}),
         (["-q", "12.5"], {"quality": 12.5}),
         (["--steer", "0"], {"steer": 0}),
+        (["-e", "1"], {"effort": 1}),
         (["--size", "60kB"], {"size": 60_000}),
         (["--size", "60 KiB"], {"size": 61_440}),
         (["--size", "1.5MB"], {"size": 1_500_000}),
