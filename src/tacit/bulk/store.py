@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
@@ -28,6 +29,7 @@ PARTS = f"{OWN_FOLDER}/parts"
 # A file that is uploaded to these is there when it is whole, and not before; renaming would copy it.
 _ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2"})
 _STAMPS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the disk, the user's part of it, or the file is full
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
 
 
@@ -136,16 +138,23 @@ class ShardStore:
     @contextmanager
     def create(self, name: str) -> Iterator[PartialFile]:
         """Write a file that is there, whole, when the block ends, or not at all; one of that name is replaced."""
-        with self._file_beside() if self.local else _nameless_file() as (stream, path):
-            part = PartialFile(stream)
-            yield part
-            stream.flush()
-            stream.seek(0)
-            size, digest = os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest()
-            part.written = WrittenFile(size, digest)
-            stream.seek(0)  # where file descriptors are opened by their names, their position is shared on some systems
-            with self._path_errors(name):
-                self._move(path, name)
+        try:
+            with self._file_beside() if self.local else _nameless_file() as (stream, path):
+                part = PartialFile(stream)
+                yield part
+                stream.flush()
+                stream.seek(0)
+                size, digest = os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest()
+                part.written = WrittenFile(size, digest)
+                stream.seek(0)  # where file descriptors are opened by names, their position is shared on some systems
+                with self._path_errors(name):
+                    self._move(path, name)
+        except TacitError:
+            raise
+        except OSError as error:  # on a full disk, also when the stream is closed, which writes what is in its buffer
+            if error.errno in _FULL:
+                raise PathError(f"{posixpath.join(self.url, name)}: {reason(error)}") from error
+            raise  # it may be about what the block has read
 
     def put(self, name: str, data: bytes) -> WrittenFile:
         """Write a small file, whole or not at all."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import lightning.pytorch as L
 import torch
 
+from tacit import files
 from tacit.architectures import FIRST, architecture_of
 from tacit.errors import InvalidInput, PathError, TacitError
 from tacit.models.building import build
@@ -117,10 +118,7 @@ def train(
         raise InvalidInput("run.steps or run.minutes must be given for a stream of shards, which has no epochs")
     if config.run.compile:
         model.compile()
-    try:
-        (out / "config.yaml").write_text(config.to_yaml(), "utf-8")
-    except OSError as error:
-        raise PathError(f"{out}: {error.strerror}") from error
+    files.write(str(out / "config.yaml"), config.to_yaml().encode(), force=True)
     # Lightning cannot restore the files of the first script, whose state was taken over above.
     checkpoint = source if before is not None and before.adam_state is None else None
     _fit(config, module, data, ema, checkpoint)

@@ -46,6 +46,8 @@ def write_bundle(images: ImageFiles, folder: Path, smallest: int, report: Callab
     number, size = 0, 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # An earlier bundle ends here: if this one is not finished, there is none, and no mixture of both.
+        (folder / INDEX).unlink(missing_ok=True)
         stream = _piece(folder, number).open("wb")
         try:
             for path, captions in zip(images.paths, images.captions, strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tacit import files
 from tacit.errors import InvalidInput, PathError
 from tacit.machine import cores
 from tacit.training.dataset.image_files import BadImage, ImageFiles, check_size, decode_image, random_crop
@@ -148,24 +149,33 @@ def build_pool(rows: Iterable[Mapping[str, object]], root: Path, out: Path, smal
         root: The folder of the images.
         out: The path of the pool, without suffix.
         smallest: The shortest side, in pixels, that an image may have.
+
+    Raises:
+        PathError: A file cannot be written.
     """
     shapes: list[tuple[int, int]] = []
     captions: list[list[str]] = []
     left_out = {"too_small": 0, "unreadable": 0}
-    with out.with_suffix(".bin").open("wb") as stream:
-        for row in rows:
-            try:
-                pixels = decode_image(root / str(row["file"]))
-            except BadImage:
-                left_out["unreadable"] += 1
-                continue
-            if min(pixels.shape[:2]) < smallest:
-                left_out["too_small"] += 1
-                continue
-            stream.write(pixels.tobytes())
-            shapes.append((pixels.shape[0], pixels.shape[1]))
-            captions.append(list(row.get("captions") or []))  # type: ignore[call-overload]
-    out.with_suffix(".json").write_text(json.dumps({"shapes": shapes, "captions": captions, **left_out}))
+    try:
+        # An earlier pool ends here: if this one is not finished, there is none, and no mixture of both.
+        out.with_suffix(".json").unlink(missing_ok=True)
+        with out.with_suffix(".bin").open("wb") as stream:
+            for row in rows:
+                try:
+                    pixels = decode_image(root / str(row["file"]))
+                except BadImage:
+                    left_out["unreadable"] += 1
+                    continue
+                if min(pixels.shape[:2]) < smallest:
+                    left_out["too_small"] += 1
+                    continue
+                stream.write(pixels.tobytes())
+                shapes.append((pixels.shape[0], pixels.shape[1]))
+                captions.append(list(row.get("captions") or []))  # type: ignore[call-overload]
+    except OSError as error:
+        raise PathError(f"{out}: {files.reason(error)}") from error
+    contents = {"shapes": shapes, "captions": captions, **left_out}
+    files.write(str(out.with_suffix(".json")), json.dumps(contents).encode(), force=True)
 
 
 def open_pool(path: Path, *, in_memory: bool = False) -> ImagePool:
