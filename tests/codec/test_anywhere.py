@@ -8,9 +8,12 @@ import pickle
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 import tacit
 from support.pictures import synthetic
@@ -80,3 +83,35 @@ def test_the_default_device_of_torch_does_not_matter(threads: int | None) -> Non
     assert torch.get_default_device().type == "meta"
     torch.set_default_device(None)
     assert Codec(threads=threads).encode(image, "a dog") == data
+
+
+class Decoded(Dataset[np.ndarray]):
+    """A data set as users write one, which decodes in whatever process it is asked."""
+
+    def __init__(self, codec: Codec, files: list[bytes]) -> None:
+        self.codec, self.files = codec, files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.array(self.codec.decode(self.files[index]))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This DataLoader will create", "ignore:.*multi-threaded.*fork")
+@pytest.mark.parametrize("workers", [2, 8])
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_data_set_of_ones_own_decodes_in_workers(tiny_weights: Path, start: str, workers: int) -> None:
+    codec = Codec(tiny_weights)  # as many threads as there are cores
+    some = [codec.encode(synthetic(40, 30, seed)) for seed in range(2)]
+    files, here = (
+        some * workers,
+        [np.asarray(codec.decode(file)) for file in some] * workers,
+    )  # threads run before a fork
+    loader = DataLoader(
+        Decoded(codec, files), batch_size=None, num_workers=workers, multiprocessing_context=start, timeout=300
+    )
+    for _ in range(2):
+        for one, expected in zip(loader, here, strict=True):
+            assert np.abs(np.asarray(one).astype(int) - expected).max() <= 1  # the threads differ, and with them floats
