@@ -66,3 +66,43 @@ def test_muon_follows_the_gradient_downhill() -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.3 * losses[0]
+
+
+def test_matrices_of_one_shape_turn_together_as_they_do_alone() -> None:
+    torch.manual_seed(0)
+    several = torch.randn(3, 20, 30)
+    for one, together in zip(several, orthogonalize(several), strict=True):
+        alone = orthogonalize(one)
+        assert (alone - together).norm() < 0.02 * alone.norm()
+
+
+def test_a_step_that_is_not_applied_changes_nothing() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(30, 20)
+    optimizer = Muon([{"params": [layer.bias]}, {"params": [layer.weight], "orthogonal": True}], 0.05)
+    optimizer.prepare(torch.device("cpu"))
+    before = [p.detach().clone() for p in layer.parameters()]
+    for applied, changes in ((0.0, False), (1.0, True)):
+        optimizer.applied = torch.tensor(applied)
+        for p in layer.parameters():
+            p.grad = torch.randn_like(p)
+        optimizer.step()
+        assert all(torch.equal(p, old) != changes for p, old in zip(layer.parameters(), before, strict=True))
+        assert float(optimizer.state[layer.bias]["step"]) == applied
+
+
+def test_the_state_of_torch_adam_fits() -> None:
+    layer = nn.Linear(3, 2)
+    adam = torch.optim.Adam(layer.parameters(), lr=0.01)
+    layer(torch.ones(1, 3)).sum().backward()
+    adam.step()
+    optimizer = Muon([{"params": list(layer.parameters())}], 0.5)
+    optimizer.load_state_dict(adam.state_dict())
+    twin = [p.detach().clone() for p in layer.parameters()]
+    optimizer.step()
+    moved = [p.detach() - old for p, old in zip(layer.parameters(), twin, strict=True)]
+    for p, old in zip(layer.parameters(), twin, strict=True):
+        p.data.copy_(old)
+    adam.step()
+    for p, old, move in zip(layer.parameters(), twin, moved, strict=True):
+        assert torch.allclose(p - old, move, rtol=1e-4, atol=1e-7)

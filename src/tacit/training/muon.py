@@ -8,7 +8,7 @@ Adam's follows the few that the data make large. Source: Jordan et al., Muon (20
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,6 +29,14 @@ def matrices(model: nn.Module) -> list[Tensor]:
         and math.prod(layer.weight.shape[2:]) == 1
         and min(layer.weight.shape[:2]) >= _SMALLEST
     ]
+
+
+def complete_groups(state: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Add to an optimizer's state what another class of optimizer does not keep, so that either's state fits both."""
+    for group in state.get("param_groups", ()):
+        group["lr"] = float(group["lr"])  # a captured step keeps it on the device
+        for name, value in defaults.items():
+            group.setdefault(name, value)
 
 
 class Muon(torch.optim.Optimizer):
@@ -55,11 +63,9 @@ class Muon(torch.optim.Optimizer):
         """1 to make steps and 0 to leave everything as it is, on the device; None to make them."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take a state, also that of torch's Adam, whose groups lack what is Muon's own."""
+        """Take a state, also that of torch's Adam."""
+        complete_groups(state, self.defaults)
         super().__setstate__(state)
-        for group in self.param_groups:
-            for name, value in self.defaults.items():
-                group.setdefault(name, value)
 
     def prepare(self, device: torch.device) -> None:
         """Make all of the state, and the learning rates, tensors on a device, as a captured step needs them."""

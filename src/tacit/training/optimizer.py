@@ -10,7 +10,16 @@ import torch
 from tacit.errors import InvalidInput
 from tacit.models.float_model import FloatModel
 from tacit.training.config import OptimizerConfig
-from tacit.training.muon import Muon, matrices
+from tacit.training.muon import Muon, complete_groups, matrices
+
+
+class Adam(torch.optim.Adam):
+    """Torch's Adam, which takes the state of a captured step's optimizer, too."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a state."""
+        complete_groups(state, self.defaults)
+        super().__setstate__(state)
 
 
 def fix_parts(model: FloatModel, parts: Sequence[str]) -> None:
@@ -60,7 +69,7 @@ def build_optimizer(
         groups.append({"params": [quantiles], "lr": config.quantile_rate})
     if orthogonal or capturable:
         return Muon(groups, config.learning_rate, config.betas), scheduled
-    optimizer: torch.optim.Optimizer = torch.optim.Adam(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+    optimizer = Adam(groups, lr=config.learning_rate, betas=config.betas, fused=True)
     if adam_state:
         names = {id(p): name for name, p in model.named_parameters()}
         order = [names[id(p)] for group in groups for p in group["params"]]
