@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ from tacit.training.checkpoint import read_checkpoint
 from tacit.training.config import Config
 from tacit.training.datamodule import TrainingData
 from tacit.training.dataset.device_samples import DeviceBatch
+from tacit.training.dataset.image_files import ImageFiles
+from tacit.training.dataset.pool import ImagePool
 from tacit.training.loss import build_loss
 from tacit.training.module import MAX_SKIPPED
 from tacit.training.run import drawn_on_device, train
@@ -29,7 +32,8 @@ Make = Callable[..., Config]
 def ready_module(config: Config) -> tuple[CapturedModule, TrainingData]:
     """Return a module that is ready to make steps on the CPU, and its data."""
     model = tiny_model().train().requires_grad_(True)
-    data = TrainingData(config, model.config.text_encoder, model.config.text_width, drawn=True)
+    data = TrainingData(config, model.config.text_encoder, model.config.text_width)
+    data.draw_on_device()
     module = CapturedModule(config, model, build_loss(config.loss))
     module.begin(module.configure_optimizers(), data.device_samples(torch.device("cpu")))
     return module, data
@@ -111,29 +115,42 @@ def test_runs_go_on_from_either_path(make_config: Make, kind: str) -> None:
 @pytest.mark.slow
 def test_images_in_files_are_decoded_first(make_config: Make, image_folder: Path) -> None:
     config = make_config("data.kind=folder", f"data.path={image_folder}", "data.by_area=false", "run.step=device")
-    data = TrainingData(config, "embedded", 256, drawn=True)
+    data = TrainingData(config, "embedded", 256)
+    data.draw_on_device()
     assert data.epoch_size == 3
     assert data.device_samples(torch.device("cpu")).draw().pixels.shape == (2, 3, 64, 64)
 
 
+POOL = ImagePool.of([(np.zeros((64, 64, 3), dtype=np.uint8), ())])
+
+
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "images", "said"),
     [
-        (["run.step=captured"], "needs a CUDA device"),
-        (["run.step=device", "data.kind=shards"], "with data.kind shards"),
-        (["run.step=device", "run.devices=2", "run.compile=true"], "with more than one device and run.compile"),
+        (["run.step=captured"], POOL, "needs a CUDA device"),
+        (["run.step=device"], None, "with data.kind shards"),
+        (["run.step=device", "run.devices=2", "run.compile=true"], POOL, "with more than one device and run.compile"),
     ],
 )
-def test_what_cannot_be_drawn_on_the_device(make_config: Make, overrides: list[str], said: str) -> None:
+def test_what_cannot_be_drawn_on_the_device(
+    make_config: Make, overrides: list[str], images: ImagePool | None, said: str
+) -> None:
     with pytest.raises(InvalidInput, match=said):
-        drawn_on_device(make_config(*overrides))
+        drawn_on_device(make_config(*overrides), images)
 
 
-def test_without_a_gpu_the_loader_is_used(make_config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_drawn_on_a_gpu_whose_memory_holds_the_images(
+    make_config: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert not drawn_on_device(make_config())
-    assert drawn_on_device(make_config("run.step=device"))
+    assert not drawn_on_device(make_config(), POOL)
+    assert drawn_on_device(make_config("run.step=device"), POOL)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert drawn_on_device(make_config())
-    assert not drawn_on_device(make_config("run.accelerator=cpu"))
-    assert not drawn_on_device(make_config("run.step=loader"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, 2 * POOL.pixels.nbytes))
+    assert drawn_on_device(make_config(), POOL)
+    assert not drawn_on_device(make_config("run.accelerator=cpu"), POOL)
+    assert not drawn_on_device(make_config("run.step=loader"), POOL)
+    assert not drawn_on_device(make_config(), ImageFiles((Path("a.png"),), ((),)))
+    assert drawn_on_device(make_config("run.step=captured"), ImageFiles((Path("a.png"),), ((),)))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, POOL.pixels.nbytes))
+    assert not drawn_on_device(make_config(), POOL)

@@ -1,4 +1,4 @@
-"""Training checkpoints: those that `tacit train` writes, and the plain files of the first training script."""
+"""Training checkpoints: those that `tacit train` writes, files of weights alone, and those of the first script."""
 
 from __future__ import annotations
 

@@ -358,7 +358,7 @@ class RunConfig:
     step: str = "auto"
     """`loader`: batches come from a data loader. `device`: they are drawn on the device, from images that are kept in
     memory there. `captured`: the same, and the whole step is one CUDA graph, with compiled blocks. `auto`: captured on
-    a single GPU where the run can be (docs/training.md), else loader.
+    a single GPU where images are in memory and the run can be (docs/training.md), else loader.
     """
 
     compile: bool = False

@@ -34,7 +34,6 @@ class TrainingData(L.LightningDataModule):
         width: Channels of the text encoder's embeddings.
         start: Steps of the run that were made before; its batches are those that would have come next.
         images: The images, where they are open already.
-        drawn: Whether batches are drawn on the device, from images in memory (`device_samples`).
 
     Raises:
         PathError: The images or their captions cannot be read.
@@ -50,7 +49,6 @@ class TrainingData(L.LightningDataModule):
         start: int = 0,
         *,
         images: ImageSource | None = None,
-        drawn: bool = False,
     ) -> None:
         super().__init__()
         self.config, self.start = config, start
@@ -64,12 +62,10 @@ class TrainingData(L.LightningDataModule):
             dropout=data.caption_dropout,
             by_area=data.by_area and data.kind in POOLS,
         )
-        self.drawn = drawn
         self.images: ImageSource | None = images
         if images is None and data.kind != "shards":
             self.images = open_images(data)
-        if drawn and isinstance(self.images, ImageFiles):
-            self.images = decode_files(self.images, data.crop)
+        self._drawn = False
         self._pixels: Tensor | None = None
 
     @property
@@ -77,11 +73,21 @@ class TrainingData(L.LightningDataModule):
         """How many images an epoch has; None for a stream."""
         return None if self.images is None else len(self.images)
 
+    def draw_on_device(self) -> None:
+        """Leave it to `device_samples` to make batches, for which images in files are decoded into memory.
+
+        Raises:
+            InvalidInput: None of the images can be used.
+        """
+        self._drawn = True
+        if isinstance(self.images, ImageFiles):
+            self.images = decode_files(self.images, self.config.data.crop)
+
     def device_samples(self, device: torch.device) -> DeviceSamples:
         """Put the images and the captions' tokens on a device, where batches are drawn.
 
         Raises:
-            InvalidInput: The images are no pool, or all smaller than a crop.
+            InvalidInput: The images are not in memory, or all smaller than a crop.
         """
         if not isinstance(self.images, ImagePool):
             raise InvalidInput(f"batches cannot be drawn on the device from data.kind {self.config.data.kind}")
@@ -94,7 +100,7 @@ class TrainingData(L.LightningDataModule):
 
     def train_dataloader(self) -> Any:
         """Return a loader of this process' share of the batches, which are without end."""
-        if self.drawn:
+        if self._drawn:
             return Steps()
         data = self.config.data
         rank, processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

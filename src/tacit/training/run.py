@@ -24,6 +24,7 @@ from tacit.training.captured import CapturedModule
 from tacit.training.checkpoint import Checkpoint, read_checkpoint
 from tacit.training.config import Config, ModelConfig, OptimizerConfig, RunConfig
 from tacit.training.datamodule import TrainingData
+from tacit.training.dataset.pool import ImagePool
 from tacit.training.dataset.samples import ImageSource
 from tacit.training.freezing import CROPS
 from tacit.training.klt import start_as_klt
@@ -89,15 +90,16 @@ def train(
         config = _with_model(config, model)
     else:
         model = build(config.model.name, config.model.options) if start is None else start
-    drawn = drawn_on_device(config)
     data = TrainingData(
         config,
         model.config.text_encoder,
         model.config.text_width,
         before.steps if before else 0,
         images=images,
-        drawn=drawn,
     )
+    drawn = drawn_on_device(config, data.images)
+    if drawn:
+        data.draw_on_device()
     if before is None and start is None and config.model.start == "klt" and architecture_of(model).klt_start:
         count = KLT_CROPS if data.epoch_size is None else min(KLT_CROPS, 40 * data.epoch_size)
         start_as_klt(model, data.crops(count, config.run.seed))
@@ -152,18 +154,22 @@ def fine_tune(config: Config, source: str | os.PathLike[str], *, images: ImageSo
     return train(_with_model(config, model), start=model, images=images)
 
 
-def drawn_on_device(config: Config) -> bool:
+def drawn_on_device(config: Config, images: ImageSource | None) -> bool:
     """Return whether a run draws its batches on the device that trains.
+
+    Args:
+        config: The configuration of the run.
+        images: The run's images; None for a stream.
 
     Raises:
         InvalidInput: The configuration asks for what cannot be.
     """
-    run, data = config.run, config.data
+    run = config.run
     cuda = run.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if run.step == "captured" and not cuda:
         raise InvalidInput("run.step captured needs a CUDA device; run.step device makes the same steps anywhere")
     obstacles = {
-        "data.kind shards": data.kind == "shards",
+        "data.kind shards": images is None,
         "loss.joint": config.loss.joint > 0,
         "more than one device": run.devices != 1 or run.nodes != 1,
         "run.compile": run.compile,
@@ -174,7 +180,9 @@ def drawn_on_device(config: Config) -> bool:
         if found:
             raise InvalidInput(f"run.step must be auto or loader with {' and '.join(found)}, got {run.step}")
         return True
-    return run.step == "auto" and cuda and not found and config.model.name == FIRST.name
+    if run.step == "loader" or not cuda or found or config.model.name != FIRST.name:
+        return False
+    return isinstance(images, ImagePool) and images.pixels.nbytes <= torch.cuda.mem_get_info()[1] // 2
 
 
 def _fit(config: Config, module: TrainingModule, data: TrainingData, ema: Ema, checkpoint: Path | None) -> None:

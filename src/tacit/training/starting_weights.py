@@ -19,8 +19,8 @@ def load_float_model(source: str | os.PathLike[str]) -> FloatModel:
     """Load a float model.
 
     Args:
-        source: A training checkpoint, whose average is loaded; a weights file or its name; or a published TACO
-            checkpoint.
+        source: A training checkpoint, whose average is loaded; weights alone in a .pt file, as `model` and `config`;
+            a weights file or its name; or a published TACO checkpoint.
 
     Raises:
         UnknownModel: There are no weights of this name.
