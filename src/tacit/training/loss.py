@@ -16,6 +16,7 @@ from tacit.training.clip_loss import ClipLoss, Gather
 from tacit.training.config import LossConfig
 
 TAIL = 1e-9  # mass of the factorised prior beyond each of its outer quantiles
+PART_WEIGHT = 0.35  # of an image that is decoded in part; the loss of a whole one is about 0.8
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Takes reconstructions and images [B, 3, H, W] in [0, 1], and returns their distances [B]."""
@@ -52,7 +53,13 @@ class Loss:
             self.distance.to(device)
 
     def __call__(
-        self, out: Forward, x: Tensor, quality: Tensor, captions: Sequence[str | None], gather: Gather
+        self,
+        out: Forward,
+        x: Tensor,
+        quality: Tensor,
+        captions: Sequence[str | None],
+        gather: Gather,
+        in_part: Tensor | None = None,
     ) -> Terms:
         """Return the loss of a batch.
 
@@ -62,6 +69,7 @@ class Loss:
             quality: Their qualities [B], or maps of these [B, H/16, W/16].
             captions: Their captions.
             gather: Collects embeddings over all processes (see `ClipLoss`).
+            in_part: Which of the images are decoded in part [B]; None if none of them are.
         """
         c = self.config
         bpp = (out.y_bits + out.z_bits) / (x.shape[2] * x.shape[3])
@@ -81,7 +89,10 @@ class Loss:
             each = each + c.perceptual * (weight / middle) ** c.perceptual_growth * distance
             values["perceptual"] = distance.detach().mean()
         # The loss grows about as lambda^0.5; divided by a power of lambda, low rates count as much as high ones.
-        loss = (each * (weight / middle) ** -c.balance).mean()
+        each = each * (weight / middle) ** -c.balance
+        if in_part is not None:  # what is not decoded makes the loss many times larger: its relative change counts
+            each = torch.where(in_part, PART_WEIGHT * each / each.detach(), each)
+        loss = each.mean()
         if self.joint is not None:
             joint = self.joint(out.x_hat, x, captions, gather)
             loss = loss + c.joint * joint

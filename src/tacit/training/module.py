@@ -160,12 +160,14 @@ class TrainingModule(L.LightningModule):
             captions: The images' own captions, which only the joint loss asks for.
         """
         c = self.config
-        decoded = None
+        decoded = in_part = None
         if c.loss.partial:
-            decoded = random_prefixes(quality, seeds, len(self.model.config.groups), c.loss.partial)
+            groups = len(self.model.config.groups)
+            decoded = random_prefixes(quality, seeds, groups, c.loss.partial)
+            in_part = decoded < 2 * groups
         out = self.model(x, tokens, quality, seeds, c.loss.rounded, decoded)
         with torch.autocast(x.device.type, enabled=False):
-            terms = self.loss(out, x, quality, captions, self._gather)
+            terms = self.loss(out, x, quality, captions, self._gather, in_part)
             if c.optimizer.quantile_rate:
                 terms = replace(terms, loss=terms.loss + quantile_loss(self.model.prior))
         return terms

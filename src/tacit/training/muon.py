@@ -118,7 +118,10 @@ class Muon(torch.optim.Optimizer):
         """Make Adam's step; the parameters of a group have made the same number of steps."""
         grads = [_gradient(p) for p in params]
         steps, means, squares = ([self.state[p][name] for p in params] for name in ("step", "exp_avg", "exp_avg_sq"))
-        torch._foreach_add_(steps, self._size(1.0))
+        if self.applied is None:
+            torch._foreach_add_(steps, 1.0)
+        else:  # a list: one tensor without dimensions would be taken for a number, and a captured step can't read it
+            torch._foreach_add_(steps, [self.applied] * len(steps))
         first, second = group["betas"]
         self._move(means, grads, 1 - first)
         self._move(squares, torch._foreach_mul(grads, grads), 1 - second)  # noqa: SLF001
