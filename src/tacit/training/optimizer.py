@@ -19,7 +19,7 @@ class Adam(torch.optim.Adam):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take a state."""
         complete_groups(state, self.defaults)
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
 
 
 def fix_parts(model: FloatModel, parts: Sequence[str]) -> None:
