@@ -22,4 +22,5 @@ def readable_suffixes() -> frozenset[str]:
         and not (isinstance(factory, type) and issubclass(factory, ImageFile.StubImageFile))
     }
     registered = {suffix.lower() for suffix, format in Image.registered_extensions().items() if format in readers}
+    registered.discard(".tacit")  # of this package's own plugin, where it is loaded: what is encoded is no .tacit file
     return IMAGE_SUFFIXES | registered - _OTHER_MEANINGS

@@ -124,6 +124,8 @@ def _from_lightning(path: Path, state: Mapping[str, Any]) -> Checkpoint:
 
 def _from_weights(path: Path, state: Mapping[str, Any]) -> Checkpoint:
     """Return weights alone: `model`, and the sizes as `config`."""
+    if not state["model"]:
+        raise KeyError("model")
     return Checkpoint(
         path=path,
         architecture=state.get("architecture", FIRST.name),
