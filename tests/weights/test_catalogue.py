@@ -105,7 +105,7 @@ def test_the_shipped_file_is_the_one_in_the_code() -> None:
     for name, digest in weights.SHIPPED.items():
         data = shipped_path(name).read_bytes()
         assert hashlib.sha256(data).hexdigest() == digest
-        assert len(data) <= 20_000_000
+        assert len(data) <= 25_000_000
 
 
 def test_listing_needs_no_torch(tiny_weights: Path) -> None:
