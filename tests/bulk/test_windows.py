@@ -32,6 +32,8 @@ def test_windows_are_bounded_by_images_pixels_and_bytes(monkeypatch: pytest.Monk
     records = [Record(key=str(n), image=b"") for n in sizes]
     found = [[int(item.record.key) for item in window] for window in make_windows(records, Sized(), Timings(), 1)]
     assert found == [[1, 1, 1], [1, 5], [5], [50], [9], [2]]
+    several = make_windows(records, Sized(), Timings(), 1, larger=2)
+    assert [[int(item.record.key) for item in window] for window in several] == [[1, 1, 1, 1, 5, 5], [50], [9, 2]]
     monkeypatch.setattr("tacit.bulk.windows.WINDOW_BYTES", 4)
     records = [Record(key="1", image=b"..", rest={"mp4": b"." * n}) for n in (1, 2, 9, 0)]
     held = [

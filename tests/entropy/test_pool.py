@@ -97,17 +97,18 @@ def test_a_process_that_ended_is_an_error_and_replaced(monkeypatch: pytest.Monke
     monkeypatch.setattr(machine, "cores", lambda: 4)
     monkeypatch.setattr(pools, "_pools", [])
     hyper, tables, symbols = drawn(8)
-    first = coders(8)
+    first = coders(8, 4)
     assert isinstance(first, CoderPool)
-    assert coders(8) is first
-    assert isinstance(coders(7), LocalCoders)
+    assert coders(8, 4) is first
+    assert isinstance(coders(7, 4), LocalCoders)
+    assert isinstance(coders(8, 3), LocalCoders)
     streams = first.encode(MODELS, hyper, SIZES, tables, symbols)
     first._workers[1].kill()
     first._workers[1].wait()
     with pytest.raises(TacitError, match="a process of the range coder has ended"):
         first.encode(MODELS, hyper, SIZES, tables, symbols)
     first.close()
-    second = coders(8)
+    second = coders(8, 4)
     assert isinstance(second, CoderPool)
     assert second.encode(MODELS, hyper, SIZES, tables, symbols) == streams
     second.close()
@@ -115,7 +116,7 @@ def test_a_process_that_ended_is_an_error_and_replaced(monkeypatch: pytest.Monke
 
 def test_few_cores_need_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "cores", lambda: 2)
-    assert isinstance(coders(64), LocalCoders)
+    assert isinstance(coders(64, 16), LocalCoders)
 
 
 PROGRAM = """
@@ -123,11 +124,11 @@ import os, sys
 from tacit import machine
 machine.cores = lambda: 4
 from tacit.entropy import pool
-first = pool.coders(8)
+first = pool.coders(8, 4)
 assert not {"torch", "PIL"} & set(sys.modules)
 child = os.fork()
 if child == 0:
-    second = pool.coders(8)
+    second = pool.coders(8, 4)
     own = second is not first and second.number() == 0
     second.close()
     os._exit(0 if own else 1)

@@ -24,7 +24,7 @@ from tacit.bulk.record import IMAGE_EXTENSIONS, Record, file_name
 from tacit.bulk.store import ShardStore, copy_file
 from tacit.bulk.timings import Timings
 from tacit.bulk.unit import WorkUnit
-from tacit.bulk.windows import WindowItem, make_windows
+from tacit.bulk.windows import GPU_WINDOWS, WindowItem, make_windows
 from tacit.bulk.writers import RecordWriter, open_writer
 from tacit.errors import CorruptFile, InvalidInput
 from tacit.image import ConversionWarning
@@ -102,7 +102,8 @@ def _code(unit: WorkUnit, job: BulkJob, engine: Engine, source: ShardStore, stor
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.simplefilter("always", ConversionWarning)
         records = timings.measure_each("read", read_records(unit, source, job))
-        all_windows = make_windows(records, engine, timings, job.threads)
+        larger = GPU_WINDOWS if job.device.startswith("cuda") else 1
+        all_windows = make_windows(records, engine, timings, job.threads, larger=larger)
         with open_writer(unit, store, job) as writer, prefetch(all_windows) as windows:
             for window in timings.measure_each("wait", windows):
                 _code_window(window, job, engine, writer, tally, timings, latents)

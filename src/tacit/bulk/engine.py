@@ -13,6 +13,7 @@ from tacit import image as images
 from tacit.bulk.job import BulkJob
 from tacit.bulk.record import Record
 from tacit.codec import Codec
+from tacit.codec.threads import map_threads, thread_count
 from tacit.container import check_caption
 from tacit.errors import TacitError
 from tacit.fileinfo import info
@@ -143,6 +144,7 @@ class DecodingEngine:
 
     def __init__(self, job: BulkJob) -> None:
         self.suffix = job.format
+        self.threads = job.threads
         self.codec = _codec(job)
 
     def prepare(self, record: Record) -> EngineInput:
@@ -160,7 +162,8 @@ class DecodingEngine:
 
     def _code(self, batch: Sequence[EngineInput]) -> list[EngineOutput]:
         decoded = self.codec.decode_batch([item.record.image or b"" for item in batch])
-        return [EngineOutput(to_bytes(image, self.suffix)) for image in decoded]
+        with thread_count(self.threads):
+            return map_threads(lambda image: EngineOutput(to_bytes(image, self.suffix)), decoded)
 
 
 def hash_latents(latents: np.ndarray) -> str:

@@ -14,6 +14,7 @@ from tacit.bulk.timings import Timings
 WINDOW_IMAGES = 64  # that are coded together at most, so that some of them have equal shapes,
 WINDOW_PIXELS = 16 << 20  # their pixels, except for one image that has more,
 WINDOW_BYTES = 64 << 20  # and what is read of them and of the files beside them, except for one sample that has more
+GPU_WINDOWS = 4  # times as large windows keep a GPU busy
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class WindowItem:
 
 
 def make_windows(
-    records: Iterable[Record], engine: Engine, timings: Timings, threads: int
+    records: Iterable[Record], engine: Engine, timings: Timings, threads: int, *, larger: int = 1
 ) -> Iterator[Sequence[WindowItem]]:
     """Decode the images of records and yield the records, as many together as may be in memory.
 
@@ -35,13 +36,18 @@ def make_windows(
         engine: Decodes the images.
         timings: Takes the time of decoding, as "load".
         threads: How many threads decode.
+        larger: How many times as large as usual windows may be.
     """
     window: list[WindowItem] = []
     pixels = held = 0
     for item in _prepare(records, engine, timings, threads):
         more = item.image.pixels if isinstance(item.image, EngineInput) else 0
         size = len(item.record.image or b"") + sum(map(len, item.record.rest.values()))
-        full = len(window) == WINDOW_IMAGES or pixels + more > WINDOW_PIXELS or held + size > WINDOW_BYTES
+        full = (
+            len(window) == larger * WINDOW_IMAGES
+            or pixels + more > larger * WINDOW_PIXELS
+            or held + size > larger * WINDOW_BYTES
+        )
         if window and full:
             yield window
             window, pixels, held = [], 0, 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from torch.cpu import _is_avx512_bf16_supported  # there is no public name
 from tacit import container, weights
 from tacit import image as images
 from tacit.architectures import ARCHITECTURES
-from tacit.codec.decoding import FileDecoding, FileSource, decode_regions, read_bytes, warn_of_damage
+from tacit.codec import overlap
+from tacit.codec.decoding import FileDecoding, FileSource, decode_regions, parts_together, read_bytes, warn_of_damage
 from tacit.codec.encoding import EncodeResult, ImageEncoding, encode_together, quality_offsets
 from tacit.codec.options import (
     DEFAULT_QUALITY,
@@ -32,7 +33,7 @@ from tacit.codec.options import (
     check_steer,
     merged,
 )
-from tacit.codec.synthesis import OVERLAPPED_PIXELS, Box, Latents, pixels_together, quality_at, synthesise
+from tacit.codec.synthesis import Box, Latents, pixels_together, quality_at, synthesise
 from tacit.codec.threads import map_threads, thread_count
 from tacit.container import MAX_PIXELS, Container, Header, Metadata
 from tacit.errors import CorruptFile, InvalidInput
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from tacit.codec.refinement import Progress, Refiner
     from tacit.text.encoders import TextEncoder
     from tacit.words import Weigher
+
+
+T = TypeVar("T")
 
 
 class Codec:
@@ -261,8 +265,8 @@ class Codec:
             raise InvalidInput("captions must be a list with one for each image, got one text")
         if len(captions) != len(sources):
             raise InvalidInput(f"there must be one caption for each image, got {len(captions)} for {len(sources)}")
-        rasters = map_threads(images.load, sources)
         with thread_count(self.threads):
+            rasters = map_threads(images.load, sources)
             model = self._model(self.path)
             chosen = _complete(options.target, model).quality
             encodings = [
@@ -362,6 +366,31 @@ class Codec:
             latents = self._decoded_latents(data, box, max_pixels)
             return latents.cut(self._for_file(latents.header).synthesis_reach)
 
+    def read_batch(
+        self,
+        files: Sequence[FileSource],
+        *,
+        boxes: Sequence[Box | None] | None = None,
+        max_pixels: int | None = MAX_PIXELS,
+    ) -> list[Latents]:
+        """Decode several files as far as integers, as `read` does; regions of equal shape are decoded together.
+
+        Args:
+            files: As for `read`.
+            boxes: The part of each image; None for all of them whole.
+            max_pixels: As for `read`.
+
+        Raises:
+            TacitError: As for `decode`.
+        """
+        boxes = [None] * len(files) if boxes is None else boxes
+        if len(boxes) != len(files):
+            raise InvalidInput(f"there must be one box for each file, got {len(boxes)} for {len(files)}")
+        parsed = [container.read(read_bytes(file), max_pixels=max_pixels) for file in files]
+        with thread_count(self.threads):
+            whole = self._read(parsed, boxes)
+            return [latents.cut(self._for_file(latents.header).synthesis_reach) for latents in whole]
+
     def synthesise(self, latents: Sequence[Latents], *, together: int = 0) -> list[Tensor]:
         """Return the pixels of what `read` gave, on the codec's device.
 
@@ -382,29 +411,54 @@ class Codec:
             return synthesise(latents, models, device=self.device, out=self.device, together=together)
 
     def _decoded_latents(self, data: FileSource, box: Box | None, max_pixels: int | None) -> Latents:
-        file = container.read(read_bytes(data), max_pixels=max_pixels)
-        decoding = FileDecoding(file, self._for_file(file.header), box)
-        decode_regions([decoding], salvage=False)
-        latents = decoding.latents()
-        return replace(latents, values=latents.values.cpu())
+        return self._read([container.read(read_bytes(data), max_pixels=max_pixels)], [box])[0]
+
+    def _read(self, files: Sequence[Container], boxes: Sequence[Box | None]) -> list[Latents]:
+        """Return the latents of files, in the host's memory."""
+        models = [self._for_file(file.header) for file in files]
+
+        def read(part: Sequence[int]) -> list[Latents]:
+            decodings = [FileDecoding(files[n], models[n], boxes[n]) for n in part]
+            decode_regions(decodings, salvage=False)
+            latents = [decoding.latents() for decoding in decodings]
+            return [replace(one, values=one.values.cpu()) for one in latents]
+
+        return self._in_parts(read, files)
 
     def _decode(self, files: Sequence[Container], box: Box | None, salvage: bool) -> list[Image.Image]:
-        decodings = [FileDecoding(file, self._for_file(file.header), box) for file in files]
-        decode_regions(decodings, salvage=salvage)
-        if self.device.type == "cpu" or len(files) == 1:
-            rasters = [decoding.raster(self.device, salvage) for decoding in decodings]
-        else:
-            made = synthesise(
-                [decoding.latents() for decoding in decodings],
-                [decoding.model for decoding in decodings],
-                device=self.device,
-                out=torch.device("cpu"),
-                together=min(OVERLAPPED_PIXELS, pixels_together(self.device)),
-            )
-            rasters = [decoding.painted(pixels, salvage) for decoding, pixels in zip(decodings, made, strict=True)]
-        for decoding in decodings:
-            warn_of_damage((*decoding.file.damage, *decoding.damage))
-        return map_threads(images.to_pil, rasters)
+        models = [self._for_file(file.header) for file in files]
+
+        def decode(part: Sequence[int]) -> list[tuple[Image.Image, Sequence[str]]]:
+            decodings = [FileDecoding(files[n], models[n], box) for n in part]
+            decode_regions(decodings, salvage=salvage)
+            rasters = self._rasters(decodings, salvage)
+            damage = [(*decoding.file.damage, *decoding.damage) for decoding in decodings]
+            return list(zip(map_threads(images.to_pil, rasters), damage, strict=True))
+
+        decoded = self._in_parts(decode, files)
+        for _, damage in decoded:
+            warn_of_damage(damage)
+        return [image for image, _ in decoded]
+
+    def _rasters(self, decodings: Sequence[FileDecoding], salvage: bool) -> list[Raster]:
+        """Synthesise the boxes of files, together on a GPU."""
+        if not overlap.overlaps(self.device) or len(decodings) == 1:
+            return [decoding.raster(self.device, salvage) for decoding in decodings]
+        made = synthesise(
+            [decoding.latents() for decoding in decodings],
+            [decoding.model for decoding in decodings],
+            device=self.device,
+            out=torch.device("cpu"),
+            together=pixels_together(self.device),
+        )
+        return [decoding.painted(pixels, salvage) for decoding, pixels in zip(decodings, made, strict=True)]
+
+    def _in_parts(self, work: Callable[[Sequence[int]], Sequence[T]], files: Sequence[Container]) -> list[T]:
+        """Do the work on the files with these numbers, in parts that a GPU takes together; return results by file."""
+        parts = parts_together([file.header for file in files], self.device)
+        done = overlap.map_overlapped(work, parts, self.device)
+        results = {n: one for part, some in zip(parts, done, strict=True) for n, one in zip(part, some, strict=True)}
+        return [results[n] for n in range(len(files))]
 
     # -- parts ----------------------------------------------------------------------------------------------------
 

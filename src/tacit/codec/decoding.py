@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from tacit import image as images
+from tacit.codec import overlap
 from tacit.codec.synthesis import Box, Latents, pixels_together, region_quality, stack_qualities, synthesise
 from tacit.container import Container, Header, Region, region_grid
 from tacit.errors import CorruptFile, InvalidInput, PathError
@@ -184,6 +185,31 @@ def _decode_batch(
             decoding.damage.append(f"chunk R {index}: {error}")
         else:
             decoding.put(decoding.regions[index], latents)
+
+
+def parts_together(headers: Sequence[Header], device: torch.device) -> list[list[int]]:
+    """Divide files into parts that are decoded together, those of one size in the same part as far as there is room.
+
+    Args:
+        headers: Of the files.
+        device: Where they are decoded.
+
+    Returns:
+        The numbers of each part's files. On a CPU all files are one part.
+    """
+    if not overlap.overlaps(device):
+        return [list(range(len(headers)))] if headers else []
+    most = pixels_together(device)
+    parts: list[list[int]] = []
+    room = 0
+    for number in sorted(range(len(headers)), key=lambda n: (headers[n].height, headers[n].width)):
+        pixels = headers[number].height * headers[number].width
+        if pixels > room or not parts:
+            parts.append([])
+            room = most
+        parts[-1].append(number)
+        room -= pixels
+    return parts
 
 
 def _checked_box(box: Box | None, header: Header) -> Box:

@@ -16,6 +16,7 @@ from tacit import image as images
 from tacit.codec import rate_control
 from tacit.codec.decoding import FileDecoding
 from tacit.codec.options import Target
+from tacit.codec.overlap import map_overlapped
 from tacit.codec.rate_control import Attempt
 from tacit.codec.refinement import HALO, Refiner, Window
 from tacit.codec.synthesis import BATCH_PIXELS, pixels_together, region_quality, stack_qualities
@@ -310,7 +311,8 @@ def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -
     """
     streams: list[list[bytes]] = [[b""] * len(encoding.regions) for encoding in encodings]
     latents = [encoding.empty_latents() for encoding in encodings]
-    for batch in _equal_shapes(encodings):
+
+    def code(batch: list[tuple[int, int]]) -> None:
         members = [(encodings[number], encodings[number].regions[index]) for number, index in batch]
         model = members[0][0].model
         tiles = tiles_together(members)
@@ -334,6 +336,8 @@ def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -
             streams[number][index] = stream
             rows, columns = encodings[number].inside_image(encodings[number].regions[index])
             latents[number][:, rows, columns] = part
+
+    map_overlapped(code, list(_equal_shapes(encodings)), encodings[0].device if encodings else torch.device("cpu"))
     files = [encoding.file(quality, own) for encoding, own in zip(encodings, streams, strict=True)]
     return list(zip(files, latents, strict=True))
 

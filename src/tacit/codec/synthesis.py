@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tacit.codec.overlap import IN_FLIGHT
 from tacit.container import CELL, REGION, Header, Region, cells
 from tacit.models.coding import LATENT_STEP, CodingModel, Quality
 from tacit.models.host_memory import copy_to_host, host_empty, to_device
@@ -22,9 +23,8 @@ Box = tuple[int, int, int, int]
 """A part of an image in pixels: left, top, right, bottom."""
 
 BATCH_PIXELS = 2 << 20  # regions of one shape are coded together up to this many pixels on a CPU
-GPU_PIXELS = 64 << 20  # and on a GPU, if it has the memory
+GPU_PIXELS = 8 << 20  # and on a GPU, if it has the memory: that keeps it busy, and several such parts are in flight
 GPU_BYTES = 256  # that coding takes for each pixel on a GPU
-OVERLAPPED_PIXELS = 16 << 20  # that are synthesised on a GPU while those before them are copied to the host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,12 +139,15 @@ class Latents:
 
 
 def pixels_together(device: torch.device) -> int:
-    """Return how many pixels are coded together on a device: on a GPU as many as half of its free memory holds."""
+    """Return how many pixels are coded together on a device.
+
+    On a GPU the parts of a batch that are in flight take half of its free memory at most.
+    """
     if device.type != "cuda":
         return BATCH_PIXELS
     free, _ = torch.cuda.mem_get_info(device)
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch has it and does not use it
-    return max(BATCH_PIXELS, min(GPU_PIXELS, free // 2 // GPU_BYTES))
+    return max(BATCH_PIXELS, min(GPU_PIXELS, free // 2 // IN_FLIGHT // GPU_BYTES))
 
 
 def quality_at(header: Header, row: int, column: int, height: int, width: int) -> float | Tensor | None:

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import torch
 
-from tacit import machine
 from tacit.container import Region
 
 S = TypeVar("S")
@@ -56,7 +55,7 @@ def thread_count(threads: int | None) -> Iterator[None]:
 
 def map_threads(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     """Return `work(item)` for each item, several at a time; for work that is not torch's, such as copying images."""
-    count = min(machine.cores(), len(items), ITEMS_AT_A_TIME)
+    count = min(torch.get_num_threads(), len(items), ITEMS_AT_A_TIME)
     if count < 2:
         return [work(item) for item in items]
     with ThreadPoolExecutor(count, thread_name_prefix="tacit-item") as pool:

@@ -200,12 +200,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)
 
 
-def coders(images: int) -> StreamCoders:
+def coders(images: int, threads: int) -> StreamCoders:
     """Return what codes so many streams fastest beside a GPU: processes, where there are cores and images for them.
 
     The processes are started when they are first needed, and end with this one.
+
+    Args:
+        images: The number of streams.
+        threads: How many threads the caller may use, which is how many processes are started at most.
     """
-    processes = min(machine.cores(), MOST_PROCESSES)
+    processes = min(machine.cores(), threads, MOST_PROCESSES)
     if images < LEAST_IMAGES or processes < LEAST_CORES or not (hasattr(os, "memfd_create") and sys.executable):
         return LocalCoders()
     with _lock:

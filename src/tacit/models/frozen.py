@@ -344,7 +344,7 @@ class FrozenEntropy(nn.Module):
 
     def coders(self, images: int) -> StreamCoders:
         """Return what codes the streams of so many images: in several processes beside a GPU, else here."""
-        return coders(images) if self.medians.device.type == "cuda" else LocalCoders()
+        return coders(images, torch.get_num_threads()) if self.medians.device.type == "cuda" else LocalCoders()
 
     def bits(self, y: Tensor, z: Tensor, quality: int | Tensor) -> np.ndarray:
         """Return the bits that `compress` takes at each position [B, h, w], float64.
