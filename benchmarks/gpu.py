@@ -107,7 +107,7 @@ def main() -> None:
     record("checks", lambda: checks(models, arguments.files, device, quick=arguments.quick))
     record("speed", lambda: speed(codec, pictures, batches, clock, runs=1 if arguments.quick else 5))
     record("stages", lambda: stages(codec, pictures, runs=1 if arguments.quick else 3))
-    if arguments.profile:
+    if arguments.profile and device.type == "cuda":
         record("kernels", lambda: kernels(codec, pictures))
 
 
