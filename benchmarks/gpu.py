@@ -15,16 +15,19 @@ import argparse
 import contextlib
 import hashlib
 import json
+import math
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from benchmarks.environment import describe_machine
@@ -38,6 +41,8 @@ from tacit.evaluation.readable_json import dumps
 from tacit.exact.calibration import synthetic_images
 from tacit.models.coding import CodingModel
 from tacit.models.frozen import FrozenEntropy
+from tacit.models.layers import GatedBlock
+from tacit.models.tacit_s import PIXELS8
 
 ROOT = Path(__file__).resolve().parent.parent
 VECTORS = ROOT / "tests" / "vectors" / "golden"
@@ -70,6 +75,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=150, help="after which no further measurement begins")
     parser.add_argument("--quick", action="store_true", help="few and small images, once")
     parser.add_argument("--profile", action="store_true", help="list the kernels that take the most time")
+    parser.add_argument("--blocks", action="store_true", help="measure other ways to compute a block; this compiles")
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
     parser.add_argument("--make", type=Path, metavar="FOLDER", help="write files and hashes on this CPU, and stop")
     arguments = parser.parse_args()
@@ -109,6 +115,8 @@ def main() -> None:
     record("stages", lambda: stages(codec, pictures, runs=1 if arguments.quick else 3))
     if arguments.profile and device.type == "cuda":
         record("kernels", lambda: kernels(codec, pictures))
+    if arguments.blocks:
+        record("blocks", lambda: blocks(device, 1 << 16 if arguments.quick else 8 << 20))
 
 
 def photographs(folder: Path | None, count: int, *, small: bool = False) -> list[Image.Image]:
@@ -373,6 +381,69 @@ def kernels(codec: Codec, pictures: Sequence[Image.Image]) -> dict[str, list[str
         rows = sorted(profiler.key_averages(), key=lambda e: e.self_device_time_total, reverse=True)
         result[name] = [f"{e.self_device_time_total / 1000:.2f} ms {e.count}x {e.key[:110]}" for e in rows[:22]]
     return result
+
+
+# -- a block of the transforms ----------------------------------------------------------------------------------------
+
+
+def blocks(device: torch.device, pixels: int) -> dict[str, Any]:
+    """Measure a block at 1/8, as it is, its parts, and what might replace it, in milliseconds for so many pixels.
+
+    The last number of a replacement is its largest difference from the block, relative to the largest value.
+    """
+    torch.manual_seed(0)
+    precision = torch.bfloat16 if device.type == "cuda" else torch.float32
+    block = GatedBlock(PIXELS8)
+    for layer in (block.mix_out, block.gate_out):
+        torch.nn.init.normal_(layer.weight, std=0.05)
+    block = block.to(device, precision).requires_grad_(False).eval()
+    side = round(math.sqrt(pixels / 64))
+    x = torch.randn(1, PIXELS8, side, side, device=device).contiguous(memory_format=torch.channels_last)
+    narrow = x.to(precision)
+    wide = block.gate_in(narrow)
+    result: dict[str, Any] = {}
+
+    def measure(name: str, work: Callable[[], torch.Tensor], expected: torch.Tensor | None = None) -> None:
+        with torch.inference_mode():
+            milliseconds = 1000 * _median(work, 9, device, limit=3)
+            result[name] = [round(milliseconds, 3)]
+            if expected is not None:
+                result[name].append(float((work() - expected).abs().max() / expected.abs().max()))
+
+    with torch.inference_mode():
+        expected = block(x.clone()).clone()
+    measure("block", lambda: block(x.clone()))
+    measure("clone", lambda: x.clone())
+    measure("cast", lambda: x.to(precision))
+    measure("pointwise convolution", lambda: block.mix_in(narrow))
+    measure("pointwise as a product", lambda: _pointwise(block.mix_in, narrow))
+    measure("depthwise convolution", lambda: block.depthwise(narrow))
+    measure("gate_in", lambda: block.gate_in(narrow))
+    measure("gated unit", lambda: F.glu(wide, dim=1))
+    measure("residual", lambda: x + narrow)
+    measure("block of products", lambda: _block_of_products(block, x.clone()), expected)
+    for name, work in (("compiled block", block), ("compiled block of products", partial(_block_of_products, block))):
+        began = time.perf_counter()
+        compiled = torch.compile(work)
+        with torch.inference_mode():
+            compiled(x.clone())
+        measure(name, partial(lambda run: run(x.clone()), compiled), expected)
+        result[name].append(f"compiled in {time.perf_counter() - began:.1f} s")
+    return result
+
+
+def _pointwise(layer: torch.nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    """Return a 1x1 convolution of planes that are channels last, as one product with its bias inside."""
+    rows = F.linear(x.permute(0, 2, 3, 1), layer.weight[:, :, 0, 0], layer.bias)
+    return rows.permute(0, 3, 1, 2)
+
+
+def _block_of_products(block: GatedBlock, x: torch.Tensor) -> torch.Tensor:
+    """Return what a block does, with products in the place of its 1x1 convolutions."""
+    own = block.mix_in.weight.dtype
+    mixed = F.leaky_relu(_pointwise(block.mix_in, x.to(own)), 0.1, inplace=True)
+    x = x + _pointwise(block.mix_out, block.depthwise(mixed))
+    return x.add_(_pointwise(block.gate_out, F.glu(_pointwise(block.gate_in, x.to(own)), dim=1)))
 
 
 if __name__ == "__main__":
