@@ -107,8 +107,8 @@ def test_a_process_that_ended_is_an_error_and_replaced(monkeypatch: pytest.Monke
     first._workers[1].wait()
     with pytest.raises(TacitError, match="a process of the range coder has ended"):
         first.encode(MODELS, hyper, SIZES, tables, symbols)
-    first.close()
     second = coders(8, 4)
+    assert all(process.poll() is not None for process in first._workers)
     assert isinstance(second, CoderPool)
     assert second.encode(MODELS, hyper, SIZES, tables, symbols) == streams
     second.close()

@@ -32,6 +32,7 @@ LEAST_IMAGES = 8  # for fewer, requests cost what the processes save
 LEAST_CORES = 4
 MOST_PROCESSES = 16
 _SPACE = 4 << 30  # bytes of shared memory that are reserved; only those that are used take memory
+_PATIENCE = 5  # seconds that a process has to finish what it does
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tacit.entropy.worker import main; main()"
 
 
@@ -51,7 +52,7 @@ class CoderPool:
         self._space = mmap.mmap(memory, _SPACE)
         self._workers = [
             subprocess.Popen(
-                [sys.executable, "-c", _START, json.dumps(sys.path), str(memory)],
+                [sys.executable, "-c", _START, json.dumps([str(folder) for folder in sys.path]), str(memory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=(memory,),
@@ -74,7 +75,11 @@ class CoderPool:
                 cast("IO[bytes]", worker.stdin).close()
             cast("IO[bytes]", worker.stdout).close()
         for worker in self._workers:
-            worker.wait()
+            try:
+                worker.wait(timeout=_PATIENCE)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
 
     def ask(self, shares: Sequence[slice], request: Callable[[slice], tuple[Any, ...]]) -> list[Any]:
         """Send a request to each process that has images, and return their answers.
@@ -214,6 +219,8 @@ def coders(images: int, threads: int) -> StreamCoders:
         return LocalCoders()
     with _lock:
         if not _pools or _pools[0].broken:
+            for pool in _pools:
+                pool.close()
             try:
                 _pools[:] = [CoderPool(processes)]
             except OSError:  # no more processes or memory are allowed here
