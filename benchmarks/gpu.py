@@ -386,7 +386,7 @@ def kernels(codec: Codec, pictures: Sequence[Image.Image]) -> dict[str, list[str
 # -- a block of the transforms ----------------------------------------------------------------------------------------
 
 
-def blocks(device: torch.device, pixels: int) -> dict[str, Any]:
+def blocks(device: torch.device, pixels: int, *, compile_too: bool = True) -> dict[str, Any]:
     """Measure a block at 1/8, as it is, its parts, and what might replace it, in milliseconds for so many pixels.
 
     The last number of a replacement is its largest difference from the block, relative to the largest value.
@@ -422,6 +422,8 @@ def blocks(device: torch.device, pixels: int) -> dict[str, Any]:
     measure("gated unit", lambda: F.glu(wide, dim=1))
     measure("residual", lambda: x + narrow)
     measure("block of products", lambda: _block_of_products(block, x.clone()), expected)
+    if not compile_too:
+        return result
     for name, work in (("compiled block", block), ("compiled block of products", partial(_block_of_products, block))):
         began = time.perf_counter()
         compiled = torch.compile(work)
