@@ -39,7 +39,7 @@ HIDDEN_RANGES = {SINGLE: HiddenRange(2**12 - 1, 1.5, True), DOUBLE: HiddenRange(
 # and a share of what it could reach by its weights, so that these get some bits.
 QUIETEST, LEAST_REACHED = 1 / 16, 1 / 512
 ROWS = 8192  # of samples, by which weights are rounded
-DAMPING = 0.01  # of the samples' covariance: a share of its mean that is added to its diagonal
+DAMPING = 0.1  # of the samples' covariance: a share of its mean that is added to its diagonal
 
 
 @dataclass(frozen=True)

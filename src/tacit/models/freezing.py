@@ -22,8 +22,8 @@ from tacit.models.frozen import QUALITY_REACH, Y_LIMIT, Y_UNIT, Z_UNIT, FrozenEn
 from tacit.models.prior import FactorizedPrior
 
 PRIOR_REACH = 255  # the largest symbol of z for which a table is made
-INPUT_MARGIN = 2.1  # how many times the largest latent of the samples contexts see before they clamp
-HYPER_LIMIT = 48  # in quantisation steps: beyond it the hyper-synthesis clamps z
+INPUT_MARGIN = 2.1  # how many times the largest latent of the samples networks see before they clamp
+HYPER_LIMIT = 4  # in quantisation steps, what the hyper-synthesis sees of any channel of z
 
 
 @torch.no_grad()
@@ -99,7 +99,8 @@ class _NetworkFreezer:
         network: Any = self.model.entropy.get_submodule("hyper_synthesis")
         if self.arithmetic is SINGLE:
             samples = symbols
-            inputs = IntegerFormat.uniform(z.shape[1], 1, HYPER_LIMIT)
+            limits = _limits_above(z - medians[:, None, None]).clamp(HYPER_LIMIT, SYMBOL_LIMIT)
+            inputs = IntegerFormat.symmetric(torch.ones_like(limits), limits)
             network = _with_medians(network, medians)
         else:
             samples = symbols + medians[:, None, None]
@@ -153,11 +154,15 @@ def _latent_limits(y: Tensor, arithmetic: Arithmetic) -> Tensor:
 
     They are all that there can be, or in `SINGLE` powers of two above those of the samples.
     """
-    limits = torch.full((y.shape[1],), float(Y_LIMIT), dtype=torch.float64)
-    if arithmetic is not SINGLE:
-        return limits
-    largest = (y.abs().amax(dim=(0, 2, 3)).double() * INPUT_MARGIN).clamp_min(1) * Y_UNIT
-    return torch.minimum(limits, torch.exp2(largest.log2().ceil()))
+    if arithmetic is SINGLE:
+        return _limits_above(y * Y_UNIT).clamp(2 * Y_UNIT, Y_LIMIT)
+    return torch.full((y.shape[1],), float(Y_LIMIT), dtype=torch.float64)
+
+
+def _limits_above(samples: Tensor) -> Tensor:
+    """Return powers of two above the samples of each channel with a margin [C], for planes [B, C, h, w]."""
+    largest = samples.abs().amax(dim=(0, 2, 3)).double() * INPUT_MARGIN
+    return torch.exp2(largest.clamp_min(1).log2().ceil())
 
 
 def _with_medians(network: nn.Sequential, medians: Tensor) -> nn.Sequential:
