@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from support.tiny_models import TINY, tiny_model
 from support.training import load_state, log_rows
@@ -24,6 +26,7 @@ from tacit.training.dataset.image_files import ImageFiles
 from tacit.training.dataset.pool import ImagePool
 from tacit.training.loss import build_loss
 from tacit.training.module import MAX_SKIPPED
+from tacit.training.muon import Muon
 from tacit.training.run import drawn_on_device, train
 
 Make = Callable[..., Config]
@@ -154,3 +157,19 @@ def test_batches_are_drawn_on_a_gpu_whose_memory_holds_the_images(
     assert drawn_on_device(make_config("run.step=captured"), ImageFiles((Path("a.png"),), ((),)))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, POOL.pixels.nbytes))
     assert not drawn_on_device(make_config(), POOL)
+
+
+def test_a_step_that_is_captured_reads_nothing_back(make_config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A capture ends where a value is read; so reading one must not happen on any device."""
+    module, _ = ready_module(make_config("optimizer.kind=muon", "loss.partial=0.5", "data.quality_maps=0.5"))
+    monkeypatch.setattr(Muon, "_number", staticmethod(lambda value: value.clamp_min(1e-30)))  # as on a GPU
+    module.make_step()  # whatever is made only once
+
+    class Reading(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.ops.aten._local_scalar_dense.default:
+                pytest.fail("a value is read back")
+            return func(*args, **(kwargs or {}))
+
+    with Reading():  # type: ignore[no-untyped-call]
+        module.make_step()
