@@ -12,7 +12,6 @@ Neither the search nor the options need torch.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -310,33 +309,18 @@ def _refined_attempts(
         attempt: Makes a refined attempt at a quality.
         value: Returns the value of an attempt.
     """
+    import numpy as np  # a target without refinement needs none
+
     scale, made, difference = Scale(), {}, 0.0
+    qualities = sorted(known)
+    values = np.maximum.accumulate([known[quality] for quality in qualities])
     for _ in range(REFINED_ATTEMPTS):
-        quality = scale.nearest(_place(known, limit - tolerance / 2 - difference))
+        quality = scale.nearest(float(np.interp(limit - tolerance / 2 - difference, values, qualities)))
         if quality in made:
             break
         made[quality] = attempt(quality)
         found = value(made[quality])
         if limit - tolerance <= found <= limit or (found <= limit and quality == scale.highest):
             break
-        difference = found - _between(known, quality)
+        difference = found - float(np.interp(quality, qualities, values))
     return list(made.values())
-
-
-def _place(known: dict[float, float], value: float) -> float:
-    """Return the quality at which a rising, piecewise linear function has a value; beyond its ends, at these."""
-    qualities = sorted(known)
-    for low, high in itertools.pairwise(qualities):
-        if known[low] <= value <= known[high]:
-            rise = known[high] - known[low]
-            return low + (high - low) * ((value - known[low]) / rise if rise else 0.0)
-    return qualities[0] if value < known[qualities[0]] else qualities[-1]
-
-
-def _between(known: dict[float, float], quality: float) -> float:
-    """Return the value at a quality of a piecewise linear function."""
-    qualities = sorted(known)
-    for low, high in itertools.pairwise(qualities):
-        if low <= quality <= high:
-            return known[low] + (known[high] - known[low]) * (quality - low) / (high - low)
-    return known[qualities[0] if quality < qualities[0] else qualities[-1]]

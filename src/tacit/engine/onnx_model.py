@@ -11,6 +11,7 @@ import numpy as np
 from tacit.engine.schedule import LatentCoding
 from tacit.engine.sessions import Sessions
 from tacit.entropy.coder import SymbolModels
+from tacit.entropy.streams import StreamModels
 from tacit.entropy.tables import FrequencyTables
 from tacit.text.caption_tokens import CaptionTokens
 
@@ -49,11 +50,9 @@ class OnnxModel:
         return LatentCoding(
             runner=self.sessions,
             groups=self._entropy["groups"],
-            y_models=SymbolModels(y),
-            z_models=SymbolModels(z),
+            models=StreamModels(SymbolModels(z), SymbolModels(y), self._entropy["skip"]),
             medians=self._tensors["entropy.medians"] / Z_UNIT,
             plane=self._entropy["plane"],
-            skip=self._entropy["skip"],
         )
 
     @property

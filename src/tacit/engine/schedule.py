@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tacit.entropy.coder import SymbolDecoder, SymbolEncoder, SymbolModels
+from tacit.entropy.streams import LocalCoders, StreamModels
 from tacit.entropy.tables import SYMBOL_LIMIT
 from tacit.errors import CorruptFile
 
@@ -35,8 +35,8 @@ class GraphStep:
     positions: np.ndarray  # row-major indices into height * width [P]
 
 
-Put = Callable[[int, GraphStep, np.ndarray, np.ndarray, np.ndarray], None]
-"""Takes (image, step, places, tables, symbols) of the values that are coded; the places are among the step's [P, c]."""
+Put = Callable[[GraphStep, np.ndarray, np.ndarray], None]
+"""Takes a step, the tables of its values (uint8) and their symbols (int16), both [B, P c]; zero where none is coded."""
 
 Visit = Callable[[GraphStep, np.ndarray, np.ndarray], np.ndarray]
 """Called with a step, the tables of its values (uint8) and their means (int16), both [B, P, c]; returns the symbols."""
@@ -58,20 +58,14 @@ class LatentCoding:
     groups: Sequence[int]
     """Channels of y in each group of the coding order."""
 
-    y_models: SymbolModels
-    """The tables of y, one for each scale."""
-
-    z_models: SymbolModels
-    """The tables of z, one for each channel."""
+    models: StreamModels
+    """The tables of y and z."""
 
     medians: np.ndarray
     """The values about which z is rounded [Z], in steps."""
 
     plane: bool
     """Whether the hyper-synthesis takes the quality beside z."""
-
-    skip: int
-    """Tables below this one code nothing: the symbols there are zero."""
 
     def walk(self, z: np.ndarray, quality: np.ndarray, height: int, width: int, visit: Visit) -> np.ndarray:
         """Visit every step in coding order.
@@ -130,11 +124,8 @@ class LatentCoding:
         def visit(step: GraphStep, tables: np.ndarray, means: np.ndarray) -> np.ndarray:
             own = values[:, step.positions, step.start : step.stop].astype(np.float64)
             symbols = np.rint(own - means / Y_UNIT).clip(-SYMBOL_LIMIT, SYMBOL_LIMIT).astype(np.int32)
-            symbols *= tables >= self.skip
-            for image in range(len(symbols)):
-                flat = tables[image].ravel()
-                coded = np.flatnonzero(flat >= self.skip)
-                put(image, step, coded, flat[coded], symbols[image].ravel()[coded])
+            symbols *= tables >= self.models.skip
+            put(step, tables.reshape(len(tables), -1), symbols.reshape(len(symbols), -1).astype(np.int16))
             return symbols
 
         return visit
@@ -151,15 +142,22 @@ class LatentCoding:
             The bytes of each image, and y as decoded, in sixteenths, int16.
         """
         symbols = self.quantise_hyper(z)
-        encoders = [SymbolEncoder() for _ in y]
-        for encoder, image in zip(encoders, symbols, strict=True):
-            encoder.put(self.z_models, self._z_tables(image[0].size), image.ravel())
+        step_tables: list[np.ndarray] = []
+        step_symbols: list[np.ndarray] = []
 
-        def put(image: int, step: GraphStep, coded: np.ndarray, tables: np.ndarray, values: np.ndarray) -> None:
-            encoders[image].put(self.y_models, tables, values)
+        def put(step: GraphStep, tables: np.ndarray, values: np.ndarray) -> None:
+            step_tables.append(tables)
+            step_symbols.append(values)
 
         latents = self.walk(symbols, quality, y.shape[2], y.shape[3], self._quantising(y, put))
-        return [encoder.finish() for encoder in encoders], latents
+        streams = LocalCoders().encode(
+            self.models,
+            symbols.reshape(len(symbols), -1),
+            [tables.shape[1] for tables in step_tables],
+            np.concatenate(step_tables, axis=1),
+            np.concatenate(step_symbols, axis=1),
+        )
+        return streams, latents
 
     def bits(self, y: np.ndarray, z: np.ndarray, quality: np.ndarray) -> np.ndarray:
         """Return the bits that `compress` takes at each position [B, h, w], float64.
@@ -172,13 +170,15 @@ class LatentCoding:
         served = (np.arange(height) // 4)[:, None] * symbols.shape[3] + np.arange(width) // 4
         shares = np.bincount(served.ravel(), minlength=symbols[0, 0].size)
         each = [one.reshape(len(one), -1) for one in symbols]
-        costs = [self.z_models.tables.bits(np.broadcast_to(tables, one.shape), one).sum(axis=0) for one in each]
+        costs = [self.models.z.tables.bits(np.broadcast_to(tables, one.shape), one).sum(axis=0) for one in each]
         totals = np.stack([(cost / shares)[served] for cost in costs])
 
-        def put(image: int, step: GraphStep, coded: np.ndarray, tables: np.ndarray, values: np.ndarray) -> None:
-            places = step.positions[coded // (step.stop - step.start)]
-            cost = self.y_models.tables.bits(tables, values)
-            totals[image] += np.bincount(places, cost, height * width).reshape(height, width)
+        def put(step: GraphStep, tables: np.ndarray, values: np.ndarray) -> None:
+            for total, own_tables, own_values in zip(totals, tables, values, strict=True):
+                coded = np.flatnonzero(own_tables >= self.models.skip)
+                places = step.positions[coded // (step.stop - step.start)]
+                cost = self.models.y.tables.bits(own_tables[coded], own_values[coded].astype(np.int32))
+                total += np.bincount(places, cost, height * width).reshape(height, width)
 
         self.walk(symbols, quality, height, width, self._quantising(y, put))
         return totals
@@ -200,23 +200,15 @@ class LatentCoding:
         """
         if not all(streams):
             raise CorruptFile("entropy-coded data must not be empty")  # the coder ends symbols with a word at least
-        decoders = [SymbolDecoder(stream) for stream in streams]
+        decoders = LocalCoders().decode(self.models, streams)
         rows, columns = -(-height // 4), -(-width // 4)
-        z_tables = self._z_tables(rows * columns)
-        z = np.stack([d.get(self.z_models, z_tables).reshape(-1, rows, columns) for d in decoders])
+        z = decoders.hyper(rows * columns).reshape(len(streams), -1, rows, columns)
 
         def visit(step: GraphStep, tables: np.ndarray, means: np.ndarray) -> np.ndarray:
-            symbols = np.zeros((len(decoders), means[0].size), np.int32)
-            for own, decoder, flat in zip(symbols, decoders, tables.reshape(len(decoders), -1), strict=True):
-                coded = np.flatnonzero(flat >= self.skip)
-                own[coded] = decoder.get(self.y_models, flat[coded])
-            return symbols.reshape(means.shape)
+            symbols = np.empty((len(streams), means[0].size), np.int16)
+            decoders.step(tables.reshape(len(streams), -1), symbols)
+            return symbols.reshape(means.shape).astype(np.int32)
 
         latents = self.walk(z.astype(np.int32), quality, height, width, visit)
-        for decoder in decoders:
-            decoder.finish()
+        decoders.finish()
         return latents
-
-    def _z_tables(self, count: int) -> np.ndarray:
-        """Return the tables of z's symbols, of `count` positions in each channel."""
-        return np.repeat(np.arange(len(self.z_models.tables), dtype=np.uint16), count)
