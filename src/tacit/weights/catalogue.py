@@ -18,8 +18,8 @@ from tacit.weights.metadata import read_metadata
 DEFAULT = "tacit-s"
 
 SHIPPED: dict[str, str] = {
-    "tacit-s": "0fc0fb48860475975c4a12210a65eca4cde8106ad6fc2b65584e530fa0984d0a",
-    "tacit-s-mse": "ceb1edca7e7c8c98797c5dbcbfda155f6016391ca14edcfaa93e0f0449188fc5",
+    "tacit-s": "b9810ec05aedd574a37a62c707334e0085a9b7f82d4ee0429efa836227845721",
+    "tacit-s-mse": "08dde681671ecb83b5d9cb90a1f03daa637c755b09cb7aead52c07585412f28c",
 }
 """Names of the weights in the package, each with the sha256 of its file.
 
