@@ -89,7 +89,6 @@ def test_speed_is_that_of_the_shipped_weights(readme: ModuleType) -> None:
     assert result["weights_hash"] == shipped, "run make results"
 
 
-@pytest.mark.xfail(strict=True, reason="results/kodak is of the weights before, as it says: run make kodak")
 def test_the_kodak_results_are_of_the_shipped_weights_and_their_report_and_plots_of_them(readme: ModuleType) -> None:
     found = readme.kodak_results()
     if found is None:
