@@ -31,13 +31,14 @@ from torch import Tensor
 from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.architectures import FIRST
+from tacit.entropy.units import Y_UNIT
 from tacit.evaluation.readable_json import dumps
 from tacit.exact.arithmetic import DOUBLE
 from tacit.exact.calibration import synthetic_images
 from tacit.image import psnr
 from tacit.models.building import build
 from tacit.models.coding_order import EntropyNets, Step, walk
-from tacit.models.frozen import Y_UNIT, FrozenEntropy
+from tacit.models.frozen import FrozenEntropy
 from tacit.models.quantization import gaussian_likelihood
 from tacit.models.tacit_s import TacitSModel
 from tacit.text.tokens import TextTokens

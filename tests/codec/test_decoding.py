@@ -21,8 +21,8 @@ from tacit.codec import Codec, DamageWarning
 from tacit.container import region_grid
 from tacit.entropy.coder import SymbolDecoder, SymbolEncoder
 from tacit.entropy.tables import SYMBOL_LIMIT
+from tacit.entropy.units import LATENT_STEP
 from tacit.errors import CorruptFile, FileError, ImageTooLarge, InvalidInput, MissingWeights, PathError, UnsupportedFile
-from tacit.models.coding import LATENT_STEP
 
 BOXES = [
     ((0, 0, 1, 1), 1),

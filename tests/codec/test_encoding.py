@@ -17,9 +17,9 @@ from support.tiny_models import deaf, tiny_model, tiny_taco, write_weights
 from tacit import container
 from tacit.codec import Codec, EncodeOptions
 from tacit.container import Metadata
+from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
 from tacit.image import load
-from tacit.models.coding import LATENT_STEP
 from tacit.models.tacit_s import TacitSModel
 from tacit.models.taco import TacoModel
 

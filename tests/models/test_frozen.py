@@ -22,12 +22,13 @@ from tacit import weights
 from tacit.codec import Codec
 from tacit.entropy.pool import CoderPool
 from tacit.entropy.tables import PRECISION, SYMBOL_LIMIT
+from tacit.entropy.units import Y_UNIT
 from tacit.errors import CorruptFile
 from tacit.exact.arithmetic import exact_arithmetic
 from tacit.models.attention import to_rows
 from tacit.models.coding_order import Step, walk
 from tacit.models.freezing import freeze_entropy
-from tacit.models.frozen import Y_UNIT, FrozenEntropy
+from tacit.models.frozen import FrozenEntropy
 from tacit.text.tokens import TextTokens
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from support.pictures import synthetic
 from tacit import weights
 from tacit.codec import Codec
+from tacit.entropy.units import Y_UNIT
 from tacit.models.coding import CodingModel, Quality
-from tacit.models.frozen import Y_UNIT
 from tacit.models.relaxed import RelaxedEntropy, gaussian_bits, relaxed_round
 from tacit.text.tokens import TextTokens
 

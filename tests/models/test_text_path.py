@@ -11,7 +11,7 @@ import torch
 from support.pictures import samples
 from support.tiny_models import TINY, TINY_TACO, deaf, tiny_model, tiny_taco
 from tacit.codec import Codec
-from tacit.models.coding import LATENT_STEP
+from tacit.entropy.units import LATENT_STEP
 from tacit.models.tacit_s import TacitSModel
 from tacit.models.taco import TacoModel
 from tacit.text.tokens import TextTokens

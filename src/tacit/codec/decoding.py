@@ -20,9 +20,10 @@ from tacit import image as images
 from tacit.codec import overlap
 from tacit.codec.synthesis import Box, Latents, pixels_together, region_quality, stack_qualities, synthesise
 from tacit.container import Container, Header, Region, region_grid
+from tacit.entropy.units import LATENT_STEP
 from tacit.errors import CorruptFile, InvalidInput, PathError
 from tacit.image import Raster
-from tacit.models.coding import LATENT_STEP, CodingModel
+from tacit.models.coding import CodingModel
 
 FileSource = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 """A file: its bytes, its path, or a binary file object."""

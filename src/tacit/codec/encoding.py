@@ -22,10 +22,11 @@ from tacit.codec.refinement import HALO, Refiner, Window
 from tacit.codec.synthesis import BATCH_PIXELS, pixels_together, region_quality, stack_qualities
 from tacit.codec.threads import map_regions, map_threads
 from tacit.container import Header, Metadata, Region, region_grid
+from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
 from tacit.image import Raster
 from tacit.image.psnr import decibels, psnr
-from tacit.models.coding import LATENT_STEP, CodingModel, Quality
+from tacit.models.coding import CodingModel, Quality
 from tacit.models.host_memory import host_empty, to_device
 from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.tokens import TextTokens

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tacit.codec.synthesis import stack_qualities
+from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
-from tacit.models.coding import LATENT_STEP, CodingModel, Quality
+from tacit.models.coding import CodingModel, Quality
 from tacit.models.distortion import Distortion
 from tacit.models.relaxed import RelaxedEntropy
 from tacit.models.ssim_loss import SMALLEST

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from tacit.codec.overlap import IN_FLIGHT
 from tacit.container import CELL, REGION, Header, Region, cells
-from tacit.models.coding import LATENT_STEP, CodingModel, Quality
+from tacit.entropy.units import LATENT_STEP
+from tacit.models.coding import CodingModel, Quality
 from tacit.models.host_memory import copy_to_host, host_empty, to_device
 
 Box = tuple[int, int, int, int]

@@ -13,10 +13,8 @@ from tacit.engine.sessions import Sessions
 from tacit.entropy.coder import SymbolModels
 from tacit.entropy.streams import StreamModels
 from tacit.entropy.tables import FrequencyTables
+from tacit.entropy.units import HYPER_STEP, LATENT_STEP, Z_UNIT
 from tacit.text.caption_tokens import CaptionTokens
-
-Z_UNIT = 256  # of z's medians, in a quantisation step
-LATENT_STEP = 16  # pixels of a latent
 
 Quality = float | np.ndarray
 """One quality for all, [B], or a map [B, h, w] with a value for each position of y."""
@@ -92,7 +90,7 @@ class OnnxModel:
         Raises:
             CorruptFile: No encoder can have written the bytes.
         """
-        hundredths = _hundredths(quality, len(streams), -(-height // 4), -(-width // 4))
+        hundredths = _hundredths(quality, len(streams), -(-height // HYPER_STEP), -(-width // HYPER_STEP))
         return self.coding.decompress(streams, height, width, hundredths)
 
     def synthesise(self, latents: np.ndarray, quality: Quality) -> np.ndarray:
@@ -120,6 +118,6 @@ def _planes(quality: Quality, batch: int) -> np.ndarray:
 def _hundredths(quality: Quality, batch: int, rows: int, columns: int) -> np.ndarray:
     """Return a quality as the entropy networks take it: whole hundredths of each hyper-latent [B, hz, wz], int32."""
     values = np.asarray(quality, dtype=np.float64)
-    values = values[:, ::4, ::4] if values.ndim == 3 else values.reshape(-1, 1, 1)
+    values = values[:, ::HYPER_STEP, ::HYPER_STEP] if values.ndim == 3 else values.reshape(-1, 1, 1)
     hundredths = np.rint(values * 100).astype(np.int32)
     return np.broadcast_to(hundredths, (batch, rows, columns)).copy()

@@ -14,9 +14,8 @@ import numpy as np
 
 from tacit.entropy.streams import LocalCoders, StreamModels
 from tacit.entropy.tables import SYMBOL_LIMIT
+from tacit.entropy.units import HYPER_STEP, Y_UNIT
 from tacit.errors import CorruptFile
-
-Y_UNIT = 16  # of y, in a quantisation step
 
 
 class Runner(Protocol):
@@ -167,7 +166,7 @@ class LatentCoding:
         height, width = y.shape[2:]
         symbols = self.quantise_hyper(z)
         tables = np.arange(symbols.shape[1])[:, None]
-        served = (np.arange(height) // 4)[:, None] * symbols.shape[3] + np.arange(width) // 4
+        served = (np.arange(height) // HYPER_STEP)[:, None] * symbols.shape[3] + np.arange(width) // HYPER_STEP
         shares = np.bincount(served.ravel(), minlength=symbols[0, 0].size)
         each = [one.reshape(len(one), -1) for one in symbols]
         costs = [self.models.z.tables.bits(np.broadcast_to(tables, one.shape), one).sum(axis=0) for one in each]
@@ -201,7 +200,7 @@ class LatentCoding:
         if not all(streams):
             raise CorruptFile("entropy-coded data must not be empty")  # the coder ends symbols with a word at least
         decoders = LocalCoders().decode(self.models, streams)
-        rows, columns = -(-height // 4), -(-width // 4)
+        rows, columns = -(-height // HYPER_STEP), -(-width // HYPER_STEP)
         z = decoders.hyper(rows * columns).reshape(len(streams), -1, rows, columns)
 
         def visit(step: GraphStep, tables: np.ndarray, means: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tacit import machine
+from tacit.engine.threads import current_threads
 from tacit.errors import CorruptWeights, InvalidInput
 
 OLDEST = (1, 22)  # of ONNX Runtime, as pyproject.toml has it
@@ -29,7 +29,7 @@ class Sessions:
         graphs: Serialised graphs, by name.
         tensors: What the graphs' initializers name.
         decode_hash: The hash of the weights, which the graphs must name as theirs.
-        threads: Threads of each session; None for one for each core.
+        threads: Threads of each session; None to follow the thread that runs it (`tacit.engine.threads`).
 
     Raises:
         InvalidInput: The installed ONNX Runtime is too old.
@@ -39,8 +39,8 @@ class Sessions:
         self, graphs: Mapping[str, bytes], tensors: Mapping[str, np.ndarray], decode_hash: str, threads: int | None
     ) -> None:
         self._graphs, self._tensors, self._hash = graphs, tensors, decode_hash
-        self.threads = threads or min(machine.cores(), MOST_THREADS)
-        self._made: dict[str, tuple[Any, list[Any]]] = {}
+        self.threads = threads
+        self._made: dict[tuple[str, int], tuple[Any, list[Any]]] = {}
         self._process = os.getpid()
         self._lock = threading.Lock()
         _checked_version()
@@ -53,28 +53,28 @@ class Sessions:
         """
         import onnxruntime
 
-        session = self._session(name)
+        session = self._session(name, self.threads or min(current_threads(), MOST_THREADS))
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
         options.log_severity_level = 3  # errors; they are raised, too
         results: list[np.ndarray] = session.run(list(outputs), dict(inputs), options)
         return results
 
-    def _session(self, name: str) -> Any:
+    def _session(self, name: str, threads: int) -> Any:
         with self._lock:
             if self._process != os.getpid():  # a session's threads do not survive a fork
                 _left_behind.append(self._made)
                 self._made, self._process = {}, os.getpid()
-            if name not in self._made:
-                self._made[name] = self._make(name)
-            return self._made[name][0]
+            if (name, threads) not in self._made:
+                self._made[name, threads] = self._make(name, threads)
+            return self._made[name, threads][0]
 
-    def _make(self, name: str) -> tuple[Any, list[Any]]:
+    def _make(self, name: str, threads: int) -> tuple[Any, list[Any]]:
         """Return a session, and the values that it reads its initializers from."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Threads that spin while they wait take the cores that other sessions' threads, and other programs, need.

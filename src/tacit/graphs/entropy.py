@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from tacit.entropy.units import QUALITY_REACH, Z_UNIT
 from tacit.graphs.builder import DOUBLE, FLOAT, INT16, INT32, INT64, UINT8, GraphBuilder
 
-Z_UNIT = 256  # of z, in a quantisation step, where weights are frozen for float64
-QUALITY_REACH = 5000  # hundredths of quality on either side of the middle
 SHIFTS = 64  # powers of two that a layer may scale by
 
 

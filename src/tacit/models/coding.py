@@ -13,14 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from tacit.architectures import architecture_of
+from tacit.entropy.units import HYPER_STEP, LATENT_STEP, Y_UNIT
 from tacit.models.float_model import FloatModel
-from tacit.models.frozen import Y_UNIT, FrozenEntropy
+from tacit.models.frozen import FrozenEntropy
 from tacit.models.layers import QualityScale, pad_to_multiple
 from tacit.text.tokens import TextTokens
 
 Quality = float | Tensor | None
-
-LATENT_STEP = 16  # pixels per latent, in every architecture of format version 1
 
 
 class CodingModel(nn.Module):
@@ -122,7 +121,7 @@ class CodingModel(nn.Module):
         For a map, that is one value for each hyper-latent [B, hz, wz].
         """
         if isinstance(quality, Tensor):
-            return (quality[:, ::4, ::4].double() * 100).round()
+            return (quality[:, ::HYPER_STEP, ::HYPER_STEP].double() * 100).round()
         return 0 if quality is None else round(quality * 100)
 
     @torch.inference_mode()

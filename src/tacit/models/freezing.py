@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tacit.entropy.tables import SYMBOL_LIMIT, FrequencyTables, gaussian_tables, prior_tables
+from tacit.entropy.units import QUALITY_REACH, Y_UNIT, Z_UNIT
 from tacit.errors import NotExact
 from tacit.exact.arithmetic import SINGLE, Arithmetic
 from tacit.exact.formats import IntegerFormat, OutputFormat
@@ -18,7 +19,7 @@ from tacit.exact.freezing import FrozenNetwork, freeze
 from tacit.models.attention import to_rows
 from tacit.models.coding_order import Net, Step, walk
 from tacit.models.float_model import FloatModel
-from tacit.models.frozen import QUALITY_REACH, Y_LIMIT, Y_UNIT, Z_UNIT, FrozenEntropy
+from tacit.models.frozen import Y_LIMIT, FrozenEntropy
 from tacit.models.prior import FactorizedPrior
 
 PRIOR_REACH = 255  # the largest symbol of z for which a table is made

@@ -19,6 +19,7 @@ from tacit.entropy.coder import SymbolModels
 from tacit.entropy.pool import coders
 from tacit.entropy.streams import LocalCoders, StreamCoders, StreamModels
 from tacit.entropy.tables import SYMBOL_LIMIT, FrequencyTables
+from tacit.entropy.units import HYPER_STEP, QUALITY_REACH, Y_UNIT, Z_UNIT
 from tacit.errors import CorruptFile, NotExact
 from tacit.exact.arithmetic import ARITHMETICS, DOUBLE, Arithmetic, exact_arithmetic
 from tacit.exact.layers import FrozenChain
@@ -26,9 +27,6 @@ from tacit.models.attention import to_rows
 from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
 from tacit.models.host_memory import host_empty, to_device, to_host
 
-Y_UNIT = 16  # of y, in a quantisation step
-Z_UNIT = 256  # of z, in a quantisation step
-QUALITY_REACH = 5000  # the quality beside z is counted from here
 Y_LIMIT = MEAN_LIMIT + Y_UNIT * SYMBOL_LIMIT  # of y in sixteenths; below 2^15
 
 SymbolSink = Callable[[int, Step, np.ndarray, np.ndarray, np.ndarray], None]
@@ -356,7 +354,7 @@ class FrozenEntropy(nn.Module):
         symbols = self.quantise_hyper(z)
         hyper = symbols.flatten(2).int().cpu().numpy()  # [B, Z, hz * wz]
         tables = np.arange(hyper.shape[1])[:, None].repeat(hyper.shape[2], axis=1)
-        rows, columns = np.arange(height) // 4, np.arange(width) // 4
+        rows, columns = np.arange(height) // HYPER_STEP, np.arange(width) // HYPER_STEP
         served = rows[:, None] * symbols.shape[3] + columns  # [h, w], the hyper-latent of each position
         shares = np.bincount(served.ravel(), minlength=hyper.shape[2])
         totals = np.stack([(self.z_models.tables.bits(tables, one).sum(axis=0) / shares)[served] for one in hyper])
@@ -388,7 +386,7 @@ class FrozenEntropy(nn.Module):
         if not all(streams):
             raise CorruptFile("entropy-coded data must not be empty")  # the coder ends symbols with a word at least
         channels = len(self.z_models.tables)
-        hz, wz = -(-height // 4), -(-width // 4)
+        hz, wz = -(-height // HYPER_STEP), -(-width // HYPER_STEP)
         with (
             exact_arithmetic(device, self.arithmetic) as dtype,
             contextlib.closing(self.coders(len(streams)).decode(self.stream_models, streams)) as decoders,

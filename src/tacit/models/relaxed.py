@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tacit.entropy.units import Y_UNIT, Z_UNIT
 from tacit.exact.float_chain import FloatChain
 from tacit.models.attention import to_rows
 from tacit.models.coding_order import EntropyNets, Step, walk
-from tacit.models.frozen import Y_UNIT, Z_UNIT, FrozenEntropy
+from tacit.models.frozen import FrozenEntropy
 from tacit.models.quantization import gaussian_likelihood
 
 _EDGE = 1e-4  # keeps the odds of values near integers finite

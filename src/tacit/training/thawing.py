@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from tacit import weights
+from tacit.entropy.units import Z_UNIT
 from tacit.exact.arithmetic import SINGLE
 from tacit.exact.layers import FrozenChain, FrozenLayer
 from tacit.models.building import build
 from tacit.models.float_model import FloatModel
-from tacit.models.frozen import Z_UNIT, FrozenEntropy
+from tacit.models.frozen import FrozenEntropy
 from tacit.models.prior import FactorizedPrior
 
 ROW_NORM = 1 / math.sqrt(3)  # of a fresh layer's rows, as torch makes them
