@@ -1,9 +1,10 @@
-"""Train the network that finds a caption's words in an image (`tacit.models.grounding`).
+"""Train the network that finds a caption's words in an image (`tacit.training.grounding`).
 
     python scripts/train_grounding.py POOL SQUEEZENET OUT.safetensors --minutes 15
 
 POOL is a pool of images with captions (`tacit.training.dataset.pool.build_pool`). SQUEEZENET is the weights file that
 `tacit.pretrained.feature_distance.load_feature_distance` takes; nothing of it is in the result.
+The network's graph, which steering runs, is written beside it as OUT.onnx.
 
 No boxes are needed. The images and captions of a batch are all compared with each other, as if each image were a part
 of a mosaic: the positions of an image must accept its own caption and reject the others; and as a whole, by its most
@@ -20,6 +21,7 @@ those.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import time
@@ -29,14 +31,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tacit.models.grounding import STRIDE, Grounding
+from tacit.graphs.grounding import make_grounding_graph
 from tacit.pretrained.feature_distance import FeatureDistance, load_feature_distance
 from tacit.text.encoders import load_encoder
 from tacit.text.tokens import TextTokens
 from tacit.training.dataset.pool import ImagePool, open_pool
+from tacit.training.grounding import STRIDE, Grounding
 
 SIDE = 160  # pixels of a crop
 BATCH = 48
@@ -84,6 +88,15 @@ def main() -> None:
     print(json.dumps(card))
     tensors = {k: v.half().contiguous() for k, v in network.state_dict().items() if "num_batches" not in k}
     save_file(tensors, arguments.out, {"card": json.dumps(card)})
+    write_graph(arguments.out)
+
+
+def write_graph(network: Path) -> None:
+    """Write the graph of a network's file beside it, as NAME.onnx; the hashes are those that `steering` names."""
+    network_hash = hashlib.sha256(network.read_bytes()).hexdigest()
+    graph = make_grounding_graph(load_arrays(network), network_hash)
+    network.with_suffix(".onnx").write_bytes(graph)
+    print(f"sha256 of the network {network_hash}, of its graph {hashlib.sha256(graph).hexdigest()}")
 
 
 class Head(Grounding):

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tacit import container
 from tacit.codec import DEFAULT_STEER, Codec, steering
+from tacit.codec.steering import STRIDE
 from tacit.errors import CorruptWeights, InvalidInput
-from tacit.models.grounding import STRIDE, Grounding
 from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.encoders import load_encoder
-from tacit.text.tokens import TextTokens
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +37,12 @@ def test_relevance_has_a_value_for_each_cell(size: tuple[int, int], channels: in
 
 
 def test_relevance_is_where_the_pixels_are(monkeypatch: pytest.MonkeyPatch, words: CaptionTokens) -> None:
-    class Bright(torch.nn.Module):
-        def forward(self, x: torch.Tensor, tokens: TextTokens) -> torch.Tensor:
-            return 40 * torch.nn.functional.avg_pool2d(x.mean(1), STRIDE) - 20
+    def bright(image: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
+        rows, columns = (side // STRIDE for side in image.shape[2:])
+        cells: np.ndarray = image.mean(axis=(0, 1)).reshape(rows, STRIDE, columns, STRIDE).mean(axis=(1, 3))
+        return 40 * cells - 20
 
-    monkeypatch.setattr(steering, "_network", Bright)
+    monkeypatch.setattr(steering, "_logits", bright)
     pixels = np.zeros((512, 768, 3), np.uint8)
     pixels[128:256, 64:192] = 255
     found = steering.relevance(pixels, words)
@@ -58,37 +57,9 @@ def test_relevance_is_where_the_pixels_are(monkeypatch: pytest.MonkeyPatch, word
     assert not steering.steering(np.full((512, 768, 3), 90, np.uint8), words, 40).any()
 
 
-def test_padding_and_the_order_of_words_change_nothing(words: CaptionTokens) -> None:
-    torch.manual_seed(0)
-    network = Grounding().eval()
-    x = torch.rand(1, 3, 64, 96)
-    with torch.no_grad():
-        own = TextTokens.of(words)
-        alone = network(x, own)
-        both = CaptionTokens.stack([words, load_encoder("embedded")(["a much longer caption " * 3])])
-        padded = TextTokens.of(both)
-        first = TextTokens(padded.embeddings[:1], padded.mask[:1], padded.weights[:1])
-        assert torch.allclose(alone, network(x, first), atol=1e-5)
-        turned = TextTokens(own.embeddings.flip(1), own.mask.flip(1), own.weights.flip(1))
-        assert torch.allclose(alone, network(x, turned), atol=1e-5)
-
-
-def test_a_words_weight_counts(words: CaptionTokens) -> None:
-    torch.manual_seed(0)
-    network = Grounding().eval()
-    own = TextTokens.of(words)
-    weights = own.weights.clone()
-    weights[0, 2] = 1.5
-    with torch.no_grad():
-        _, plain = network.words(own)
-        _, weighted = network.words(TextTokens(own.embeddings, own.mask, weights))
-    ratio = weighted / plain
-    assert ratio[0, 2] / ratio[0, 0] == pytest.approx(1.5, rel=1e-4)
-    assert weighted.sum() == pytest.approx(1, rel=1e-5)
-
-
-def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steering, "NETWORK_SHA256", "0" * 64)
+@pytest.mark.parametrize("name", ["NETWORK_SHA256", "GRAPH_SHA256"])
+def test_altered_weights_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steering, name, "0" * 64)
     steering._network.cache_clear()
     with pytest.raises(CorruptWeights, match="reinstall"):
         steering.relevance(picture(64, 64), CaptionTokens.empty(1, 256))

@@ -1,6 +1,6 @@
 """Steering: what a caption names gets better, at the cost of what it does not name.
 
-A small network finds where in the image the words are (`tacit.models.grounding`); the quality of the file's cells
+A small network finds where in the image the words are (`tacit.graphs.grounding`); the quality of the file's cells
 follows it. The decoder reads the qualities from the file and knows nothing of words.
 """
 
@@ -10,18 +10,18 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from safetensors.torch import load as load_safetensors
-from torch import Tensor
+from PIL import Image
+from safetensors.numpy import load as load_safetensors
 
 from tacit.container import cells
+from tacit.engine.sessions import Sessions
 from tacit.files import verified
-from tacit.models.grounding import STRIDE, Grounding
 from tacit.text.caption_tokens import CaptionTokens
-from tacit.text.tokens import TextTokens
 
+FOLDER = Path(__file__).parents[1] / "text"
 NETWORK_SHA256 = "861ed78209fa1b9716eeba75d30ded159bd2e38c1ffc55fdc6f3efdcc0a88255"
+GRAPH_SHA256 = "ae148f4aafa0a0d31e74e475b27d586473c3d80e603e3267d02cf908ab04c008"  # of the network's graph
+STRIDE = 16  # pixels of the small copy between the network's positions
 VIEW = 384  # pixels along the longer side of the copy that the network sees: about the size it was trained with
 SHARPNESS = 4.0  # multiplies differences inside an image: the network is unsure, and says less than it knows
 ENCODER = "embedded"  # the text encoder whose words the network knows
@@ -42,17 +42,12 @@ def relevance(pixels: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
     """
     height, width = pixels.shape[:2]
     shrink = VIEW / max(height, width)
-    size = [max(4 * STRIDE, round(side * shrink / STRIDE) * STRIDE) for side in (height, width)]
-    x = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
-    with torch.inference_mode():
-        x = F.interpolate(x.expand(-1, 3, -1, -1), size, mode="bilinear", antialias=True)
-        logits = _network()(x.contiguous(memory_format=torch.channels_last), TextTokens.of(tokens))
-        seen = (SHARPNESS * (logits - logits.mean())).sigmoid()
-        # a cell is 64 pixels also where the border cuts it
-        rows, columns = cells(width, height)
-        reach = [rows * 64 / height, columns * 64 / width]
-        shares: np.ndarray = _onto(seen, (rows, columns), reach)[0].numpy()
-        return shares
+    rows, columns = (max(4 * STRIDE, round(side * shrink / STRIDE) * STRIDE) for side in (height, width))
+    logits = _logits(_resized(pixels, rows, columns), tokens)
+    seen = 1 / (1 + np.exp(-SHARPNESS * (logits - logits.mean())))
+    # a cell is 64 pixels also where the border cuts it
+    grid = cells(width, height)
+    return _onto(seen, grid, [grid[0] * 64 / height, grid[1] * 64 / width])
 
 
 def steering(pixels: np.ndarray, tokens: CaptionTokens, strength: float) -> np.ndarray:
@@ -71,19 +66,48 @@ def steering(pixels: np.ndarray, tokens: CaptionTokens, strength: float) -> np.n
     return offsets
 
 
-def _onto(x: Tensor, grid: tuple[int, int], reach: list[float]) -> Tensor:
-    """Average x [B, h, w] over a grid whose cells go `reach` times as far as x does, its border repeated."""
-    extra = [round(side * (r - 1)) for side, r in zip(x.shape[1:], reach, strict=True)]
-    padded = F.pad(x[:, None], (0, extra[1], 0, extra[0]), mode="replicate")
-    return F.interpolate(padded, grid, mode="area")[:, 0]
+def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return a copy [1, 3, height, width] in 0..1, each pixel of which is a mean of what it stands for."""
+    # One channel at a time, since each takes four bytes for a pixel of the image.
+    planes = [
+        np.asarray(Image.fromarray(plane).convert("F").resize((width, height), Image.Resampling.BILINEAR))
+        for plane in np.moveaxis(pixels, 2, 0)
+    ]
+    return np.broadcast_to(np.stack(planes)[None] / np.float32(255), (1, 3, height, width))
+
+
+def _logits(image: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
+    """Return how likely each position [h/16, w/16] is what the caption names, as logits.
+
+    Args:
+        image: [1, 3, h, w] float32 in 0..1.
+        tokens: Of one caption.
+    """
+    inputs = {"words": tokens.embeddings, "mask": tokens.mask, "weights": tokens.weights}
+    (logits,) = _network().run("grounding", {"image": image, **inputs}, ["logits"])
+    of_caption: np.ndarray = logits[0]
+    return of_caption
+
+
+def _onto(x: np.ndarray, grid: tuple[int, int], reach: list[float]) -> np.ndarray:
+    """Average x [h, w] over a grid whose cells go `reach` times as far as x does, its border repeated."""
+    padded = np.pad(x, [(0, round(side * (r - 1))) for side, r in zip(x.shape, reach, strict=True)], mode="edge")
+    down, across = (_averaging(side, count) for side, count in zip(padded.shape, grid, strict=True))
+    return np.asarray(down @ padded @ across.T, np.float32)
+
+
+def _averaging(side: int, count: int) -> np.ndarray:
+    """Return the shares [count, side] of positions in `count` cells of equal size; cut positions count for both."""
+    first = np.arange(count) * side // count
+    last = -(-np.arange(1, count + 1) * side // count)
+    at = np.arange(side)
+    inside = (at >= first[:, None]) & (at < last[:, None])
+    shares: np.ndarray = inside / inside.sum(axis=1, keepdims=True)
+    return shares
 
 
 @lru_cache(maxsize=1)
-def _network() -> Grounding:
-    content = verified(Path(__file__).parents[1] / "text" / "grounding.safetensors", NETWORK_SHA256)
-    with torch.device("cpu"):
-        network = Grounding().float()  # whatever the caller's defaults are
-    tensors = {name: values.float() for name, values in load_safetensors(content).items()}
-    network.load_state_dict(tensors, strict=False)  # the norms' counts of batches are not stored
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.eval().requires_grad_(False)
+def _network() -> Sessions:
+    tensors = load_safetensors(verified(FOLDER / "grounding.safetensors", NETWORK_SHA256))
+    graph = verified(FOLDER / "grounding.onnx", GRAPH_SHA256)
+    return Sessions({"grounding": graph}, tensors, NETWORK_SHA256, threads=None)
