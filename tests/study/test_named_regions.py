@@ -27,11 +27,36 @@ def test_regions_of_the_package_are_in_the_pictures(kodak: list[Path]) -> None:
         assert 1000 < (right - left) * (bottom - top) < 0.6 * width * height
 
 
+def test_regions_of_coco_photos_are_in_the_pictures(data_folder: Path) -> None:
+    regions = read_named_regions("coco")
+    folder = data_folder / "coco_eval"
+    if not folder.is_dir():
+        pytest.skip("no COCO photos in the data folder")
+    for region in regions:
+        with Image.open(folder / region.image) as image:
+            width, height = image.size
+        left, top, right, bottom = region.box
+        assert right <= width, region
+        assert bottom <= height, region
+        assert 400 < (right - left) * (bottom - top) < 0.6 * width * height, region
+
+
+def test_half_of_the_coco_photos_are_kept_unseen() -> None:
+    regions = read_named_regions("coco")
+    assert len({(r.image, r.phrase) for r in regions}) == len(regions)
+    for region in regions:  # the rule: photos of even numbers may be looked at
+        assert region.seen == (int(region.image[5:-4]) % 2 == 0)
+    seen, unseen = ({r.image for r in regions if r.seen is value} for value in (True, False))
+    assert not seen & unseen
+    assert abs(len(seen) - len(unseen)) <= 0.1 * len(seen | unseen)
+
+
 @pytest.mark.parametrize(
     "line",
     ["x", "[]", '{"image": "a.png"}', '{"image": "a", "phrase": " ", "box": [0, 0, 1, 1]}',
      '{"image": "a", "phrase": "b", "box": [0, 0, 0, 1]}', '{"image": "a", "phrase": "b", "box": [0, 0, 1]}',
-     '{"image": 1, "phrase": "b", "box": [0, 0, 1, 1]}'],
+     '{"image": 1, "phrase": "b", "box": [0, 0, 1, 1]}',
+     '{"image": "a", "phrase": "b", "box": [0, 0, 1, 1], "seen": "no"}'],
 )  # fmt: skip
 def test_lines_that_are_no_region(line: str, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"

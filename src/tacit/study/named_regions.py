@@ -30,23 +30,30 @@ class NamedRegion:
     """The words that name the part."""
     box: Box
     """The part that they name."""
+    seen: bool = True
+    """Whether who builds a finder of named things may look at the image; the others are kept to judge it in the end."""
 
 
-def read_named_regions(path: str = "") -> tuple[NamedRegion, ...]:
+PACKAGED = {"kodak": "regions.jsonl", "coco": "coco_regions.jsonl"}
+"""The files of named regions in the package, by the names that stand for them."""
+
+
+def read_named_regions(path: str = "kodak") -> tuple[NamedRegion, ...]:
     """Read named regions from a JSONL file.
 
     Args:
-        path: The file; empty for the one in the package, which is about the Kodak images.
+        path: The file, or the name of one of those in the package (`PACKAGED`); empty means "kodak".
 
     Raises:
         PathError: The file cannot be read.
         InvalidInput: A line is not a named region; the message has its number.
     """
     try:
-        source = Path(path) if path else resources.files("tacit.study") / "regions.jsonl"
+        packaged = PACKAGED.get(path or "kodak")
+        source = Path(path) if packaged is None else resources.files("tacit.study") / packaged
         lines = source.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise PathError(f"{path or 'regions.jsonl'}: {getattr(error, 'strerror', None) or error}") from error
+        raise PathError(f"{path or 'kodak'}: {getattr(error, 'strerror', None) or error}") from error
     regions = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -55,15 +62,17 @@ def read_named_regions(path: str = "") -> tuple[NamedRegion, ...]:
             row = json.loads(line)
             image, phrase = row["image"], row["phrase"].strip()
             left, top, right, bottom = (int(edge) for edge in row["box"])
+            seen = row.get("seen", True)
             valid = isinstance(image, str) and phrase and 0 <= left < right and 0 <= top < bottom
+            valid = valid and isinstance(seen, bool)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             valid = False
         if not valid:
             raise InvalidInput(
-                f'{path or "regions.jsonl"}, line {number}: must be {{"image": ..., "phrase": ..., '
+                f'{path or "kodak"}, line {number}: must be {{"image": ..., "phrase": ..., '
                 '"box": [left, top, right, bottom]}'
             )
-        regions.append(NamedRegion(image, phrase, (left, top, right, bottom)))
+        regions.append(NamedRegion(image, phrase, (left, top, right, bottom), seen))
     return tuple(regions)
 
 
