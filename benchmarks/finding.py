@@ -1,0 +1,121 @@
+"""Measure how well the finder finds what phrases name: `python -m benchmarks.finding [FOLDER]`.
+
+FOLDER holds the Kodak images (see benchmarks/kodak.py); the phrases and their boxes are those of the steering study.
+Each phrase's map is averaged over cells of 64x64 pixels, as steering does, and compared with its box: the area under
+the curve (pixels of the box against the others), the share of what a map of the box itself would move (the mean inside
+the box less the mean outside), and whether the largest cell is inside the box. Then each cue is left out once. "another
+phrase" finds a phrase that names something else, which should find another place. The results are written to
+results/finding.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.environment import describe_machine, find_data
+from tacit.evaluation.readable_json import dumps
+from tacit.finding import Finder
+from tacit.finding.finder import default_cues
+from tacit.finding.maps import Map
+from tacit.study.named_regions import NamedRegion, other_phrases, read_named_regions
+
+ROOT = Path(__file__).resolve().parent.parent
+CELL = 64
+
+
+def on_cells(values: Map, width: int, height: int) -> Map:
+    """Return a small map's averages over the image's cells, [ceil(H / 64), ceil(W / 64)]."""
+    image = Image.fromarray(values).resize((width // 8, height // 8), Image.Resampling.BILINEAR)
+    fine = np.asarray(image)
+    step = CELL // 8
+    rows, columns = -(-fine.shape[0] // step), -(-fine.shape[1] // step)
+    padded = np.pad(fine, ((0, rows * step - fine.shape[0]), (0, columns * step - fine.shape[1])), mode="edge")
+    cells: Map = padded.reshape(rows, step, columns, step).mean(axis=(1, 3))
+    return cells
+
+
+def judged(values: Map, region: NamedRegion, width: int, height: int) -> dict[str, float]:
+    """Return the three measures of a map for a phrase whose box is known."""
+    left, top, right, bottom = region.box
+    inside = np.zeros((height, width), np.float32)
+    inside[top:bottom, left:right] = 1
+    cells, oracle = on_cells(values, width, height), on_cells(inside, width, height)
+    whole = np.kron(cells, np.ones((CELL, CELL), np.float32))[:height, :width]
+    best = np.kron(oracle, np.ones((CELL, CELL), np.float32))[:height, :width]
+    box = inside > 0
+    fine = np.asarray(Image.fromarray(values).resize((width // 4, height // 4), Image.Resampling.BILINEAR))
+    mask = box[2::4, 2::4][: fine.shape[0], : fine.shape[1]]
+    order = np.argsort(np.argsort(fine.ravel() + 1e-6 * np.random.default_rng(0).random(fine.size)))
+    ranks = order.reshape(fine.shape)[mask]
+    count = mask.sum()
+    area = (ranks.sum() - count * (count - 1) / 2) / (count * (mask.size - count))
+    row, column = divmod(int(fine.argmax()), fine.shape[1])
+    return {
+        "area": float(area),
+        "share": float((whole[box].mean() - whole[~box].mean()) / (best[box].mean() - best[~box].mean())),
+        "hit": float(mask[row, column]) if np.ptp(fine) > 0 else 0.0,
+    }
+
+
+def measure(finder: Finder, regions: Sequence[NamedRegion], phrases: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Return the measures of all phrases, their means, and the processor time for a megapixel."""
+    rows = []
+    for region, phrase in zip(regions, phrases, strict=True):
+        pixels = np.asarray(Image.open(folder / region.image).convert("RGB"))
+        start = time.process_time()
+        found = finder(pixels, phrase)
+        seconds = time.process_time() - start
+        height, width = pixels.shape[:2]
+        row = judged(found.map, region, width, height)
+        cues = sorted({cue for thing in found.things for cue in thing.cues})
+        rows.append({"image": region.image, "phrase": phrase, **row, "cues": cues, "seconds": seconds})
+    half = len(rows) // 2
+    summary = {
+        key: [float(np.mean([row[key] for row in part])) for part in (rows, rows[:half], rows[half:])]
+        for key in ("area", "share", "hit")
+    }
+    return {**summary, "not found": sum(not row["cues"] for row in rows), "rows": rows}
+
+
+def main() -> None:
+    """Measure, print, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--output", type=Path, default=ROOT / "results" / "finding.json")
+    parser.add_argument("--rows", action="store_true", help="print each phrase")
+    parser.add_argument("--whole", action="store_true", help="leave no cue out")
+    options = parser.parse_args()
+    folder = options.folder or find_data("kodak")
+    regions = read_named_regions()
+    phrases = [region.phrase for region in regions]
+    cues = default_cues()
+    conditions = {"all": (cues, phrases), "another phrase": (cues, list(other_phrases(regions)))}
+    if not options.whole:
+        conditions |= {f"without {cue.name}": (tuple(c for c in cues if c is not cue), phrases) for cue in cues}
+    results = {}
+    for name, (some, texts) in conditions.items():
+        result = results[name] = measure(Finder(some), regions, texts, folder)
+        figures = "  ".join(f"{key} " + "/".join(f"{v:.2f}" for v in result[key]) for key in ("area", "share", "hit"))
+        print(f"{name:18} {figures}  not found {result['not found']}")
+        if options.rows and name == "all":
+            for row in result["rows"]:
+                print(
+                    f"  {row['share']:6.2f} {row['area']:.2f} {row['hit']:.0f}",
+                    *(row[key] for key in ("image", "phrase", "cues")),
+                )
+    seconds = [row.pop("seconds") for result in results.values() for row in result["rows"]]
+    print(f"median processor time for an image: {np.median(seconds):.3f} s")
+    if not options.whole:
+        card = {"command": "python -m benchmarks.finding", **describe_machine()}
+        options.output.write_text(dumps({**card, "results": results}))
+
+
+if __name__ == "__main__":
+    main()

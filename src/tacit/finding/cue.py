@@ -1,0 +1,32 @@
+"""What a cue is: one way of telling where in an image a phrase's thing may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tacit.finding.maps import Map
+from tacit.finding.phrases import Phrase
+from tacit.finding.view import View
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a cue says."""
+
+    map: Map
+    """How likely each place shows the thing, 0 to 1 [h, w], the likeliest near 1."""
+    weight: float
+    """How much the cue counts among others."""
+
+
+class Cue(Protocol):
+    """One way of telling where a thing may be."""
+
+    name: str
+    """What users call it."""
+    specific: bool
+    """Whether it speaks of the thing that is named, and not of what any picture's subject may be."""
+
+    def __call__(self, view: View, phrase: Phrase) -> Evidence | None:
+        """Return where the phrase's thing may be; None where the cue knows nothing of it, or sees nothing of it."""
