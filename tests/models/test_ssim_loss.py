@@ -10,6 +10,7 @@ from support.training import (
     noisy_images,
 )
 from tacit.evaluation.metrics.ssim import MsSsim
+from tacit.models import ssim_loss
 from tacit.models.ssim_loss import structural_dissimilarity
 
 
@@ -38,3 +39,14 @@ def test_structure_is_where_the_difference_is_and_has_a_gradient(size: int) -> N
             structural_dissimilarity(y - 0.3 * y.grad * y.numel() ** 0.5 / y.grad.norm() * 0.05, x).mean()
             < unlike.mean()
         )
+
+
+@pytest.mark.parametrize(("height", "width"), [(11, 42), (75, 43)])
+def test_the_blur_by_blocks_is_the_blur_by_whole_matrices(height: int, width: int) -> None:
+    x = torch.rand(2, 3, height, width, dtype=torch.float64, requires_grad=True)
+    whole = ssim_loss._band(height - 10, x.device).double() @ x @ ssim_loss._band(width - 10, x.device).double().T
+    blocked = ssim_loss._BlockedBlur.apply(x.float())  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(blocked, whole.float())
+    weights = torch.rand_like(whole)
+    of_whole, of_blocked = (torch.autograd.grad((weights * result).sum(), x)[0] for result in (whole, blocked))
+    torch.testing.assert_close(of_blocked, of_whole, rtol=1e-4, atol=1e-5)
