@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from tacit.image.messages import one_line, warn
+from tacit.image.colours import ColourSpace
+from tacit.image.messages import ConversionWarning, one_line, warn
+
+_SAME = 4  # levels by which two descriptions of the same colours may differ
 
 
 def as_srgb(image: Image.Image) -> Image.Image:
@@ -42,6 +46,18 @@ def as_srgb(image: Image.Image) -> Image.Image:
         colours.putalpha(image.getchannel("A"))
     colours.info = plain.info
     return colours
+
+
+def profile_says(profile: bytes, space: ColourSpace) -> bool:
+    """Return whether an ICC profile means the same colours as a colour space, but for rounding."""
+    grey = profile[16:20] == b"GRAY"
+    probe = _probe(grey)
+    probe.info["icc_profile"] = profile
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConversionWarning)
+        by_profile = np.asarray(as_srgb(probe)).astype(int)
+    by_space = space.levels(np.asarray(probe).reshape(*by_profile.shape[:2], -1)).reshape(by_profile.shape)
+    return int(np.abs(by_profile - by_space).max()) <= _SAME
 
 
 def _probe(grey: bool) -> Image.Image:

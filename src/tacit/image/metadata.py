@@ -15,7 +15,13 @@ from tacit.image.exif import EXIF_PREFIX, kept_exif, without_thumbnail
 from tacit.image.extended_xmp import without_reference
 from tacit.image.iptc import iptc_properties, text_properties
 from tacit.image.messages import one_line, warn
-from tacit.image.xmp import reset_xmp_orientation, with_properties, without_xmp_thumbnails, xmp_packet
+from tacit.image.xmp import (
+    reset_xmp_orientation,
+    with_properties,
+    without_gain_map,
+    without_xmp_thumbnails,
+    xmp_packet,
+)
 
 
 def image_with_info(info: Mapping[str, Any]) -> Image.Image:
@@ -79,7 +85,7 @@ def _kept_xmp(image: Image.Image, properties: Mapping[str, tuple[str, ...]], nam
     """Return an image's XMP, with properties that come from elsewhere where it has none of the same name."""
     packet = xmp_packet(image)
     if packet is not None:
-        packet, unresolved = without_reference(without_xmp_thumbnails(reset_xmp_orientation(packet)))
+        packet, unresolved = without_reference(without_gain_map(without_xmp_thumbnails(reset_xmp_orientation(packet))))
         if unresolved:
             warn(f"{name}: extended XMP is damaged or missing, and left out")
     if not properties:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from tacit.errors import InvalidInput
+from tacit.image.colours import ColourSpace
 from tacit.image.messages import one_line, warn
 from tacit.image.raster import Pixels
 
@@ -18,14 +19,19 @@ _STRIP_PIXELS = 1 << 20  # pixels that are converted at a time
 
 # Colour spaces whose conversion to RGB is not exact. P, PA, 1, RGBX and premultiplied alpha become RGB, L and plain
 # alpha with nothing to warn of.
-_APPROXIMATE = {"CMYK", "YCbCr", "LAB", "HSV"}
+APPROXIMATE_MODES = {"CMYK", "YCbCr", "LAB", "HSV"}
+"""Pillow's modes of other colour spaces than RGB and grey."""
+WIDE_MODES = {"I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
+"""Pillow's modes of more than 8 bits, all of them grey."""
 # Modes in which one colour may be transparent.
 _TRANSPARENT_COLOUR = {"1", "L", "P", "RGB", "I", "I;16", "I;16B", "I;16L"}
 _WHITE_32 = 4294967295.0
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
 
 
-def copy_pixels(image: Image.Image, orientation: int, deep: bool, name: str) -> tuple[Pixels, Pixels | None]:
+def copy_pixels(
+    image: Image.Image, orientation: int, deep: bool, name: str, space: ColourSpace | None = None
+) -> tuple[Pixels, Pixels | None]:
     """Copy the pixels of an image, upright and of 8 bits.
 
     Args:
@@ -33,17 +39,18 @@ def copy_pixels(image: Image.Image, orientation: int, deep: bool, name: str) -> 
         orientation: The EXIF orientation of its rows and columns, 1 to 8.
         deep: Whether it had more than 8 bits before Pillow loaded it.
         name: What warnings call the image.
+        space: What its numbers mean, where they are to become sRGB.
 
     Returns:
         The colours, uint8 [H, W, 1 or 3], and alpha, uint8 [H, W] or None.
     """
     mode = image.mode
-    grey = mode in ("1", "L", "LA", "La", "I", "F") or mode.startswith("I;16")
+    grey = mode in {"1", "L", "LA", "La"} | WIDE_MODES
     has_alpha = mode in ("LA", "La", "PA", "RGBA", "RGBa") or (
         mode in _TRANSPARENT_COLOUR and image.has_transparency_data
     )
     colours = 1 if grey else 3
-    convert = _strip_converter(image, ("L" if grey else "RGB") + ("A" if has_alpha else ""), deep, name)
+    convert = _strip_converter(image, ("L" if grey else "RGB") + ("A" if has_alpha else ""), deep, name, space)
 
     width, height = image.size
     upright = (width, height) if orientation >= 5 else (height, width)
@@ -77,15 +84,17 @@ def _as_stored(upright: Pixels, orientation: int) -> Pixels:
     return upright
 
 
-def _strip_converter(image: Image.Image, target: str, deep: bool, name: str) -> Callable[[Image.Image], Pixels]:
+def _strip_converter(
+    image: Image.Image, target: str, deep: bool, name: str, space: ColourSpace | None
+) -> Callable[[Image.Image], Pixels]:
     """Return a function that turns a strip of `image` into uint8 [h, W] or [h, W, C] of mode `target`.
 
     What the conversion loses is warned of here, once.
     """
     mode = image.mode
-    if mode in ("I", "F") or mode.startswith("I;16"):
-        return _wide_converter(image, target, name)
-    if mode in _APPROXIMATE:
+    if mode in WIDE_MODES:
+        return _wide_converter(image, target, name, space)
+    if mode in APPROXIMATE_MODES:
         transform = _cmyk_transform(image, name) if mode == "CMYK" else None
         if transform is not None:
             warn(f"{name}: CMYK is converted to sRGB by its ICC profile")
@@ -101,12 +110,19 @@ def _strip_converter(image: Image.Image, target: str, deep: bool, name: str) -> 
             if transparency is not None:
                 strip.info["transparency"] = transparency
             strip = strip.convert(target)
-        return np.asarray(strip)
+        levels: Pixels = np.asarray(strip)
+        if space is None:
+            return levels
+        levels = levels.reshape(strip.height, strip.width, -1)
+        colours = 3 if target.startswith("RGB") else 1
+        return np.concatenate([space.levels(levels[..., :colours]), levels[..., colours:]], axis=-1)
 
     return convert
 
 
-def _wide_converter(image: Image.Image, target: str, name: str) -> Callable[[Image.Image], Pixels]:
+def _wide_converter(
+    image: Image.Image, target: str, name: str, space: ColourSpace | None
+) -> Callable[[Image.Image], Pixels]:
     """Return the function for strips of the modes I, I;16 and F.
 
     Raises:
@@ -126,6 +142,8 @@ def _wide_converter(image: Image.Image, target: str, name: str) -> Callable[[Ima
         scaled: NDArray[np.float32] = np.nan_to_num(
             values.astype(np.float32) * np.float32(255 / white), posinf=255.0, neginf=0.0
         )
+        if space is not None:
+            scaled = 255 * space.greys(scaled / np.float32(255))
         grey: Pixels = np.rint(scaled.clip(0, 255)).astype(np.uint8)
         if inverted:
             grey = 255 - grey

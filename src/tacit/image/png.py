@@ -1,4 +1,4 @@
-"""PNG: chunks that Pillow's reader would refuse a whole image for."""
+"""PNG: chunks that Pillow's reader passes over, or would refuse a whole image for."""
 
 from __future__ import annotations
 
@@ -65,6 +65,18 @@ def without_large_chunks(file: BinaryIO, name: str) -> tuple[BinaryIO, dict[str,
     if large.names:
         warn(f"{name}: {', '.join(large.names)}: larger than Pillow's limits on text in PNG, and left out")
     return io.BytesIO(b"".join(parts)), large.info
+
+
+def code_points(file: BinaryIO) -> bytes | None:
+    """Return the content of a PNG's chunk cICP, or None if it has none before its pixels."""
+    file.seek(len(_SIGNATURE))
+    for kind, place, size in _chunks(file):
+        if kind == b"IDAT":
+            return None
+        if kind == b"cICP":
+            file.seek(place)
+            return file.read(size)
+    return None
 
 
 def _large_chunks(file: BinaryIO) -> LargeChunks:

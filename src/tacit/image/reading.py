@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard, cast
 
 import numpy as np
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from tacit.errors import ImageTooLarge, InvalidInput, PathError, TacitError
+from tacit.image.colours import ColourSpace
 from tacit.image.exif import orientation_of
+from tacit.image.icc import profile_says
 from tacit.image.messages import one_line, warn
 from tacit.image.metadata import image_with_info, kept_metadata
-from tacit.image.pixels import copy_pixels, is_deep, to_levels
+from tacit.image.pixels import APPROXIMATE_MODES, WIDE_MODES, copy_pixels, is_deep, to_levels
 from tacit.image.png import without_large_chunks
-from tacit.image.raster import Raster
+from tacit.image.raster import Pixels, Raster
+from tacit.image.signals import FileSignals, file_signals
 
 if TYPE_CHECKING:
     import torch
@@ -119,15 +123,60 @@ def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name:
     with _reading(name), _noticing_closed(image, name):
         frames = _count_frames(image)
         deep = is_deep(image)
+        signals = file_signals(image)
         image.load()  # also reads metadata that stands behind the pixels
         described = image if info is None else image_with_info(info)
+        if signals.icc is not None and info is None:
+            described = image_with_info(
+                {"icc_profile": signals.icc, **{str(key): value for key, value in image.info.items()}}
+            )
         orientation = orientation_of(described)
-        pixels, alpha = copy_pixels(image, orientation, deep, name)
-    if frames > 1:
+        space, keep_icc = _colour_space(signals, described.info.get("icc_profile"), image.mode, name)
+        pixels, alpha = copy_pixels(image, orientation, deep, name, space)
+    if signals.gain_map:
+        warn(f"{name}: the HDR gain map is left out")
+    if frames > (2 if signals.gain_map else 1):
         warn(f"{name}: one frame of {frames} is kept")
-    if deep:
-        warn(f"{name}: 16-bit samples are reduced to 8 bits")
-    return Raster(pixels, alpha, kept_metadata(described, image.mode, pixels.shape[2] == 1, name))
+    if (deep or signals.bits > 8) and image.mode not in WIDE_MODES:
+        warn(f"{name}: {16 if deep else signals.bits}-bit samples are reduced to 8 bits{_white_lost(image, pixels)}")
+    metadata = kept_metadata(described, image.mode, pixels.shape[2] == 1, name)
+    return Raster(pixels, alpha, metadata if keep_icc else replace(metadata, icc=None))
+
+
+def _white_lost(image: Image.Image, pixels: Pixels) -> str:
+    """Return what a warning adds where the brightest samples may have become black.
+
+    Pillow rounds deep samples of JPEG 2000 colours up to 256, of which 8 bits keep 0.
+    """
+    wrapped = image.format == "JPEG2000" and bool(((pixels == 0).any((0, 1)) & (pixels >= 250).any((0, 1))).any())
+    return "; Pillow may have read the brightest ones as black" if wrapped else ""
+
+
+def _colour_space(signals: FileSignals, icc: object, mode: str, name: str) -> tuple[ColourSpace | None, bool]:
+    """Return what the numbers of an image mean where they become sRGB, and whether its ICC profile is kept.
+
+    Where the colours are converted, or cannot be, there is a warning.
+
+    Args:
+        signals: What the file says.
+        icc: The ICC profile, if there is one.
+        mode: The mode of the pixels.
+        name: What warnings call the image.
+    """
+    colours, profile = signals.colours, icc if isinstance(icc, bytes) and icc else None
+    if colours is None or (profile is not None and not colours.over_icc) or mode in APPROXIMATE_MODES:
+        return None, True
+    if colours.space is None:
+        warn(f"{name}: {colours.text} is left out, and the colours are taken as they are")
+        return None, True
+    if profile is not None and profile_says(profile, colours.space):
+        return None, True
+    if profile is not None:
+        warn(f"{name}: the ICC profile is left out, because {colours.text} counts more")
+    if colours.space.is_srgb:
+        return None, profile is None
+    warn(f"{name}: the colours are converted to sRGB by {colours.text}")
+    return colours.space, profile is None
 
 
 def from_array(array: NDArray[Any], *, name: str = "array") -> Raster:

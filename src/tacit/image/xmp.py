@@ -105,6 +105,14 @@ def without_xmp_thumbnails(packet: bytes) -> bytes:
     return re.sub(rb"<(\w+:Thumbnails)\b[^>]*(?:/>|>.*?</\1\s*>)", b"", packet, flags=re.DOTALL)
 
 
+def without_gain_map(packet: bytes) -> bytes:
+    """Return the same packet without what it says of a gain map, and of the images that stand behind the first one."""
+    if b"hdr-gain-map" not in packet:
+        return packet
+    packet = re.sub(rb"<((?:hdrgm|G?Container):\w+)\b[^>]*(?:/>|>.*?</\1\s*>)", b"", packet, flags=re.DOTALL)
+    return re.sub(rb"\shdrgm:\w+\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", packet)
+
+
 def xmp_descriptions(packet: bytes) -> Iterator[str | None]:
     """Return the texts that describe the image, the best first: dc:description, then IPTC's alternative text.
 
