@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from tacit.finding.colour import ColourCue
 from tacit.finding.cue import Cue, Evidence
+from tacit.finding.detector import DetectorCue
+from tacit.finding.faces import FacesCue
 from tacit.finding.fusion import fused, shared
 from tacit.finding.maps import Map
 from tacit.finding.phrases import Phrase, phrases_of
@@ -93,4 +95,4 @@ class Finder:
 
 def default_cues() -> tuple[Cue, ...]:
     """Return the cues of the package."""
-    return (ColourCue(), PlaceCue(), StuffCue(), RarityCue())
+    return (ColourCue(), PlaceCue(), StuffCue(), DetectorCue(), FacesCue(), RarityCue())

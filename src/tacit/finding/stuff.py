@@ -50,7 +50,8 @@ def _water(view: View) -> Map:
     fit = np.maximum(_BLUE_GREY(view), 0.8 * WINDOWS["grey"](view))
     fit = np.maximum(fit, 0.7 * Window((130, 200), (3, 40), (18, 85))(view))
     fit = np.maximum(fit, 0.8 * WINDOWS["white"](view) * _rough(view))
-    return fit * _low(view)
+    low: Map = fit * _low(view)
+    return low
 
 
 def _cloud(view: View) -> Map:

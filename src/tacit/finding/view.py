@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ class View:
         shrink = min(1.0, SIDE / max(height, width))
         self.shape = (max(1, round(height * shrink)), max(1, round(width * shrink)))
         """Rows and columns of the maps."""
+        self.kept: dict[str, Any] = {}
+        """What networks saw, so that each runs once for all phrases; by their names."""
 
     def resized(self, width: int, height: int) -> NDArray[np.uint8]:
         """Return the image's pixels at another size, uint8 [height, width, 3]."""

@@ -1,0 +1,140 @@
+"""The cue of the detector: COCO's 80 classes of things, by CenterNet on MobileNetV3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tacit.finding.cue import Evidence
+from tacit.finding.maps import Map, box_mask
+from tacit.finding.networks import network
+from tacit.finding.phrases import Phrase
+from tacit.finding.view import View
+from tacit.finding.vocabulary import PEOPLE
+
+WEIGHT, PERSON_WEIGHT, WHOLE_WEIGHT = 1.1, 1.2, 0.5
+SIDE = 512  # pixels of the square that the network sees, to which the image is stretched
+LEAST, RELATIVE = 0.1, 0.35  # score of a box, and beside that of the class's best one
+BEYOND = 0.04  # shares of a box's sides that it is widened by
+CLASSES = (
+    "person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign|parking meter|"
+    "bench|bird|cat|dog|horse|sheep|cow|elephant|bear|zebra|giraffe|backpack|umbrella|handbag|tie|suitcase|frisbee|"
+    "skis|snowboard|sports ball|kite|baseball bat|baseball glove|skateboard|surfboard|tennis racket|bottle|wine glass|"
+    "cup|fork|knife|spoon|bowl|banana|apple|sandwich|orange|broccoli|carrot|hot dog|pizza|donut|cake|chair|couch|"
+    "potted plant|bed|dining table|toilet|tv|laptop|mouse|remote|keyboard|cell phone|microwave|oven|toaster|sink|"
+    "refrigerator|book|clock|vase|scissors|teddy bear|hair drier|toothbrush"
+).split("|")
+_OTHER_NAMES = {
+    "bicycle": "bike",
+    "car": "taxi cab suv sedan jeep van automobile minivan convertible",
+    "motorcycle": "motorbike scooter moped motorcycle dirt-bike",
+    "airplane": "plane aeroplane jet aircraft airliner biplane",
+    "bus": "minibus coach",
+    "train": "locomotive tram subway trolley",
+    "truck": "lorry pickup firetruck",
+    "boat": "ship sailboat yacht canoe kayak ferry raft dinghy rowboat vessel catamaran gondola",
+    "traffic light": "stoplight",
+    "bird": "parrot pigeon seagull gull duck goose swan eagle owl hawk macaw chicken rooster hen crow flamingo pelican "
+    "ostrich penguin sparrow",
+    "cat": "kitten kitty",
+    "dog": "puppy poodle retriever terrier",
+    "horse": "pony foal",
+    "sheep": "lamb goat ram",
+    "cow": "bull calf cattle ox steer",
+    "bear": "grizzly panda",
+    "backpack": "knapsack rucksack",
+    "umbrella": "parasol",
+    "handbag": "purse bag tote",
+    "tie": "necktie",
+    "suitcase": "luggage baggage",
+    "sports ball": "ball baseball football basketball",
+    "kite": "parachute",
+    "baseball bat": "bat",
+    "baseball glove": "mitt",
+    "surfboard": "board",
+    "tennis racket": "racket racquet",
+    "wine glass": "glass wineglass goblet",
+    "cup": "mug",
+    "couch": "sofa loveseat",
+    "chair": "armchair stool",
+    "potted plant": "plant houseplant",
+    "dining table": "table desk",
+    "tv": "television monitor screen",
+    "laptop": "notebook computer",
+    "remote": "controller",
+    "cell phone": "phone cellphone smartphone iphone",
+    "donut": "doughnut",
+    "refrigerator": "fridge",
+    "oven": "stove",
+    "sandwich": "burger hamburger panini sub",
+    "teddy bear": "teddy",
+    "hair drier": "hairdryer hair-dryer dryer",
+    "book": "textbook novel",
+    "bowl": "dish",
+    "person": " ".join(sorted(PEOPLE)),
+}
+_NUMBERS = {name: number for number, name in enumerate(CLASSES)} | {
+    other: CLASSES.index(name) for name, others in _OTHER_NAMES.items() for other in others.split()
+}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A thing that the detector sees."""
+
+    sides: tuple[float, float, float, float]
+    """Left, top, right and bottom in shares of the image."""
+    score: float
+    """How sure the detector is, 0 to 1."""
+
+
+class DetectorCue:
+    """Finds the things that COCO's classes cover."""
+
+    name = "detector"
+    specific = True
+
+    def __call__(self, view: View, phrase: Phrase) -> Evidence | None:
+        """Return the boxes of the phrase's class; None where it has none, or none is seen."""
+        number = class_of(phrase)
+        weight = PERSON_WEIGHT if number == 0 else WEIGHT
+        if number is None and phrase.whole is not None:
+            number, weight = class_of(phrase.whole), WHOLE_WEIGHT
+        boxes = [] if number is None else boxes_of(view, number)
+        if not boxes:
+            return None
+        top = boxes[0].score
+        seen: Map = np.zeros(view.shape, np.float32)
+        for box in boxes:
+            seen = np.maximum(seen, box_mask(view.shape, box.sides) * (box.score / top) ** 0.5)
+        return Evidence(seen, weight * min(1.0, 0.4 + top))
+
+
+def class_of(phrase: Phrase) -> int | None:
+    """Return the number of the class that a phrase names, by its most specific name that is known."""
+    return next((_NUMBERS[name] for name in phrase.names if name in _NUMBERS), None)
+
+
+def boxes_of(view: View, number: int) -> list[Box]:
+    """Return the boxes of a class, the surest first."""
+    scores, sides = _detections(view)
+    row, column = np.nonzero(scores[number] > max(LEAST, RELATIVE * float(scores[number].max())))
+    found = []
+    for r, c in zip(row, column, strict=True):
+        left, top, right, bottom = sides[:, r, c] / SIDE
+        y, x = r / scores.shape[1], c / scores.shape[2]
+        wide, high = BEYOND * (left + right), BEYOND * (top + bottom)
+        box = (x - left - wide, y - top - high, x + right + wide, y + bottom + high)
+        found.append(Box(tuple(map(float, box)), float(scores[number, r, c])))  # type: ignore[arg-type]
+    return sorted(found, key=lambda box: -box.score)
+
+
+def _detections(view: View) -> tuple[Map, Map]:
+    """Return the classes' scores at peaks [80, 128, 128], and distances to the sides in pixels [4, 128, 128]."""
+    if "detections" not in view.kept:
+        pixels = view.resized(SIDE, SIDE)[None]
+        scores, sides = network("detector").run("detector", {"image": pixels}, ["scores", "sides"])
+        view.kept["detections"] = (scores[0], sides[0])
+    detections: tuple[Map, Map] = view.kept["detections"]
+    return detections
