@@ -53,7 +53,7 @@ class BulkJob:
     shard_size: int = 1000
     """The number of record keys of a folder that are one unit, and become one shard."""
     device: str = "cpu"
-    """The torch device of each worker's model."""
+    """The device of each worker's model, such as "cpu" or "cuda"."""
     threads: int = 1
     """The number of threads of each worker."""
     psnr_every: int = 64

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import threading
 from collections.abc import Mapping
@@ -12,7 +11,8 @@ from typing import Any
 from PIL import Image
 
 from tacit.captions.caption_text import tidy_answer
-from tacit.errors import CaptionerError, CaptionerUnusable, InvalidInput, MissingExtra
+from tacit.errors import CaptionerError, CaptionerUnusable, InvalidInput
+from tacit.extras import require
 
 
 class LocalCaptioner:
@@ -28,15 +28,13 @@ class LocalCaptioner:
         max_tokens: The length of an answer in tokens, at most.
 
     Raises:
-        MissingExtra: `transformers` is not installed.
+        MissingExtra: `transformers` or torch is not installed.
         InvalidInput: `model` is neither a folder nor a name.
     """
 
     def __init__(self, model: str, prompt: str, *, device: str = "cpu", max_tokens: int = 300) -> None:
-        try:
-            self._transformers: Any = importlib.import_module("transformers")
-        except ImportError as error:
-            raise MissingExtra("a local captioner needs transformers: pip install 'tacit[clip]'") from error
+        require("torch", "a local captioner", "clip")
+        self._transformers = require("transformers", "a local captioner", "clip")
         if not Path(model).is_dir() and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", model):
             raise InvalidInput(f"captioner must be a folder or a name on the Hugging Face hub, got {model!r}")
         self._name = model

@@ -11,6 +11,7 @@ from tacit.cli.formatting import byte_size, field_lines, json_line
 from tacit.cli.group import command
 from tacit.cli.options import weights_file, weights_file_options
 from tacit.errors import TacitError
+from tacit.extras import require
 
 
 @command.command(
@@ -72,6 +73,7 @@ def import_taco(checkpoint: str, out: str | None, output: str | None, force: boo
     Its entropy model is frozen to integers, so that files decode to the same image on every machine.
     """
     path = weights_file(out, output, force)
+    require("torch", "import-taco", "torch")
     from tacit import weights
 
     weights.import_taco(checkpoint, path)

@@ -6,14 +6,16 @@
     for latents in loader:
         batch = synthesise(latents)  # batch.images: [64, 3, 224, 224] uint8, batch.captions
 
-Names are imported when they are first used: reading the shards of images that tacit trains on, which is here too, does
-without what reading `.tacit` files needs.
+All but crops and WebDataset's decoder need torch (the extra `torch`). Names are imported when they are first used:
+reading the shards of images that tacit trains on, which is here too, does without what reading `.tacit` files needs.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from tacit.extras import require
 
 if TYPE_CHECKING:
     from tacit.data.batches import Collate, ImageBatch, LatentBatch, Synthesiser
@@ -35,6 +37,7 @@ _HOMES = {
     "decoder": "webdataset_decoder",
     "read_tacit": "ray_dataset",
 }
+_OF_TORCH = {"batches", "datasets", "ray_dataset"}
 
 __all__ = [
     "CenterCrop",
@@ -54,6 +57,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tacit.data' has no attribute {name!r}")
+    if _HOMES[name] in _OF_TORCH:
+        require("torch", f"tacit.data.{name}", "torch")
     value = getattr(importlib.import_module(f"tacit.data.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

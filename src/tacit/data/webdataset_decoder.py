@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from tacit.container import MAX_PIXELS
 from tacit.data.local_codec import local_codec
 from tacit.errors import InvalidInput
+from tacit.extras import require
 
 KINDS: dict[str, tuple[str, str, str]] = {
     f"{library}{mode}{suffix}": (library or "numpy", sample, mode.upper())
@@ -50,6 +50,7 @@ class WebDatasetDecoder:
         Raises:
             FileError: The file is damaged or of another format.
             ImageTooLarge: The image has more than `max_pixels` pixels.
+            MissingExtra: `kind` says tensors, and torch is not installed.
             MissingWeights: The file's weights are not on this machine.
         """
         if key.rpartition(".")[2].lower() != "tacit":
@@ -61,6 +62,7 @@ class WebDatasetDecoder:
         pixels = _pixels(image, sample)
         if library == "numpy":
             return pixels
+        torch = require("torch", f"the kind {self.kind}", "torch")
         # [H, W] stays as it is, [H, W, C] becomes [C, H, W].
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) if pixels.ndim == 3 else pixels)
 

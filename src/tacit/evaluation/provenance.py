@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from tacit import machine
 
-LIBRARIES = ("tacit", "torch", "numpy", "pillow", "constriction")
+LIBRARIES = ("tacit", "numpy", "pillow", "constriction", "onnxruntime", "torch")
 
 
 def describe_machine() -> Mapping[str, str | int | None]:
@@ -23,5 +23,12 @@ def describe_machine() -> Mapping[str, str | int | None]:
 
 
 def describe_libraries() -> Mapping[str, str]:
-    """Return the versions of the libraries that every result depends on; codecs and metrics add their own."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    """Return the versions of the libraries that results depend on, where they are installed."""
+    return {name: version for name in LIBRARIES if (version := _version(name)) is not None}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

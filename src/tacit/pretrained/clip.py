@@ -6,7 +6,6 @@ files into the Hugging Face cache, where they are found by their name.
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,8 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from tacit.errors import CorruptWeights, MissingExtra, MissingWeights
+from tacit.errors import CorruptWeights, MissingWeights
+from tacit.extras import require
 
 DEFAULT = "openai/clip-vit-base-patch32"
 _SIZE, _SHA256 = 605_247_071, "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f"
@@ -96,10 +96,7 @@ def load_clip(source: str | os.PathLike[str] = DEFAULT, *, text_only: bool = Fal
         CorruptWeights: The files are not a CLIP model, or not all of one.
     """
     source = os.fspath(source)
-    try:
-        transformers: Any = importlib.import_module("transformers")  # takes seconds
-    except ImportError as error:
-        raise MissingExtra("CLIP needs transformers: pip install 'tacit[clip]'") from error
+    transformers = require("transformers", "CLIP", "clip")  # takes seconds
     in_folder = Path(source).is_dir()
     if not in_folder and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
         raise MissingWeights(f"CLIP {source}: no such folder, and not a name on the Hugging Face hub")

@@ -8,7 +8,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import yaml
 
 from tacit import files, weights
@@ -165,7 +164,7 @@ def _train_in_any_order(
     with ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=torch.set_num_threads,
+        initializer=_set_threads,
         initargs=(max(1, cores() // jobs),),
     ) as pool:
         try:
@@ -175,6 +174,12 @@ def _train_in_any_order(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
 
 
 def train_variant(config: AblationConfig, variant: VariantConfig, seed: int, out: Path) -> TrainedVariant:

@@ -121,7 +121,7 @@ class TacitCodec:
 
     def decode_unclamped(self, source: Path, quality: Quality, threads: int) -> np.ndarray:
         """Decode a file to [H, W, 3] float32, about 0 to 1, neither clamped nor rounded."""
-        return self.codec(quality, threads).unclamped(source).permute(1, 2, 0).numpy()
+        return np.moveaxis(np.asarray(self.codec(quality, threads).unclamped(source)), 0, -1)
 
     def codec(self, quality: Quality, threads: int) -> Codec:
         """Return the loaded codec for a quality, after it has run once."""

@@ -15,7 +15,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, MissingExtra
 from tacit.evaluation.metrics.butteraugli import Butteraugli
 from tacit.evaluation.metrics.clip_score import ClipScore
 from tacit.evaluation.metrics.feature_distance import SqueezenetDistance
@@ -73,4 +73,9 @@ def load_metric(name: str, **options: Any) -> Metric:
         inspect.signature(make).bind(**options)
     except TypeError as error:
         raise InvalidInput(f"{name}: {error}") from error
-    return make(**options)
+    try:
+        return make(**options)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtra(f"{name} needs torch: pip install 'tacit[torch]'") from error

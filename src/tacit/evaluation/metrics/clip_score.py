@@ -10,6 +10,7 @@ from PIL import Image
 from tacit.errors import InvalidInput
 from tacit.evaluation.metrics.metric import ImageMetricBase
 from tacit.evaluation.metrics.tensors import unit_batch
+from tacit.extras import require
 
 
 class ClipScore(ImageMetricBase):
@@ -26,6 +27,8 @@ class ClipScore(ImageMetricBase):
     needs_caption = True
 
     def __init__(self, *, model: str | os.PathLike[str] | None = None) -> None:
+        for package in ("transformers", "torch"):
+            require(package, self.name, "clip")
         from tacit.pretrained import clip
 
         self._clip = clip.Clip(clip.DEFAULT if model is None else model)

@@ -1,20 +1,15 @@
 """SSIM and MS-SSIM, the structural similarity on one scale and on five.
 
-They are computed in float64, since variances are differences of large numbers, and as sums of shifted images: torch's
-convolution of float64 takes ten times as long, which is more than everything else that is measured of an image.
+They are computed in float64, since variances are differences of large numbers, and as sums of shifted images.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tacit.evaluation.metrics.metric import ImageMetricBase
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _WINDOW = 11
 _SIGMA = 1.5
@@ -57,48 +52,55 @@ class MsSsim(ImageMetricBase):
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
         """Return the similarity, from 0 to 1, which means equal images."""
-        import torch.nn.functional as F
-
         self.check(reference, decoded)
         x, y = _channels(reference), _channels(decoded)
-        product = x.new_ones(3)
+        product = np.ones(3)
         for scale, weight in enumerate(_WEIGHTS):
             if scale:
-                odd = [size % 2 for size in x.shape[1:]]
-                x, y = F.avg_pool2d(x, 2, padding=odd), F.avg_pool2d(y, 2, padding=odd)
+                x, y = _halved(x), _halved(y)
             similarity, contrast = _compare(x, y)
             last = scale == len(_WEIGHTS) - 1
-            product *= (similarity if last else contrast).relu() ** weight
+            product *= np.maximum(similarity if last else contrast, 0) ** weight
         return float(product.mean())
 
 
-def _channels(image: np.ndarray) -> Tensor:
+def _channels(image: np.ndarray) -> np.ndarray:
     """Convert an image [H, W, 3] uint8 to [3, H, W] float64."""
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float64)
+    return np.ascontiguousarray(image.transpose(2, 0, 1), np.float64)
 
 
-def _compare(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _halved(x: np.ndarray) -> np.ndarray:
+    """Return the means [3, ceil(H/2), ceil(W/2)] of 2x2 pixels of an image; an odd side begins with zeros."""
+    height, width = x.shape[1:]
+    x = np.pad(x, ((0, 0), (height % 2, 0), (width % 2, 0)))
+    means: np.ndarray = (x[:, ::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, ::2] + x[:, 1::2, 1::2]) / 4
+    return means
+
+
+def _compare(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the similarity of x and y, and its part without luminance: means [3] over two images [3, H, W]."""
     mean_x, mean_y = _blur(x), _blur(y)
     both = mean_x * mean_y
-    squares = mean_x.square_().add_(mean_y.square_())
-    variances = _blur(x.square().addcmul_(y, y)).sub_(squares)
-    contrast = (_blur(x * y).sub_(both).mul_(2).add_(_C2)).div_(variances.add_(_C2))
-    luminance = both.mul_(2).add_(_C1).div_(squares.add_(_C1))
-    return luminance.mul_(contrast).mean(dim=(1, 2)), contrast.mean(dim=(1, 2))
+    squares = mean_x * mean_x + mean_y * mean_y
+    variances = _blur(x * x + y * y) - squares
+    contrast = (2 * (_blur(x * y) - both) + _C2) / (variances + _C2)
+    luminance = (2 * both + _C1) / (squares + _C1)
+    return (luminance * contrast).mean(axis=(1, 2)), contrast.mean(axis=(1, 2))
 
 
-def _blur(x: Tensor) -> Tensor:
+def _blur(x: np.ndarray) -> np.ndarray:
     """Blur an image [3, H, W] with a Gaussian window, where that is inside: [3, H - 10, W - 10]."""
     reach = _WINDOW // 2
     weights = [math.exp(-(offset**2) / (2 * _SIGMA**2)) for offset in range(-reach, reach + 1)]
     for axis in (1, 2):
         size = x.shape[axis] - 2 * reach
-        first, *rest = (weight / math.fsum(weights) for weight in weights)
-        blurred = x.narrow(axis, 0, size) * first
-        for shift, weight in enumerate(rest, 1):
-            blurred.add_(x.narrow(axis, shift, size), alpha=weight)
+        shifted = [x[(slice(None),) * axis + (slice(shift, shift + size),)] for shift in range(_WINDOW)]
+        # The window is symmetric: what has one weight is added first.
+        blurred = shifted[reach] * (weights[reach] / math.fsum(weights))
+        part = np.empty_like(blurred)
+        for i in range(reach):
+            np.add(shifted[i], shifted[_WINDOW - 1 - i], out=part)
+            part *= weights[i] / math.fsum(weights)
+            blurred += part
         x = blurred
     return x

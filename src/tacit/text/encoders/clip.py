@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
+from tacit.extras import require
 from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.encoders.encoder import check_captions, clean_text, pad_rows
 
@@ -37,13 +38,14 @@ class ClipEncoder:
             but the mask that is returned is all True; no caption means the empty caption.
 
     Raises:
-        MissingExtra: `transformers` is not installed.
+        MissingExtra: `transformers` or torch is not installed.
         MissingWeights: The files are not on this machine; the message says how to get them.
         CorruptWeights: The files hold no CLIP text model, or not the whole of one.
     """
 
     def __init__(self, source: str | PathLike[str] | None = None, *, published: bool = False) -> None:
-        from tacit.pretrained import clip  # brings torch
+        require("torch", "CLIP", "clip")
+        from tacit.pretrained import clip
 
         source = clip.DEFAULT if source is None else str(source)
         kind = "clip-published" if published else "clip"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tacit.engine.threads import thread_count
 from tacit.errors import TacitError
 
 BACKGROUND_NICENESS = 10  # above the niceness of the service
@@ -26,7 +27,7 @@ class WorkerJob:
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
-    threads: int  # that torch may use
+    threads: int  # that the networks may use
     background: bool = False  # run at low priority, because somebody else is waiting for other jobs
 
 
@@ -61,7 +62,8 @@ def _run(job: WorkerJob) -> Any:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(job.threads)
-    return job.function(*job.args)
+    with thread_count(job.threads):
+        return job.function(*job.args)
 
 
 def _run_in_background(job: WorkerJob) -> Any:

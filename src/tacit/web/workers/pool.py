@@ -42,7 +42,7 @@ class WorkerPool:
     Args:
         setup: What each process does first; it must be picklable.
         workers: The number of processes.
-        threads: torch threads of one job; None divides the cores among the jobs that are running when it starts.
+        threads: threads of one job; None divides the cores among the jobs that are running when it starts.
         queue: How many jobs may wait.
         time_limit: Seconds that one job may take.
     """
