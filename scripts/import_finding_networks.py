@@ -175,7 +175,7 @@ def face_graph(name: str, state: Mapping[str, np.ndarray], tensors: dict[str, np
 def _write(name: str, tensors: Mapping[str, np.ndarray], graphs: Mapping[str, bytes], licence: str) -> None:
     """Write a network's file, and print its hash."""
     all_tensors = dict(tensors) | {f"{GRAPH}{key}": np.frombuffer(graph, np.uint8) for key, graph in graphs.items()}
-    data = save(all_tensors, {"licence": licence, "made by": "scripts/import_finding_networks.py"})
+    data = save(all_tensors, {"licence": licence})  # one entry: the order of several is by chance
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.safetensors").write_bytes(data)
     print(f'"{name}": "{hashlib.sha256(data).hexdigest()}",  # {len(data):,} bytes')

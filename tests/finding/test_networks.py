@@ -34,12 +34,16 @@ def overlap(box: tuple[float, ...], other: tuple[float, ...]) -> float:
     return common / (sum(areas) - common)
 
 
-def test_detector_sees_a_cat_and_its_box() -> None:
-    view = View(photograph("chelsea"))
+@pytest.mark.parametrize(
+    ("name", "kind", "box"),
+    [("astronaut", "person", (0.0, 0.0, 0.75, 1.0)), ("coffee", "cup", (0.27, 0.04, 0.7, 0.77))],
+)
+def test_detector_sees_what_a_photograph_shows(name: str, kind: str, box: tuple[float, ...]) -> None:
+    view = View(photograph(name))
     boxes = {name: boxes_of(view, number) for number, name in enumerate(CLASSES)}
     scores = {name: found[0].score for name, found in boxes.items() if found}
-    assert set(sorted(scores, key=lambda name: -scores[name])[:2]) == {"cat", "dog"}  # it is a face from near
-    assert overlap(boxes["cat"][0].sides, (0.12, 0.0, 0.97, 1.0)) > 0.5
+    assert kind in sorted(scores, key=lambda name: -scores[name])[:2]
+    assert overlap(boxes[kind][0].sides, box) > 0.6
 
 
 def test_faces_are_seen_where_they_are() -> None:

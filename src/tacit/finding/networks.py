@@ -14,8 +14,8 @@ FOLDER = Path(__file__).with_name("weights")
 GRAPH = "graph."  # before the names of graphs among the tensors
 MADE_FOR = "tacit.finding"  # what the graphs name as the weights that they are made for
 SHA256 = {
-    "detector": "09f312ff2fc922e2e03bf8dfebaa704f56fff2444b7f5f71a50c63a79d38aa30",
-    "faces": "a5eb55a135346dec284e2e3294b3625c03d7db55cb7e1c8110d3606b8f3e2535",
+    "detector": "1ecceacd6dbcce16cf4033523b5c8f9ac3c7437db0142e11a7032a6351a5deb3",
+    "faces": "43e31312294c30789ffc047f8751a473b2a437713cf2cda6fca3b6cee672fa6e",
 }
 
 
