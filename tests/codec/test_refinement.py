@@ -21,7 +21,7 @@ from tacit.models.distortion import Distortion, rate_weight
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     for effort in SCHEDULES:
-        monkeypatch.setitem(SCHEDULES, effort, Schedule(steps=6))
+        monkeypatch.setitem(SCHEDULES, effort, Schedule(steps=3))
 
 
 def loss(image: ImageSource, codec: Codec, data: bytes, quality: float) -> float:

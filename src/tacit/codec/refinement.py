@@ -1,8 +1,10 @@
-"""Refinement: latents of one image that are better than the analysis makes them, found by gradient descent.
+"""Refinement: latents of one image that are better than the analysis makes them.
 
-The loss is what the model was trained for, bits plus lambda times the distortion, of this image alone. Rounding is
-relaxed (`tacit.models.relaxed`) and hardens from step to step. Decoders and files know nothing of it: the refined
-latents are rounded and coded as any others.
+The loss is what the model was trained for, bits plus lambda times the distortion, of this image alone. The latents of
+each step are those of a real file: integers, chosen by the bits that they take and by their distance from targets
+(`tacit.models.rdo_quantization`). The loss's gradient at these integers then moves the targets. Around its least the
+distortion of a trained model rises alike in every direction, so one number, `CURVATURE`, turns a gradient into the
+place where the distortion is least, and few steps suffice. Decoders and files know nothing of it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
 from tacit.models.coding import CodingModel, Quality
 from tacit.models.distortion import Distortion
-from tacit.models.relaxed import RelaxedEntropy
+from tacit.models.rdo_quantization import RdoEntropy
 from tacit.models.ssim_loss import SMALLEST
 
 Progress = Callable[[float], None]
@@ -29,36 +31,36 @@ Progress = Callable[[float], None]
 HALO = 3  # latents around a region that its refinement sees, so that no seam shows
 
 
+CURVATURE = 17.3
+"""The second derivative of the loss in bits with respect to a latent in steps, but for the latent's own bits.
+
+A model that is trained for bits plus lambda times the distortion scales its latents until a finer quantisation costs as
+many bits as it saves distortion: -log2(s) + CURVATURE * s^2 / 24 is least at s = 1, so it is 12 / ln 2.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How a refinement goes on from step to step."""
 
     steps: int
-    """Steps of gradient descent."""
-    rate: float = 0.05
-    """How far a latent moves in the first step, about, in steps of the quantisation."""
-    hyper_rate: float = 0.01
-    """The same for hyper-latents."""
-    floor: float = 0.2
-    """The part of the rates that is left in the last step."""
-    hot: float = 0.5
-    """The temperature of the rounding in the first step."""
-    cold: float = 0.15
-    """The temperature in the last step."""
-    noise: float = 0.5
-    """The size of the noise; 1 is stochastic Gumbel annealing, which needs many steps."""
+    """Steps, each of which has one gradient."""
+    rate: float = 0.3
+    """The part of the way to where the distortion seems least that targets move in the first step."""
+    fall: float = 1.0
+    """The factor of the rate from each step to the next."""
 
 
 SCHEDULES = {
-    1: Schedule(steps=4, rate=0.06, noise=0.2),
-    2: Schedule(steps=8, rate=0.06, noise=0.3),
-    3: Schedule(steps=12, rate=0.06, noise=0.4),
-    4: Schedule(steps=18),
-    5: Schedule(steps=24),
-    6: Schedule(steps=48),
-    7: Schedule(steps=96),
-    8: Schedule(steps=192, rate=0.04, noise=0.7),
-    9: Schedule(steps=384, rate=0.03, noise=1.0),
+    1: Schedule(steps=1, rate=0.4),
+    2: Schedule(steps=2, rate=0.4),
+    3: Schedule(steps=4),
+    4: Schedule(steps=6),
+    5: Schedule(steps=12),
+    6: Schedule(steps=24),
+    7: Schedule(steps=48),
+    8: Schedule(steps=96),
+    9: Schedule(steps=192),
 }
 """What the levels of effort from 1 on do. Level 0 refines nothing."""
 
@@ -125,8 +127,8 @@ class Refiner:
         self._model, self._distortion, self._progress = model, distortion, progress
 
     @cached_property
-    def _entropy(self) -> RelaxedEntropy:
-        return RelaxedEntropy(self._model.entropy, self._model.float_model.scale_table())
+    def _entropy(self) -> RdoEntropy:
+        return RdoEntropy(self._model.entropy, self._model.float_model.scale_table())
 
     def __call__(self, window: Window) -> tuple[Tensor, Tensor]:
         """Return the regions' latents after the gain and their hyper-latents, refined, not rounded.
@@ -136,49 +138,32 @@ class Refiner:
         s = self.schedule
         halo, _ = self._model.scaled(window.y, window.quality)
         y, z = self._model.scaled(window.y[:, :, window.rows, window.columns], window.region_quality)
-        halo, first, first_z = (one.clone() for one in (halo, y, z))  # from inference mode to autograd
-        generator = torch.Generator(window.x.device).manual_seed(0)
-        with torch.enable_grad():
-            y, z = first.clone().requires_grad_(), first_z.clone().requires_grad_()
-            rates = s.rate, s.hyper_rate
-            optimizer = torch.optim.Adam(
-                [{"params": [one], "lr": rate} for one, rate in zip((y, z), rates, strict=True)],
-                betas=(0.9, 0.99),
-            )
-            for step in range(s.steps):
-                part = step / max(1, s.steps - 1)
-                for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                    group["lr"] = rate * (1 - (1 - s.floor) * part)
-                noise = None
-                if s.noise:
-                    drawn = [torch.rand(one.shape[1:], generator=generator, device=one.device) for one in (y, z)]
-                    noise = drawn[0].logit(1e-6) * s.noise, drawn[1].logit(1e-6) * s.noise
-                optimizer.zero_grad(set_to_none=True)
-                loss = self._loss(window, halo, y, z, s.hot * (s.cold / s.hot) ** part, noise)
-                loss.sum().backward()
-                optimizer.step()
-                if self._progress is not None:
-                    self._progress((step + 1) / (s.steps + 1))
-        with torch.no_grad():
-            before, after = (self._loss(window, halo, a, b, 0.0) for a, b in ((first, first_z), (y, z)))
-            better = (after < before)[:, None, None, None]
-            result = torch.where(better, y, first), torch.where(better, z, first_z)
-        if self._progress is not None:
-            self._progress(1.0)
-        return result
+        halo, y, z = (one.clone() for one in (halo, y, z))  # from inference mode to autograd
+        hundredths = self._model.hundredths(window.region_quality)
+        targets, rate = y, s.rate
+        least: Tensor | None = None
+        for step in range(s.steps + 1):
+            moved = torch.zeros_like(y).requires_grad_(step < s.steps)
+            with torch.set_grad_enabled(step < s.steps):
+                decoded, bits = self._entropy(targets, moved, z, hundredths, CURVATURE if step else 0.0)
+                loss = bits + self._distortion_bits(window, halo, decoded)
+            if least is None:
+                least = loss.detach()
+            else:
+                better = loss.detach() < least
+                least = torch.where(better, loss.detach(), least)
+                y = torch.where(better[:, None, None, None], decoded.detach(), y)
+            if step < s.steps:
+                (gradient,) = torch.autograd.grad(loss.sum(), moved)
+                targets = targets + rate * (decoded.detach() - gradient / CURVATURE - targets)
+                rate *= s.fall
+            if self._progress is not None:
+                self._progress((step + 1) / (s.steps + 1))
+        return y, z
 
-    def _loss(
-        self,
-        window: Window,
-        halo: Tensor,
-        y: Tensor,
-        z: Tensor,
-        temperature: float,
-        noise: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """Return the loss of each image in bits [B]."""
-        model, region_quality = self._model, window.region_quality
-        decoded, bits = self._entropy(y, z, model.hundredths(region_quality), temperature, noise)
+    def _distortion_bits(self, window: Window, halo: Tensor, decoded: Tensor) -> Tensor:
+        """Return the distortion of each image, in bits [B], with these latents of its region."""
+        model = self._model
         if decoded.shape != halo.shape:
             whole = halo.clone()
             whole[:, :, window.rows, window.columns] = decoded
@@ -196,8 +181,8 @@ class Refiner:
             more = (0, across // LATENT_STEP, 0, down // LATENT_STEP)
             quality = F.pad(quality, more, mode="replicate")
         unlike, _ = self._distortion(x_hat, x, quality)
-        loss: Tensor = bits + LATENT_STEP**2 * (self._distortion.weight(quality) * unlike).sum(dim=(1, 2))
-        return loss
+        total: Tensor = LATENT_STEP**2 * (self._distortion.weight(quality) * unlike).sum(dim=(1, 2))
+        return total
 
 
 def _as_map(quality: Quality, y: Tensor) -> Tensor:

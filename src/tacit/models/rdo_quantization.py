@@ -1,7 +1,7 @@
-"""The frozen entropy model with its rounding relaxed, so that bits and latents have gradients with respect to y and z.
+"""The frozen entropy model as a refinement sees it: latents are rounded where bits and distortion together are least.
 
-A value between two integers becomes a mixture of both, which hardens as the temperature falls; with noise, this is
-stochastic Gumbel annealing. Source: Yang, Bamler and Mandt, NeurIPS 2020 (2006.04240).
+Every choice of an integer is made where the coding order comes to it, with the mean and the scale that the decoder will
+have there; bits and latents have gradients with respect to what comes later.
 """
 
 from __future__ import annotations
@@ -17,16 +17,11 @@ from tacit.exact.float_chain import FloatChain
 from tacit.models.attention import to_rows
 from tacit.models.coding_order import EntropyNets, Step, walk
 from tacit.models.frozen import FrozenEntropy
-from tacit.models.quantization import gaussian_likelihood
-
-_EDGE = 1e-4  # keeps the odds of values near integers finite
-
-Noise = tuple[Tensor, Tensor]
-"""Logistic noise for y [M, h, w] and for z [Z, hz, wz]."""
+from tacit.models.quantization import gaussian_likelihood, round_through
 
 
-class RelaxedEntropy(nn.Module):
-    """Differentiable views of a frozen entropy model's networks, and continuous prices of its symbols.
+class RdoEntropy(nn.Module):
+    """Differentiable views of a frozen entropy model's networks, by which latents are rounded and priced.
 
     Args:
         entropy: The frozen entropy model, whose scale outputs are indices of tables.
@@ -57,42 +52,46 @@ class RelaxedEntropy(nn.Module):
         self.to(entropy.medians.device).eval()
 
     def forward(
-        self, y: Tensor, z: Tensor, quality: int | Tensor, temperature: float, noise: Noise | None = None
+        self, targets: Tensor, moved: Tensor, z: Tensor, quality: int | Tensor, curvature: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """Return latents as they are decoded, and their bits.
 
         Args:
-            y: In steps [B, M, h, w].
-            z: In steps [B, Z, hz, wz].
+            targets: What y had best be decoded to, in steps [B, M, h, w].
+            moved: Zeros [B, M, h, w]. Their gradient is what a change of a decoded latent does to all but its own bits.
+            z: In steps [B, Z, hz, wz]. Its gradient is that of values that are not rounded.
             quality: In hundredths, one or one for each hyper-latent [B, hz, wz].
-            temperature: Of the rounding; 0 rounds to integers, which has no gradient.
-            noise: The noise of every image; None for none.
+            curvature: Bits times two that the distortion costs one step beside the target. Latents become the integer,
+                beside their mean, that costs the least; with 0 they become the nearest one.
 
         Returns:
             y in steps [B, M, h, w], and the bits of each image [B].
         """
-        symbols = relaxed_round(z - self.medians / Z_UNIT, temperature, None if noise is None else noise[1])
-        bits = [self._z_bits(symbols)]
-        hyper = symbols * Z_UNIT + self.medians
+        symbols_of_z = round_through(z - self.medians / Z_UNIT)
+        bits = [self._z_bits(symbols_of_z)]
+        hyper = symbols_of_z * Z_UNIT + self.medians
         if self.plane:
             plane = torch.as_tensor(quality - 5000, dtype=z.dtype, device=z.device)
             plane = plane[:, None] if plane.ndim else plane.expand(z.shape[0], 1, *z.shape[2:])
             hyper = torch.cat([hyper, plane], dim=1)
         features: Tensor = self.hyper_synthesis(hyper)
-        rows = to_rows(y)
-        noise_rows = None if noise is None else to_rows(noise[0][None])
+        wanted, changes = to_rows(targets), to_rows(moved)
 
         def visit(step: Step, parameters: Tensor) -> Tensor:
             indices, means = parameters.chunk(2, dim=-1)
-            coded = indices.detach() >= self.skip
-            own = None if noise_rows is None else noise_rows[:, step.positions, step.start : step.stop]
-            residual = rows[:, step.positions, step.start : step.stop] - means / Y_UNIT
-            symbols = relaxed_round(residual, temperature, own) * coded
+            means = means / Y_UNIT
+            at = (slice(None), step.positions, slice(step.start, step.stop))
             scales = (self._scale_start + self._scale_step * indices).exp()
-            bits.append((gaussian_bits(symbols, scales) * coded).sum(dim=(1, 2)))
-            return symbols * Y_UNIT + means
+            with torch.no_grad():
+                coded = indices >= self.skip
+                symbols = _least(wanted[at] - means, scales, curvature) * coded
+                slope = (gaussian_bits(symbols + 1, scales) - gaussian_bits(symbols - 1, scales)) / 2
+            # A mean that moves leaves the decoded value where it is, and changes what the value costs.
+            price = gaussian_bits(symbols, scales) - slope * (means - means.detach())
+            bits.append((price * coded).sum(dim=(1, 2)))
+            return torch.where(coded, symbols + means.detach() + changes[at], means) * Y_UNIT
 
-        decoded = walk(cast(EntropyNets, self), features[:, :, : y.shape[2], : y.shape[3]], visit)
+        decoded = walk(cast(EntropyNets, self), features[:, :, : targets.shape[2], : targets.shape[3]], visit)
         return decoded / Y_UNIT, torch.stack(bits).sum(dim=0)
 
     def _z_bits(self, symbols: Tensor) -> Tensor:
@@ -105,26 +104,16 @@ class RelaxedEntropy(nn.Module):
         return bits
 
 
-def relaxed_round(x: Tensor, temperature: float, noise: Tensor | None = None) -> Tensor:
-    """Return x moved towards one of its two neighbouring integers; the lower the temperature, the nearer.
-
-    Args:
-        x: Of any shape.
-        temperature: 0 rounds.
-        noise: Logistic noise that is added to the logarithm of the two integers' odds; None for none.
-    """
-    if temperature == 0:
-        return x.round()
-    low: Tensor = x.detach().floor()
-    part = (x - low).clamp(_EDGE, 1 - _EDGE)
-    # the odds are exp((atanh(part) - atanh(1 - part)) / temperature)
-    odds = torch.log(part * (1 + part) / ((1 - part) * (2 - part))) / (2 * temperature)
-    moved: Tensor = low + torch.sigmoid((odds if noise is None else odds + noise) / temperature)
-    return moved
+def _least(residuals: Tensor, scales: Tensor, curvature: float) -> Tensor:
+    """Return each residual's nearest integer, or the one before it towards zero where that costs less."""
+    near = residuals.round()
+    if curvature == 0:
+        return near
+    nearer_zero = near - near.sign()
+    costs = [curvature / 2 * (one - residuals).square() + gaussian_bits(one, scales) for one in (near, nearer_zero)]
+    return torch.where(costs[1] < costs[0], nearer_zero, near)
 
 
 def gaussian_bits(symbols: Tensor, scales: Tensor) -> Tensor:
-    """Return the bits of symbols under normal distributions, linear between neighbouring integers."""
-    low = symbols.detach().floor()
-    below, above = (-gaussian_likelihood(one, scales).log2() for one in (low, low + 1))
-    return below + (symbols - low) * (above - below)
+    """Return the bits of integers under normal distributions."""
+    return -gaussian_likelihood(symbols, scales).log2()
