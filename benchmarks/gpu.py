@@ -144,9 +144,9 @@ def photographs(folder: Path | None, count: int, *, small: bool = False) -> list
 # -- checks ---------------------------------------------------------------------------------------------------------
 
 
-def sha256(latents: torch.Tensor) -> str:
+def sha256(latents: np.ndarray) -> str:
     """Return the hash of latents, as the conformance vectors have it."""
-    return hashlib.sha256(latents.cpu().numpy().astype("<i2").tobytes()).hexdigest()
+    return hashlib.sha256(latents.astype("<i2").tobytes()).hexdigest()
 
 
 def make(folder: Path, models: Sequence[Path], pictures: Sequence[Image.Image]) -> None:
@@ -215,14 +215,16 @@ def checks(models: Sequence[Path], folder: Path | None, device: torch.device, *,
     return result
 
 
-def _equal_together(codec: Codec, files: Sequence[bytes], alone: Sequence[torch.Tensor]) -> list[bool]:
+def _equal_together(codec: Codec, files: Sequence[bytes], alone: Sequence[np.ndarray]) -> list[bool]:
     """Return whether the latents of each file are the same where all files are decoded at once."""
     from tacit.codec.decoding import FileDecoding, decode_regions
 
     parsed = [container.read(data) for data in files]
     decodings = [FileDecoding(file, codec._for_file(file.header)) for file in parsed]  # noqa: SLF001 - as `_decode` does
     decode_regions(decodings, salvage=False)
-    return [torch.equal(d.values.cpu(), values) for d, values in zip(decodings, alone, strict=True)]
+    return [
+        np.array_equal(d.model.engine.to_host(d.values), values) for d, values in zip(decodings, alone, strict=True)
+    ]
 
 
 def _levels(image: Image.Image) -> np.ndarray:
@@ -256,11 +258,11 @@ def speed(
             if clock.left() < 0:
                 found[name] = "no time"
                 continue
-            seconds = _median(work, runs, codec.device, limit=6)
+            seconds = _median(work, runs, torch.device(codec.device), limit=6)
             found[name] = round(pixels * len(taken) / seconds / 1e6, 2)
         result[f"batch {batch}"] = found
-    if codec.device.type == "cuda":
-        result["peak_memory"] = torch.cuda.max_memory_allocated(codec.device)
+    if codec.device.startswith("cuda"):
+        result["peak_memory"] = torch.cuda.max_memory_allocated(torch.device(codec.device))
     return result
 
 
@@ -279,7 +281,7 @@ def by_batch(codec: Codec, arrays: Sequence[np.ndarray], files: Sequence[bytes])
     return {
         "encode_batch": lambda: codec.encode_batch(arrays, quality=QUALITY),
         "decode_batch": lambda: codec.decode_batch(files),
-        "synthesise": lambda: codec.synthesise(latents, together=16 << 20),
+        "synthesise": lambda: codec.synthesise(latents, together=16 << 20, on_device=True),
     }
 
 
@@ -352,7 +354,7 @@ def stages(codec: Codec, pictures: Sequence[Image.Image], runs: int) -> dict[str
     totals: dict[str, list[float]] = defaultdict(list)
     for _ in range(runs):
         times: dict[str, float] = defaultdict(float)
-        with _timed(times, codec.device):
+        with _timed(times, torch.device(codec.device)):
             for name, work in (
                 ("encode: all", lambda: codec.encode_batch(pictures, quality=QUALITY)),
                 ("decode: all", lambda: codec.decode_batch(files)),
@@ -377,7 +379,7 @@ def kernels(codec: Codec, pictures: Sequence[Image.Image]) -> dict[str, list[str
     ):
         with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
             work()
-            _synchronise(codec.device)
+            _synchronise(torch.device(codec.device))
         rows = sorted(profiler.key_averages(), key=lambda e: e.self_device_time_total, reverse=True)
         result[name] = [f"{e.self_device_time_total / 1000:.2f} ms {e.count}x {e.key[:110]}" for e in rows[:22]]
     return result

@@ -66,7 +66,7 @@ def describe(codec: Codec, data: bytes) -> dict[str, Any]:
 
     `latents` is the SHA-256 of the integers [M, h, w], each in two bytes, the lower first.
     """
-    latents = codec.latents(data).numpy()
+    latents = codec.latents(data)
     image = codec.decode(data)
     return {
         "latents": hashlib.sha256(latents.astype("<i2").tobytes()).hexdigest(),

@@ -28,6 +28,7 @@ def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
             decode_hash=bytes(8),
             variable_rate=True,
             size=123,
+            graphs=True,
             card={"data": "photos", "steps": 7},
         )
 

@@ -6,32 +6,38 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from support.codec_files import EXIF, ICC, THREE, XMP
 from support.pictures import synthetic
 from tacit.codec import Codec
-from tacit.models.coding import CodingModel
-from tacit.text.tokens import TextTokens
+from tacit.codec.model import Array
+from tacit.codec.torch_model import TorchModel
+from tacit.engine.onnx_model import OnnxModel
+from tacit.text.caption_tokens import CaptionTokens
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """How many images have been analysed, and how many regions decoded."""
     counts = {"analysed": 0, "decoded": 0}
-    analyse, decompress = CodingModel.analyse, CodingModel.decompress
 
-    def counting_analyse(self: CodingModel, x: torch.Tensor, tokens: TextTokens) -> torch.Tensor:
-        counts["analysed"] += len(x)
-        return analyse(self, x, tokens)
+    def count(model: type[OnnxModel] | type[TorchModel]) -> None:
+        analyse, decompress = model.analyse, model.decompress
 
-    def counting_decompress(self: CodingModel, streams: list[bytes], *rest: Any) -> torch.Tensor:
-        counts["decoded"] += len(streams)
-        return decompress(self, streams, *rest)
+        def counting_analyse(self: Any, pixels: np.ndarray, tokens: CaptionTokens) -> Array:
+            counts["analysed"] += len(pixels)
+            return analyse(self, pixels, tokens)
 
-    monkeypatch.setattr(CodingModel, "analyse", counting_analyse)
-    monkeypatch.setattr(CodingModel, "decompress", counting_decompress)
+        def counting_decompress(self: Any, streams: list[bytes], *rest: Any) -> Array:
+            counts["decoded"] += len(streams)
+            return decompress(self, streams, *rest)
+
+        monkeypatch.setattr(model, "analyse", counting_analyse)
+        monkeypatch.setattr(model, "decompress", counting_decompress)
+
+    count(OnnxModel)
+    count(TorchModel)
     return counts
 
 

@@ -79,7 +79,7 @@ def test_the_default_device_of_torch_does_not_matter(threads: int | None) -> Non
     image = synthetic(40, 30)
     data = codec.encode(image, "a dog")
     assert codec.decode(data).size == (40, 30)
-    assert codec.synthesise([codec.read(data)])[0].device.type == "cpu"
+    assert codec.synthesise([codec.read(data)])[0].shape == (30, 40, 3)
     assert torch.get_default_device().type == "meta"
     torch.set_default_device(None)
     assert Codec(threads=threads).encode(image, "a dog") == data

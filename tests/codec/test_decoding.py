@@ -16,7 +16,7 @@ from PIL import Image
 import tacit
 from support.codec_files import SHARED, THREE, WIDE, Picture, chunk, levels, rewritten
 from support.pictures import synthetic
-from tacit import container
+from tacit import container, weights
 from tacit.codec import Codec, DamageWarning
 from tacit.container import region_grid
 from tacit.entropy.coder import SymbolDecoder, SymbolEncoder
@@ -154,7 +154,7 @@ def test_forged_regions_end_in_an_image_or_an_error(request: pytest.FixtureReque
 
 def test_an_escape_beyond_the_limit_is_refused(codec: Codec) -> None:
     """The one value that can be written and that no encoder writes: the networks are not proven for it."""
-    models = codec._model(codec.path).entropy.y_models
+    models = weights.load(codec.path).entropy.y_models
     for symbol, refused in ((-SYMBOL_LIMIT, False), (SYMBOL_LIMIT, False), (-SYMBOL_LIMIT - 1, True)):
         encoder = SymbolEncoder()
         encoder.put(models, np.zeros(1, np.uint8), np.array([symbol], np.int32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ import torch
 from PIL import Image
 
 from support.codec_files import Picture, levels
-from tacit.codec import Codec, decoding, encoding, overlap, synthesis
+from tacit.codec import Codec
 from tacit.codec.decoding import parts_together
-from tacit.codec.overlap import IN_FLIGHT, map_overlapped
+from tacit.codec.torch_engine import TorchEngine
+from tacit.codec.torch_overlap import IN_FLIGHT, map_overlapped
 from tacit.container import Header
 from tacit.errors import CorruptFile, InvalidInput
 
@@ -24,10 +26,8 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def _in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two images of 48x32 are a part."""
-    monkeypatch.setattr(overlap, "overlaps", lambda device: True)
-    for module in (decoding, encoding, synthesis):
-        monkeypatch.setattr(module, "pixels_together", lambda device: 2 * 48 * 32)
-    monkeypatch.setattr("tacit.codec.codec.pixels_together", lambda device: 2 * 48 * 32)
+    monkeypatch.setattr(TorchEngine, "overlaps", True)
+    monkeypatch.setattr(TorchEngine, "pixels_together", lambda self: 2 * 48 * 32)
 
 
 def images_of(picture: Picture) -> list[Image.Image]:
@@ -37,7 +37,8 @@ def images_of(picture: Picture) -> list[Image.Image]:
 
 
 @pytest.mark.usefixtures("_in_parts")
-def test_parts_change_nothing(codec: Codec, picture: Picture) -> None:
+def test_parts_change_nothing(tiny_weights: Path, picture: Picture) -> None:
+    codec = Codec(tiny_weights, engine="torch", precision="fp32")
     sources = images_of(picture)
     captions = ["a dog", None, "a cat", None, None, "a red boat", "a dog"]
     files = codec.encode_batch(sources, captions, quality=60)
@@ -48,11 +49,12 @@ def test_parts_change_nothing(codec: Codec, picture: Picture) -> None:
         assert (image.mode, image.size) == (alone.mode, alone.size)
         assert np.abs(levels(image) - levels(alone)).max() <= 1
     for data, latents in zip(files, codec.read_batch(files), strict=True):
-        assert torch.equal(latents.values, codec.latents(data))
+        assert np.array_equal(latents.values, codec.latents(data))
 
 
 @pytest.mark.usefixtures("_in_parts")
-def test_a_damaged_file_of_a_part(codec: Codec, picture: Picture) -> None:
+def test_a_damaged_file_of_a_part(tiny_weights: Path, picture: Picture) -> None:
+    codec = Codec(tiny_weights, engine="torch", precision="fp32")
     files = codec.encode_batch(images_of(picture), quality=60)
     files[4] = files[4][:-3]
     with pytest.raises(CorruptFile):
@@ -65,7 +67,7 @@ def test_boxes_of_several_files(codec: Codec, picture: Picture) -> None:
     for data, box, latents in zip(files, boxes, codec.read_batch(files, boxes=boxes), strict=True):
         alone = codec.read(data, box=box)
         assert (latents.box, latents.origin) == (alone.box, alone.origin)
-        assert torch.equal(latents.values, alone.values)
+        assert np.array_equal(latents.values, alone.values)
     with pytest.raises(InvalidInput, match="one box for each file, got 1 for 2"):
         codec.read_batch(files, boxes=[None])
 
@@ -76,17 +78,17 @@ def test_parts_are_of_equal_sizes_and_as_large_as_may_be(monkeypatch: pytest.Mon
         Header(width=w, height=h, color=True, alpha=False, quality=50, model_id=1, weights_hash=bytes(8))
         for w, h in sizes
     ]
-    assert parts_together(headers, CPU) == [[0, 1, 2, 3, 4, 5]]
-    assert parts_together([], CPU) == []
-    monkeypatch.setattr(overlap, "overlaps", lambda device: True)
+    engine = TorchEngine()
+    assert parts_together(headers, engine) == [[0, 1, 2, 3, 4, 5]]
+    assert parts_together([], engine) == []
+    monkeypatch.setattr(TorchEngine, "overlaps", True)
     for most, expected in ((2500, [[0, 2], [3], [1], [4], [5]]), (1 << 20, [[0, 2, 3, 1, 4, 5]])):
-        monkeypatch.setattr(decoding, "pixels_together", lambda device, most=most: most)
-        assert parts_together(headers, CPU) == expected
-    assert parts_together([], CPU) == []
+        monkeypatch.setattr(TorchEngine, "pixels_together", lambda self, most=most: most)
+        assert parts_together(headers, engine) == expected
+    assert parts_together([], engine) == []
 
 
-def test_a_few_parts_are_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overlap, "overlaps", lambda device: True)
+def test_a_few_parts_are_in_flight() -> None:
     lock = threading.Lock()
     now, most = 0, 0
 

@@ -62,9 +62,9 @@ def test_small_images(codec: Codec, picture: Picture, width: int, height: int) -
 def test_structure_is_counted_in_images_below_its_largest_window(codec: Codec, picture: Picture) -> None:
     with torch.no_grad():
         encoding = codec.prepare(picture(40, 30), effort=1)._encoding
-    y = encoding.model.analyse(encoding.tile(encoding.regions[0]), encoding.tokens)
-    refiner = Refiner(encoding.model, Distortion(structure=1200.0), 1)
-    y, z = refiner(encoding.window(50.0, encoding.regions[0], y))
+    assert encoding.refined is not None
+    refiner = Refiner(encoding.refined.model.coding, Distortion(structure=1200.0), 1)
+    y, z = refiner(encoding.refined.window([(encoding, encoding.regions[0])], 50.0))
     assert bool(y.isfinite().all())
     assert bool(z.isfinite().all())
 
@@ -102,8 +102,8 @@ def test_regions_are_refined_with_what_is_around_them(codec: Codec) -> None:
     image = synthetic(1100, 64)
     encoding = codec.prepare(image, effort=1)._encoding
     left, right = encoding.regions
-    y = encoding.model.analyse(encoding.tile(right), encoding.tokens)
-    window = encoding.window(50.0, right, y)
+    assert encoding.refined is not None
+    window = encoding.refined.window([(encoding, right)], 50.0)
     halo = min(HALO, (right.left - encoding.tile_box(right)[0]) // 16)
     assert halo > 0
     assert window.columns == slice(halo, halo + encoding.latent_shape(right)[1])

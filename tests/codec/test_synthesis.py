@@ -6,15 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 
 from support.codec_files import WIDE, levels
 from support.pictures import synthetic
 from tacit import container
 from tacit.codec import Codec, DamageWarning
+from tacit.codec.model import Quality
 from tacit.container import Metadata, region_grid
+from tacit.engine.onnx_model import OnnxModel
 from tacit.errors import CorruptFile
-from tacit.models.coding import CodingModel
 
 
 @pytest.mark.parametrize("which", ["codec", "taco_codec"])
@@ -22,8 +22,9 @@ from tacit.models.coding import CodingModel
 def test_tiled_synthesis_has_no_seam(request: pytest.FixtureRequest, which: str, size: tuple[int, int]) -> None:
     codec: Codec = request.getfixturevalue(which)
     data = codec.encode(synthetic(*size), quality=60)
-    whole = codec._model(codec.path).synthesise(codec.latents(data)[None], 60.0)[0]
-    expected = whole[:, : size[1], : size[0]].mul(255).round().permute(1, 2, 0).numpy()
+    model = codec._model(codec.path)
+    whole = model.levels(model.engine.from_host(codec.latents(data)[None]), 60.0)[0]
+    expected = model.engine.to_host(whole)[: size[1], : size[0]].astype(int)
     assert np.abs(levels(codec.decode(data)) - expected).max() <= 1
 
 
@@ -36,16 +37,16 @@ def test_salvage_of_nothing_synthesises_each_shape_of_tile_once(
     with pytest.raises(CorruptFile, match="chunk R 0: entropy-coded data must not be empty"):
         codec.decode(data)
     model = codec._model(codec.path)
-    synthesise, widths = CodingModel.synthesise, []
+    made, widths = OnnxModel.levels, []
 
-    def counted(self: CodingModel, latents: torch.Tensor, quality: float | None) -> torch.Tensor:
+    def counted(self: OnnxModel, latents: np.ndarray, quality: Quality, *, color: bool) -> np.ndarray:
         widths.append(latents.shape[-1])
-        return synthesise(self, latents, quality)
+        return made(self, latents, quality, color=color)
 
-    monkeypatch.setattr(CodingModel, "synthesise", counted)
+    monkeypatch.setattr(OnnxModel, "levels", counted)
     with pytest.warns(DamageWarning):
         found = codec.decode(data, salvage=True)
     assert len(widths) == 3  # the first tile, those inside, the last
-    zeros = torch.zeros(1, model.config.latent, -(-header.height // 64) * 4, -(-header.width // 64) * 4)
-    whole = synthesise(model, zeros.to(torch.int16), header.quality)[0, :, : header.height, : header.width]
-    assert np.abs(levels(found) - whole.mul(255).round().permute(1, 2, 0).numpy()).max() <= 1
+    zeros = np.zeros((1, model.latent, -(-header.height // 64) * 4, -(-header.width // 64) * 4), np.int16)
+    whole = model.synthesise(zeros, header.quality)[0, :, : header.height, : header.width]
+    assert np.abs(levels(found) - (whole.clip(0, 1) * 255).round().transpose(1, 2, 0)).max() <= 1

@@ -32,11 +32,11 @@ def test_several_regions_are_worked_on_at_a_time(
     monkeypatch.setattr(CodingModel, "compress", watched)
     before = torch.get_num_threads()
     image = picture(*THREE)
-    files = [Codec(tiny_weights, threads=n, precision="fp32").encode(image) for n in (1, 2, 8)]
+    files = [Codec(tiny_weights, threads=n, engine="torch", precision="fp32").encode(image) for n in (1, 2, 8)]
     assert [name.partition("_")[0] for name, _ in seen] == ["MainThread"] * 3 + ["tacit-region"] * 6
     assert [threads for _, threads in seen] == [1] * 3 + [1] * 3 + [2] * 3
     assert torch.get_num_threads() == before
-    one, *others = (levels(Codec(tiny_weights, precision="fp32").decode(f)) for f in files)
+    one, *others = (levels(Codec(tiny_weights, engine="torch", precision="fp32").decode(f)) for f in files)
     for other in others:
         assert np.abs(one - other).mean() < 0.01
     with pytest.raises(InvalidInput):
@@ -64,7 +64,7 @@ def torch_threads() -> Iterator[int]:
 def test_the_thread_count_is_put_back(
     tiny_weights: Path, torch_threads: int, monkeypatch: pytest.MonkeyPatch, picture: Picture
 ) -> None:
-    codec = Codec(tiny_weights, threads=2, precision="fp32")
+    codec = Codec(tiny_weights, threads=2, engine="torch", precision="fp32")
     inside: list[int] = []
     analyse = CodingModel.analyse
 
@@ -86,7 +86,7 @@ def test_overlapping_calls_put_the_thread_count_back(
     tiny_weights: Path, torch_threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A starts, B starts, A ends, B ends: each in its own thread, with its own count."""
-    codecs = [Codec(tiny_weights, threads=n, precision="fp32") for n in (2, 3)]
+    codecs = [Codec(tiny_weights, threads=n, engine="torch", precision="fp32") for n in (2, 3)]
     image = synthetic(16, 16)
     entered = [threading.Event(), threading.Event()]
     leave = [threading.Event(), threading.Event()]

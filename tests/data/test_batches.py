@@ -16,10 +16,11 @@ import tacit.data
 from support.tacit_files import coded_file, pixels
 from tacit import container
 from tacit.codec import Codec
+from tacit.codec.torch_model import TorchModel
 from tacit.data.batches import Collate, ImageBatch, LatentBatch, Synthesiser
 from tacit.data.datasets import Coded
+from tacit.engine.onnx_model import OnnxModel
 from tacit.errors import CorruptFile, ImageTooLarge, InvalidInput, MissingWeights, PathError
-from tacit.models.coding import CodingModel
 
 
 @pytest.mark.parametrize(
@@ -75,13 +76,16 @@ def test_crops_of_one_size_run_together(encoded: dict[str, bytes], monkeypatch: 
     batch = Collate(crop)([coded_file(name, encoded[name]) for name in files])
     assert isinstance(batch, LatentBatch)
     calls: list[int] = []
-    synthesise = CodingModel.synthesise
 
-    def counted(self: CodingModel, latents: Tensor, *rest: Any, **more: Any) -> Tensor:
-        calls.append(len(latents))
-        return synthesise(self, latents, *rest, **more)
+    def counted(levels: Any) -> Any:
+        def counting(self: Any, latents: Any, *rest: Any, **more: Any) -> Any:
+            calls.append(len(latents))
+            return levels(self, latents, *rest, **more)
 
-    monkeypatch.setattr(CodingModel, "synthesise", counted)
+        return counting
+
+    for model in (OnnxModel, TorchModel):  # files of tacit-s and of taco
+        monkeypatch.setattr(model, "levels", counted(model.levels))
     together = Synthesiser(precision="fp32", together=1 << 20)(batch)
     assert sorted(calls) == [2, 6], "one run for each model, whatever the quality and the place"
     calls.clear()

@@ -88,7 +88,7 @@ def test_integers_are_equal_and_pixels_within_a_level(
         decoded = one.decompress(made, rows, columns, own)
         assert np.array_equal(decoded, other.decompress(made, rows, columns, theirs).numpy())
     assert np.array_equal(one.decompress(streams, rows, columns, own), latents)
-    pixels = one.pixels(latents, own)
+    pixels = one.levels(latents, own)
     floats = other.synthesise(torch.from_numpy(latents), theirs, clamp=False)
     levels = floats.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
     assert np.abs(pixels.astype(int) - levels).max() <= 1

@@ -72,7 +72,7 @@ def test_the_second_decoder_sees_the_same_pixels(
     ):
         header = container.read(data).header
         synthesis = reference.Synthesis(reference.Weights(one.path))
-        latents = one.latents(data).numpy()
+        latents = one.latents(data)
         found = synthesis.pixels(latents, header.quality, header.width, header.height, header.color)
         expected = np.asarray(one.decode(data)).reshape(found.shape).astype(int)
         assert np.abs(found - expected).max() <= 1

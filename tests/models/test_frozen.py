@@ -17,7 +17,7 @@ from torch import Tensor
 
 from support.pictures import samples
 from support.tiny_models import TINY, tiny_model, tiny_taco
-from support.walks import entropy_of, record
+from support.walks import coding_of, entropy_of, record
 from tacit import weights
 from tacit.codec import Codec
 from tacit.entropy.pool import CoderPool
@@ -36,7 +36,7 @@ from tacit.text.tokens import TextTokens
 def test_the_frozen_walk_follows_the_float_one(name: str, codec: Codec, taco_codec: Codec) -> None:
     """Scales and means at every step, frozen and float, from the same decoded values."""
     one, model = {"tiny": (codec, tiny_model()), "taco": (taco_codec, tiny_taco())}[name]
-    frozen = one._model(one.path)
+    frozen = coding_of(one)
     entropy = frozen.entropy
     x = samples(96, 2)
     y, z = frozen.scaled(frozen.analyse(x, TextTokens.empty(2, 256)), 50.0)
@@ -76,7 +76,7 @@ def test_the_stream_costs_what_the_tables_say(
 ) -> None:
     """Every symbol, with the table that was chosen for it, and what it says: nothing is coded twice or left out."""
     one = {"uneven": uneven_codec, "taco": taco_codec, "shipped": shipped_codec}[name]
-    model = one._model(one.path)
+    model = coding_of(one)
     entropy = model.entropy
     x = samples(128, 1)
     y, z = model.scaled(model.analyse(x, TextTokens.empty(1, 256)), 70.0)
@@ -108,7 +108,7 @@ def test_the_stream_costs_what_the_tables_say(
 
 def test_quantising_is_to_the_nearest_step_from_the_mean(uneven_codec: Codec) -> None:
     """Or to the mean itself, where the scale is so narrow that nothing is coded."""
-    model = uneven_codec._model(uneven_codec.path)
+    model = coding_of(uneven_codec)
     entropy = model.entropy
     y, z = model.scaled(model.analyse(samples(64, 1), TextTokens.empty(1, 256)), 80.0)
     _, seen = entropy.compress(y, z, 8000)
@@ -191,7 +191,7 @@ def layouts(x: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("name", ["tiny", "taco", "shipped"])
 def test_memory_layouts(name: str, codec: Codec, taco_codec: Codec, shipped_codec: Codec) -> None:
     one = {"tiny": codec, "taco": taco_codec, "shipped": shipped_codec}[name]
-    entropy: FrozenEntropy = one._model(one.path).entropy
+    entropy: FrozenEntropy = coding_of(one).entropy
     generator = torch.Generator().manual_seed(1)
     for chain_name, chain in entropy.chains.items():
         chain_layers: Any = chain.layers
@@ -207,7 +207,7 @@ def test_memory_layouts(name: str, codec: Codec, taco_codec: Codec, shipped_code
 
 def test_threads_that_share_a_product(shipped_codec: Codec) -> None:
     """Large enough that the work is divided."""
-    entropy: FrozenEntropy = shipped_codec._model(shipped_codec.path).entropy
+    entropy: FrozenEntropy = coding_of(shipped_codec).entropy
     generator = torch.Generator().manual_seed(1)
     before = torch.get_num_threads()
     for name in ("local_context.4", "parameters_other.0"):
@@ -229,7 +229,7 @@ def test_threads_that_share_a_product(shipped_codec: Codec) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.binary(max_size=300).map(lambda b: b[: len(b) // 4 * 4]), st.integers(1, 5), st.integers(1, 5))
 def test_any_stream_is_an_error_or_latents(codec: Codec, data: bytes, height: int, width: int) -> None:
-    model = codec._model(codec.path)
+    model = coding_of(codec)
     try:
         found = model.decompress([data], height, width, 50.0)
     except CorruptFile:
@@ -243,7 +243,7 @@ def test_range_coding_in_processes_changes_nothing(
     name: str, uneven_codec: Codec, taco_codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = {"uneven": uneven_codec, "taco": taco_codec}[name]
-    model = one._model(one.path)
+    model = coding_of(one)
     y, z = model.scaled(model.analyse(samples(80, 3), TextTokens.empty(3, 256)), 60.0)
     streams, seen = model.entropy.compress(y, z, 6000)
     with contextlib.closing(CoderPool(2)) as pool:

@@ -120,9 +120,7 @@ class EncodingEngine:
             options=self.job.options,
         )
         verify = self.job.verify
-        return [
-            EngineOutput(data, hash_latents(latents.cpu().numpy()) if verify else None) for data, latents in encoded
-        ]
+        return [EngineOutput(data, hash_latents(latents) if verify else None) for data, latents in encoded]
 
     def measure(self, raster: Raster, data: bytes) -> float:
         """Return the PSNR in dB between an image and what its `.tacit` file decodes to."""
@@ -136,7 +134,7 @@ class EncodingEngine:
         Raises:
             FileError: The file is damaged or needs a newer version.
         """
-        return hash_latents(self.codec.latents(data).numpy())
+        return hash_latents(self.codec.latents(data))
 
 
 class DecodingEngine:

@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
-from torch.cpu import _is_avx512_bf16_supported  # there is no public name
 
 from tacit import container, weights
 from tacit import image as images
 from tacit.architectures import ARCHITECTURES
-from tacit.codec import overlap
 from tacit.codec.decoding import FileDecoding, FileSource, decode_regions, parts_together, read_bytes, warn_of_damage
 from tacit.codec.encoding import EncodeResult, ImageEncoding, encode_together, quality_offsets
+from tacit.codec.engines import Engines
+from tacit.codec.model import Array, Model
 from tacit.codec.options import (
     DEFAULT_QUALITY,
     DEFAULT_STEER,
@@ -33,16 +31,18 @@ from tacit.codec.options import (
     check_steer,
     merged,
 )
-from tacit.codec.synthesis import Box, Latents, pixels_together, quality_at, synthesise
+from tacit.codec.synthesis import Box, Latents, quality_at, synthesise
 from tacit.codec.threads import map_threads, thread_count
 from tacit.container import MAX_PIXELS, Container, Header, Metadata
 from tacit.errors import CorruptFile, InvalidInput
 from tacit.image import ImageSource, Raster
-from tacit.models.coding import CodingModel
 from tacit.text.caption_tokens import CaptionTokens
 
 if TYPE_CHECKING:
-    from tacit.codec.refinement import Progress, Refiner
+    import torch
+
+    from tacit.codec.refined_coding import RefinedCoding
+    from tacit.codec.refinement import Progress
     from tacit.text.encoders import TextEncoder
     from tacit.words import Weigher
 
@@ -56,9 +56,14 @@ class Codec:
     Args:
         model: The name of the model that encodes, or the path of its weights file. Decoding takes the weights that each
             file names.
-        device: Where the network runs.
-        threads: How many torch threads the codec's work takes; None leaves torch's own setting.
-        precision: The precision of the transforms: "fp32", "bf16", or "auto", which is bf16 where the processor has it.
+        engine: What runs the networks: "onnx" (ONNX Runtime, on the processor), "torch", or "auto", which is onnx where
+            it can be: on the processor, in fp32, with weights that have graphs. Files of one engine are read by the
+            other, to equal latents and to pixels within a level.
+        device: Where the networks run: "cpu", or a device of torch.
+        threads: How many threads the codec's work takes. None takes as many as torch is set to, where the program uses
+            torch; else one for each core.
+        precision: The precision of the transforms: "fp32", "bf16", or "auto", which is fp32 on the engine onnx, and on
+            torch bf16 where the device has it.
         text_encoder: The encoder that takes the place of the model's own: an object, or what
             `tacit.text.encoders.load_encoder` takes, such as "clip-published:FOLDER" for imported weights without the
             hub.
@@ -75,13 +80,14 @@ class Codec:
         CorruptWeights: The weights file is damaged.
         InvalidInput: An argument is out of its range.
         PathError: The weights file cannot be read.
-        MissingExtra: The text encoder or the Weigher needs a package that is not installed.
+        MissingExtra: The engine, the text encoder or the Weigher needs a package that is not installed.
     """
 
     def __init__(
         self,
         model: str | os.PathLike[str] = weights.DEFAULT,
         *,
+        engine: str = "auto",
         device: torch.device | str = "cpu",
         threads: int | None = None,
         precision: str = "auto",
@@ -90,24 +96,18 @@ class Codec:
         steer: float = DEFAULT_STEER,
         effort: int = 0,
     ) -> None:
-        try:
-            self.device = torch.device(device)
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise InvalidInput(f"device {device}: {str(error).splitlines()[0]}") from error
         check_steer(steer)
         check_effort(effort)
         if threads is not None and threads < 1:
             raise InvalidInput(f"threads must be at least 1, got {threads}")
         self.threads = threads
-        self.precision = _precision(precision, self.device)
+        self._engines = Engines(engine, device, precision)
         self.path = weights.locate(model)
         self._text_encoder = self._given_text_encoder = text_encoder
         self.steer = steer
         self.effort = effort
         self._weigher = None if word_weights is False else _weigher(word_weights)
         self._steering_encoder: TextEncoder | None = None
-        self._models: dict[Path, CodingModel] = {}
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, object]:
@@ -115,7 +115,6 @@ class Codec:
         state = self.__dict__ | {
             "_text_encoder": self._given_text_encoder,
             "_steering_encoder": None,
-            "_models": {},
         }
         del state["_lock"]
         return state
@@ -123,6 +122,21 @@ class Codec:
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs the networks; weights without graphs run on torch in any case."""
+        return self._engines.main.name
+
+    @property
+    def device(self) -> str:
+        """Where the networks run."""
+        return self._engines.main.device
+
+    @property
+    def precision(self) -> str:
+        """The precision of the transforms: "fp32" or "bf16"."""
+        return self._engines.main.precision
 
     # -- encoding -------------------------------------------------------------------------------------------------
 
@@ -252,10 +266,10 @@ class Codec:
         *,
         options: EncodeOptions | None = None,
         **fields: Unpack[EncodeFields],
-    ) -> list[tuple[bytes, Tensor]]:
+    ) -> list[tuple[bytes, np.ndarray]]:
         """Encode several images, as `encode_batch` does, and return each file with the integers that were coded.
 
-        The integers are what `latents` must give for the file: [M, h, w] int16, where the codec runs.
+        The integers are what `latents` must give for the file: [M, h, w] int16.
         """
         options = merged(options, quality, fields)
         if options.target != Target(quality=options.quality):
@@ -337,12 +351,13 @@ class Codec:
         with thread_count(self.threads):
             return self._decode(parsed, None, False)
 
-    def latents(self, data: FileSource) -> Tensor:
+    def latents(self, data: FileSource) -> np.ndarray:
         """Return the decoded integers of a whole file, equal on every machine: y in sixteenths, [M, h, w] int16."""
         with thread_count(self.threads):
-            return self._decoded_latents(data, None, MAX_PIXELS).values
+            values: np.ndarray = self._decoded_latents(data, None, MAX_PIXELS).values
+            return values
 
-    def unclamped(self, data: FileSource) -> Tensor:
+    def unclamped(self, data: FileSource) -> np.ndarray:
         """Return the image of a whole file before it is clamped and rounded: [3, H, W] float32, about 0 to 1.
 
         Published figures of learned codecs are often of this. It is made in one piece, whatever memory that takes.
@@ -351,8 +366,8 @@ class Codec:
             whole = self._decoded_latents(data, None, MAX_PIXELS)
             model = self._for_file(whole.header)
             quality = quality_at(whole.header, 0, 0, *whole.values.shape[1:])
-            x = model.synthesise(whole.values[None].to(self.device), quality, clamp=False)[0]
-        return x[:, : whole.header.height, : whole.header.width].cpu()
+            x = model.engine.to_host(model.synthesise(model.engine.stack([whole.values]), quality)[0])
+        return x[:, : whole.header.height, : whole.header.width]
 
     def read(self, data: FileSource, *, box: Box | None = None, max_pixels: int | None = MAX_PIXELS) -> Latents:
         """Decode a file, or a box of its image, as far as integers, of which `synthesise` makes pixels.
@@ -391,13 +406,16 @@ class Codec:
             whole = self._read(parsed, boxes)
             return [latents.cut(self._for_file(latents.header).synthesis_reach) for latents in whole]
 
-    def synthesise(self, latents: Sequence[Latents], *, together: int = 0) -> list[Tensor]:
-        """Return the pixels of what `read` gave, on the codec's device.
+    def synthesise(
+        self, latents: Sequence[Latents], *, together: int = 0, on_device: bool = False
+    ) -> list[np.ndarray] | list[Array]:
+        """Return the pixels of what `read` gave.
 
         Args:
             latents: Images, or boxes of images.
             together: The number of pixels up to which those of one size run through the model at once. A GPU needs this
                 to be fast; one sample in 100,000 may then be a level off. With 0 the levels are those of `decode`.
+            on_device: Whether the pixels stay on the codec's device, as tensors where the engine is torch.
 
         Raises:
             MissingWeights: The weights that a file needs are not on this machine.
@@ -408,7 +426,7 @@ class Codec:
         """
         with thread_count(self.threads):
             models = [self._for_file(one.header) for one in latents]
-            return synthesise(latents, models, device=self.device, out=self.device, together=together)
+            return synthesise(latents, models, keep=on_device, together=together)
 
     def _decoded_latents(self, data: FileSource, box: Box | None, max_pixels: int | None) -> Latents:
         return self._read([container.read(read_bytes(data), max_pixels=max_pixels)], [box])[0]
@@ -421,7 +439,9 @@ class Codec:
             decodings = [FileDecoding(files[n], models[n], boxes[n]) for n in part]
             decode_regions(decodings, salvage=False)
             latents = [decoding.latents() for decoding in decodings]
-            return [replace(one, values=one.values.cpu()) for one in latents]
+            return [
+                replace(one, values=models[n].engine.to_host(one.values)) for n, one in zip(part, latents, strict=True)
+            ]
 
         return self._in_parts(read, files)
 
@@ -442,33 +462,30 @@ class Codec:
 
     def _rasters(self, decodings: Sequence[FileDecoding], salvage: bool) -> list[Raster]:
         """Synthesise the boxes of files, together on a GPU."""
-        if not overlap.overlaps(self.device) or len(decodings) == 1:
-            return [decoding.raster(self.device, salvage) for decoding in decodings]
+        engine = self._engines.main
+        if not engine.overlaps or len(decodings) == 1:
+            return [decoding.raster(salvage) for decoding in decodings]
         made = synthesise(
             [decoding.latents() for decoding in decodings],
             [decoding.model for decoding in decodings],
-            device=self.device,
-            out=torch.device("cpu"),
-            together=pixels_together(self.device),
+            together=engine.pixels_together(),
         )
         return [decoding.painted(pixels, salvage) for decoding, pixels in zip(decodings, made, strict=True)]
 
     def _in_parts(self, work: Callable[[Sequence[int]], Sequence[T]], files: Sequence[Container]) -> list[T]:
         """Do the work on the files with these numbers, in parts that a GPU takes together; return results by file."""
-        parts = parts_together([file.header for file in files], self.device)
-        done = overlap.map_overlapped(work, parts, self.device)
+        engine = self._engines.main
+        parts = parts_together([file.header for file in files], engine)
+        done = engine.map_overlapped(work, parts)
         results = {n: one for part, some in zip(parts, done, strict=True) for n, one in zip(part, some, strict=True)}
         return [results[n] for n in range(len(files))]
 
     # -- parts ----------------------------------------------------------------------------------------------------
 
-    def _model(self, path: Path) -> CodingModel:
-        with self._lock:
-            if path not in self._models:
-                self._models[path] = weights.load(path, self.device, self.precision)
-            return self._models[path]
+    def _model(self, path: Path) -> Model:
+        return self._engines.model(path)
 
-    def _for_file(self, header: Header) -> CodingModel:
+    def _for_file(self, header: Header) -> Model:
         about = weights.describe(self.path)
         if about.decode_hash != header.weights_hash:
             about = weights.for_file(header.weights_hash, header.model_id)
@@ -484,7 +501,7 @@ class Codec:
 
     def _encoding(
         self,
-        model: CodingModel,
+        model: Model,
         raster: Raster,
         caption: str | None,
         options: EncodeOptions,
@@ -503,32 +520,36 @@ class Codec:
         steering = None
         if steer and caption is not None and model.quality_maps:
             steering = self._steering(raster, caption, steer)
+        refined = self._refined(options, progress)
         return ImageEncoding(
             raster,
-            model,
+            model if refined is None else refined.model,
+            decoder=model,
             tokens=tokens,
             caption=caption,
             metadata=replace(metadata, caption=caption if options.store_caption else None),
             quality_map=quality_offsets(raster, model, options.quality_map, steering),
             model_id=ARCHITECTURES[about.architecture].number,
             weights_hash=about.decode_hash,
-            device=self.device,
-            refiner=self._refiner(model, options, progress),
+            refined=refined,
         )
 
-    def _refiner(self, model: CodingModel, options: EncodeOptions, progress: Progress | None) -> Refiner | None:
-        """Return what refines an encoding's latents; None if its effort is 0."""
+    def _refined(self, options: EncodeOptions, progress: Progress | None) -> RefinedCoding | None:
+        """Return what codes regions with refined latents, on torch; None if an encoding's effort is 0."""
         effort = self.effort if options.effort is None else options.effort
         if effort == 0:
             return None
+        model = self._engines.torch_model(self.path, f"effort {effort}")
+        from tacit.codec.refined_coding import RefinedCoding
         from tacit.codec.refinement import Refiner
         from tacit.models.distortion import Distortion
 
-        return Refiner(model, Distortion.of(weights.describe(self.path).card), effort, progress)
+        distortion = Distortion.of(weights.describe(self.path).card)
+        return RefinedCoding(model, Refiner(model.coding, distortion, effort, progress))
 
-    def _tokens(self, model: CodingModel, caption: str | None) -> CaptionTokens:
+    def _tokens(self, model: Model, caption: str | None) -> CaptionTokens:
         if caption is None and self._text_encoder is None and not model.published:
-            return CaptionTokens.empty(1, model.config.text_width)
+            return CaptionTokens.empty(1, model.text_width)
         if self._text_encoder is None or isinstance(self._text_encoder, str):
             from tacit.text.encoders import load_encoder
 
@@ -540,9 +561,9 @@ class Codec:
             from tacit.words.token_weights import with_weights
 
             tokens = with_weights(tokens, self._text_encoder, [caption], self._weigher)
-        if tokens.embeddings.shape[2] != model.config.text_width:
+        if tokens.embeddings.shape[2] != model.text_width:
             raise InvalidInput(
-                f"the text encoder must give {model.config.text_width} channels, which the model takes, "
+                f"the text encoder must give {model.text_width} channels, which the model takes, "
                 f"got {tokens.embeddings.shape[2]}"
             )
         return tokens
@@ -596,7 +617,7 @@ class Prepared:
             return self._encoding.reach(target, reconstruct)
 
 
-def _complete(target: Target, model: CodingModel) -> Target:
+def _complete(target: Target, model: Model) -> Target:
     """Return the target with the default quality filled in.
 
     Raises:
@@ -607,19 +628,6 @@ def _complete(target: Target, model: CodingModel) -> Target:
     if target != Target():
         raise InvalidInput("these weights have one fixed rate: there can be no quality, size, bpp or psnr")
     return target
-
-
-def _precision(name: str, device: torch.device) -> torch.dtype:
-    known = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    if name in known:
-        return known[name]
-    if name != "auto":
-        raise InvalidInput(f"precision must be fp32, bf16 or auto, got {name!r}")
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    # elsewhere bf16 is emulated, and slow
-    fast = device.type == "cpu" and _is_avx512_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
 
 
 def _weigher(choice: bool | Weigher) -> Weigher:

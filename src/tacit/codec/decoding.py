@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from tacit import image as images
-from tacit.codec import overlap
-from tacit.codec.synthesis import Box, Latents, pixels_together, region_quality, stack_qualities, synthesise
+from tacit.codec.model import Array, Engine, Model
+from tacit.codec.synthesis import Box, Latents, region_quality, stack_qualities, synthesise
 from tacit.container import Container, Header, Region, region_grid
 from tacit.entropy.units import LATENT_STEP
 from tacit.errors import CorruptFile, InvalidInput, PathError
 from tacit.image import Raster
-from tacit.models.coding import CodingModel
 
 FileSource = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 """A file: its bytes, its path, or a binary file object."""
@@ -55,7 +52,7 @@ class FileDecoding:
         InvalidInput: The box is not four whole numbers, or not inside the image.
     """
 
-    def __init__(self, file: Container, model: CodingModel, box: Box | None = None) -> None:
+    def __init__(self, file: Container, model: Model, box: Box | None = None) -> None:
         self.file, self.model = file, model
         self.header = file.header
         self.regions = region_grid(self.header.width, self.header.height)
@@ -76,13 +73,13 @@ class FileDecoding:
         height = last.top // LATENT_STEP + self.latent_shape(last)[0] - self.origin[0]
         width = last.left // LATENT_STEP + self.latent_shape(last)[1] - self.origin[1]
         # [M, h, w] of the regions that are needed, from `origin` on; where the model is, as it takes them next
-        self.values = torch.zeros(model.config.latent, height, width, dtype=torch.int16, device=model.device)
+        self.values = model.engine.zeros((model.latent, height, width), np.int16)
 
     def latent_shape(self, region: Region) -> tuple[int, int]:
         """Return the height and the width of a region's latents."""
         return self.model.latent_size(region.height), self.model.latent_size(region.width)
 
-    def put(self, region: Region, latents: Tensor) -> None:
+    def put(self, region: Region, latents: Array) -> None:
         """Put the decoded latents of a region where they belong."""
         row = region.top // LATENT_STEP - self.origin[0]
         column = region.left // LATENT_STEP - self.origin[1]
@@ -92,20 +89,19 @@ class FileDecoding:
         """Return what is decoded so far."""
         return Latents(self.header, self.box, self.origin, self.values)
 
-    def raster(self, device: torch.device, salvage: bool = False) -> Raster:
+    def raster(self, salvage: bool = False) -> Raster:
         """Synthesise the box.
 
         Args:
-            device: Where the synthesis runs.
             salvage: Whether a damaged alpha channel becomes opaque, with a line in `damage`, instead of an error.
 
         Raises:
             CorruptFile: The alpha channel is damaged.
         """
-        (pixels,) = synthesise([self.latents()], [self.model], device=device, out=torch.device("cpu"))
+        (pixels,) = synthesise([self.latents()], [self.model])
         return self.painted(pixels, salvage)
 
-    def painted(self, pixels: Tensor, salvage: bool = False) -> Raster:
+    def painted(self, pixels: np.ndarray, salvage: bool = False) -> Raster:
         """Return the image of pixels that have been synthesised, with alpha and metadata.
 
         Args:
@@ -117,7 +113,7 @@ class FileDecoding:
         """
         alpha = self._alpha(salvage) if self.header.alpha else None
         # Files of earlier versions have thumbnails, which show what a box leaves out.
-        return Raster(pixels.numpy(), alpha, images.without_thumbnails(self.file.metadata))
+        return Raster(pixels, alpha, images.without_thumbnails(self.file.metadata))
 
     def _alpha(self, salvage: bool) -> images.Pixels:
         """Return the alpha channel of the box; opaque where it is lost."""
@@ -147,7 +143,7 @@ def decode_regions(decodings: Sequence[FileDecoding], *, salvage: bool) -> None:
         _decode_of_model([d for d in decodings if d.model is model], model, salvage)
 
 
-def _decode_of_model(decodings: Sequence[FileDecoding], model: CodingModel, salvage: bool) -> None:
+def _decode_of_model(decodings: Sequence[FileDecoding], model: Model, salvage: bool) -> None:
     # (height, width, quality, whether there is a map) -> files and regions
     groups: dict[tuple[int, int, float | None, bool], list[tuple[FileDecoding, int]]] = {}
     for decoding in decodings:
@@ -158,13 +154,13 @@ def _decode_of_model(decodings: Sequence[FileDecoding], model: CodingModel, salv
                 shape = decoding.latent_shape(decoding.regions[index])
                 groups.setdefault((*shape, None if mapped else header.quality, mapped), []).append((decoding, index))
     for (height, width, *_), members in groups.items():
-        step = max(1, pixels_together(model.device) // (height * width * LATENT_STEP**2))
+        step = max(1, model.engine.pixels_together() // (height * width * LATENT_STEP**2))
         for start in range(0, len(members), step):
             _decode_batch(members[start : start + step], model, height, width, salvage)
 
 
 def _decode_batch(
-    members: Sequence[tuple[FileDecoding, int]], model: CodingModel, height: int, width: int, salvage: bool
+    members: Sequence[tuple[FileDecoding, int]], model: Model, height: int, width: int, salvage: bool
 ) -> None:
     """Decode regions, each of height x width latents."""
     streams = [decoding.file.regions[index] or b"" for decoding, index in members]
@@ -188,19 +184,19 @@ def _decode_batch(
             decoding.put(decoding.regions[index], latents)
 
 
-def parts_together(headers: Sequence[Header], device: torch.device) -> list[list[int]]:
+def parts_together(headers: Sequence[Header], engine: Engine) -> list[list[int]]:
     """Divide files into parts that are decoded together, those of one size in the same part as far as there is room.
 
     Args:
         headers: Of the files.
-        device: Where they are decoded.
+        engine: What decodes them.
 
     Returns:
         The numbers of each part's files. On a CPU all files are one part.
     """
-    if not overlap.overlaps(device):
+    if not engine.overlaps:
         return [list(range(len(headers)))] if headers else []
-    most = pixels_together(device)
+    most = engine.pixels_together()
     parts: list[list[int]] = []
     room = 0
     for number in sorted(range(len(headers)), key=lambda n: (headers[n].height, headers[n].width)):

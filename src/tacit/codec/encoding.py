@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from tacit import container
 from tacit import image as images
 from tacit.codec import rate_control
 from tacit.codec.decoding import FileDecoding
+from tacit.codec.model import Array, Model, Quality
 from tacit.codec.options import Target
-from tacit.codec.overlap import map_overlapped
 from tacit.codec.rate_control import Attempt
-from tacit.codec.refinement import HALO, Refiner, Window
-from tacit.codec.synthesis import BATCH_PIXELS, pixels_together, region_quality, stack_qualities
+from tacit.codec.synthesis import region_quality, stack_qualities
 from tacit.codec.threads import map_regions, map_threads
 from tacit.container import Header, Metadata, Region, region_grid
+from tacit.engine.limits import BATCH_PIXELS
 from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
 from tacit.image import Raster
 from tacit.image.psnr import decibels, psnr
-from tacit.models.coding import CodingModel, Quality
-from tacit.models.host_memory import host_empty, to_device
 from tacit.text.caption_tokens import CaptionTokens
-from tacit.text.tokens import TextTokens
+
+if TYPE_CHECKING:
+    from tacit.codec.refined_coding import RefinedCoding
 
 HIGHEST_PSNR = decibels(1e-10)  # dB, stands for infinity: searches compute with it, and JSON has no infinity
 
@@ -69,40 +67,40 @@ class ImageEncoding:
 
     Args:
         raster: The image.
-        model: The model that encodes it, on `device`.
+        model: The model that encodes it.
+        decoder: The same model, on the engine that decodes.
         tokens: The caption's tokens, a batch of one.
         caption: The caption, which the result names; None if there is none.
         metadata: The metadata that the file keeps.
         quality_map: The quality map as the header has it, one signed byte for each cell; None if there is no map.
         model_id: The number of the architecture in files.
         weights_hash: The decode hash of the weights.
-        device: Where the transforms run.
-        refiner: What refines the latents; None if nothing does.
+        refined: What codes regions with refined latents, by `model`; None if nothing does.
     """
 
     def __init__(
         self,
         raster: Raster,
-        model: CodingModel,
+        model: Model,
         *,
+        decoder: Model,
         tokens: CaptionTokens,
         caption: str | None,
         metadata: Metadata,
         quality_map: bytes | None,
         model_id: int,
         weights_hash: bytes,
-        device: torch.device,
-        refiner: Refiner | None = None,
+        refined: RefinedCoding | None = None,
     ) -> None:
-        self.raster, self.model, self.caption, self.device = raster, model, caption, device
+        self.raster, self.model, self.decoder, self.caption = raster, model, decoder, caption
         self.regions = region_grid(raster.width, raster.height)
         self.quality_map = quality_map
-        self.tokens = TextTokens.of(tokens)
+        self.tokens = tokens
         self._metadata = metadata
         self._alpha = None if raster.alpha is None else images.encode_alpha(raster.alpha)
         self._model_id, self._weights_hash = model_id, weights_hash
-        self._kept: list[Tensor] | None = None  # y of each region
-        self.refiner = refiner
+        self._kept: list[Array] | None = None  # y of each region
+        self.refined = refined
 
     @property
     def pixels(self) -> int:
@@ -142,8 +140,8 @@ class ImageEncoding:
             min(self.raster.height, region.top + region.height + reach),
         )
 
-    def tile(self, region: Region) -> Tensor:
-        """Return the region's pixels with those around it, padded: [1, 3, h, w] float32 in [0, 1]."""
+    def tile(self, region: Region) -> np.ndarray:
+        """Return the region's pixels with those around it, padded: [1, h, w, 3] uint8."""
         return tiles_together([(self, region)])
 
     def cut(self, region: Region) -> images.Pixels:
@@ -154,26 +152,26 @@ class ImageEncoding:
     def inside_tile(self, region: Region) -> tuple[slice, slice]:
         """Return the rows and the columns of the tile's latents that are the region's."""
         left, top, _, _ = self.tile_box(region)
-        return self._window(region, top, left)
+        return self.window(region, top, left)
 
     def inside_image(self, region: Region) -> tuple[slice, slice]:
         """Return the rows and the columns of the image's latents that are the region's."""
-        return self._window(region, 0, 0)
+        return self.window(region, 0, 0)
 
-    def _window(self, region: Region, top: int, left: int) -> tuple[slice, slice]:
+    def window(self, region: Region, top: int, left: int) -> tuple[slice, slice]:
         """Return the region's rows and columns among latents that begin at a pixel."""
         row, column = (region.top - top) // LATENT_STEP, (region.left - left) // LATENT_STEP
         height, width = self.latent_shape(region)
         return slice(row, row + height), slice(column, column + width)
 
-    def empty_latents(self) -> Tensor:
+    def empty_latents(self) -> Array:
         """Return zeros for the latents of the whole image, to be filled: [M, h, w] int16."""
         rows, columns = self.inside_image(self.regions[-1])
-        return torch.zeros(self.model.config.latent, rows.stop, columns.stop, dtype=torch.int16, device=self.device)
+        return self.model.engine.zeros((self.model.latent, rows.stop, columns.stop), np.int16)
 
     # -- the work -------------------------------------------------------------------------------------------------
 
-    def analyse(self, region: Region) -> Tensor:
+    def analyse(self, region: Region) -> Array:
         """Return y of a region before the gain: [1, M, h, w].
 
         Tiles overlap by what the network reaches, so that no seam is in the latents; only the words that the Extractor
@@ -185,41 +183,13 @@ class ImageEncoding:
     def keep_analysis(self) -> None:
         """Analyse the image once for all the qualities that are tried; large images are kept in half precision."""
         if self._kept is None:
-            kept = torch.float16 if self.pixels > 8 * BATCH_PIXELS else torch.float32
-            self._kept = map_regions(lambda _, region: self.analyse(region).to(kept), self.regions, self.device)
+            half = self.pixels > 8 * BATCH_PIXELS
+            at_a_time = self.model.engine.regions_at_a_time
 
-    def window(self, quality: float | None, region: Region, y: Tensor) -> Window:
-        """Return what the refinement of a region sees.
+            def keep(_: int, region: Region) -> Array:
+                return self.model.kept(self.analyse(region), half)
 
-        Args:
-            quality: 0 to 100.
-            region: The region.
-            y: Of its whole tile, before the gain [1, M, h, w].
-        """
-        left, top, right, bottom = self.tile_box(region)
-        reach = HALO * LATENT_STEP
-        seen = replace(
-            region,
-            left=max(left, region.left - reach),
-            top=max(top, region.top - reach),
-            width=min(right, region.left + region.width + reach) - max(left, region.left - reach),
-            height=min(bottom, region.top + region.height + reach) - max(top, region.top - reach),
-        )
-        rows, columns = self._window(seen, top, left)
-        x = self.tile(region)[:, :, LATENT_STEP * rows.start :, LATENT_STEP * columns.start :]
-        x = x[:, :, : LATENT_STEP * (rows.stop - rows.start), : LATENT_STEP * (columns.stop - columns.start)]
-        real = torch.zeros_like(x[:, :1], dtype=torch.bool)
-        real[:, :, : seen.height, : seen.width] = True
-        inside = self._window(region, seen.top, seen.left)
-        return Window(
-            x=x,
-            y=y[:, :, rows, columns],
-            quality=region_quality(self.header(quality), seen, rows.stop - rows.start, columns.stop - columns.start),
-            rows=inside[0],
-            columns=inside[1],
-            real=real,
-            color=self.raster.pixels.shape[2] == 3,
-        )
+            self._kept = map_regions(keep, self.regions, at_a_time)
 
     def attempt(self, quality: float | None, reconstruct: bool) -> Attempt:
         """Make the file at a quality, without refinement.
@@ -228,37 +198,36 @@ class ImageEncoding:
             quality: 0 to 100; None for weights of one fixed rate.
             reconstruct: Whether the image that the file decodes to is made, too.
         """
+        engine = self.model.engine
 
-        def code(index: int, region: Region) -> tuple[bytes, Tensor | None]:
-            y = self.analyse(region) if self._kept is None else self._kept[index].float()
+        def code(index: int, region: Region) -> tuple[bytes, np.ndarray | None]:
+            y = self.analyse(region) if self._kept is None else self._kept[index]
             (stream,), integers = self.model.compress(y, self.quality(quality, region))
-            return stream, integers[0].cpu() if reconstruct else None
+            return stream, engine.to_host(integers[0]) if reconstruct else None
 
-        return self._finished(quality, map_regions(code, self.regions, self.device), reconstruct)
+        return self._finished(quality, map_regions(code, self.regions, engine.regions_at_a_time), reconstruct)
 
     def refined_attempt(self, quality: float | None, reconstruct: bool) -> Attempt:
         """Make the file at a quality, refined; the arguments are those of `attempt`."""
-        assert self.refiner is not None
+        assert self.refined is not None
         coded = []
         for region in self.regions:  # one at a time: each takes some two kilobytes for a pixel
-            y = self.model.analyse(self.tile(region), self.tokens)
-            refined = self.refiner(self.window(quality, region, y))
-            (stream,), integers = self.model.compress_scaled(*refined, self.quality(quality, region))
-            coded.append((stream, integers[0].cpu() if reconstruct else None))
+            (stream,), integers = self.refined.compress([(self, region)], quality)
+            coded.append((stream, self.model.engine.to_host(integers[0]) if reconstruct else None))
         return self._finished(quality, coded, reconstruct)
 
     def _finished(
-        self, quality: float | None, coded: Sequence[tuple[bytes, Tensor | None]], reconstruct: bool
+        self, quality: float | None, coded: Sequence[tuple[bytes, np.ndarray | None]], reconstruct: bool
     ) -> Attempt:
         """Return the attempt that the regions' streams are, each with its integers where the image is wanted."""
         data = self.file(quality, [stream for stream, _ in coded])
         if not reconstruct:
             return Attempt(quality, data)
-        decoding = FileDecoding(container.read(data, max_pixels=None), self.model)
+        decoding = FileDecoding(container.read(data, max_pixels=None), self.decoder)
         for region, (_, integers) in zip(self.regions, coded, strict=True):
             assert integers is not None
-            decoding.put(region, integers)
-        decoded = decoding.raster(self.device)
+            decoding.put(region, self.decoder.engine.from_host(integers))
+        decoded = decoding.raster()
         return Attempt(quality, data, decoded, min(psnr(decoded.pixels, self.raster.pixels), HIGHEST_PSNR))
 
     def file(self, quality: float | None, streams: Sequence[bytes]) -> bytes:
@@ -277,7 +246,7 @@ class ImageEncoding:
         """
         if target.size is not None or target.bpp is not None or target.psnr is not None:
             self.keep_analysis()
-        refined = None if self.refiner is None else self.refined_attempt
+        refined = None if self.refined is None else self.refined_attempt
         reached = rate_control.reach(target, self.attempt, self.pixels, reconstruct, refined)
         return EncodeResult(
             data=reached.data,
@@ -304,57 +273,66 @@ class ImageEncoding:
         return total
 
 
-def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -> list[tuple[bytes, Tensor]]:
+def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -> list[tuple[bytes, np.ndarray]]:
     """Encode several images with one model at one quality; tiles of equal shape run through it together.
 
     Returns:
-        Each image's file, and its latents as they were coded, where the model is: [M, h, w] int16.
+        Each image's file, and its latents as they were coded: [M, h, w] int16.
     """
     streams: list[list[bytes]] = [[b""] * len(encoding.regions) for encoding in encodings]
     latents = [encoding.empty_latents() for encoding in encodings]
 
     def code(batch: list[tuple[int, int]]) -> None:
         members = [(encodings[number], encodings[number].regions[index]) for number, index in batch]
-        model = members[0][0].model
-        tiles = tiles_together(members)
-        of_tiles = model.analyse(tiles, TextTokens.stack([encoding.tokens for encoding, _ in members]))
-        windows = [encoding.inside_tile(region) for encoding, region in members]
-        if all(window == windows[0] for window in windows):
-            y = of_tiles[:, :, windows[0][0], windows[0][1]]
-        else:
-            y = torch.stack([one[:, rows, columns] for one, (rows, columns) in zip(of_tiles, windows, strict=True)])
-        qualities = stack_qualities([encoding.quality(quality, region) for encoding, region in members], *y.shape[2:])
-        refiner = members[0][0].refiner
-        if refiner is None:
-            coded, integers = model.compress(y, qualities)
-        else:
-            seen = [
-                encoding.window(quality, region, one[None])
-                for (encoding, region), one in zip(members, of_tiles, strict=True)
-            ]
-            coded, integers = model.compress_scaled(*refiner(Window.stack(seen)), qualities)
+        coded, integers = _code_batch(members, quality)
         for (number, index), stream, part in zip(batch, coded, integers, strict=True):
             streams[number][index] = stream
             rows, columns = encodings[number].inside_image(encodings[number].regions[index])
             latents[number][:, rows, columns] = part
 
-    map_overlapped(code, list(_equal_shapes(encodings)), encodings[0].device if encodings else torch.device("cpu"))
+    if not encodings:
+        return []
+    engine = encodings[0].model.engine
+    engine.map_overlapped(code, list(_equal_shapes(encodings)))
     files = [encoding.file(quality, own) for encoding, own in zip(encodings, streams, strict=True)]
-    return list(zip(files, latents, strict=True))
+    return list(zip(files, map(engine.to_host, latents), strict=True))
 
 
-def tiles_together(members: Sequence[tuple[ImageEncoding, Region]]) -> Tensor:
-    """Return the tiles of regions, which are of one shape once they are padded: [B, 3, h, w] float32 in [0, 1]."""
-    parts: list[Tensor] = []
-    for _, several in groupby(members, key=lambda member: member[0].cut(member[1]).shape):
-        alike = list(several)
-        device, model = alike[0][0].device, alike[0][0].model
-        cuts = [encoding.cut(region) for encoding, region in alike]
-        batch = host_empty((len(cuts), *cuts[0].shape), torch.uint8, device)
-        map_threads(lambda pair: np.copyto(*pair), list(zip(batch.numpy(), cuts, strict=True)))
-        x = to_device(batch, device).permute(0, 3, 1, 2).float() / 255
-        parts.append(model.pad(x.expand(-1, 3, -1, -1)))
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+def _code_batch(members: Sequence[tuple[ImageEncoding, Region]], quality: float | None) -> tuple[list[bytes], Array]:
+    """Return the streams and the latents of regions of one shape."""
+    first, _ = members[0]
+    if first.refined is not None:
+        return first.refined.compress(members, quality)
+    model = first.model
+    of_tiles = model.analyse(tiles_together(members), CaptionTokens.stack([encoding.tokens for encoding, _ in members]))
+    windows = [encoding.inside_tile(region) for encoding, region in members]
+    if all(window == windows[0] for window in windows):
+        y = of_tiles[:, :, windows[0][0], windows[0][1]]
+    else:
+        y = model.engine.stack([one[:, r, c] for one, (r, c) in zip(of_tiles, windows, strict=True)])
+    qualities = stack_qualities([encoding.quality(quality, region) for encoding, region in members], *y.shape[2:])
+    return model.compress(y, qualities)
+
+
+def tiles_together(members: Sequence[tuple[ImageEncoding, Region]]) -> np.ndarray:
+    """Return the tiles of regions, which are of one shape once they are padded: [B, h, w, 3] uint8.
+
+    The border is repeated, or zeros are added for the published network.
+    """
+    model = members[0][0].model
+    cuts = [encoding.cut(region) for encoding, region in members]
+    sides = [-(-side // model.multiple) * model.multiple for side in cuts[0].shape[:2]]
+    tiles = model.engine.host_empty((len(cuts), *sides, 3))
+
+    def fill(number: int) -> None:
+        tile, cut = tiles[number], cuts[number]
+        height, width = cut.shape[:2]
+        tile[:height, :width] = cut
+        tile[:height, width:] = 0 if model.published else tile[:height, width - 1 : width]
+        tile[height:] = 0 if model.published else tile[height - 1]
+
+    map_threads(fill, range(len(cuts)))
+    return tiles
 
 
 def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int, int]]]:
@@ -369,14 +347,14 @@ def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int
                 *encoding.latent_shape(region),
                 encoding.quality_map is None,
             )
-            if encoding.refiner is not None:
+            if encoding.refined is not None:
                 # What a refinement sees must have one shape and one place; that of one of several regions is alone.
                 alone = len(groups) if len(encoding.regions) > 1 else -1
                 key = (*key, encoding.raster.pixels.shape[2], alone)
             groups.setdefault(key, []).append((number, index))
     for (width, height, *_), members in groups.items():
-        limit = pixels_together(encodings[0].device)
-        if encodings[0].refiner is not None:  # whose gradients take more than a kilobyte for each pixel
+        limit = encodings[0].model.engine.pixels_together()
+        if encodings[0].refined is not None:  # whose gradients take more than a kilobyte for each pixel
             limit = min(limit, 4 * BATCH_PIXELS)
         step = max(1, limit // (width * height * LATENT_STEP**2))
         for start in range(0, len(members), step):
@@ -384,7 +362,7 @@ def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int
 
 
 def quality_offsets(
-    raster: Raster, model: CodingModel, quality_map: np.ndarray | None, steering: np.ndarray | None
+    raster: Raster, model: Model, quality_map: np.ndarray | None, steering: np.ndarray | None
 ) -> bytes | None:
     """Return what is added to the quality, as a header has it: one signed byte for each cell of 64x64 pixels.
 

@@ -9,15 +9,14 @@ place where the distortion is least, and few steps suffice. Decoders and files k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tacit.codec.synthesis import stack_qualities
 from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
 from tacit.models.coding import CodingModel, Quality
@@ -83,19 +82,6 @@ class Window:
     """Which pixels are of the image, and no padding [B, 1, 16 h, 16 w]."""
     color: bool = True
     """Whether the images have colours; grey ones are decoded to the mean of the channels."""
-
-    @staticmethod
-    def stack(windows: Sequence[Window]) -> Window:
-        """Return the windows of several images as one; they have one shape and one place of what is refined."""
-        first = windows[0]
-        height, width = first.y.shape[2:]
-        return replace(
-            first,
-            x=torch.cat([one.x for one in windows]),
-            y=torch.cat([one.y for one in windows]),
-            quality=stack_qualities([one.quality for one in windows], height, width),
-            real=torch.cat([one.real for one in windows]),
-        )
 
     @property
     def region_quality(self) -> Quality:

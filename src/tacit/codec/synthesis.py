@@ -11,31 +11,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from tacit.codec.overlap import IN_FLIGHT
+from tacit.codec.model import Array, Model, Quality
 from tacit.container import CELL, REGION, Header, Region, cells
 from tacit.entropy.units import LATENT_STEP
-from tacit.models.coding import CodingModel, Quality
-from tacit.models.host_memory import copy_to_host, host_empty, to_device
 
 Box = tuple[int, int, int, int]
 """A part of an image in pixels: left, top, right, bottom."""
-
-BATCH_PIXELS = 2 << 20  # regions of one shape are coded together up to this many pixels on a CPU
-GPU_PIXELS = 8 << 20  # and on a GPU, if it has the memory: that keeps it busy, and several such parts are in flight
-GPU_BYTES = 256  # that coding takes for each pixel on a GPU
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
     """A part of a box that is synthesised in one piece."""
 
-    latents: Tensor
+    latents: Array
     """[M, h, w] int16, with a halo of what the synthesis reaches, so that no seam shows."""
 
-    quality: float | Tensor | None
+    quality: Quality
     """The quality of the file, or a map of it [1, h, w]."""
 
     row: int
@@ -70,9 +62,9 @@ class Latents:
     origin: tuple[int, int]
     """The row and the column, in latents of 16x16 pixels, at which `values` begin in the image."""
 
-    values: Tensor
+    values: Array
     """[M, h, w] int16, in sixteenths of a step: the latents of the box and, as far as the image goes, those that the
-    synthesis reaches around it."""
+    synthesis reaches around it. `Codec.read` gives a numpy array; `Codec.synthesise` takes tensors, too."""
 
     def cut(self, reach: int) -> Latents:
         """Return a copy with only the latents that the box needs.
@@ -139,19 +131,7 @@ class Latents:
         return window(0, top, bottom), window(1, left, right)
 
 
-def pixels_together(device: torch.device) -> int:
-    """Return how many pixels are coded together on a device.
-
-    On a GPU the parts of a batch that are in flight take half of its free memory at most.
-    """
-    if device.type != "cuda":
-        return BATCH_PIXELS
-    free, _ = torch.cuda.mem_get_info(device)
-    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch has it and does not use it
-    return max(BATCH_PIXELS, min(GPU_PIXELS, free // 2 // IN_FLIGHT // GPU_BYTES))
-
-
-def quality_at(header: Header, row: int, column: int, height: int, width: int) -> float | Tensor | None:
+def quality_at(header: Header, row: int, column: int, height: int, width: int) -> Quality:
     """Return the quality of height x width latents from (row, column) of the image on.
 
     It is one number for all or, where the file has a map, [1, height, width] float32. Beyond the border it is that of
@@ -160,13 +140,13 @@ def quality_at(header: Header, row: int, column: int, height: int, width: int) -
     if header.quality_map is None or header.quality is None:
         return header.quality
     down, across = cells(header.width, header.height)
-    # a caller's default device must not decide where this is
-    offsets = torch.from_numpy(np.frombuffer(header.quality_map, np.int8).reshape(down, across).astype(np.int32))
-    hundredths = (round(header.quality * 100) + 100 * offsets).clamp(0, 10_000)
+    offsets = np.frombuffer(header.quality_map, np.int8).reshape(down, across).astype(np.int32)
+    hundredths = (round(header.quality * 100) + 100 * offsets).clip(0, 10_000)
     per_cell = CELL // LATENT_STEP
-    rows = (torch.arange(row, row + height, device="cpu") // per_cell).clamp(max=down - 1)
-    columns = (torch.arange(column, column + width, device="cpu") // per_cell).clamp(max=across - 1)
-    return (hundredths[rows[:, None], columns].float() / 100)[None]
+    rows = np.minimum(np.arange(row, row + height) // per_cell, down - 1)
+    columns = np.minimum(np.arange(column, column + width) // per_cell, across - 1)
+    quality: np.ndarray = hundredths[rows[:, None], columns].astype(np.float32) / np.float32(100)
+    return quality[None]
 
 
 def region_quality(header: Header, region: Region, height: int, width: int) -> Quality:
@@ -179,46 +159,40 @@ def stack_qualities(qualities: Sequence[Quality], height: int, width: int) -> Qu
 
     It is one number for all, [B], or where one has a map, maps [B, height, width].
     """
-    if any(isinstance(q, Tensor) for q in qualities):
-        even = torch.ones(1, height, width, dtype=torch.float32, device="cpu")
-        return torch.cat([q if isinstance(q, Tensor) else even * (q or 0) for q in qualities])
-    return qualities[0] if len(set(qualities)) == 1 else torch.tensor(qualities, dtype=torch.float32, device="cpu")
+    if any(isinstance(q, np.ndarray) for q in qualities):
+        even = np.ones((1, height, width), np.float32)
+        return np.concatenate([q if isinstance(q, np.ndarray) else even * np.float32(q or 0) for q in qualities])
+    return qualities[0] if len(set(qualities)) == 1 else np.array(qualities, np.float32)
 
 
 def synthesise(
-    latents: Sequence[Latents],
-    models: Sequence[CodingModel],
-    *,
-    device: torch.device,
-    out: torch.device,
-    together: int = 0,
-) -> list[Tensor]:
-    """Return the pixels of each box: [H, W, 3] or, for a grey image, [H, W, 1] uint8, on the device `out`.
+    latents: Sequence[Latents], models: Sequence[Model], *, keep: bool = False, together: int = 0
+) -> list[Array]:
+    """Return the pixels of each box: [H, W, 3] or, for a grey image, [H, W, 1] uint8.
 
     Args:
         latents: The boxes.
-        models: The model of each box, on `device`.
-        device: Where the synthesis runs.
-        out: Where the pixels go.
+        models: The model of each box.
+        keep: Whether the pixels stay where the engine made them, as its own arrays, rather than come to the host.
         together: Tiles whose latents have one shape run through the model at once, up to this many pixels; 0: one at a
             time.
     """
-    results = []
+    results: list[Array] = []
     groups: dict[tuple[object, ...], list[tuple[int, Tile]]] = {}
     for number, (one, model) in enumerate(zip(latents, models, strict=True)):
         left, top, right, bottom = one.box
         header = one.header
         shape = bottom - top, right - left, 3 if header.color else 1
-        results.append(torch.empty(shape, dtype=torch.uint8, device=out))
+        results.append(model.engine.zeros(shape, np.uint8) if keep else np.empty(shape, np.uint8))
         for tile in one.tiles(model.synthesis_reach, even=together > 0):
             alike = id(model), header.color, header.quality is None, tile.latents.shape
             groups.setdefault(alike, []).append((number, tile))
 
-    def paint(number: int, tile: Tile, pixels: Tensor) -> None:
+    def paint(number: int, tile: Tile, pixels: Array) -> None:
         rows, columns = slice(tile.top, tile.top + tile.height), slice(tile.left, tile.left + tile.width)
         results[number][rows, columns] = pixels
 
-    def paint_all(part: Sequence[tuple[int, Tile]], marks: Sequence[tuple[object, ...] | None], levels: Tensor) -> None:
+    def paint_all(part: Sequence[tuple[int, Tile]], marks: Sequence[tuple[object, ...] | None], levels: Array) -> None:
         for (number, tile), mark, whole in zip(part, marks, levels, strict=True):
             pixels = whole[tile.row : tile.row + tile.height, tile.column : tile.column + tile.width]
             if mark is not None:
@@ -226,13 +200,13 @@ def synthesise(
             paint(number, tile, pixels)
 
     # What a GPU has synthesised is copied to the host while it works on what comes next.
-    copies = _Copies(device, out)
+    copies = _Copies()
 
     # A tile with nothing in it, as where regions are lost, is the same for every such tile of its shape. A short forged
     # file may promise thousands. (Not where tiles run together on a GPU: to test each tile would cost more there.)
-    blank: dict[tuple[object, ...], Tensor] = {}
+    blank: dict[tuple[object, ...], Array] = {}
     for key, members in groups.items():
-        model, color = models[members[0][0]], key[1]
+        model, color = models[members[0][0]], bool(key[1])
         _, height, width = members[0][1].latents.shape
         step = max(1, together // (height * width * LATENT_STEP**2))
         for start in range(0, len(members), step):
@@ -247,59 +221,40 @@ def synthesise(
                     marks.append(mark)
             if not part:
                 continue
-            batch = _stack([tile.latents for _, tile in part], device)
-            x = model.synthesise(batch, stack_qualities([tile.quality for _, tile in part], height, width))
-            if not color:
-                x = x.mean(dim=1, keepdim=True)
-            levels = x.mul(255).round_().to(torch.uint8).permute(0, 2, 3, 1)
-            copies.add(levels, partial(paint_all, part, marks))
+            batch = model.engine.stack([tile.latents for _, tile in part])
+            qualities = stack_qualities([tile.quality for _, tile in part], height, width)
+            levels = model.levels(batch, qualities, color=color)
+            copies.add(
+                partial(_itself, levels) if keep else model.engine.fetch(levels), partial(paint_all, part, marks)
+            )
             if not together:  # the next tile may be as blank as this one
                 copies.finish()
     copies.finish()
     return results
 
 
-def _stack(values: Sequence[Tensor], device: torch.device) -> Tensor:
-    """Return tensors of one shape and type as a batch on `device`."""
-    first = values[0]
-    if first.device.type != "cpu":
-        return torch.stack(list(values)).to(device)
-    batch = host_empty((len(values), *first.shape), first.dtype, device)
-    return to_device(torch.stack(list(values), out=batch), device)
-
-
 class _Copies:
-    """Results on their way from the device where they are made, each of which is passed on while the next is made.
+    """Results on their way from the device where they are made, each of which is passed on while the next is made."""
 
-    Args:
-        device: Where results are made.
-        out: Where they go.
-    """
+    def __init__(self) -> None:
+        self._waiting: tuple[Callable[[], Array], Callable[[Array], None]] | None = None
 
-    def __init__(self, device: torch.device, out: torch.device) -> None:
-        self.device, self.out = device, out
-        self._waiting: tuple[Tensor, torch.cuda.Event | None, Callable[[Tensor], None]] | None = None
-
-    def add(self, values: Tensor, use: Callable[[Tensor], None]) -> None:
-        """Begin to copy a result, and call `use` of the one before it."""
-        if self.device.type == "cuda" and self.out.type == "cpu":
-            copied = copy_to_host(values.contiguous())
-            event = torch.cuda.Event()
-            event.record(torch.cuda.current_stream(values.device))
-        else:
-            copied, event = values.to(self.out), None
+    def add(self, wait: Callable[[], Array], use: Callable[[Array], None]) -> None:
+        """Take what waits for a result and returns it, and call `use` of the one before it."""
         self.finish()
-        self._waiting = copied, event, use
+        self._waiting = wait, use
 
     def finish(self) -> None:
         """Call `use` of the last result."""
         if self._waiting is not None:
-            copied, event, use = self._waiting
+            wait, use = self._waiting
             self._waiting = None
-            if event is not None:
-                event.synchronize()
-            use(copied)
+            use(wait())
+
+
+def _itself(array: Array) -> Array:
+    return array
 
 
 def _mark(quality: Quality) -> object:
-    return quality.numpy().tobytes() if isinstance(quality, Tensor) else quality
+    return quality.tobytes() if isinstance(quality, np.ndarray) else quality

@@ -168,7 +168,7 @@ class Collate:
                 skipped.append(reason)
         latents = [one for _, one, _ in decoded]
         batch = LatentBatch(
-            values=torch.cat([one.values.flatten() for one in latents])
+            values=torch.from_numpy(np.concatenate([one.values.ravel() for one in latents]))
             if latents
             else torch.empty(0, dtype=torch.int16, device="cpu"),
             shapes=tuple((one.values.shape[0], one.values.shape[1], one.values.shape[2]) for one in latents),
@@ -210,7 +210,7 @@ class Synthesiser:
         self, device: torch.device | str = "cpu", *, precision: str = "auto", together: int | None = None
     ) -> None:
         self.codec = Codec(device=device, precision=precision)
-        default = 0 if self.codec.device.type == "cpu" else TOGETHER
+        default = 0 if self.codec.device == "cpu" else TOGETHER
         self.together = default if together is None else together
 
     def __call__(self, batch: LatentBatch) -> ImageBatch:
@@ -224,7 +224,8 @@ class Synthesiser:
 
 
 def _image_batch(batch: LatentBatch, codec: Codec, together: int) -> ImageBatch:
-    images = [_three_channels(i) for i in codec.synthesise(batch.latents(), together=together)]
+    made = codec.synthesise(batch.latents(), together=together, on_device=True)
+    images = [_three_channels(torch.from_numpy(one) if isinstance(one, np.ndarray) else one) for one in made]
     equal = len({i.shape for i in images}) == 1
     return ImageBatch(
         images=torch.stack(images).permute(0, 3, 1, 2) if equal else tuple(i.permute(2, 0, 1) for i in images),

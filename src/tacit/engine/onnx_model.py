@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tacit.engine.onnx_engine import OnnxEngine
 from tacit.engine.schedule import LatentCoding
 from tacit.engine.sessions import Sessions
 from tacit.entropy.coder import SymbolModels
@@ -16,8 +17,9 @@ from tacit.entropy.tables import FrequencyTables
 from tacit.entropy.units import HYPER_STEP, LATENT_STEP, Z_UNIT
 from tacit.text.caption_tokens import CaptionTokens
 
-Quality = float | np.ndarray
-"""One quality for all, [B], or a map [B, h, w] with a value for each position of y."""
+Quality = float | np.ndarray | None
+"""One quality for all, [B], or a map [B, h, w] with a value for each position of y; None means nothing to a model of
+one fixed rate."""
 
 
 class OnnxModel:
@@ -53,6 +55,35 @@ class OnnxModel:
             plane=self._entropy["plane"],
         )
 
+    engine = OnnxEngine()
+    published = False
+    quality_maps = True
+    multiple = LATENT_STEP
+
+    @property
+    def latent(self) -> int:
+        """Channels of y."""
+        return int(self.config["latent"])
+
+    @property
+    def text_encoder(self) -> str:
+        """The name of the text encoder that the words come from."""
+        return str(self.config["text_encoder"])
+
+    @property
+    def text_width(self) -> int:
+        """Channels of the words."""
+        return int(self.config["text_width"])
+
+    @property
+    def variable_rate(self) -> bool:
+        """Whether a quality means anything."""
+        return bool(self.config["knots"])
+
+    def latent_size(self, pixels: int) -> int:
+        """Return the number of latents along a side of so many pixels."""
+        return -(-pixels // LATENT_STEP)
+
     @property
     def analysis_reach(self) -> int:
         """Pixels around a tile that its latents depend on, in whole latents."""
@@ -73,6 +104,10 @@ class OnnxModel:
         """
         inputs = {"pixels": pixels, "words": tokens.embeddings, "mask": tokens.mask, "weights": tokens.weights}
         return self.sessions.run("analysis", inputs, ["y"])[0]
+
+    def kept(self, y: np.ndarray, half: bool) -> np.ndarray:
+        """Return y as it is kept from one encoding to the next, in half precision or in single."""
+        return y.astype(np.float16 if half else np.float32)
 
     def compress(self, y: np.ndarray, quality: Quality) -> tuple[list[bytes], np.ndarray]:
         """Entropy-code y before the gain: the bytes of each image, and y as decoded, in sixteenths, int16."""
@@ -98,14 +133,19 @@ class OnnxModel:
         inputs = {"latents": latents, "quality": _planes(quality, len(latents))}
         return self.sessions.run("synthesis", inputs, ["image"])[0]
 
-    def pixels(self, latents: np.ndarray, quality: Quality) -> np.ndarray:
-        """Return images as levels [B, 16 h, 16 w, 3] uint8, for latents in sixteenths."""
+    def levels(self, latents: np.ndarray, quality: Quality, *, color: bool = True) -> np.ndarray:
+        """Return images as levels [B, 16 h, 16 w, 3] uint8, or grey ones [B, 16 h, 16 w, 1]."""
+        if not color:
+            x = self.synthesise(latents, quality).clip(0, 1).mean(axis=1, dtype=np.float32)
+            levels: np.ndarray = np.rint(x * np.float32(255)).astype(np.uint8)[..., None]
+            return levels
         inputs = {"latents": latents, "quality": _planes(quality, len(latents))}
         return self.sessions.run("synthesis", inputs, ["pixels"])[0]
 
     def _scaled(self, y: np.ndarray, quality: Quality) -> tuple[np.ndarray, np.ndarray]:
         """Return y after the gain, and its hyper-latents."""
-        scaled, z = self.sessions.run("hyper_analysis", {"y": y, "quality": _planes(quality, len(y))}, ["scaled", "z"])
+        inputs = {"y": np.ascontiguousarray(y, np.float32), "quality": _planes(quality, len(y))}
+        scaled, z = self.sessions.run("hyper_analysis", inputs, ["scaled", "z"])
         return scaled, z
 
 

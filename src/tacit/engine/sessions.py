@@ -45,6 +45,16 @@ class Sessions:
         self._lock = threading.Lock()
         _checked_version()
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a copy or another process needs: it makes sessions again when it needs them."""
+        state = self.__dict__ | {"_made": {}}
+        del state["_lock"]
+        return state
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
     def run(self, name: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
         """Run a graph, and return the outputs that are named.
 

@@ -16,7 +16,7 @@ PREFIX = "graphs."  # of the names of graphs among the tensors of a weights file
 
 def can_have_graphs(architecture: str, config: Mapping[str, Any]) -> bool:
     """Return whether models with this configuration can be made graphs; others run on torch alone."""
-    return architecture == "tacit-s" and config.get("attention") == "full"
+    return architecture == "tacit-s" and config.get("attention") == "full" and bool(config.get("knots"))
 
 
 def make_graphs(

@@ -13,7 +13,7 @@ from typing import Any
 from tacit.architectures import ARCHITECTURES
 from tacit.errors import CorruptWeights, MissingWeights, PathError, UnknownModel
 from tacit.folders import weights_folder
-from tacit.weights.metadata import read_metadata
+from tacit.weights.metadata import GRAPHS, read_header
 
 DEFAULT = "tacit-s"
 
@@ -43,6 +43,8 @@ class WeightsInfo:
     """Whether files can have a quality."""
     size: int
     """The bytes of the weights file."""
+    graphs: bool
+    """Whether the file has graphs, which the engine onnx runs."""
     card: Mapping[str, Any]
     """The training card: data and their terms, steps, hardware, figures, command."""
 
@@ -162,7 +164,7 @@ def _paths() -> Iterator[tuple[str, Path]]:
 
 @lru_cache(maxsize=64)
 def _describe(path: Path, size: int, _changed: int) -> WeightsInfo:
-    about = read_metadata(path)
+    about, names = read_header(path)
     try:
         decode_hash = bytes.fromhex(about["decode_hash"])
         if len(decode_hash) != 32:
@@ -177,6 +179,7 @@ def _describe(path: Path, size: int, _changed: int) -> WeightsInfo:
             decode_hash=decode_hash[:8],
             variable_rate=variable_rate,
             size=size,
+            graphs=any(name.startswith(GRAPHS) for name in names),
             card=about["card"],
         )
     except (KeyError, TypeError, ValueError) as error:

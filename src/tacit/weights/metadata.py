@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
+GRAPHS = "graphs."  # begins the names of graphs among the tensors
 MAX_HEADER = 16 << 20  # bytes of a safetensors header
 
 # A change of any of these tensors is a change of what old files decode to.
@@ -27,6 +28,16 @@ _KEYS = {"format", "architecture", "config", "entropy", "card", "decode_hash", "
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """Read the metadata of a weights file; the values are not checked.
+
+    Raises:
+        PathError: The file cannot be read.
+        CorruptWeights: The file is no weights file of tacit, or one of another format.
+    """
+    return read_header(path)[0]
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], Collection[str]]:
+    """Read the metadata of a weights file and the names of its tensors; the values are not checked.
 
     Raises:
         PathError: The file cannot be read.
@@ -48,7 +59,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise CorruptWeights(f"{path}: the format of the weights must be {FORMAT}; a newer tacit may read others")
     if not about.keys() <= _KEYS:
         raise CorruptWeights(f"{path}: unknown metadata {', '.join(map(repr, sorted(about.keys() - _KEYS)))}")
-    return about
+    return about, header.keys() - {"__metadata__"}
 
 
 def decode_hash(about: Mapping[str, Any], tensors: Mapping[str, Tensor | np.ndarray]) -> str:

@@ -121,7 +121,7 @@ class TacitCodec:
 
     def decode_unclamped(self, source: Path, quality: Quality, threads: int) -> np.ndarray:
         """Decode a file to [H, W, 3] float32, about 0 to 1, neither clamped nor rounded."""
-        return np.moveaxis(np.asarray(self.codec(quality, threads).unclamped(source)), 0, -1)
+        return self.codec(quality, threads).unclamped(source).transpose(1, 2, 0)
 
     def codec(self, quality: Quality, threads: int) -> Codec:
         """Return the loaded codec for a quality, after it has run once."""
@@ -195,7 +195,7 @@ def find_tacit_codec(spec: str, device: str, precision: str) -> TacitCodec:
         models=models,
         captions=captions,
         device=device,
-        precision="bf16" if "bfloat16" in str(codec.precision) else "fp32",
+        precision=codec.precision,
         weighted=weighted,
         steer=0.0 if captions == "none" else codec.steer,
         effort=int(parts["effort"] or 0),

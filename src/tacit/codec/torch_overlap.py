@@ -11,34 +11,33 @@ from typing import TypeVar
 
 import torch
 
+from tacit.engine.threads import given_threads, thread_count
+
 S = TypeVar("S")
 T = TypeVar("T")
 
 IN_FLIGHT = 3  # parts at a time: one computes, one codes, one is copied
 
 
-def overlaps(device: torch.device) -> bool:
-    """Return whether work on a device leaves the host free, so that batches go there in several large parts."""
-    return device.type == "cuda"
-
-
 def map_overlapped(work: Callable[[S], T], parts: Sequence[S], device: torch.device) -> list[T]:
-    """Return `work(part)` for each part, several of them at a time on a GPU, each on a stream of its own.
+    """Return `work(part)` for each part, several of them at a time, on a GPU each on a stream of its own.
 
     The GPU is done with a part when its work returns. What `work` returns must not be memory of the GPU that it has
     allocated, which its stream would use again; it may write to what the caller has allocated before.
     """
-    if not overlaps(device) or len(parts) < 2:
+    if len(parts) < 2:
         return [work(part) for part in parts]
     before = torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None
     free: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(IN_FLIGHT):
         free.put(number)
 
+    threads = given_threads()
+
     def one(part: S) -> T:
         number = free.get()
         try:
-            with _on_stream(device, number, before):
+            with thread_count(threads), _on_stream(device, number, before):
                 return work(part)
         finally:
             free.put(number)
