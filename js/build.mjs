@@ -1,0 +1,20 @@
+// Bundles everything into dist/: `npm run build`.
+import { build } from 'esbuild';
+import { cp, mkdir, rm } from 'node:fs/promises';
+
+const RUNTIME = 'node_modules/onnxruntime-web/dist';
+const FILES = ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
+
+await rm('dist', { recursive: true, force: true });
+const common = { outdir: 'dist', bundle: true, format: 'esm', target: 'es2022', minify: true, sourcemap: true };
+await build({
+  ...common,
+  entryPoints: ['src/index.ts', 'src/client.ts', 'src/element.ts', 'src/viewer.ts'],
+  splitting: true,
+});
+await build({ ...common, entryPoints: ['src/worker.ts'], external: ['./ort/ort.wasm.min.mjs'] });
+await build({ ...common, entryPoints: ['src/service_worker.ts'], format: 'iife' });
+await mkdir('dist/ort');
+for (const file of FILES) await cp(`${RUNTIME}/${file}`, `dist/ort/${file}`);
+await cp('src/viewer.html', 'dist/index.html');
+await cp('src/viewer.css', 'dist/viewer.css');

@@ -1,0 +1,217 @@
+/** Decodes whole files, with the weights that they name. */
+
+import type { InferenceSession } from 'onnxruntime-common';
+import { alphaOf } from './alpha.js';
+import { CELL, LATENT_STEP, type Limits, type Region, type TacitFile, parse } from './container.js';
+import { MissingWeights, UnsupportedFile } from './errors.js';
+import { type Latents, Model, type QualityPlane, type Runtime, latentSize } from './model.js';
+import { Weights } from './weights.js';
+
+const TACIT_S = 1; // the number of the architecture
+const TILE = 512; // pixels of a side that are synthesised at once
+
+/** A decoded image. */
+export interface DecodedImage {
+  /** Pixels. */
+  width: number;
+  /** Pixels. */
+  height: number;
+  /** Red, green, blue and alpha of each pixel, row by row, as ImageData has them. */
+  data: Uint8ClampedArray<ArrayBuffer>;
+  /** What the file says the image shows; null if it says nothing. */
+  caption: string | null;
+}
+
+/** Options of a decoder. */
+export interface DecoderOptions {
+  /** Returns the bytes of the weights that files call by this name: 16 hexadecimal digits. */
+  weights: (id: string) => Promise<Uint8Array>;
+  /** Options of ONNX Runtime's sessions. */
+  session?: InferenceSession.SessionOptions;
+  /** Called with the name of weights that turned out to be damaged, before they are refused. */
+  discard?: (id: string) => Promise<void>;
+}
+
+/** Decodes `.tacit` files; weights are loaded once, and kept. */
+export class Decoder {
+  private readonly models = new Map<string, Promise<Model>>();
+  private queue: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly options: DecoderOptions,
+  ) {}
+
+  /**
+   * Return the model of weights by the name that files have for them.
+   *
+   * @throws MissingWeights - There are no weights of this name.
+   * @throws CorruptWeights - They are damaged, or are others.
+   */
+  model(id: string): Promise<Model> {
+    let model = this.models.get(id);
+    if (!model) {
+      model = this.loaded(id);
+      this.models.set(id, model);
+      model.catch(() => this.models.delete(id)); // the next file may find them
+    }
+    return model;
+  }
+
+  private async loaded(id: string): Promise<Model> {
+    let weights: Weights;
+    try {
+      weights = new Weights(await this.options.weights(id));
+      await weights.verify();
+      if (weights.id !== id) throw new MissingWeights(`the file needs the weights ${id}, got ${weights.id}`);
+    } catch (error) {
+      await this.options.discard?.(id);
+      throw error;
+    }
+    const model = new Model(weights, this.runtime, this.options.session);
+    await model.load();
+    return model;
+  }
+
+  /**
+   * Decode a file.
+   *
+   * @throws TacitError - The file or its weights are damaged, missing or not supported.
+   */
+  async decode(data: Uint8Array, limits: Limits = {}): Promise<DecodedImage> {
+    const file = parse(data, limits);
+    const { header } = file;
+    if (header.model !== TACIT_S || header.hundredths === null) {
+      throw new UnsupportedFile(`files of model ${header.model} cannot be decoded here: it must be tacit-s`);
+    }
+    const alpha = alphaOf(file);
+    const model = await this.model(header.weights);
+    // One at a time: sessions share their threads, and memory is bounded.
+    const work = this.queue.then(async () => {
+      const latents = await decodeLatents(file, model);
+      return paint(file, latents, alpha, model);
+    });
+    this.queue = work.catch(() => undefined);
+    return { width: header.width, height: header.height, data: await work, caption: file.caption };
+  }
+
+  /** Decode a file to its latents alone: [M, h, w] in sixteenths of a step, which are equal everywhere. */
+  async latents(data: Uint8Array, limits: Limits = {}): Promise<Latents> {
+    const file = parse(data, limits);
+    return decodeLatents(file, await this.model(file.header.weights));
+  }
+}
+
+/** Return the quality of a rectangle of latents of the image. */
+function qualityAt(
+  { header, qualityMap }: TacitFile,
+  row: number,
+  column: number,
+  rows: number,
+  columns: number,
+): QualityPlane {
+  const base = header.hundredths ?? 0;
+  if (!qualityMap) return { hundredths: Int32Array.of(base), rows: 1, columns: 1 };
+  const across = Math.ceil(header.width / CELL);
+  const down = Math.ceil(header.height / CELL);
+  const each = CELL / LATENT_STEP;
+  const hundredths = new Int32Array(rows * columns);
+  for (let r = 0, at = 0; r < rows; r++) {
+    const cellRow = Math.min(down - 1, Math.floor((row + r) / each));
+    for (let c = 0; c < columns; c++) {
+      const cellColumn = Math.min(across - 1, Math.floor((column + c) / each));
+      const value = base + 100 * qualityMap[cellRow * across + cellColumn];
+      hundredths[at++] = Math.max(0, Math.min(10_000, value));
+    }
+  }
+  return { hundredths, rows, columns };
+}
+
+/** Copy a rectangle of latents from one array to another. */
+function copy(
+  from: Latents,
+  fromRow: number,
+  fromColumn: number,
+  to: Latents,
+  toRow: number,
+  toColumn: number,
+  rows: number,
+  columns: number,
+): void {
+  const channels = from.values.length / (from.rows * from.columns);
+  for (let c = 0; c < channels; c++) {
+    for (let r = 0; r < rows; r++) {
+      const start = (c * from.rows + fromRow + r) * from.columns + fromColumn;
+      to.values.set(from.values.subarray(start, start + columns), (c * to.rows + toRow + r) * to.columns + toColumn);
+    }
+  }
+}
+
+function emptyLatents(model: Model, rows: number, columns: number): Latents {
+  return { values: new Int16Array(model.channels * rows * columns), rows, columns };
+}
+
+async function decodeLatents(file: TacitFile, model: Model): Promise<Latents> {
+  const { header, grid, regions } = file;
+  const shape = (region: Region) => [latentSize(region.height), latentSize(region.width)];
+  if (grid.length === 1) {
+    const [rows, columns] = shape(grid[0]);
+    return model.decodeRegion(regions[0], rows, columns, qualityAt(file, 0, 0, rows, columns));
+  }
+  const whole = emptyLatents(model, latentSize(header.height), latentSize(header.width));
+  for (const [index, region] of grid.entries()) {
+    const [rows, columns] = shape(region);
+    const row = region.top / LATENT_STEP;
+    const column = region.left / LATENT_STEP;
+    const quality = qualityAt(file, row, column, rows, columns);
+    copy(await model.decodeRegion(regions[index], rows, columns, quality), 0, 0, whole, row, column, rows, columns);
+  }
+  return whole;
+}
+
+/** Return the colours of all pixels, with alpha. */
+async function paint(
+  file: TacitFile,
+  latents: Latents,
+  alpha: Uint8Array | null,
+  model: Model,
+): Promise<Uint8ClampedArray<ArrayBuffer>> {
+  const { width, height, color } = file.header;
+  const out = new Uint8ClampedArray(4 * width * height);
+  const step = width * height <= 2 * TILE * TILE ? Math.max(width, height) : TILE; // small images at once
+  for (let top = 0; top < height; top += step) {
+    for (let left = 0; left < width; left += step) {
+      const bottom = Math.min(top + step, height);
+      const right = Math.min(left + step, width);
+      const row = Math.max(0, Math.floor(top / LATENT_STEP) - model.reach);
+      const column = Math.max(0, Math.floor(left / LATENT_STEP) - model.reach);
+      const rows = Math.min(latents.rows, latentSize(bottom) + model.reach) - row;
+      const columns = Math.min(latents.columns, latentSize(right) + model.reach) - column;
+      let tile = latents;
+      if (rows !== latents.rows || columns !== latents.columns) {
+        tile = emptyLatents(model, rows, columns);
+        copy(latents, row, column, tile, 0, 0, rows, columns);
+      }
+      const values = await model.synthesise(tile, qualityAt(file, row, column, rows, columns), !color);
+      const across = columns * LATENT_STEP;
+      const plane = rows * LATENT_STEP * across;
+      for (let y = top; y < bottom; y++) {
+        let from = (y - row * LATENT_STEP) * across + left - column * LATENT_STEP;
+        let to = 4 * (y * width + left);
+        for (let x = left; x < right; x++, from++, to += 4) {
+          if (color) {
+            out[to] = values[3 * from];
+            out[to + 1] = values[3 * from + 1];
+            out[to + 2] = values[3 * from + 2];
+          } else {
+            const clamped = (at: number) => Math.max(0, Math.min(1, values[at]));
+            const mean = (clamped(from) + clamped(from + plane) + clamped(from + 2 * plane)) / 3;
+            out[to] = out[to + 1] = out[to + 2] = 255 * mean; // rounded by the array
+          }
+          out[to + 3] = alpha ? alpha[y * width + x] : 255;
+        }
+      }
+    }
+  }
+  return out;
+}
