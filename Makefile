@@ -25,13 +25,18 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --
 SOURCES := src tests benchmarks scripts examples fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bulk-demo test check lint format coverage fuzz bench kodak freezing page readme results studies clean
+.PHONY: help demo js bulk-demo test check lint format coverage fuzz bench kodak freezing page readme results studies clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/installed-demo ## compress sample photographs and make a page of them, demo/index.html
 	$(BIN)/tacit demo --output demo
+
+js: ## build the decoder for browsers, and put its viewer into the package (needs Node.js)
+	cd js && npm ci --no-audit --no-fund && npm run check && npm run build
+	rm -rf src/tacit/viewer/static
+	cp -r js/dist src/tacit/viewer/static
 
 bulk-demo: .venv/installed-bulk,demo ## compress a small data set shard by shard on Ray, and restore it, in bulk-demo/
 	rm -rf bulk-demo

@@ -6,7 +6,7 @@ const RUNTIME = 'node_modules/onnxruntime-web/dist';
 const FILES = ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
 
 await rm('dist', { recursive: true, force: true });
-const common = { outdir: 'dist', bundle: true, format: 'esm', target: 'es2022', minify: true, sourcemap: true };
+const common = { outdir: 'dist', bundle: true, format: 'esm', target: 'es2022', minify: true };
 await build({
   ...common,
   entryPoints: ['src/index.ts', 'src/client.ts', 'src/element.ts', 'src/viewer.ts'],
@@ -18,3 +18,4 @@ await mkdir('dist/ort');
 for (const file of FILES) await cp(`${RUNTIME}/${file}`, `dist/ort/${file}`);
 await cp('src/viewer.html', 'dist/index.html');
 await cp('src/viewer.css', 'dist/viewer.css');
+await cp('README.md', 'dist/README.md');
