@@ -123,6 +123,7 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
         "icc_profile": image.info.get("icc_profile"),
         "exif": _exif_bytes(arguments.get("exif")),
         "xmp": _xmp_bytes(arguments.get("xmp")),
+        "dpi": arguments.get("dpi"),
     }
     raster = from_pil(image, info=info)
     metadata = replace(raster.metadata, caption=None, icc=arguments.get("icc_profile", raster.metadata.icc) or None)

@@ -19,11 +19,13 @@ from PIL import Image
 
 import tacit
 from support.codec_files import EXIF, ICC, MAKE, ORIENTATION, SHARED, XMP, Picture, exif, levels, psnr
+from support.image_files import profile
 from support.pictures import synthetic
 from tacit import container
 from tacit.codec import Codec
 from tacit.errors import InvalidInput, UnknownModel
 from tacit.image import ConversionWarning, load
+from tacit.image.icc import as_srgb
 
 KEPT_AS = {"RGB": "RGB", "L": "L", "LA": "LA", "RGBA": "RGBA", "P": "RGB", "1": "L", "CMYK": "RGB", "I;16": "L"}
 
@@ -100,6 +102,15 @@ def test_metadata_come_back(codec: Codec, picture: Picture) -> None:
     assert decoded.info["xmp"] == XMP
     assert decoded.info["caption"] == "a dog"
     assert not codec.decode(codec.encode(image, "a dog", keep_metadata=False)).info
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_colours_become_srgb_without_their_profile(codec: Codec, picture: Picture, mode: str) -> None:
+    image = picture(40, 30, mode)
+    image.info["icc_profile"] = profile("GRAY" if mode == "L" else "RGB ", 1.2)
+    plain = as_srgb(image)
+    assert codec.encode(image, keep_metadata=False) == codec.encode(plain)
+    assert codec.encode(image, keep_metadata=False) != codec.encode(Image.fromarray(np.asarray(image)))
 
 
 def test_orientation_is_applied_and_taken_out(codec: Codec, picture: Picture) -> None:

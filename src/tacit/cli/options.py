@@ -66,7 +66,9 @@ caption_use_options = combined(
     ),
 )
 no_metadata_option = click.option(
-    "--no-metadata", is_flag=True, help="Leave out the ICC profile, EXIF and XMP, and ignore captions in them."
+    "--no-metadata",
+    is_flag=True,
+    help="Leave out the ICC profile (colours become sRGB), EXIF and XMP, and ignore captions in them.",
 )
 
 

@@ -515,7 +515,8 @@ class Codec:
             container.check_caption(caption)
         tokens = self._tokens(model, caption)
         about = weights.describe(self.path)
-        metadata = raster.metadata if options.keep_metadata else Metadata()
+        if not options.keep_metadata:
+            raster = replace(images.raster_as_srgb(raster), metadata=Metadata())
         steer = self.steer if options.steer is None else options.steer
         steering = None
         if steer and caption is not None and model.quality_maps:
@@ -527,7 +528,7 @@ class Codec:
             decoder=model,
             tokens=tokens,
             caption=caption,
-            metadata=replace(metadata, caption=caption if options.store_caption else None),
+            metadata=replace(raster.metadata, caption=caption if options.store_caption else None),
             quality_map=quality_offsets(raster, model, options.quality_map, steering),
             model_id=ARCHITECTURES[about.architecture].number,
             weights_hash=about.decode_hash,

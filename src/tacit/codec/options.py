@@ -86,7 +86,7 @@ class EncodeOptions(Target):
     """Whether the caption is kept in the file."""
 
     keep_metadata: bool = True
-    """Whether the ICC profile, EXIF and XMP are kept."""
+    """Whether the ICC profile, EXIF and XMP are kept; without the profile, colours are converted to sRGB."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

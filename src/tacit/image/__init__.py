@@ -12,6 +12,7 @@ from tacit.image.alpha import decode_alpha, encode_alpha
 from tacit.image.caption import caption_from_metadata
 from tacit.image.exif import EXIF_PREFIX
 from tacit.image.export import to_pil
+from tacit.image.icc import raster_as_srgb
 from tacit.image.messages import ConversionWarning
 from tacit.image.metadata import pil_info, without_thumbnails
 from tacit.image.raster import Pixels, Raster
@@ -31,6 +32,7 @@ __all__ = [
     "from_pil",
     "load",
     "pil_info",
+    "raster_as_srgb",
     "readable_suffixes",
     "to_pil",
     "without_thumbnails",

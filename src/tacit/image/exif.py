@@ -7,6 +7,7 @@ import struct
 from PIL import ExifTags, Image
 
 from tacit.image.messages import one_line, warn
+from tacit.image.resolution import with_resolution
 
 EXIF_PREFIX = b"Exif\x00\x00"
 """The bytes that JPEG puts before EXIF. Pillow's `info["exif"]` has them, a `Raster` and a `.tacit` file do not."""
@@ -37,13 +38,13 @@ def kept_exif(image: Image.Image, name: str) -> bytes | None:
     """Return an image's EXIF as a TIFF structure with orientation 1, or None.
 
     Bytes that the file had are kept as they are, but for the orientation: if they were written anew, the offsets inside
-    makers' notes would no longer hold.
+    makers' notes would no longer hold. A resolution that the image has elsewhere becomes part of EXIF.
 
     Args:
         image: The image.
         name: What warnings call it.
     """
-    data = image.info.get("exif")
+    data, dpi = image.info.get("exif"), image.info.get("dpi")
     try:
         if not isinstance(data, bytes):
             exif = image.getexif()  # a TIFF's own tags, or the hexadecimal form that ImageMagick puts into PNG
@@ -53,16 +54,17 @@ def kept_exif(image: Image.Image, name: str) -> bytes | None:
                 kept[tag] = exif.get_ifd(tag) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else exif[tag]
             if interoperability := exif.get_ifd(ExifTags.IFD.Interop) if ExifTags.IFD.Exif in exif else None:
                 kept[ExifTags.IFD.Exif] = {**kept[ExifTags.IFD.Exif], ExifTags.IFD.Interop: interoperability}
-            return kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None  # without a thumbnail
+            # It has no thumbnail.
+            return with_resolution(kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None, dpi)
         data = data.removeprefix(EXIF_PREFIX)
         if not data:
-            return None
+            return with_resolution(None, dpi)
         data = without_thumbnail(_reset_orientation(data))
         check = Image.Exif()
         check.load(data)
         if check.get(ExifTags.Base.Orientation, 1) != 1:
             raise ValueError("the orientation cannot be reset")
-        return data
+        return with_resolution(data, dpi)
     except (Warning, MemoryError):
         raise
     except Exception as error:  # Pillow's parser answers broken EXIF with errors of many kinds

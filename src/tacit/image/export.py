@@ -18,6 +18,7 @@ from tacit.image.icc import as_srgb
 from tacit.image.messages import warn
 from tacit.image.metadata import pil_info
 from tacit.image.raster import Raster
+from tacit.image.resolution import usable_resolution
 from tacit.image.tiff import tiff_with_metadata
 from tacit.image.xmp import with_properties, xmp_descriptions, xmp_packet
 
@@ -38,6 +39,7 @@ FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
 """Pillow's name of each format and its options, by suffix."""
 
 _CAPTION_PLACES = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
+_WITH_RESOLUTION = ("PNG", "JPEG", "BMP")  # beside EXIF
 _WITHOUT_METADATA = ("BMP", "PPM")
 _WITHOUT_GREY = ("WEBP", "AVIF")  # grey images become RGB, for which viewers refuse a profile of grey
 
@@ -54,7 +56,8 @@ _LIMITS: Mapping[str, Mapping[str, int]] = MappingProxyType(
 def to_pil(raster: Raster) -> Image.Image:
     """Return a raster as a Pillow image of mode L, LA, RGB or RGBA.
 
-    Metadata is in `info` as Pillow's own plugins leave it: `icc_profile`, `exif`, `xmp`; and `caption`.
+    Metadata is in `info` as Pillow's own plugins leave it: `icc_profile`, `exif`, `xmp`, `dpi`; and
+    `caption`.
     """
     grey = raster.pixels.shape[2] == 1
     image = Image.fromarray(raster.pixels[..., 0] if grey else raster.pixels)
@@ -65,7 +68,7 @@ def to_pil(raster: Raster) -> Image.Image:
 
 
 def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> bytes:
-    """Return the bytes of a file, with the image's ICC profile, EXIF and XMP where the format holds them.
+    """Return the bytes of a file, with the image's ICC profile, EXIF, XMP and resolution where the format holds them.
 
     The caption becomes alternative text: dc:description and Iptc4xmpCore:AltTextAccessibility in XMP, if they are free.
 
@@ -85,6 +88,8 @@ def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> 
     if not keep_metadata or name in _WITHOUT_METADATA or (name in _WITHOUT_GREY and image.mode in ("L", "LA")):
         image = as_srgb(image)
     metadata = _fitting_metadata(image, name) if keep_metadata else Metadata()
+    dpi = usable_resolution(image.info.get("dpi")) if keep_metadata and name in _WITH_RESOLUTION else None
+    resolution = {} if dpi is None else {"dpi": dpi}
     if name in ("JPEG", "BMP", "PPM") and image.mode in ("LA", "RGBA"):
         warn(f"{name} has no transparency: the image is put on white")
         white = Image.new("RGBA", image.size, "white")
@@ -95,7 +100,7 @@ def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> 
     plain.info = {}
     stream = io.BytesIO()
     try:
-        plain.save(stream, name, **options, **({} if name == "TIFF" else _save_options(metadata, name)))
+        plain.save(stream, name, **options, **resolution, **({} if name == "TIFF" else _save_options(metadata, name)))
     except (OSError, ValueError, KeyError) as error:
         raise InvalidInput(f"cannot be saved as {name}: {error}") from error
     data = stream.getvalue()

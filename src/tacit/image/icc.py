@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from tacit.image.colours import ColourSpace
 from tacit.image.messages import ConversionWarning, one_line, warn
+from tacit.image.raster import Raster
 
 _SAME = 4  # levels by which two descriptions of the same colours may differ
 
@@ -46,6 +48,17 @@ def as_srgb(image: Image.Image) -> Image.Image:
         colours.putalpha(image.getchannel("A"))
     colours.info = plain.info
     return colours
+
+
+def raster_as_srgb(raster: Raster) -> Raster:
+    """Return a raster with its colours as sRGB, by its ICC profile, and without the profile; see `as_srgb`."""
+    if raster.metadata.icc is None:
+        return raster
+    grey = raster.pixels.shape[2] == 1
+    image = Image.fromarray(raster.pixels[..., 0] if grey else raster.pixels)
+    image.info["icc_profile"] = raster.metadata.icc
+    pixels = np.asarray(as_srgb(image)).reshape(raster.pixels.shape)
+    return replace(raster, pixels=pixels, metadata=replace(raster.metadata, icc=None))
 
 
 def profile_says(profile: bytes, space: ColourSpace) -> bool:

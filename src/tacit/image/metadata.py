@@ -15,6 +15,7 @@ from tacit.image.exif import EXIF_PREFIX, kept_exif, without_thumbnail
 from tacit.image.extended_xmp import without_reference
 from tacit.image.iptc import iptc_properties, text_properties
 from tacit.image.messages import one_line, warn
+from tacit.image.resolution import resolution_of
 from tacit.image.xmp import (
     reset_xmp_orientation,
     with_properties,
@@ -77,6 +78,7 @@ def pil_info(metadata: Metadata) -> dict[str, Any]:
         "exif": EXIF_PREFIX + metadata.exif if metadata.exif else None,
         "xmp": metadata.xmp,
         "caption": metadata.caption,
+        "dpi": resolution_of(metadata.exif) if metadata.exif else None,
     }
     return {key: value for key, value in entries.items() if value is not None}
 

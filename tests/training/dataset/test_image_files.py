@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.image_files import noise, png
 from support.pictures import synthetic
 from support.training import (
     load_state,
     log_rows,
 )
 from tacit.errors import InvalidInput
+from tacit.image import load
 from tacit.training.config import Config
 from tacit.training.dataset.image_files import BadImage, decode_image, read_coco, read_folder, read_list
 from tacit.training.run import train
@@ -75,6 +78,20 @@ def test_damaged_images_of_every_kind_are_bad_images(kind: str) -> None:
         except BadImage:
             bad += 1
     assert bad > 10
+
+
+@pytest.mark.filterwarnings("ignore::tacit.image.ConversionWarning")
+def test_images_are_read_as_the_encoder_reads_them() -> None:
+    text = b"workflow\0\0" + zlib.compress(bytes(2 << 20))  # more than Pillow opens
+    files = [
+        png(4, 3, 8, 2, noise(3, 4, 3).tobytes(), (b"gAMA", (100000).to_bytes(4)), (b"zTXt", text)),
+        png(4, 3, 16, 0, noise(3, 8).tobytes()),
+        png(4, 3, 8, 6, noise(3, 4, 4).tobytes()),
+    ]
+    for file in files:
+        pixels = decode_image(io.BytesIO(file))
+        assert pixels.dtype == np.uint8
+        assert np.array_equal(pixels, np.broadcast_to(load(file).pixels, (3, 4, 3)))
 
 
 def test_lists(image_folder: Path, tmp_path: Path) -> None:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from tacit.captions import read_caption_entries
 from tacit.captions.caption_value import usable_texts
 from tacit.captions.sidecar import sidecar_captions
 from tacit.errors import InvalidInput, PathError
 from tacit.files.walking import walk
-from tacit.image import readable_suffixes
-from tacit.image.reading import PROGRAM
+from tacit.image import from_pil, readable_suffixes
+from tacit.image.reading import open_image
 
 
 class BadImage(Exception):
@@ -52,17 +51,18 @@ class ImageFiles:
 
 
 def decode_image(source: str | os.PathLike[str] | BinaryIO) -> np.ndarray:
-    """Decode an image to [H, W, 3] uint8, turned as its EXIF orientation says.
+    """Decode an image to [H, W, 3] uint8, as the encoder would see it, but without alpha.
 
     Raises:
         BadImage: The image cannot be read.
     """
     try:
-        with Image.open(source) as image:
-            if image.format == PROGRAM:
-                raise BadImage(f"{PROGRAM} is not read: its files are programs")
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (BadImage, Warning, MemoryError):
+        # One name for all: a warning is then shown once, and not for each image of a data set.
+        file = os.fspath(source) if isinstance(source, str | os.PathLike) else source
+        with open_image(file, "image") as image:
+            pixels = from_pil(image, name="image").pixels
+        return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    except (Warning, MemoryError):
         raise
     except Exception as error:  # Pillow's readers share no base class of errors; a damaged AVIF is a RuntimeError
         raise BadImage(str(error) or type(error).__name__) from error
