@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer
 
 from tacit.extras import require
 from tacit.text.caption_tokens import CaptionTokens
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     import torch
+    from tokenizers import Encoding, Tokenizer
 
 PUBLISHED_LENGTH = 38  # tokens of a caption in the published TACO, special ones included
 BATCH = 32  # windows that are run at once, so that memory stays bounded for a caption of any length

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load as load_safetensors
-from tokenizers import Tokenizer
 
 from tacit.files import verified
 from tacit.text.caption_tokens import CaptionTokens
 from tacit.text.encoders.encoder import check_captions, clean_text, pad_rows
+from tacit.text.encoders.word_pieces import WordPieces
 
 FOLDER = Path(__file__).parents[1]
 TABLE_SHA256 = "b794f04f3746a498edd76657c852cf61c172d586ddf57f4ea035c2e4eb0f393b"
@@ -35,18 +36,18 @@ class EmbeddedEncoder:
 
     def __init__(self) -> None:
         tensors = load_safetensors(verified(FOLDER / "embedded.safetensors", TABLE_SHA256))
-        self._tokenizer = Tokenizer.from_str(verified(FOLDER / "embedded-tokenizer.json", TOKENIZER_SHA256).decode())
+        tokenizer = json.loads(verified(FOLDER / "embedded-tokenizer.json", TOKENIZER_SHA256))
+        self._cut = WordPieces(tokenizer["model"]["vocab"])
         self._rows = tensors["rows"]  # int8 [V, 256]
         self._scales = tensors["scales"]  # float16 [V, 1]
 
     def __call__(self, captions: Sequence[str | None]) -> CaptionTokens:
         """Return embeddings [B, T, 256], float32; equal, bit for bit, for a caption alone and in a batch."""
         check_captions(captions)
-        # One at a time: the tokenizer's own threads would quarrel with a caller that forks, as data loaders do.
-        ids = [np.array(self._tokenizer.encode(clean_text(c)).ids, dtype=np.intp) for c in captions]
+        ids = [np.array([piece.number for piece in self._cut(clean_text(c))], dtype=np.intp) for c in captions]
         rows = [self._rows[i].astype(np.float32) * self._scales[i].astype(np.float32) for i in ids]
         return pad_rows(rows, self.width)
 
     def offsets(self, caption: str | None) -> list[tuple[int, int]]:
         """Return start and end character of each token."""
-        return list(self._tokenizer.encode(clean_text(caption)).offsets)
+        return [(piece.start, piece.stop) for piece in self._cut(clean_text(caption))]
