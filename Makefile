@@ -25,7 +25,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --
 SOURCES := src tests benchmarks scripts examples fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo js bulk-demo test check lint format coverage fuzz bench kodak freezing page readme results studies clean
+.PHONY: help demo js bulk-demo test check lint format coverage fuzz bench kodak effort freezing page readme results studies clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,9 @@ bench: .venv/installed-dev ## measure speed and memory into results/codec.json
 kodak: .venv/installed-dev ## compare codecs on Kodak into results/kodak; an interrupted run continues
 	$(BIN)/python -m benchmarks.kodak $(KODAK_ARGS)
 
+effort: .venv/installed-dev ## measure what the levels of effort save; an interrupted run continues
+	$(BIN)/python -m benchmarks.effort $(EFFORT_ARGS)
+
 freezing: .venv/installed-dev ## measure what freezing costs; CHECKPOINT=FILE is the training checkpoint of the weights
 	$(BIN)/python -m benchmarks.freezing $(CHECKPOINT) src/tacit/weights/tacit-s.safetensors
 
@@ -92,6 +95,7 @@ readme: .venv/installed-dev ## write the generated blocks and pictures of the do
 results: ## measure all figures again (Kodak in $TACIT_DATA/kodak), and write the documents
 	$(MAKE) kodak
 	$(MAKE) bench
+	$(MAKE) effort
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.bulk
 	$(if $(CHECKPOINT),$(MAKE) freezing)

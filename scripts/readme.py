@@ -390,6 +390,33 @@ def freezing() -> str:
     )
 
 
+def effort() -> str:
+    """Return what each level of effort saves and takes."""
+    result = _results("effort")
+    if result is None:
+        return MISSING
+
+    def saving(of: Mapping[str, Any]) -> str:
+        if of["percent"] is None:
+            return ""
+        ends = "" if of["interval"] is None else " ({:+.1f} to {:+.1f})".format(*of["interval"])
+        return f"{of['percent']:+.1f} %{ends}"
+
+    lines = ["| level | steps | bits at equal distortion | at equal PSNR | at equal SSIMULACRA 2 | s/Mpx | images |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for row in result["levels"]:
+        savings = " | ".join(saving(row[name]) for name in ("distortion", "psnr", "ssimulacra2"))
+        seconds = f"{row['processor_seconds_per_megapixel']:.1f}"
+        lines.append(f"| {row['level']} | {row['steps']} | {savings} | {seconds} | {row['images']} |")
+    return "\n".join(lines) + (
+        f"\n\nThe distortion is the model's own. In brackets: 95 % intervals of the mean over images. s/Mpx: seconds of"
+        f" processor time for a\nmegapixel, all threads together, by {', '.join(result['instructions'])} on"
+        f" {result['machine']['processor']}; level 0 takes"
+        f" {result['plain_processor_seconds_per_megapixel']:.1f}.\nWeights {result['weights_hash']},"
+        f" `{result['command']}`, `results/effort.json`.\n"
+    )
+
+
 def reading() -> str:
     """Return what reading shards costs; times by the clock are shown only where nothing else ran."""
     result = _results("reading")
@@ -743,6 +770,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed,
     "page": page,
     "freezing": freezing,
+    "effort": effort,
     "web": web,
     "bulk": bulk,
     "bulk-plan": bulk_plan,

@@ -1,0 +1,104 @@
+"""The summary of what levels of effort save, and the rows that it is made of."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import effort
+from support.codec_files import Picture
+from tacit.codec import Codec
+from tacit.codec.refinement import SCHEDULES
+from tacit.errors import InvalidInput
+
+
+def row(image: str, level: int, quality: float, size: float, level_of_distortion: float) -> dict[str, Any]:
+    return {
+        "weights": "aa",
+        "image": image,
+        "level": level,
+        "quality": quality,
+        "steps": SCHEDULES[level].steps if level else 0,
+        "seconds": 2.0,
+        "processor_seconds": 1.0,
+        "pixels": 500_000,
+        "bytes": size,
+        "psnr": -level_of_distortion,
+        "ssimulacra2": -level_of_distortion,
+        "distortion": {str(at): 10 ** (level_of_distortion / 10) for at in effort.REFINED},
+        "threads": 1,
+        "load": 0.5,
+        "instructions": "AVX2",
+    }
+
+
+def rows_of(image: str, saving: float) -> list[dict[str, Any]]:
+    """Files of bytes 1000 exp(quality / 50) and distortion -quality / 10 dB; refined ones are smaller by `saving`."""
+    plain = [row(image, 0, q, 1000 * math.exp(q / 50), -q / 10) for q in effort.CURVE]
+    # at a refined file's distortion, which is less, level 0 takes as many bits more
+    return plain + [
+        row(image, 3, q, (1 - saving) * 1000 * math.exp((q + 5) / 50), -(q + 5) / 10) for q in effort.REFINED
+    ]
+
+
+def test_bits_are_compared_at_equal_quality() -> None:
+    rows = [one for number in range(6) for one in rows_of(f"{number}.png", 0.04 + 0.01 * (number % 2))]
+    summary = effort.summarise(rows)
+    (level,) = summary["levels"]
+    assert (level["level"], level["images"], level["files"]) == (3, 6, 18)
+    for measure in effort.MEASURES:
+        assert level[measure]["percent"] == pytest.approx(-4.5, abs=0.02)
+        low, high = level[measure]["interval"]
+        assert -5.5 < low < -4.5 < high < -3.5
+    assert level["seconds_per_megapixel"] == 4
+    assert level["processor_seconds_per_megapixel"] == 2
+
+
+def test_other_weights_and_schedules_are_left_out() -> None:
+    other = [{**one, "weights": "bb"} for one in rows_of("a.png", 0.5)]
+    former = [{**one, "steps": 999} for one in rows_of("a.png", 0.5) if one["level"]]
+    (level,) = effort.summarise([*other, *former, *rows_of("a.png", 0.04)])["levels"]
+    assert level["files"] == 3
+    assert level["psnr"] == {"percent": pytest.approx(-4, abs=0.02), "interval": None, "images": 1}
+
+
+def test_what_the_curve_does_not_reach_is_left_out() -> None:
+    rows = rows_of("a.png", 0.04)
+    rows[-1]["psnr"] = 99.0
+    (level,) = effort.summarise(rows)["levels"]
+    assert level["psnr"]["percent"] == pytest.approx(-4, abs=0.02)
+    for one in rows:
+        one["ssimulacra2"] = 50.0
+    assert effort.summarise(rows)["levels"][0]["ssimulacra2"]["percent"] is None
+    with pytest.raises(InvalidInput, match="no rows"):
+        effort.summarise([])
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_continues(
+    codec: Codec, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ssimulacra2")
+    monkeypatch.setattr(effort, "CURVE", (0, 25, 75))
+    monkeypatch.setattr(effort, "REFINED", (25,))
+    path, source = tmp_path / "rows.jsonl", tmp_path / "a.png"
+    picture(64, 48).save(source)
+    bench = effort.Bench(codec, path, [])
+    for level in (0, 1):
+        bench.measure(source, level)
+    text = path.read_text()
+    with path.open("a") as file:
+        file.write('{"cut": ')  # as by an end in the middle of a line
+    rows = effort.read_rows(path)
+    assert [json.loads(line) for line in text.splitlines()] == rows
+    assert len(rows) == 4
+    again = effort.Bench(codec, path, rows)
+    again.measure(source, 1)
+    assert len(rows) == 4
+    again.measure(source, 2)
+    assert effort.read_rows(path) == rows
+    assert [level["files"] for level in effort.summarise(rows)["levels"]] == [1, 1]
