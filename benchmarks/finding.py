@@ -1,11 +1,11 @@
-"""Measure how well the finder finds what phrases name: `python -m benchmarks.finding [FOLDER]`.
+"""Measure how well the finder finds what phrases name: `python -m benchmarks.finding`.
 
-FOLDER holds the Kodak images (see benchmarks/kodak.py); the phrases and their boxes are those of the steering study.
-Each phrase's map is averaged over cells of 64x64 pixels, as steering does, and compared with its box: the area under
-the curve (pixels of the box against the others), the share of what a map of the box itself would move (the mean inside
-the box less the mean outside), and whether the largest cell is inside the box. Then each cue is left out once. "another
-phrase" finds a phrase that names something else, which should find another place. The results are written to
-results/finding.json.
+The images are in the folders kodak and coco_eval of $TACIT_DATA; the phrases and their boxes are the study's, about
+Kodak, and about COCO photos of which half were never looked at while the finder was built. Each phrase's map is
+averaged over cells of 64x64 pixels, as steering does, and compared with its box: the area under the curve (places in
+the box against the others), the share of what a map of the box itself would move (the mean inside the box less the mean
+outside), and whether the likeliest place is inside the box. Then each cue is left out once. "another phrase" finds a
+phrase that names something else, which should find another place. The results are written to results/finding.json.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CELL = 64
 
 def on_cells(values: Map, width: int, height: int) -> Map:
     """Return a small map's averages over the image's cells, [ceil(H / 64), ceil(W / 64)]."""
-    image = Image.fromarray(values).resize((width // 8, height // 8), Image.Resampling.BILINEAR)
+    image = Image.fromarray(values).resize((-(-width // 8), -(-height // 8)), Image.Resampling.BILINEAR)
     fine = np.asarray(image)
     step = CELL // 8
     rows, columns = -(-fine.shape[0] // step), -(-fine.shape[1] // step)
@@ -75,46 +75,63 @@ def measure(finder: Finder, regions: Sequence[NamedRegion], phrases: Sequence[st
         height, width = pixels.shape[:2]
         row = judged(found.map, region, width, height)
         cues = sorted({cue for thing in found.things for cue in thing.cues})
-        rows.append({"image": region.image, "phrase": phrase, **row, "cues": cues, "seconds": seconds})
-    half = len(rows) // 2
-    summary = {
-        key: [float(np.mean([row[key] for row in part])) for part in (rows, rows[:half], rows[half:])]
-        for key in ("area", "share", "hit")
-    }
-    return {**summary, "not found": sum(not row["cues"] for row in rows), "rows": rows}
+        rows.append(
+            {"image": region.image, "phrase": phrase, **row, "cues": cues, "seconds": seconds / (width * height / 1e6)}
+        )
+    summary = {key: float(np.mean([row[key] for row in rows])) for key in ("area", "share", "hit")}
+    return {**summary, "not found": sum(not row["cues"] for row in rows), "phrases": len(rows), "rows": rows}
 
 
 def main() -> None:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "finding.json")
     parser.add_argument("--rows", action="store_true", help="print each phrase")
-    parser.add_argument("--whole", action="store_true", help="leave no cue out")
+    parser.add_argument("--quick", action="store_true", help="leave no cue out, and no image unseen; write nothing")
     options = parser.parse_args()
-    folder = options.folder or find_data("kodak")
-    regions = read_named_regions()
+    coco = read_named_regions("coco")
+    sets = {
+        "kodak": (find_data("kodak"), read_named_regions("kodak")),
+        "coco, seen": (find_data("coco_eval"), [region for region in coco if region.seen]),
+    }
+    if not options.quick:
+        sets["coco, unseen"] = (find_data("coco_eval"), [region for region in coco if not region.seen])
+    results: dict[str, Any] = {}
+    seconds: list[float] = []
+    for set_name, (folder, regions) in sets.items():
+        print(f"{set_name}: {len(regions)} phrases")
+        for name, (finder, phrases) in conditions(regions, options.quick).items():
+            result = measure(finder, regions, phrases, folder)
+            seconds += [row.pop("seconds") for row in result["rows"]]
+            results.setdefault(set_name, {})[name] = result
+            figures = "  ".join(f"{key} {result[key]:.2f}" for key in ("area", "share", "hit"))
+            print(f"  {name:18} {figures}  not found {result['not found']}")
+            if options.rows and name == "all":
+                for row in result["rows"]:
+                    print(
+                        f"    {row['share']:6.2f} {row['area']:.2f} {row['hit']:.0f}",
+                        *(row[key] for key in ("image", "phrase", "cues")),
+                    )
+            if name != "all":
+                del result["rows"]
+    per_megapixel = float(np.median(seconds))
+    print(f"median processor time: {per_megapixel:.3f} s for a megapixel")
+    if not options.quick:
+        card = {"command": "python -m benchmarks.finding", **describe_machine()}
+        options.output.write_text(dumps({**card, "seconds for a megapixel": per_megapixel, "results": results}))
+
+
+def conditions(regions: Sequence[NamedRegion], quick: bool) -> dict[str, tuple[Finder, Sequence[str]]]:
+    """Return the finders that are compared, and the phrases that each one gets."""
     phrases = [region.phrase for region in regions]
     cues = default_cues()
-    conditions = {"all": (cues, phrases), "another phrase": (cues, list(other_phrases(regions)))}
-    if not options.whole:
-        conditions |= {f"without {cue.name}": (tuple(c for c in cues if c is not cue), phrases) for cue in cues}
-    results = {}
-    for name, (some, texts) in conditions.items():
-        result = results[name] = measure(Finder(some), regions, texts, folder)
-        figures = "  ".join(f"{key} " + "/".join(f"{v:.2f}" for v in result[key]) for key in ("area", "share", "hit"))
-        print(f"{name:18} {figures}  not found {result['not found']}")
-        if options.rows and name == "all":
-            for row in result["rows"]:
-                print(
-                    f"  {row['share']:6.2f} {row['area']:.2f} {row['hit']:.0f}",
-                    *(row[key] for key in ("image", "phrase", "cues")),
-                )
-    seconds = [row.pop("seconds") for result in results.values() for row in result["rows"]]
-    print(f"median processor time for an image: {np.median(seconds):.3f} s")
-    if not options.whole:
-        card = {"command": "python -m benchmarks.finding", **describe_machine()}
-        options.output.write_text(dumps({**card, "results": results}))
+    compared: dict[str, tuple[Finder, Sequence[str]]] = {
+        "all": (Finder(cues), phrases),
+        "another phrase": (Finder(cues), other_phrases(regions)),
+    }
+    if not quick:
+        compared |= {f"without {cue.name}": (Finder([c for c in cues if c is not cue]), phrases) for cue in cues}
+    return compared
 
 
 if __name__ == "__main__":
