@@ -23,6 +23,7 @@ from tacit.cli import (
     bulk,
     study,
     bit_allocation,
+    find,
 )
 
 # isort: on
@@ -37,6 +38,7 @@ __all__ = [
     "encode",
     "evaluate",
     "export_web",
+    "find",
     "info",
     "main",
     "models",

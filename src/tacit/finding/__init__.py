@@ -13,8 +13,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tacit.finding.finder import Finder, Found, FoundThing
+from tacit.finding.maps import Map
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tacit.image.reading import ImageSource
 
 
@@ -26,7 +30,7 @@ def find(image: ImageSource, caption: str) -> Found:
         caption: The caption, or a phrase.
 
     Raises:
-        InvalidInput: The image or the caption cannot be used.
+        InvalidInput: The image cannot be used.
         PathError: The image cannot be read.
     """
     from tacit.image.reading import load
@@ -34,9 +38,26 @@ def find(image: ImageSource, caption: str) -> Found:
     return _finder()(load(image).pixels, caption)
 
 
+def draw(pixels: NDArray[np.uint8], values: Map) -> NDArray[np.uint8]:
+    """Return an image that is dark where a map is 0, and as it was where the map is 1.
+
+    Args:
+        pixels: uint8 [H, W, 1 or 3].
+        values: Any size, 0 to 1.
+    """
+    import numpy as np
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    light = Image.fromarray(values.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    factor = 0.15 + 0.85 * np.asarray(light).clip(0, 1)[..., None]
+    drawn: NDArray[np.uint8] = np.rint(np.broadcast_to(pixels, (height, width, 3)) * factor).astype(np.uint8)
+    return drawn
+
+
 @lru_cache(maxsize=1)
 def _finder() -> Finder:
     return Finder()
 
 
-__all__ = ["Finder", "Found", "FoundThing", "find"]
+__all__ = ["Finder", "Found", "FoundThing", "draw", "find"]
