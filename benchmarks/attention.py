@@ -53,7 +53,8 @@ from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.evaluation.cost import measure_cost
 from tacit.evaluation.readable_json import dumps
-from tacit.models.tacit_s import PIXELS8, TacitSAnalysis, TacitSConfig
+from tacit.models.tacit_s import PIXELS8, TacitSAnalysis
+from tacit.models.tacit_s_config import TacitSConfig
 from tacit.text.tokens import TextTokens
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -67,7 +67,7 @@ _ROWS = (
     Architecture(
         name="tacit-s",
         number=1,
-        config="tacit.models.tacit_s.TacitSConfig",
+        config="tacit.models.tacit_s_config.TacitSConfig",
         model="tacit.models.tacit_s.TacitSModel",
         decoding_fields=("latent", "synthesis16", "synthesis8", "knots"),
         quality_maps=True,

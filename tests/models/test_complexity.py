@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tacit.models import complexity
-from tacit.models.tacit_s import TacitSConfig
+from tacit.models.tacit_s_config import TacitSConfig
 
 
 def test_a_block_more_costs_what_its_layers_multiply() -> None:

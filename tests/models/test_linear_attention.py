@@ -23,7 +23,8 @@ from tacit import weights
 from tacit.codec import Codec
 from tacit.models.attention import CrossAttention, Extractor, Injector
 from tacit.models.linear_attention import NEVER, PixelProjection, WordProjection, cells
-from tacit.models.tacit_s import TacitSConfig, TacitSModel
+from tacit.models.tacit_s import TacitSModel
+from tacit.models.tacit_s_config import TacitSConfig
 from tacit.models.taco import TacoConfig, TacoModel
 from tacit.text.tokens import TextTokens
 

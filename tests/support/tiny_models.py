@@ -19,7 +19,8 @@ from support.pictures import samples
 from tacit import weights
 from tacit.models.attention import Injector
 from tacit.models.freezing import freeze_entropy
-from tacit.models.tacit_s import TacitSConfig, TacitSModel
+from tacit.models.tacit_s import TacitSModel
+from tacit.models.tacit_s_config import TacitSConfig
 from tacit.models.taco import TacoConfig, TacoModel
 from tacit.text.tokens import TextTokens
 

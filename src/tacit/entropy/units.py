@@ -16,3 +16,6 @@ Z_UNIT = 256
 
 QUALITY_REACH = 5000
 """Hundredths of quality on either side of the middle: the quality beside z is counted from there."""
+
+MEAN_LIMIT = 2**14
+"""Frozen means are clamped to this many sixteenths of a quantisation step."""

@@ -26,8 +26,6 @@ from tacit.models.attention import to_rows
 
 Net = Callable[[Tensor], Tensor]
 
-MEAN_LIMIT = 2**14  # frozen means are clamped to this many sixteenths of a quantisation step
-
 
 class EntropyNets(Protocol):
     """The networks that the coding order asks for.

@@ -19,12 +19,12 @@ from tacit.entropy.coder import SymbolModels
 from tacit.entropy.pool import coders
 from tacit.entropy.streams import LocalCoders, StreamCoders, StreamModels
 from tacit.entropy.tables import SYMBOL_LIMIT, FrequencyTables
-from tacit.entropy.units import HYPER_STEP, QUALITY_REACH, Y_UNIT, Z_UNIT
+from tacit.entropy.units import HYPER_STEP, MEAN_LIMIT, QUALITY_REACH, Y_UNIT, Z_UNIT
 from tacit.errors import CorruptFile, NotExact
 from tacit.exact.arithmetic import ARITHMETICS, DOUBLE, Arithmetic, exact_arithmetic
 from tacit.exact.layers import FrozenChain
 from tacit.models.attention import to_rows
-from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
+from tacit.models.coding_order import EntropyNets, Step, walk
 from tacit.models.host_memory import host_empty, to_device, to_host
 
 Y_LIMIT = MEAN_LIMIT + Y_UNIT * SYMBOL_LIMIT  # of y in sixteenths; below 2^15

@@ -14,16 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tacit.entropy.units import MEAN_LIMIT
 from tacit.exact.arithmetic import DOUBLE, Arithmetic
 from tacit.exact.formats import OutputFormat
 from tacit.models.attention import Extractor, Injector
-from tacit.models.coding_order import MEAN_LIMIT, EntropyNets, Step, walk
+from tacit.models.coding_order import EntropyNets, Step, walk
 from tacit.models.elic import AttentionBlock, Bottleneck, downsample, upsample
 from tacit.models.float_model import FloatModel, Forward, Transform
 from tacit.models.layers import QualityScale
-from tacit.models.linear_attention import slots_of
 from tacit.models.prior import FactorizedPrior
 from tacit.models.quantization import SCALE_LEVELS, gaussian_likelihood, lower_bound, mixed, round_through, uniform
+from tacit.models.slots import slots_of
 from tacit.text.tokens import TextTokens
 
 SCALE_UNIT = 4096  # frozen networks give sigma in units of 1 / 4096

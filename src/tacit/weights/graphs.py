@@ -15,12 +15,14 @@ from safetensors.numpy import load as parse
 from safetensors.numpy import save as serialise
 
 from tacit import files
+from tacit.architectures import ARCHITECTURES
+from tacit.engine.checking import check_entropy, check_transforms
 from tacit.engine.onnx_model import OnnxModel
 from tacit.engine.sessions import Sessions
 from tacit.errors import CorruptWeights, InvalidInput, PathError
 from tacit.graphs.export import PREFIX, can_have_graphs, make_graphs
 from tacit.weights.catalogue import SHIPPED, shipped_path
-from tacit.weights.metadata import contents_hash, decode_hash, read_metadata
+from tacit.weights.metadata import checked_config, contents_hash, decode_hash, read_metadata
 
 
 def graphs_of(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -83,6 +85,15 @@ def load_onnx(path: Path, threads: int | None = None) -> OnnxModel:
     if not graphs:
         raise CorruptWeights(f"{path}: no graphs, which the engine onnx runs; tacit.weights.add_graphs(FILE) adds them")
     tensors = {name: array for name, array in tensors.items() if not name.startswith(PREFIX)}
+    if path != shipped_path(path.stem):  # whose sha256 says that they are as they were when they were made
+        try:
+            row = ARCHITECTURES[about["architecture"]]
+            config = row.config_class()(**checked_config(about["config"]))
+            check_transforms(config, tensors)
+            check_entropy(about["entropy"], tensors, config.groups, config.hyper)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise CorruptWeights(f"{path}: parts do not belong together: {reason}") from error
     sessions = Sessions(graphs, tensors, about["decode_hash"], threads)
     return OnnxModel(about["config"], about["entropy"], tensors, sessions)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,11 @@ from torch.overrides import TorchFunctionMode
 
 from tacit.architectures import ARCHITECTURES
 from tacit.errors import CorruptWeights, PathError
-from tacit.graphs.export import PREFIX as GRAPHS
 from tacit.models.coding import CodingModel
 from tacit.models.frozen import EntropyParts, FrozenEntropy
 from tacit.weights.catalogue import SHIPPED, shipped_path
-from tacit.weights.metadata import contents_hash, decode_hash, read_metadata
+from tacit.weights.metadata import GRAPHS, checked_config, contents_hash, decode_hash, read_metadata
 
-_LARGEST = 4096  # of a configuration's numbers: bounds what a few bytes of it can make a reader build
 # What parts that do not belong together can raise on their way into a model.
 _UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
 
@@ -54,7 +52,7 @@ def load(path: Path, device: torch.device | str = "cpu", precision: torch.dtype 
         _expect(path, "decode hash", decode_hash(about, tensors), about["decode_hash"])
         _expect(path, "contents hash", contents_hash(about, tensors), about["contents_hash"])
         row = ARCHITECTURES[about["architecture"]]
-        config = row.config_class()(**_checked(about["config"]))
+        config = row.config_class()(**checked_config(about["config"]))
         with _without_values():
             model = row.model_class()(config)
         model.entropy = model.prior = nn.Identity()
@@ -90,17 +88,3 @@ def _without_values() -> Iterator[None]:
 
     with Skip():
         yield
-
-
-def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a stored configuration, lists as tuples.
-
-    Raises:
-        ValueError: A number is one that no model has.
-    """
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-    for name, value in values.items():
-        for number in value if isinstance(value, tuple) else (value,):
-            if not isinstance(number, str) and not 0 <= number <= _LARGEST:
-                raise ValueError(f"{name} must be 0 to {_LARGEST}, got {number}")
-    return values

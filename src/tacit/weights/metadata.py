@@ -20,6 +20,8 @@ FORMAT = 1
 GRAPHS = "graphs."  # begins the names of graphs among the tensors
 MAX_HEADER = 16 << 20  # bytes of a safetensors header
 
+_LARGEST = 4096  # of a configuration's numbers: bounds what a few bytes of it can make a reader build
+
 # A change of any of these tensors is a change of what old files decode to.
 DECODING_PARTS = ("entropy.", "synthesis.", "inverse_gain.")
 
@@ -97,3 +99,17 @@ def _digest(values: Mapping[str, Any], tensors: Mapping[str, Tensor | np.ndarray
         digest.update(f"\n{name} torch.{kind} {list(tensor.shape)}\n".encode())
         digest.update((tensor.contiguous().numpy() if hasattr(tensor, "contiguous") else tensor).tobytes())
     return digest.hexdigest()
+
+
+def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a stored configuration, lists as tuples.
+
+    Raises:
+        ValueError: A number is one that no model has.
+    """
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    for name, value in values.items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if not isinstance(number, str) and not 0 <= number <= _LARGEST:
+                raise ValueError(f"{name} must be 0 to {_LARGEST}, got {number}")
+    return values
