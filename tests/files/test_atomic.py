@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -62,6 +63,29 @@ def test_unwritable_outputs_are_path_errors() -> None:
 def test_names_of_255_bytes_can_be_written(name: str) -> None:
     write(name, b"x")
     assert os.listdir() == [name]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV])
+def test_folders_that_cannot_rename(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    write("new", b"x")
+    assert Path("new").read_bytes() == b"x"
+    with pytest.raises(PathError, match="cannot write new: "):
+        write("new", b"y", force=True)
+    assert (os.listdir(), Path("new").read_bytes()) == (["new"], b"x")
+
+
+def test_a_temporary_file_that_cannot_be_removed_hides_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "no removing here")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    Path("folder").mkdir()
+    with pytest.raises(PathError, match="cannot write folder: Is a directory"):
+        write("folder", b"x")
 
 
 def test_a_new_file_has_the_usual_permissions() -> None:

@@ -16,6 +16,8 @@ OLDEST = (1, 22)  # of ONNX Runtime, as pyproject.toml has it
 _NAME = (
     b"\x42"  # in a serialised graph, before the length of an initializer's name and the name (field 8 of TensorProto)
 )
+# Otherwise ONNX Runtime, on import, puts a number of this machine into the home folder, and measures what is done.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 MOST_THREADS = 16  # of a session, where a caller does not say: more bring nothing
 
 # Sessions that were made before a fork: to destroy one would wait for its threads, which the new process does not have.

@@ -8,12 +8,16 @@ import os
 import secrets
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tacit.errors import CorruptWeights, PathError
 
 STDIO = "-"
 """In place of a path: standard input or standard output."""
+
+# What file systems answer that cannot rename, such as some that show a store of objects as a folder.
+_NO_RENAME = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL}
 
 
 def reason(error: OSError) -> str:
@@ -59,8 +63,8 @@ def write(target: str, data: bytes, *, force: bool = False) -> None:
     """Write a file whole, or leave what was there.
 
     It is written under a temporary name in the same folder, and then renamed. Missing folders are made. A device, such
-    as /dev/null, or a named pipe is written to directly, and so is standard output. The temporary file is removed
-    whatever happens, Ctrl-C included.
+    as /dev/null, or a named pipe is written to directly, and so is standard output, and a new file where the file
+    system cannot rename. The temporary file is removed whatever happens, Ctrl-C included.
 
     Args:
         target: The path, or `STDIO` for standard output.
@@ -109,10 +113,28 @@ def _replace(target: str, data: bytes, force: bool) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not force and (problem := exists_problem(target)):
             raise problem
-        os.replace(temporary, target)
+        _rename(temporary, target, data)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong first is what counts
+            Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _rename(temporary: str, target: str, data: bytes) -> None:
+    """Rename a file; where the file system cannot and nothing is in its place, write it there instead."""
+    try:
+        os.replace(temporary, target)
+    except OSError as error:
+        if error.errno not in _NO_RENAME or os.path.lexists(target):
+            raise
+        try:
+            with open(target, "xb") as stream:
+                stream.write(data)
+        except BaseException:
+            with suppress(OSError):
+                Path(target).unlink(missing_ok=True)
+            raise
+        Path(temporary).unlink(missing_ok=True)
 
 
 def _is_device(path: str) -> bool:
