@@ -108,7 +108,7 @@ studies: .venv/installed-dev ## measure what captions do, for each of MODELS; TA
 	mkdir -p results/study
 	$(BIN)/python -m benchmarks.text_path
 	$(BIN)/python -m benchmarks.attention --start
-	set -e; for model in $(MODELS); do for study in captions steering; do \
+	set -e; for model in $(MODELS); do for study in captions steering oracle; do \
 	  name=$$study; test $$model = tacit-s || name=$$study-$$model; \
 	  $(BIN)/tacit study $$study -j 2 -o runs/study/$$name weights=$$model; \
 	  cp runs/study/$$name/study.json results/study/$$name.json; \

@@ -776,7 +776,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "bulk-plan": bulk_plan,
     "reading": reading,
     "shipped": shipped,
-    **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "small")},
+    **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "oracle", "sweep", "small")},
     "study-text": text_path,
     "study-claims": claims,
 }

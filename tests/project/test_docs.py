@@ -60,7 +60,8 @@ def test_every_command_is_in_the_readme_and_all_its_options_in_the_reference(nam
     [
         *("reference", "bulk", "bulk-plan", "kodak", "speed", "freezing", "reading", "web", "fuzz"),
         *("weighing", "words", "names", "grounding"),
-        *("study-captions", "study-steering", "study-small", "study-text", "study-claims"),
+        *("study-captions", "study-steering", "study-oracle", "study-sweep", "study-small"),
+        *("study-text", "study-claims"),
     ],
 )
 def test_generated_blocks_are_current(readme: ModuleType, block: str) -> None:

@@ -9,15 +9,21 @@ import pytest
 
 from tacit.errors import InvalidInput
 from tacit.study import config as configurations
-from tacit.study.config import AblationConfig, CaptionStudyConfig, SteeringConfig
+from tacit.study.config import AblationConfig, CaptionStudyConfig, OracleConfig, SteeringConfig
 
 
 def test_the_package_has_configurations_that_hold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TACIT_DATA", "/photos")
     monkeypatch.setenv("TACIT_POOL", "/pool")
-    assert set(configurations.names()) == {"captions", "small", "steering"}
+    assert set(configurations.names()) == {"captions", "oracle", "small", "steering", "sweep"}
     kinds = {name: type(configurations.read(name)) for name in configurations.names()}
-    assert kinds == {"captions": CaptionStudyConfig, "small": AblationConfig, "steering": SteeringConfig}
+    assert kinds == {
+        "captions": CaptionStudyConfig,
+        "oracle": OracleConfig,
+        "small": AblationConfig,
+        "steering": SteeringConfig,
+        "sweep": OracleConfig,
+    }
     small = configurations.read("small", ["seeds=[3]", "measure.qualities=[1, 2, 3]"])
     assert isinstance(small, AblationConfig)
     assert (small.seeds, small.measure.qualities) == ((3,), (1.0, 2.0, 3.0))
@@ -48,3 +54,22 @@ def test_wrong_configurations_are_refused(override: str, message: str, monkeypat
     monkeypatch.setenv("TACIT_POOL", "/pool")
     with pytest.raises(InvalidInput, match=message):
         configurations.read("small", [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("maps=[{name: a b}]", "letters, digits, dots and dashes, got 'a b'"),
+        ("maps=[{steps: 101}]", "steps must be 0 to 100, got 101"),
+        ("maps=[{fall: -1}]", "fall must be 0 to 100, got -1"),
+        ("maps=[{cover: 0}]", "cover must be above 0 and at most 1, got 0"),
+        ("maps=[{edge: -1}]", "edge must be 0 pixels or more, got -1"),
+        ("maps=[{}, {}]", "maps must differ"),
+        ("maps=[]", "maps must have at least one value"),
+        ("images=some", "images must be all, seen or unseen, got 'some'"),
+    ],
+)
+def test_wrong_maps_of_boxes_are_refused(override: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TACIT_DATA", "/photos")
+    with pytest.raises(InvalidInput, match=message):
+        configurations.read("oracle", [override])

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from tacit.evaluation.bjontegaard import Curve
-from tacit.study.statistics import PairedDifferences, quality_differences, rate_differences
+from tacit.study.statistics import PairedDifferences, Ratio, quality_differences, rate_differences, ratio_of_means
 
 
 def test_intervals_are_those_of_scipy() -> None:
@@ -46,3 +46,17 @@ def test_differences_of_curves_that_are_known() -> None:
     assert found.values == {"a": pytest.approx(-10), "b": pytest.approx(-5)}
     assert list(found.left_out) == ["c"]
     assert quality_differences({"a": [(anchor, better)]}).values == {"a": pytest.approx(0.5)}
+
+
+def test_a_ratio_of_means_over_the_images_that_both_have() -> None:
+    lower = {f"{i}": 2.0 + i % 2 for i in range(20)}
+    upper = {f"{i}": 1.0 + i % 2 / 2 for i in range(21)}
+    ratio = ratio_of_means(upper, lower)
+    assert ratio.value == pytest.approx(0.5)
+    assert ratio.bootstrap == pytest.approx((0.5, 0.5))
+    assert ratio_of_means({"a": 1}, {"a": 2, "b": 3}) == Ratio(0.5, None)
+    assert ratio_of_means({"a": 1}, {"a": 0}) == ratio_of_means({}, {}) == Ratio(None, None)
+    noisy = ratio_of_means({k: v + (int(k) % 5 - 2) for k, v in upper.items()}, lower)
+    assert noisy.value is not None
+    assert noisy.bootstrap is not None
+    assert noisy.bootstrap[0] < noisy.value < noisy.bootstrap[1]

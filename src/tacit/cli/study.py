@@ -19,12 +19,16 @@ from tacit.errors import InvalidInput, MissingExtra
 Examples:
   tacit study captions -o captions-study
   tacit study steering -o steering-study weights=my.safetensors pairs=24
+  tacit study oracle -o oracle-study images=seen
   tacit study small -o ablation -j 2
   tacit study my.yaml -o ablation seeds=[0,1,2]
 \b
 Configurations in the package:
   captions   compares the same weights with no caption, a short one, a detailed
              one, and another image's
+  oracle     measures what steering is worth where boxes say what is named, and
+             what part of it words reach
+  sweep      measures strengths and forms of such maps
   steering   measures whether words bring quality to what they name, in mosaics
              and in single images
   small      compares variants of tacit-s-mse, fine-tuned from its weights: linear

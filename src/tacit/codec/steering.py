@@ -61,9 +61,18 @@ def steering(pixels: np.ndarray, tokens: CaptionTokens, strength: float) -> np.n
     Raises:
         CorruptWeights: The network's file is damaged.
     """
-    shares = relevance(pixels, tokens)
-    offsets: np.ndarray = np.rint(strength * (shares - shares.mean())).clip(-100, 100)
-    return offsets
+    return offsets(relevance(pixels, tokens), strength)
+
+
+def offsets(relevances: np.ndarray, strength: float) -> np.ndarray:
+    """Return what is added to the quality of each cell where its relevance is known: whole numbers, on average 0.
+
+    Args:
+        relevances: The relevance of each cell, 0..1.
+        strength: Steps of quality between relevance 0 and 1.
+    """
+    steps: np.ndarray = np.rint(strength * (relevances - relevances.mean())).clip(-100, 100)
+    return steps
 
 
 def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

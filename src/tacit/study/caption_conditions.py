@@ -101,13 +101,39 @@ def measure_conditions(
         UnknownModel: There are no weights of that name.
         PathError: A file cannot be read or written.
     """
-    codec = find_codec(weights, precision=config.precision)
+    codecs = [
+        (find_codec(f"{weights}{options}", precision=config.precision), sets) for options, sets in conditions.items()
+    ]
+    return measure_codecs(find_codec(weights, precision=config.precision), codecs, config, out, progress, jobs)
+
+
+def measure_codecs(
+    codec: EvalCodec,
+    conditions: Sequence[tuple[EvalCodec, Sequence[Dataset]]],
+    config: MeasureConfig,
+    out: Path,
+    progress: EvalProgress,
+    jobs: int,
+) -> ConditionResults:
+    """Measure conditions that each have a codec, which need not be one that `tacit eval` knows.
+
+    Args:
+        codec: The codec that decodes all of their files.
+        conditions: Codecs, each with the sets that it encodes. A set's name is that of the condition.
+        config: As for `measure_conditions`.
+        out: As for `measure_conditions`.
+        progress: As for `measure_conditions`.
+        jobs: As for `measure_conditions`.
+
+    Raises:
+        InvalidInput: No metric can be measured, or no file was.
+        PathError: A file cannot be read or written.
+    """
     metrics, skipped = _load_metrics(config.metrics, progress)
     qualities: list[Quality] = [codec.check(q) for q in config.qualities]
     rows: list[Measurement] = []
     failures: list[Failure] = []
-    for options, sets in conditions.items():
-        condition_codec = find_codec(f"{weights}{options}", precision=config.precision)
+    for condition_codec, sets in conditions:
         measured = run(sets, [condition_codec], metrics, {condition_codec.name: qualities}, out, progress, jobs=jobs)
         rows += measured.rows
         failures += measured.failures
@@ -116,7 +142,7 @@ def measure_conditions(
     return ConditionResults(
         rows=tuple(rows),
         failures=tuple(failures),
-        paths={item.name: item.path for sets in conditions.values() for dataset in sets for item in dataset.images},
+        paths={item.name: item.path for _, sets in conditions for dataset in sets for item in dataset.images},
         codec=codec,
         folder=out,
         settings=codec.settings(),

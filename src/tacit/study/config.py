@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -165,12 +166,80 @@ class SteeringConfig:
             raise InvalidInput(f"pairs and quads must be at least 0, got {self.pairs} and {self.quads}")
 
 
-StudyConfig = AblationConfig | CaptionStudyConfig | SteeringConfig
+@dataclass(frozen=True, kw_only=True)
+class BoxMapConfig:
+    """How a box becomes a quality map."""
+
+    name: str = "boxes"
+    """The map's name in results, in letters, digits, dots and dashes."""
+    steps: float = 20
+    """The steps of quality between the box and what is far from it, 0 to 100."""
+    cover: float = 1
+    """The share of a cell, above 0 and up to 1, from which on a box has the whole cell.
+
+    A cell of which the box covers less counts in proportion.
+    """
+    edge: float = 0
+    """Over how many pixels around the box the map falls from that of the box to that of the rest, 0 or more."""
+    fall: float = 100
+    """The most steps by which the quality of a cell may fall, 0 to 100.
+
+    The map is 0 on average, so that what is around a large box falls far.
+    """
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise InvalidInput(f"a map's name must be of letters, digits, dots and dashes, got {self.name!r}")
+        for name, value in (("steps", self.steps), ("fall", self.fall)):
+            if not 0 <= value <= 100:
+                raise InvalidInput(f"{name} must be 0 to 100, got {value:g}")
+        if not 0 < self.cover <= 1:
+            raise InvalidInput(f"cover must be above 0 and at most 1, got {self.cover:g}")
+        if not 0 <= self.edge < math.inf:
+            raise InvalidInput(f"edge must be 0 pixels or more, got {self.edge:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OracleConfig:
+    """What steering is worth where the named things are known, and what part of that words reach."""
+
+    weights: str = "tacit-s"
+    """The weights, by their name or path."""
+    regions: tuple[str, ...] = ("kodak", "coco")
+    """Lists of named regions: paths of JSONL files, or names of those in the package.
+
+    Each set of images takes those that are about its images.
+    """
+    images: str = "all"
+    """Which images are used: all, those that are marked as seen, or those that are marked as unseen."""
+    maps: tuple[BoxMapConfig, ...] = (BoxMapConfig(),)
+    """The quality maps that are made of the boxes; the first is the one that words are compared with."""
+    words: bool = True
+    """Whether the right words and the wrong ones are measured, too."""
+    steer: float = 20
+    """The steps of quality between what the words name and what they do not, 0 to 100."""
+    box_metrics: tuple[str, ...] = ("ssimulacra2",)
+    """The metrics of the box alone, besides its PSNR, by their names in `tacit eval`."""
+    measure: MeasureConfig = MeasureConfig(metrics=("psnr",))
+    """How the files are measured."""
+    kind: str = "oracle"
+    """The kind of the study."""
+
+    def __post_init__(self) -> None:
+        _check_distinct("regions", self.regions)
+        _check_distinct("maps", [form.name for form in self.maps])
+        _check_steer(self.steer)
+        if self.images not in ("all", "seen", "unseen"):
+            raise InvalidInput(f"images must be all, seen or unseen, got {self.images!r}")
+
+
+StudyConfig = AblationConfig | CaptionStudyConfig | SteeringConfig | OracleConfig
 
 KINDS: Mapping[str, type[StudyConfig]] = {
     "ablation": AblationConfig,
     "captions": CaptionStudyConfig,
     "steering": SteeringConfig,
+    "oracle": OracleConfig,
 }
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from tacit.errors import InvalidInput, PathError
+from tacit.evaluation.datasets import Dataset
+from tacit.evaluation.pixels import load_pixels
 from tacit.image.psnr import decibels
 
 Box = tuple[int, int, int, int]
@@ -74,6 +76,25 @@ def read_named_regions(path: str = "kodak") -> tuple[NamedRegion, ...]:
             )
         regions.append(NamedRegion(image, phrase, (left, top, right, bottom), seen))
     return tuple(regions)
+
+
+def regions_in(dataset: Dataset, regions: Sequence[NamedRegion]) -> list[NamedRegion]:
+    """Return those of the named regions that are in images of a set, after checking that they fit.
+
+    Raises:
+        InvalidInput: A box is not a part of its image.
+        PathError: An image cannot be read.
+    """
+    paths = {item.name.rpartition("/")[2]: item.path for item in dataset.images}
+    found = [region for region in regions if region.image in paths]
+    shapes = {image: load_pixels(paths[image]).shape for image in {region.image for region in found}}
+    for region in found:
+        height, width = shapes[region.image][:2]
+        try:
+            check_box(region.box, width, height)
+        except InvalidInput as error:
+            raise InvalidInput(f"{region.image}, {region.phrase!r}: {error}") from error
+    return found
 
 
 def other_phrases(regions: Sequence[NamedRegion]) -> tuple[str, ...]:

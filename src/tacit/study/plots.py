@@ -30,6 +30,9 @@ def draw(result: Values) -> dict[str, str]:
     elif result["study"] == "captions":
         for name, set_values in result["sets"].items():
             svgs[f"{name}.svg"] = _comparisons(set_values["comparisons"])
+    elif result["study"] == "oracle":
+        for name, set_values in result["sets"].items():
+            svgs[f"{name}-gains.svg"] = _region_gains(set_values["comparisons"])
     else:
         gains = {title: result[key] for title, key in (("mosaics", "mosaics"), ("phrases", "regions")) if result[key]}
         svgs["gains.svg"] = _gains(gains)
@@ -68,6 +71,17 @@ def _gains(gains: Mapping[str, Values]) -> str:
         for title, differences in gains.items()
     }
     return _point_rows(list(words.values()), series, "PSNR at equal bytes, dB; bars: 95 % interval")
+
+
+def _region_gains(comparisons: Sequence[Values]) -> str:
+    """Draw a row for each condition against no caption: the gain of PSNR in the box, and of the rest."""
+    metrics = {"box psnr": "the box", "rest psnr": "the rest of the image"}
+    rows = list(dict.fromkeys(c["test"] for c in comparisons))
+    series: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for c in comparisons:
+        if c["against"] == "no caption" and c["metric"] in metrics and c["gain"]["bootstrap"] is not None:
+            series.setdefault(metrics[c["metric"]], {})[c["test"]] = (c["gain"]["mean"], *c["gain"]["bootstrap"])
+    return _point_rows(rows, series, "PSNR at equal bytes against no caption, dB; bars: 95 % over images")
 
 
 def _point_rows(rows: Sequence[str], series: Mapping[str, Mapping[str, tuple[float, float, float]]], label: str) -> str:

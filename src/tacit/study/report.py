@@ -17,6 +17,9 @@ from tacit.study import plots
 JSON = "study.json"
 MARKDOWN = "report.md"
 
+LOSS = -0.15
+"""The gain inside the box, in dB, below which a phrase is counted as one that loses."""
+
 Values = Mapping[str, Any]
 
 
@@ -178,6 +181,51 @@ def _steering(result: Values) -> list[str]:
     return lines
 
 
+def _oracle(result: Values) -> list[str]:
+    lines: list[str] = []
+    words = "steps between what is named and what is not, 64-pixel cells"
+    for name, set_values in result["sets"].items():
+        lines += [f"# {name}: what is named, at equal bytes and at equal quality", ""]
+        explanation = (
+            f"{set_values['regions']} named things in {set_values['images']} images ({words}). The gain is that of "
+            "quality at equal bytes of the whole file; the bytes are those of the whole file at equal quality, and "
+            "negative is fewer. Means over images, in brackets 95 % intervals by bootstrap."
+        )
+        lines += [explanation, ""]
+        rows = [
+            [
+                f"{c['test']} against {c['against']}",
+                c["metric"],
+                _bracketed(c["gain"], 2),
+                _bracketed(c["rate_percent"], 1, " %"),
+                str(len(c["gain"]["values"])),
+            ]
+            for c in set_values["comparisons"]
+        ]
+        lines += _table(["", "of", "gain", "bytes", "images"], rows)
+        for test, share in set_values["shares"].items():
+            if share["value"] is not None:
+                interval = share["bootstrap"]
+                brackets = f" [{interval[0]:.0%} to {interval[1]:.0%}]" if interval else ""
+                worse = sum((r["gains"][test] or 0) < LOSS for r in set_values["by_region"])
+                reached = (
+                    f"{test}: {share['value']:.0%}{brackets} of the oracle's gain inside the box; {worse} of "
+                    f"{set_values['regions']} lose more than {-LOSS:g} dB."
+                )
+                lines += [reached, ""]
+    return lines
+
+
+def _bracketed(differences: Values, digits: int, unit: str = "") -> str:
+    """Return a mean, with its interval by bootstrap in brackets and how many images have none."""
+    if differences["mean"] is None:
+        return ""
+    text = f"{differences['mean']:+.{digits}f}{unit}"
+    if interval := differences["bootstrap"]:
+        text += f" [{interval[0]:+.{digits}f} to {interval[1]:+.{digits}f}]"
+    return text + (f" (without {len(differences['left_out'])})" if differences["left_out"] else "")
+
+
 def _gain(value: float | None) -> str:
     return "" if value is None else f"{value:+.2f}"
 
@@ -207,4 +255,5 @@ _TABLES: Mapping[str, Callable[[Values], list[str]]] = {
     "ablation": _ablation,
     "captions": _captions,
     "steering": _steering,
+    "oracle": _oracle,
 }

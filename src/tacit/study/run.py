@@ -10,7 +10,8 @@ from tacit.evaluation.progress import EvalProgress
 from tacit.study import report, summary
 from tacit.study.ablation_study import run_ablation
 from tacit.study.caption_study import run_caption_study
-from tacit.study.config import AblationConfig, CaptionStudyConfig, StudyConfig
+from tacit.study.config import AblationConfig, CaptionStudyConfig, OracleConfig, StudyConfig
+from tacit.study.oracle_study import run_oracle_study
 from tacit.study.steering_study import run_steering_study
 
 
@@ -43,6 +44,9 @@ def run_study(
     elif isinstance(config, CaptionStudyConfig):
         sets = run_caption_study(config, out, progress, jobs=jobs)
         values = summary.of_captions(config, sets, command, time.monotonic() - start)
+    elif isinstance(config, OracleConfig):
+        oracle = run_oracle_study(config, out, progress, jobs=jobs)
+        values = summary.of_oracle(config, oracle, command, time.monotonic() - start)
     else:
         steering = run_steering_study(config, out, progress, jobs=jobs)
         values = summary.of_steering(config, steering, command, time.monotonic() - start)

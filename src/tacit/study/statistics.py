@@ -14,6 +14,17 @@ from tacit.evaluation.confidence import MIN_DIFFERENCES, confidence_interval
 
 RESAMPLES = 10_000
 
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of two means over the same images."""
+
+    value: float | None
+    """The ratio; None without images, or if the lower mean is 0."""
+    bootstrap: tuple[float, float] | None
+    """Its 95 % interval by 10,000 resamples of the images; None for fewer than 5 images."""
+
+
 CurvePairs = Mapping[str, Sequence[tuple[Curve, Curve]]]
 """By image, pairs of curves (anchor, test) to compare."""
 
@@ -80,3 +91,18 @@ def _differences(pairs: CurvePairs, difference: Callable[[Curve, Curve], float])
         else:
             values[image] = fmean(differences)
     return PairedDifferences.from_values(values, left_out)
+
+
+def ratio_of_means(upper: Mapping[str, float], lower: Mapping[str, float]) -> Ratio:
+    """Return the mean of `upper` divided by that of `lower`, over the images that both have."""
+    images = [image for image in upper if image in lower]
+    pairs = np.array([(upper[image], lower[image]) for image in images]).reshape(-1, 2)
+    if not len(pairs) or not pairs[:, 1].any():
+        return Ratio(None, None)
+    value = float(pairs[:, 0].mean() / pairs[:, 1].mean())
+    if len(pairs) < MIN_DIFFERENCES:
+        return Ratio(value, None)
+    drawn = np.random.default_rng(0).integers(len(pairs), size=(RESAMPLES, len(pairs)))
+    sums = pairs[drawn].sum(axis=1)
+    low, high = np.quantile(sums[:, 0] / sums[:, 1], (0.025, 0.975))
+    return Ratio(value, (float(low), float(high)))

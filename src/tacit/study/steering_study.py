@@ -23,10 +23,10 @@ from tacit.study.mosaics import Mosaic, make_mosaics
 from tacit.study.named_regions import (
     Box,
     NamedRegion,
-    check_box,
     other_phrases,
     read_named_regions,
     region_psnrs,
+    regions_in,
 )
 from tacit.study.statistics import PairedDifferences, quality_differences
 
@@ -83,7 +83,7 @@ def run_steering_study(config: SteeringConfig, out: Path, progress: EvalProgress
     kinds = [config.captions] if has_mosaics else []
     set_config, dataset = available_sets(config.measure.sets, kinds, progress)[0]
     items = {item.name.rpartition("/")[2]: item for item in dataset.images}
-    regions = _regions_of(items, config.regions, dataset.name)  # checked before anything is measured
+    regions = _regions_of(dataset, config.regions)  # checked before anything is measured
     if not has_mosaics and not regions:
         raise InvalidInput("pairs=0, quads=0 and regions=none leave nothing to measure")
     conditions: list[ConditionResults] = []
@@ -209,22 +209,15 @@ def _measure_mosaics(
     return results, parts
 
 
-def _regions_of(items: Mapping[str, DatasetImage], source: str, set_name: str) -> list[NamedRegion]:
+def _regions_of(dataset: Dataset, source: str) -> list[NamedRegion]:
     """Return the named regions of a file that are in images of a set, after checking that they fit."""
     if source == "none":
         return []
-    regions = [region for region in read_named_regions(source) if region.image in items]
+    regions = regions_in(dataset, read_named_regions(source))
     if not regions:
         raise InvalidInput(
-            f"{set_name}: none of the named regions is in one of its images (regions=none leaves them out)"
+            f"{dataset.name}: none of the named regions is in one of its images (regions=none leaves them out)"
         )
-    shapes = {image: load_pixels(items[image].path).shape for image in {region.image for region in regions}}
-    for region in regions:
-        height, width = shapes[region.image][:2]
-        try:
-            check_box(region.box, width, height)
-        except InvalidInput as error:
-            raise InvalidInput(f"{region.image}, {region.phrase!r}: {error}") from error
     return regions
 
 

@@ -22,6 +22,7 @@ from tacit.study.ablation_study import AblationResults, codec_name
 from tacit.study.caption_conditions import ConditionResults
 from tacit.study.caption_study import CaptionStudyResults
 from tacit.study.config import StudyConfig, VariantConfig
+from tacit.study.oracle_study import OracleSetResults
 from tacit.study.statistics import PairedDifferences, rate_differences
 from tacit.study.steering_study import SteeringGains, SteeringResults
 
@@ -264,6 +265,47 @@ def of_steering(config: StudyConfig, steering: SteeringResults, command: str, se
                 for region, (named, rest, other) in steering.by_region.items()
             ],
             "failures": [_failure(f) for results in steering.conditions for f in results.failures],
+        }
+    )
+
+
+def of_oracle(config: StudyConfig, sets: Sequence[OracleSetResults], command: str, seconds: float) -> Values:
+    """Return the paired differences of an oracle study, by set of images.
+
+    Args:
+        config: The study's configuration.
+        sets: What was measured on each set.
+        command: How the study can be run again.
+        seconds: How long the study took.
+    """
+    return rounded(  # type: ignore[no-any-return]
+        {
+            **_head(config, command, seconds),
+            **_measured([result.conditions for result in sets]),
+            "sets": {
+                result.dataset.name: {
+                    "images": len({region.image for region in result.by_region}),
+                    "regions": len(result.by_region),
+                    "notes": list(result.dataset.notes),
+                    "comparisons": [
+                        {
+                            "test": c.test,
+                            "against": c.anchor,
+                            "metric": c.metric,
+                            "gain": _differences(c.gain),
+                            "rate_percent": _differences(c.rate_percent),
+                        }
+                        for c in result.comparisons
+                    ],
+                    "shares": {test: dataclasses.asdict(share) for test, share in result.shares.items()},
+                    "by_region": [
+                        {**dataclasses.asdict(region), "gains": dict(gains)}
+                        for region, gains in result.by_region.items()
+                    ],
+                    "failures": [_failure(f) for f in result.conditions.failures],
+                }
+                for result in sets
+            },
         }
     )
 
