@@ -4,8 +4,9 @@ The images are in the folders kodak and coco_eval of $TACIT_DATA; the phrases an
 Kodak, and about COCO photos of which half were never looked at while the finder was built. Each phrase's map is
 averaged over cells of 64x64 pixels, as steering does, and compared with its box: the area under the curve (places in
 the box against the others), the share of what a map of the box itself would move (the mean inside the box less the mean
-outside), and whether the likeliest place is inside the box. Then each cue is left out once. "another phrase" finds a
-phrase that names something else, which should find another place. The results are written to results/finding.json.
+outside; over a set, the ratio of the sums), and whether the likeliest place is inside the box. Then each cue is left
+out once. "another phrase" finds a phrase that names something else, which should find another place. The results are
+written to results/finding.json.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def judged(values: Map, region: NamedRegion, width: int, height: int) -> dict[st
     row, column = divmod(int(fine.argmax()), fine.shape[1])
     return {
         "area": float(area),
-        "share": float((whole[box].mean() - whole[~box].mean()) / (best[box].mean() - best[~box].mean())),
+        "moved": float(whole[box].mean() - whole[~box].mean()),
+        "oracle": float(best[box].mean() - best[~box].mean()),
         "hit": float(mask[row, column]) if np.ptp(fine) > 0 else 0.0,
     }
 
@@ -75,11 +77,15 @@ def measure(finder: Finder, regions: Sequence[NamedRegion], phrases: Sequence[st
         height, width = pixels.shape[:2]
         row = judged(found.map, region, width, height)
         cues = sorted({cue for thing in found.things for cue in thing.cues})
-        rows.append(
-            {"image": region.image, "phrase": phrase, **row, "cues": cues, "seconds": seconds / (width * height / 1e6)}
-        )
-    summary = {key: float(np.mean([row[key] for row in rows])) for key in ("area", "share", "hit")}
-    return {**summary, "not found": sum(not row["cues"] for row in rows), "phrases": len(rows), "rows": rows}
+        rows.append({"image": region.image, "phrase": phrase, **row, "cues": cues, "seconds": seconds})
+    summary = {key: float(np.mean([row[key] for row in rows])) for key in ("area", "moved", "oracle", "hit")}
+    return {
+        **summary,
+        "share": summary["moved"] / summary["oracle"],
+        "not found": sum(not row["cues"] for row in rows),
+        "phrases": len(rows),
+        "rows": rows,
+    }
 
 
 def main() -> None:
@@ -109,16 +115,16 @@ def main() -> None:
             if options.rows and name == "all":
                 for row in result["rows"]:
                     print(
-                        f"    {row['share']:6.2f} {row['area']:.2f} {row['hit']:.0f}",
+                        f"    {row['moved'] / row['oracle']:6.2f} {row['area']:.2f} {row['hit']:.0f}",
                         *(row[key] for key in ("image", "phrase", "cues")),
                     )
             if name != "all":
                 del result["rows"]
-    per_megapixel = float(np.median(seconds))
-    print(f"median processor time: {per_megapixel:.3f} s for a megapixel")
+    median = float(np.median(seconds))
+    print(f"median processor time: {median:.3f} s for an image")
     if not options.quick:
         card = {"command": "python -m benchmarks.finding", **describe_machine()}
-        options.output.write_text(dumps({**card, "seconds for a megapixel": per_megapixel, "results": results}))
+        options.output.write_text(dumps({**card, "results": results}))
 
 
 def conditions(regions: Sequence[NamedRegion], quick: bool) -> dict[str, tuple[Finder, Sequence[str]]]:

@@ -8,7 +8,8 @@ from PIL import Image
 
 from tacit.errors import CorruptWeights
 from tacit.finding import Finder, find, networks
-from tacit.finding.detector import CLASSES, DetectorCue, boxes_of, class_of
+from tacit.finding.detector import ALIKE, CLASSES, DetectorCue, boxes_of, class_of
+from tacit.finding.detector import _likely_boxes as likely_boxes
 from tacit.finding.faces import FacesCue, faces_of
 from tacit.finding.faces import _distinct as distinct
 from tacit.finding.phrases import phrases_of
@@ -121,3 +122,22 @@ def test_boxes_that_overlap_a_surer_one_are_left_out() -> None:
     boxes = np.array([[0, 0, 10, 10, 0.5], [1, 0, 11, 10, 0.9], [30, 0, 40, 10, 0.6], [2, 2, 5, 5, 0.4]], np.float32)
     assert distinct(boxes, 0.5).tolist() == [1, 2, 3]
     assert distinct(boxes, 0.5, of_smaller=True).tolist() == [1, 2]
+
+
+def test_class_that_is_taken_for_the_named_one_counts_where_it_is_seen_more_surely() -> None:
+    view = View(photograph("chelsea"))  # the network takes the cat for a dog
+    cat, dog = (boxes_of(view, CLASSES.index(name))[0].score for name in ("cat", "dog"))
+    likely = likely_boxes(view, CLASSES.index("cat"))
+    assert dog > 2 * cat
+    assert [round(box.score, 5) for box in likely[:2]] == [round(ALIKE * dog, 5), round(cat, 5)]
+    assert likely_boxes(view, CLASSES.index("person")) == boxes_of(view, CLASSES.index("person"))
+
+
+def test_part_in_front_of_its_noun_is_found_as_its_whole() -> None:
+    pixels = photograph("coffee")
+    whole = DetectorCue()(View(pixels), phrases_of("the cup")[0])
+    part = DetectorCue()(View(pixels), phrases_of("the cup handle")[0])
+    assert whole is not None
+    assert part is not None
+    assert np.array_equal(whole.map, part.map)
+    assert part.weight < whole.weight

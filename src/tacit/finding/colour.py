@@ -55,7 +55,7 @@ WINDOWS: Mapping[str, Window] = {
     "pink": Window((-25, 30), (14, 90), (48, 95)),
     "brown": Window((35, 82), (10, 48), (14, 58)),
     "black": Window(None, (-9, 13), (-9, 24)),
-    "white": Window(None, (-9, 13), (76, 110)),
+    "white": Window(None, (-9, 16), (74, 110)),
     "grey": Window(None, (-9, 10), (28, 74)),
 }
 """The colours that words can name (`tacit.finding.vocabulary.COLOURS`)."""
@@ -65,7 +65,7 @@ def colour_map(view: View, colour: str) -> Map:
     """Return how well each place fits a colour's name, 0 to 1; in a dim image the lightest greys are white."""
     window = WINDOWS[colour]
     if colour == "white":
-        lightest = float(np.percentile(view.lab[..., 0], 98)) - WHITE_BELOW
+        lightest = float(np.percentile(view.lab[..., 0], 95)) - WHITE_BELOW
         window = Window(None, window.chroma, (min(window.lightness[0], max(lightest, DIMMEST_WHITE)), 110))
     return window(view)
 

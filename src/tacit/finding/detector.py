@@ -15,7 +15,7 @@ from tacit.finding.vocabulary import PEOPLE
 
 WEIGHT, PERSON_WEIGHT, WHOLE_WEIGHT = 1.1, 1.2, 0.5
 SIDE = 512  # pixels of the square that the network sees, to which the image is stretched
-LEAST, RELATIVE = 0.1, 0.35  # score of a box, and beside that of the class's best one
+LEAST, RELATIVE = 0.07, 0.35  # score of a box, and beside that of the class's best one
 BEYOND = 0.04  # shares of a box's sides that it is widened by
 CLASSES = (
     "person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign|parking meter|"
@@ -89,6 +89,20 @@ class Box:
     """How sure the detector is, 0 to 1."""
 
 
+_ALIKE = [
+    "cat dog bear sheep teddy|bear".split(),
+    "horse cow sheep dog".split(),
+    "car truck bus train".split(),
+    "bicycle motorcycle".split(),
+    "couch chair bed bench".split(),
+    "tv laptop".split(),
+    "cup bowl wine|glass vase bottle".split(),
+    "toilet sink".split(),
+]
+"""Classes that the network takes for each other."""
+ALIKE = 0.7  # what a score of a class that is like the named one counts
+
+
 class DetectorCue:
     """Finds the things that COCO's classes cover."""
 
@@ -98,10 +112,13 @@ class DetectorCue:
     def __call__(self, view: View, phrase: Phrase) -> Evidence | None:
         """Return the boxes of the phrase's class; None where it has none, or none is seen."""
         number = class_of(phrase)
+        part_of = next((_NUMBERS[word] for word in reversed(phrase.attributes) if word in _NUMBERS), None)
         weight = PERSON_WEIGHT if number == 0 else WEIGHT
         if number is None and phrase.whole is not None:
             number, weight = class_of(phrase.whole), WHOLE_WEIGHT
-        boxes = [] if number is None else boxes_of(view, number)
+        if number is None and part_of is not None:  # "the toilet seat"
+            number, weight = part_of, WHOLE_WEIGHT
+        boxes = [] if number is None else _likely_boxes(view, number)
         if not boxes:
             return None
         top = boxes[0].score
@@ -109,6 +126,17 @@ class DetectorCue:
         for box in boxes:
             seen = np.maximum(seen, box_mask(view.shape, box.sides) * (box.score / top) ** 0.5)
         return Evidence(seen, weight * min(1.0, 0.4 + top))
+
+
+def _likely_boxes(view: View, number: int) -> list[Box]:
+    """Return the boxes of a class, and where a class that is taken for it is seen more surely, those as well."""
+    boxes = boxes_of(view, number)
+    best = boxes[0].score if boxes else 0.0
+    name = CLASSES[number].replace(" ", "|")
+    for other in {other for group in _ALIKE if name in group for other in group} - {name}:
+        more = boxes_of(view, CLASSES.index(other.replace("|", " ")))
+        boxes += [Box(box.sides, ALIKE * box.score) for box in more if box.score > max(2 * best, 2 * LEAST)]
+    return sorted(boxes, key=lambda box: -box.score)
 
 
 def class_of(phrase: Phrase) -> int | None:
