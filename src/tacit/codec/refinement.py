@@ -44,22 +44,26 @@ class Schedule:
 
     steps: int
     """Steps, each of which has one gradient."""
-    rate: float = 0.3
+    rate: float = 0.4
     """The part of the way to where the distortion seems least that targets move in the first step."""
-    fall: float = 1.0
+    fall: float = 0.9
     """The factor of the rate from each step to the next."""
+    hyper_rate: float = 0.06
+    """How far a hyper-latent moves in the first step, about, in steps of the quantisation."""
+    hyper_fall: float = 0.85
+    """The factor of this rate from each step to the next."""
 
 
 SCHEDULES = {
-    1: Schedule(steps=1, rate=0.4),
-    2: Schedule(steps=2, rate=0.4),
-    3: Schedule(steps=4),
-    4: Schedule(steps=6),
-    5: Schedule(steps=12),
-    6: Schedule(steps=24),
-    7: Schedule(steps=48),
-    8: Schedule(steps=96),
-    9: Schedule(steps=192),
+    1: Schedule(steps=1, rate=0.3),
+    2: Schedule(steps=2, fall=0.8, hyper_fall=0.7),
+    3: Schedule(steps=3, fall=0.8, hyper_fall=0.7),
+    4: Schedule(steps=6, fall=0.8, hyper_fall=0.7),
+    5: Schedule(steps=10),
+    6: Schedule(steps=16),
+    7: Schedule(steps=24, fall=0.93),
+    8: Schedule(steps=48, fall=0.96),
+    9: Schedule(steps=96, fall=0.98),
 }
 """What the levels of effort from 1 on do. Level 0 refines nothing."""
 
@@ -126,23 +130,28 @@ class Refiner:
         y, z = self._model.scaled(window.y[:, :, window.rows, window.columns], window.region_quality)
         halo, y, z = (one.clone() for one in (halo, y, z))  # from inference mode to autograd
         hundredths = self._model.hundredths(window.region_quality)
-        targets, rate = y, s.rate
+        targets, moving, rate = y, z.clone().requires_grad_(), s.rate
+        # an epsilon as large as small gradients leaves hyper-latents alone that make little difference
+        optimizer = torch.optim.Adam([moving], lr=s.hyper_rate, betas=(0.8, 0.95), eps=0.1)
         least: Tensor | None = None
         for step in range(s.steps + 1):
             moved = torch.zeros_like(y).requires_grad_(step < s.steps)
             with torch.set_grad_enabled(step < s.steps):
-                decoded, bits = self._entropy(targets, moved, z, hundredths, CURVATURE if step else 0.0)
+                decoded, bits = self._entropy(targets, moved, moving, hundredths, CURVATURE if step else 0.0)
                 loss = bits + self._distortion_bits(window, halo, decoded)
             if least is None:
                 least = loss.detach()
             else:
                 better = loss.detach() < least
                 least = torch.where(better, loss.detach(), least)
-                y = torch.where(better[:, None, None, None], decoded.detach(), y)
+                better = better[:, None, None, None]
+                y, z = torch.where(better, decoded.detach(), y), torch.where(better, moving.detach(), z)
             if step < s.steps:
-                (gradient,) = torch.autograd.grad(loss.sum(), moved)
+                gradient, moving.grad = torch.autograd.grad(loss.sum(), (moved, moving))
                 targets = targets + rate * (decoded.detach() - gradient / CURVATURE - targets)
+                optimizer.step()
                 rate *= s.fall
+                optimizer.param_groups[0]["lr"] *= s.hyper_fall
             if self._progress is not None:
                 self._progress((step + 1) / (s.steps + 1))
         return y, z
