@@ -61,9 +61,9 @@ SCHEDULES = {
     4: Schedule(steps=6, fall=0.8, hyper_fall=0.7),
     5: Schedule(steps=10),
     6: Schedule(steps=16),
-    7: Schedule(steps=24, fall=0.93),
-    8: Schedule(steps=48, fall=0.96),
-    9: Schedule(steps=96, fall=0.98),
+    7: Schedule(steps=20, fall=0.92),
+    8: Schedule(steps=28, fall=0.94),
+    9: Schedule(steps=40, fall=0.95),
 }
 """What the levels of effort from 1 on do. Level 0 refines nothing."""
 
