@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from support.codec_files import Picture, psnr
 from support.pictures import synthetic
+from tacit import cli, weights
 from tacit import image as images
-from tacit import weights
 from tacit.codec import Codec, EncodeOptions
 from tacit.codec.options import EFFORTS
 from tacit.codec.refinement import HALO, SCHEDULES, Refiner, Schedule
 from tacit.errors import InvalidInput
 from tacit.image import ImageSource
 from tacit.models.distortion import Distortion, rate_weight
+from tacit.models.rdo_quantization import RdoEntropy
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +146,26 @@ def test_progress_is_told_and_may_end_it(codec: Codec, picture: Picture) -> None
 
     with pytest.raises(KeyboardInterrupt):
         codec.encode_result(picture(64, 64), effort=1, progress=interrupt)
+
+
+def test_an_interruption_leaves_nothing_half_written(
+    codec: Codec, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = tmp_path / "a.png", tmp_path / "a.tacit"
+    picture(64, 64).save(source)
+    forward, calls = RdoEntropy.forward, itertools.count()
+
+    def interrupted(entropy: RdoEntropy, *arguments: Any) -> Any:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return forward(entropy, *arguments)
+
+    monkeypatch.setattr(RdoEntropy, "forward", interrupted)
+    arguments = ["encode", str(source), "-e", "3", "--model", str(codec.path), "--quiet"]
+    assert cli.main(arguments) == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert cli.main(arguments) == 0
+    assert output.is_file()
 
 
 @pytest.mark.parametrize("effort", [-1, 10, 2.5, True, "high"])
