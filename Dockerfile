@@ -7,12 +7,7 @@ FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/tacit
 WORKDIR /build
-COPY constraints.txt ./
-# PyTorch's own index has builds without CUDA, which are ten times smaller. It is a layer of its own because it seldom
-# changes.
-RUN /opt/tacit/bin/pip install --index-url https://download.pytorch.org/whl/cpu \
-        "$(sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)"
-COPY pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN /opt/tacit/bin/pip install --constraint constraints.txt ".[web,demo]"
 

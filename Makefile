@@ -1,9 +1,10 @@
 # Everything runs in a virtual environment of its own, .venv, which the first target that needs it makes.
 # `make` alone prints the targets. A line of help stands behind each target.
 #
-# On Linux, PyPI's torch brings CUDA with it (several GB). The CPU build is much smaller:
+# Tests and training need torch; `make demo` and `make core` do not. On Linux, PyPI's torch brings CUDA with it (several
+# GB). The CPU build is much smaller:
 #
-#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#   make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #
 # A torch that is in .venv already, of the version in constraints.txt and of whatever build, is kept.
 
@@ -25,7 +26,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --
 SOURCES := src tests benchmarks scripts examples fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo js bulk-demo test check lint format coverage fuzz bench kodak effort freezing page readme results studies clean
+.PHONY: help demo js bulk-demo test core check lint format coverage fuzz bench kodak effort freezing page readme results studies clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +48,9 @@ bulk-demo: .venv/installed-bulk,demo ## compress a small data set shard by shard
 
 test: .venv/installed-dev ## run all tests; a part of them by PYTEST_ARGS="tests/codec -k psnr"
 	$(PYTEST) --durations 20 $(PYTEST_ARGS)
+
+core: .venv/python ## test what works without torch, in an environment of its own whose size is measured
+	$(BIN)/python scripts/core.py build/core
 
 check: lint ## run the linters and the quick tests: what to run before each commit
 	$(PYTEST) -q -m "not slow and not browser" $(PYTEST_ARGS)
@@ -132,7 +136,9 @@ clean: ## remove what the other targets made, except .venv
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
 	@touch $@
 
-.venv/installed-%: pyproject.toml constraints.txt .venv/torch
+.venv/installed-dev .venv/installed-fuzz: .venv/torch
+
+.venv/installed-%: pyproject.toml constraints.txt | .venv/python
 	$(PIP) --constraint constraints.txt --editable ".[$*]"
 # The tests compare with lpips, which asks for torchvision; the tests put a stand-in in torchvision's place.
 	$(if $(filter dev,$*),$(PIP) --no-deps lpips==0.1.4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -68,11 +67,7 @@ def test_stages_are_copied_from_where_things_were_put() -> None:
 
 def test_what_is_installed_is_pinned_and_exists() -> None:
     first, _ = stages()
-    torch, package = (run for run in of(first, "RUN") if "pip install" in run)
-    script = re.search(r"\$\((sed .*constraints\.txt)\)", torch)
-    assert script is not None
-    version = subprocess.run(["sh", "-c", script[1]], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    assert re.fullmatch(r"torch==[\d.]+\n", version)
+    (package,) = (run for run in of(first, "RUN") if "pip install" in run)
     assert "--constraint constraints.txt" in package
     extras = re.search(r'"\.\[(.*)\]"', package)
     assert extras is not None
