@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from tacit import weights
 from tacit.errors import InvalidInput
 from tacit.evaluation.codecs.protocol import CaptionSource, Pixels, Quality
 from tacit.evaluation.cost import Cost, measure_cost
+from tacit.evaluation.provenance import describe_libraries
 from tacit.words import shared_weigher
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class TacitCodec:
             **({"effort": self.effort} if self.effort else {}),
             "precision": self.precision,
             "device": self.device,
-            "tacit": importlib.metadata.version("tacit"),
-            "torch": importlib.metadata.version("torch"),
+            **{name: version for name, version in describe_libraries().items() if name in ("tacit", "torch")},
         }
 
     def check(self, quality: Quality) -> Quality:
