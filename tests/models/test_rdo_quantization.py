@@ -97,3 +97,14 @@ def test_the_gradient_is_that_of_all_but_a_latents_own_bits(model: CodingModel) 
 def test_bits_are_those_of_normal_distributions() -> None:
     bits = gaussian_bits(torch.arange(-4.0, 5.0), torch.tensor(0.8))
     assert float((2**-bits).sum()) == pytest.approx(1, abs=1e-4)
+
+
+def test_networks_in_float32_are_the_exact_ones() -> None:
+    """The shipped weights hold their medians elsewhere than networks in float64 do."""
+    model = weights.load(weights.locate(weights.DEFAULT))
+    y, z = latents(model, 50.0)
+    with torch.no_grad():
+        decoded, bits = entropy_of(model)(y, torch.zeros_like(y), z, model.hundredths(50.0))
+    streams, integers = model.compress_scaled(y, z, 50.0)
+    assert share_of_others(decoded, integers) == 0
+    assert float(bits) == pytest.approx(8 * len(streams[0]), rel=0.02, abs=64)

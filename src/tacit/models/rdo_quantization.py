@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tacit.entropy.units import Y_UNIT, Z_UNIT
+from tacit.exact.arithmetic import DOUBLE
 from tacit.exact.float_chain import FloatChain
 from tacit.models.attention import to_rows
 from tacit.models.coding_order import EntropyNets, Step, walk
@@ -40,6 +41,7 @@ class RdoEntropy(nn.Module):
         self.parameters_other = nn.ModuleList([views[f"parameters_other.{i}"] for i in groups])
         ends = scales[[0, -1]].log()
         self._scale_start, self._scale_step = float(ends[0]), float(ends[1] - ends[0]) / (len(scales) - 1)
+        self._medians_apart = entropy.arithmetic is DOUBLE
         self.medians: Tensor
         self.register_buffer("medians", entropy.medians.float()[:, None, None])
         self.z_prices: Tensor  # [Z, symbols]
@@ -69,7 +71,8 @@ class RdoEntropy(nn.Module):
         """
         symbols_of_z = round_through(z - self.medians / Z_UNIT)
         bits = [self._z_bits(symbols_of_z)]
-        hyper = symbols_of_z * Z_UNIT + self.medians
+        # in float32 the medians are in the first layer's bias
+        hyper = symbols_of_z * Z_UNIT + self.medians if self._medians_apart else symbols_of_z
         if self.plane:
             plane = torch.as_tensor(quality - 5000, dtype=z.dtype, device=z.device)
             plane = plane[:, None] if plane.ndim else plane.expand(z.shape[0], 1, *z.shape[2:])
