@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import reference_decoder as reference
 from support.paths import ROOT
+from support.walks import entropy_of
 from tacit import container
 from tacit.codec import Codec
 from tacit.entropy.coder import SymbolDecoder, SymbolEncoder, SymbolModels
@@ -76,7 +77,7 @@ def implied(model: object, size: int) -> list[int]:
 
 
 def test_the_library_takes_over_every_shipped_table_to_the_last_unit(shipped_codec: Codec) -> None:
-    entropy = shipped_codec._model(shipped_codec.path).entropy
+    entropy = entropy_of(shipped_codec)
     for models in (entropy.y_models, entropy.z_models):
         for i in range(len(models.tables)):
             expected = models.tables.table(i).tolist()
@@ -149,7 +150,7 @@ def test_carries_run_through_words(words: int) -> None:
 
 
 def test_a_real_file_starts_with_the_symbols_that_the_arithmetic_gives(shipped_codec: Codec, picture) -> None:  # type: ignore[no-untyped-def]
-    entropy = shipped_codec._model(shipped_codec.path).entropy
+    entropy = entropy_of(shipped_codec)
     stream = container.read(shipped_codec.encode(picture(64, 48), quality=40)).regions[0]
     assert stream
     tables = entropy.z_models.tables

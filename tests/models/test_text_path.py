@@ -10,6 +10,7 @@ import torch
 
 from support.pictures import samples
 from support.tiny_models import TINY, TINY_TACO, deaf, tiny_model, tiny_taco
+from support.walks import coding_of
 from tacit.codec import Codec
 from tacit.entropy.units import LATENT_STEP
 from tacit.models.tacit_s import TacitSModel
@@ -49,7 +50,7 @@ def test_tiles_reach_as_far_as_the_networks_see(make: Callable[[], TacitSModel |
 @pytest.mark.parametrize("which", ["codec", "taco_codec"])
 def test_padding_changes_nothing(request: pytest.FixtureRequest, which: str) -> None:
     codec: Codec = request.getfixturevalue(which)
-    model = codec._model(codec.path)
+    model = coding_of(codec)
     x = samples(64, 1)
     words = torch.randn(1, 5, 256, generator=torch.Generator().manual_seed(0))
     plain = TextTokens(words, torch.ones(1, 5, dtype=torch.bool), torch.ones(1, 5))
