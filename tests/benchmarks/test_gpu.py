@@ -40,6 +40,7 @@ def test_checks_count_files_that_differ(codec: Codec, tmp_path: Path, monkeypatc
 
 @pytest.mark.slow
 def test_every_stage_is_measured(codec: Codec) -> None:
+    codec = Codec(codec.path, engine="torch")  # the engine of a GPU
     pictures = gpu.photographs(None, 2, small=True)
     stages = gpu.stages(codec, pictures, runs=1)
     expected = {stage for *_, stage, _ in gpu.STAGES if "processes" not in stage}

@@ -181,6 +181,6 @@ def test_shipped_weights_read_the_conformance_vectors(name: str, tmp_path: Path)
             assert stream is not None
             rows, columns = other.latent_size(region.height), other.latent_size(region.width)
             quality: Any = region_quality(file.header, region, rows, columns)
-            expected = other.decompress([stream], rows, columns, quality).numpy()
-            own = quality.numpy() if isinstance(quality, torch.Tensor) else quality
-            assert np.array_equal(one.decompress([stream], rows, columns, own), expected)
+            tensor = torch.from_numpy(quality) if isinstance(quality, np.ndarray) else quality
+            expected = other.decompress([stream], rows, columns, tensor).numpy()
+            assert np.array_equal(one.decompress([stream], rows, columns, quality), expected)

@@ -206,7 +206,7 @@ def test_latents_in_a_fresh_process(cases: dict[str, Case], tmp_path: Path, kind
     found = subprocess.run(
         [sys.executable, "-c", PROCESS, statements, json.dumps(arguments)],
         # threads that wait without spinning, for machines that do other work beside the tests
-        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **environment},
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": os.pathsep.join(sys.path), **environment},
         capture_output=True,
         text=True,
         timeout=120,

@@ -79,7 +79,10 @@ def test_the_signatures() -> None:
     assert names(tacit.decode) == "data * box salvage max_pixels"
     assert names(tacit.info) == "source * "
     assert names(tacit.available_models) == " * "
-    assert names(tacit.Codec.__init__) == "self model * device threads precision text_encoder word_weights steer effort"
+    assert (
+        names(tacit.Codec.__init__)
+        == "self model * engine device threads precision text_encoder word_weights steer effort"
+    )
     assert names(tacit.Codec.encode) == f"self image caption quality * options {options}"
     assert names(tacit.Codec.encode_result) == f"self image caption quality * options reconstruct progress {options}"
     assert names(tacit.Codec.prepare) == f"self image caption * options {options}"

@@ -18,10 +18,10 @@ from tacit.text.encoders.word_pieces import WordPieces
 FILE = Path(tacit.text.__path__[0]) / "embedded-tokenizer.json"
 REFERENCE = Tokenizer.from_file(str(FILE))
 CUT = WordPieces(json.loads(FILE.read_text("utf-8"))["model"]["vocab"])
-# Later characters are assigned in one version of Unicode and not in another.
-CHARACTERS = st.characters(max_codepoint=0x7B0, exclude_categories=("Cn", "Cs")) | st.sampled_from(
-    "猫日一가Ａﬁ“”—…€\u2009\u3000\u200b\ufffd\ufeff🐶🛶é́ǅİßẞΣς"
-)
+# Later characters, and U+061D, are assigned in one version of Unicode and not in another.
+CHARACTERS = st.characters(
+    max_codepoint=0x7B0, exclude_categories=("Cn", "Cs"), exclude_characters="\u061d"
+) | st.sampled_from("猫日一가Ａﬁ“”—…€\u2009\u3000\u200b\ufffd\ufeff🐶🛶é́ǅİßẞΣς")
 
 
 def equal(text: str) -> None:

@@ -85,7 +85,7 @@ def test_no_torch_is_imported(tiny_weights: Path) -> None:
         "y = model.analyse(np.zeros((1, 64, 64, 3), np.uint8), load_encoder('embedded')(['a boat']));"
         "streams, latents = model.compress(y, 50.0);"
         "assert (model.decompress(streams, 4, 4, 50.0) == latents).all();"
-        "assert model.pixels(latents, 50.0).shape == (1, 64, 64, 3);"
+        "assert model.levels(latents, 50.0).shape == (1, 64, 64, 3);"
         "assert 'torch' not in sys.modules and 'onnx' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
