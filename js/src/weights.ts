@@ -55,11 +55,17 @@ export class Weights {
   /** Where each tensor lies in `data`. */
   readonly places = new Map<string, Entry>();
 
+  /** The bytes of the file. */
+  readonly data: Uint8Array;
+
   /**
-   * @param data - The bytes of the file.
+   * @param file - The bytes of the file.
    * @throws CorruptWeights - The file is damaged, or is not of an architecture that this package decodes.
    */
-  constructor(readonly data: Uint8Array) {
+  constructor(file: Uint8Array) {
+    // Whatever kind of view it is: what slice() of a Buffer of Node.js returns is no copy.
+    const data = new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
+    this.data = data;
     try {
       const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
       const length = Number(view.getBigUint64(0, true));

@@ -159,7 +159,7 @@ def register() -> None:
     Image.register_open(TacitImageFile.format, TacitImageFile, container.is_tacit)
     Image.register_save(TacitImageFile.format, _save)
     Image.register_extension(TacitImageFile.format, ".tacit")
-    Image.register_mime(TacitImageFile.format, "image/x-tacit")
+    Image.register_mime(TacitImageFile.format, container.MIME_TYPE)
 
 
 register()

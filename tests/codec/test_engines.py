@@ -164,6 +164,6 @@ for work in (
         print(error)
 """
     effort, engine, taco = without_torch(script).splitlines()
-    assert effort == "effort 1 needs PyTorch: pip install 'tacit[torch]'"
-    assert engine.startswith("engine torch needs PyTorch")
-    assert "cannot have; the engine torch runs it; engine torch needs PyTorch" in taco
+    assert effort == "effort 1 needs torch: pip install 'tacit[torch]'"
+    assert engine.startswith("engine torch needs torch")
+    assert "cannot have; the engine torch runs it; engine torch needs torch" in taco

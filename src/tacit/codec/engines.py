@@ -10,6 +10,7 @@ from tacit import weights
 from tacit.codec.model import Engine, Model
 from tacit.engine.onnx_engine import OnnxEngine
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights
+from tacit.extras import require
 
 if TYPE_CHECKING:
     from tacit.codec.torch_engine import TorchEngine
@@ -115,12 +116,9 @@ class Engines:
             InvalidInput: torch has no such device.
         """
         if self._torch_engine is None:
-            try:
-                from tacit.codec.torch_engine import TorchEngine
-            except ModuleNotFoundError as error:
-                if error.name != "torch":
-                    raise
-                raise MissingExtra(f"{what} needs PyTorch: pip install 'tacit[torch]'") from error
+            require("torch", what, "torch")
+            from tacit.codec.torch_engine import TorchEngine
+
             self._torch_engine = TorchEngine(self._device, self._precision)
         return self._torch_engine
 

@@ -17,7 +17,7 @@ from tacit.container.payloads.caption import MAX_CAPTION, check_caption
 from tacit.container.payloads.compressed import MAX_METADATA
 from tacit.container.reading import MAX_PIXELS, read, read_header
 from tacit.container.regions import CELL, REGION, Region, cells, region_grid
-from tacit.container.signature import SIGNATURE, VERSION, is_tacit
+from tacit.container.signature import MIME_TYPE, SIGNATURE, VERSION, is_tacit
 from tacit.container.writing import write
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "MAX_CAPTION",
     "MAX_METADATA",
     "MAX_PIXELS",
+    "MIME_TYPE",
     "REGION",
     "SIGNATURE",
     "VERSION",

@@ -7,6 +7,8 @@ from tacit.errors import CorruptFile, UnsupportedFile
 
 SIGNATURE = b"\x89TCT\r\n\x1a\n"
 
+MIME_TYPE = "image/x-tacit"
+
 VERSION = 2
 """The newest version. A file has the first version that has what the file needs."""
 

@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tacit.container import MIME_TYPE
 from tacit.errors import PathError
 
-MIME_TYPE = "image/x-tacit"
 MAGIC = Path(__file__).parent / "magic"
 """An entry for file(1)."""
 
