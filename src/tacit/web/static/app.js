@@ -218,8 +218,8 @@ const slowWork = new Idle(async (signal) => {
     if (state.codec !== "tacit") await compare(image, encoding, signal);
     else if (state.bits === "named") await showNamed(encoding);
     else if (state.bits !== "off") await showBits(image, encoding, signal);
+    await showWordWeights(image, encoding.request.caption, signal); // it moves what stands below, so not after the times
     await measureTimes(image, encoding, signal);
-    await showWordWeights(image, encoding.request.caption, signal);
     resumeCurve();
   } catch (error) {
     if (error.name !== "AbortError") showError(error);
