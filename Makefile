@@ -105,6 +105,7 @@ results: ## measure all figures again (Kodak in $TACIT_DATA/kodak), and write th
 	$(if $(CHECKPOINT),$(MAKE) freezing)
 	$(MAKE) page
 	$(BIN)/python -m benchmarks.web
+	$(BIN)/python -m benchmarks.memory
 	$(MAKE) readme
 
 # An interrupted run continues. Results of other models than the default have the model's name behind theirs.

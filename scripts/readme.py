@@ -758,8 +758,24 @@ def fuzz() -> str:
     return "\n".join(lines) + "\n"
 
 
+def memory() -> str:
+    """Return whether the memory of one process is flat over many encodings and decodings."""
+    result = _results("memory")
+    if result is None:
+        return "Not measured yet: `python -m benchmarks.memory`.\n"
+    points = result["points"]
+    settled = [point["bytes"] for point in points if point["images"] > result["count"] / 10]
+    return (
+        f"One process that encodes and decodes {result['count']:,} small images of several sizes, modes and qualities\n"
+        f"holds {min(settled) / 1e6:.1f} to {max(settled) / 1e6:.1f} MB after the first tenth of them, and grows by "
+        f"{result['growth']:+.0f} bytes an image from there on\n"
+        f"(weights {result['weights_hash']}, `{result['command']}`, [results/memory.json](../results/memory.json)).\n"
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "fuzz": fuzz,
+    "memory": memory,
     "reference": reference,
     "weighing": weighing,
     "words": words,
