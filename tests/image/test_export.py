@@ -188,6 +188,23 @@ def test_without_metadata_the_colours_are_srgb(suffix: str, mode: str) -> None:
     assert image.info["caption"] == "a field"
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_colours_are_srgb_where_the_profile_is_too_large(suffix: str) -> None:
+    exif = exif_with(Make="Maker")
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: 0xFFFF, ExifTags.IFD.Interop: {1: "R03"}}
+    size = {"png": 1 << 20, "jpg": 255 * 65_519}[suffix] + 1
+    image = with_profile(Image.new("RGB", (8, 8), (60, 200, 60)), profile("RGB ", 2.2).ljust(size, b"\0"))
+    image.info["exif"] = exif.tobytes()
+    with pytest.warns(ConversionWarning, match=f"got {size}: the colours are converted to sRGB"):
+        data = to_bytes(image, suffix)
+    with Image.open(io.BytesIO(data)) as back:
+        assert "icc_profile" not in back.info
+        assert np.abs(np.asarray(back).astype(int) - (0, 201, 37)).max() <= 3
+        own = back.getexif().get_ifd(ExifTags.IFD.Exif)
+        assert own[ExifTags.Base.ColorSpace] == 1
+        assert back.getexif().get_ifd(ExifTags.IFD.Interop)[1] == "R98"
+
+
 def test_a_profile_that_is_srgb_leaves_the_pixels() -> None:
     image = with_profile(Image.fromarray(noise(40, 40, 3)), SRGB)
     with Image.open(io.BytesIO(to_bytes(image, "bmp"))) as back:

@@ -58,7 +58,13 @@ def test_properties_of_xmp_precede_those_of_iptc() -> None:
 
 def test_texts_of_png_are_kept() -> None:
     texts = PngInfo()
-    for key, text in {"Title": "Boat", "Description": "a red boat", "Software": "x", "date:create": "2024"}.items():
+    for key, text in {
+        "Title": "Boat",
+        "Description": "a red boat",
+        "Software": "x",
+        "source": "scan",
+        "date:create": "2024",
+    }.items():
         texts.add_text(key, text)
     metadata = load(saved(Image.new("L", (8, 8)), pnginfo=texts)).metadata
     assert metadata.caption == "a red boat"

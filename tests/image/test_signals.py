@@ -11,11 +11,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import ExifTags, Image, TiffImagePlugin
 
 from support.image_files import SRGB, noise, png, profile, reopened, saved, xmp_with
-from tacit.image import ConversionWarning, Raster, from_pil, load
+from tacit.image import ConversionWarning, Raster, from_pil, load, pil_info
 from tacit.image.boxes import heif_signals
+from tacit.image.export import to_bytes
 from tacit.image.jpeg_xl import jpeg_xl_bits
 from tacit.image.signals import file_signals
 
@@ -273,9 +274,24 @@ def test_profile_and_spaces_of_jpeg_2000() -> None:
     image = Image.open(io.BytesIO(with_colr(b"\2\0\0" + adobe)))
     assert from_pil(image).metadata.icc == adobe
     assert "icc_profile" not in image.info  # it is left as it was
-    _, messages = loaded(with_colr(b"\1\0\0" + (21).to_bytes(4)))
-    assert len(messages) == 1
-    assert "colr (colour space 21 of JPEG 2000) is left out" in messages[0]
+    grey = saved(Image.new("RGB", (8, 8), (128, 128, 128)), "JPEG2000")
+    data = data.replace(data[data.index(b"jp2c") - 4 :], grey[grey.index(b"jp2c") - 4 :])
+    raster, messages = loaded(with_colr(b"\1\0\0" + (21).to_bytes(4)))
+    assert messages == ["image: the colours are converted to sRGB by colr (ROMM RGB)"]
+    assert np.abs(raster.pixels.astype(int) - 147).max() <= 1  # 255 (1.055 (128/255)^(1.8/2.4) - 0.055)
+    for code_points, level in (((9, 1, 0), 128), ((12, 8, 0), 188), ((1, 13, 2), 128)):
+        raster, _ = loaded(with_colr(b"\5\0\0" + struct.pack(">HHHB", *code_points, 0x80)))
+        assert np.abs(raster.pixels.astype(int) - level).max() <= 1
+    for content, text in (
+        (b"\1\0\0" + (14).to_bytes(4), "colr (CIELab of JPEG 2000)"),
+        (b"\1\0\0" + (99).to_bytes(4), "colr (colour space 99 of JPEG 2000)"),
+        (b"\4\0\0" + bytes(16), "colr (method 4)"),
+        (b"\5\0\0" + struct.pack(">HHHB", 9, 16, 0, 0x80), "colr (BT.2020 primaries, PQ (HDR))"),
+        (b"\5\0\0" + struct.pack(">HHHB", 1, 13, 1, 0x80), "colr (colours by the matrix 1)"),
+        (b"\5\0\0" + struct.pack(">HHHB", 1, 13, 0, 0), "colr (levels of a narrow range)"),
+    ):
+        _, messages = loaded(with_colr(content))
+        assert messages == [f"image: {text} is left out, and the colours are taken as they are"]
 
 
 def test_depth_of_jpeg_xl() -> None:
@@ -345,3 +361,114 @@ def test_primaries_and_curve_of_tiff() -> None:
 
 def test_tiff_without_signals_is_quiet() -> None:
     assert from_pil(reopened(Image.fromarray(noise(4, 4, 3)), "TIFF")).pixels.tobytes() == noise(4, 4, 3).tobytes()
+
+
+def bmp(header: bytes, behind: bytes = b"", colour: tuple[int, int, int] = (200, 60, 60)) -> bytes:
+    """A BMP of version 4 or 5. header: from the kind of colours on; behind: what follows the pixels."""
+    start = struct.pack("<IiiHHIIiiII", 56 + len(header), 4, 4, 1, 24, 0, 48, 2835, 2835, 0, 0) + bytes(16) + header
+    rows = bytes(colour[::-1]) * 16
+    file = b"BM" + struct.pack("<IHHI", 14 + len(start) + len(rows) + len(behind), 0, 0, 14 + len(start))
+    return file + start + rows + behind
+
+
+def calibrated(x: tuple[float, ...], *gammas: float) -> bytes:
+    """The kind of colours, primaries as X, Y, Z, and gammas, as a header of version 4 has them."""
+    return struct.pack("<I9i3I", 0, *(round(v * 2**30) for v in x), *(round(v * 65536) for v in gammas))
+
+
+P3_XYZ = (0.68, 0.32, 0.0, 0.265, 0.69, 0.045, 0.15, 0.06, 0.79)
+
+
+def test_colours_of_bmp() -> None:
+    for quiet in (
+        struct.pack("<I48x", int.from_bytes(b"sRGB")),
+        struct.pack("<I48x", int.from_bytes(b"Win ")),
+        calibrated((0.0,) * 9, 0, 0, 0),
+        calibrated((0.0,) * 9, 2.2, 2.2, 2.2),
+        calibrated((0.64, 0.33, 0.03, 0.30, 0.60, 0.10, 0.15, 0.06, 0.79), 0.4545, 0.4545, 0.4545),
+    ):
+        raster, messages = loaded(bmp(quiet))
+        assert (raster.pixels[0, 0].tolist(), messages) == ([200, 60, 60], [])
+    raster, messages = loaded(bmp(calibrated(P3_XYZ, 2.2, 2.2, 2.2)))
+    assert messages == ["image: the colours are converted to sRGB by calibrated colours of BMP"]
+    assert np.abs(raster.pixels.astype(int) - (217, 42, 52)).max() <= 2
+    raster, _ = loaded(bmp(calibrated((0.0,) * 9, 1, 1, 1), colour=(128, 128, 128)))
+    assert np.abs(raster.pixels.astype(int) - 188).max() <= 1
+    _, messages = loaded(bmp(calibrated(P3_XYZ, 1.8, 2.2, 2.2)))
+    assert len(messages) == 1
+    assert "calibrated colours of BMP (a gamma of its own for each) is left out" in messages[0]
+
+
+def test_profiles_of_bmp() -> None:
+    adobe = profile("RGB ", 2.2)
+    place = 124 + 48  # behind the pixels, counted from the header
+
+    def header(kind: bytes, size: int) -> bytes:
+        return struct.pack("<I48x", int.from_bytes(kind)) + struct.pack("<IIII", 4, place, size, 0)
+
+    raster, messages = loaded(bmp(header(b"MBED", len(adobe)), adobe))
+    assert (raster.metadata.icc, raster.pixels[0, 0].tolist(), messages) == (adobe, [200, 60, 60], [])
+    assert loaded(bmp(header(b"MBED", 0)))[0].metadata.icc is None
+    for kind, size, text in (
+        (b"LINK", 12, "an ICC profile outside"),
+        (b"MBED", 1 << 25, "an ICC profile of more than"),
+    ):
+        _, messages = loaded(bmp(header(kind, size), b"profile.icc\0"))
+        assert len(messages) == 1
+        assert text in messages[0]
+
+
+def exif_of(space: int | None, index: str | None) -> bytes:
+    exif = Image.Exif()
+    own = exif.get_ifd(ExifTags.IFD.Exif)
+    own[ExifTags.Base.ExifVersion] = b"0232"
+    if space is not None:
+        own[ExifTags.Base.ColorSpace] = space
+    if index is not None:
+        own[ExifTags.IFD.Interop] = {1: index}
+    exif[ExifTags.IFD.Exif] = dict(own)
+    return exif.tobytes()
+
+
+def colours_in(exif: bytes | None) -> tuple[object, object]:
+    read = Image.Exif()
+    read.load(exif or b"")
+    own = read.get_ifd(ExifTags.IFD.Exif)
+    return own.get(ExifTags.Base.ColorSpace), read.get_ifd(ExifTags.IFD.Interop).get(1)
+
+
+@pytest.mark.parametrize("form", ["png", "tiff", "webp"])
+@pytest.mark.parametrize(("space", "index"), [(2, None), (0xFFFF, "R03"), (None, "R03")])
+def test_adobe_rgb_by_exif_becomes_srgb(form: str, space: int | None, index: str | None) -> None:
+    xmp = xmp_with("<exif:ColorSpace>65535</exif:ColorSpace>", 'xmlns:exif="http://ns.adobe.com/exif/1.0/"')
+    image = Image.new("RGB", (4, 4), (60, 200, 60))
+    image.info.update(exif=exif_of(space, index), xmp=xmp)
+    raster, messages = loaded(to_bytes(image, form))
+    assert messages == ["image: the colours are converted to sRGB by EXIF (Adobe RGB)"]
+    assert np.abs(raster.pixels.astype(int) - (0, 201, 37)).max() <= 2
+    # Its metadata do not say Adobe RGB any more: it would be converted once more wherever it goes.
+    assert colours_in(raster.metadata.exif) == (space and 1, index and "R98")
+    assert b"<exif:ColorSpace>1</exif:ColorSpace>" in (raster.metadata.xmp or b"")
+    again = from_pil(Image.fromarray(raster.pixels), info=pil_info(raster.metadata))
+    assert np.array_equal(again.pixels, raster.pixels)
+
+
+@pytest.mark.parametrize(("space", "index"), [(1, "R03"), (1, "R98"), (0xFFFF, "R98"), (0xFFFF, None), (None, None)])
+def test_other_colours_of_exif_stay(space: int | None, index: str | None) -> None:
+    raster, messages = loaded(saved(Image.fromarray(noise(4, 4, 3)), exif=exif_of(space, index)))
+    assert (raster.pixels.tolist(), messages) == (noise(4, 4, 3).tolist(), [])
+    assert colours_in(raster.metadata.exif) == (space, index)
+
+
+def test_what_a_file_says_of_its_colours_precedes_exif() -> None:
+    adobe = exif_of(0xFFFF, "R03")
+    raster, messages = loaded(saved(Image.fromarray(noise(4, 4, 3)), exif=adobe, icc_profile=SRGB))
+    assert (raster.pixels.tolist(), messages, colours_in(raster.metadata.exif)) == (
+        noise(4, 4, 3).tolist(),
+        [],
+        (0xFFFF, "R03"),
+    )
+    for chunk in ((b"sRGB", b"\0"), gamma(0.45455)):
+        raster, messages = loaded(png_with(chunk, (b"eXIf", adobe.removeprefix(b"Exif\0\0"))))
+        assert (raster.pixels.tobytes(), messages) == (ROWS, [])
+        assert colours_in(raster.metadata.exif) == (1, "R98")  # there is no profile that would say it

@@ -10,12 +10,27 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from tacit.container import MAX_METADATA
-from tacit.image.colours import ColourSignal, code_point_signal
+from tacit.image.colours import ROMM_RGB, ColourSignal, code_point_signal
 
 _CONFIGURATIONS = (b"av1C", b"hvcC", b"pixi")
 _APPLE_GAIN_MAP = b"urn:com:apple:photo:2020:aux:hdrgainmap"
 # Enumerated colour spaces of JPEG 2000 that Pillow reads as what they are: CMYK, sRGB, grey, sYCC, and bilevel.
 _USUAL_SPACES = {0, 12, 15, 16, 17, 18}
+_ROMM_RGB = 21
+_OTHER_SPACES = {
+    1: "YCbCr of BT.709",
+    3: "YCbCr of BT.601",
+    4: "YCbCr of BT.601",
+    9: "PhotoYCC",
+    11: "CMY",
+    13: "YCCK",
+    14: "CIELab",
+    19: "CIEJab",
+    20: "e-sRGB",
+    22: "YPbCr",
+    23: "YPbCr",
+    24: "e-sYCC",
+}
 
 
 def boxes(file: BinaryIO, first: int, last: int) -> Iterator[tuple[bytes, int, int]]:
@@ -200,12 +215,30 @@ def jpeg2000_signals(file: BinaryIO) -> Jpeg2000Signals:
                 colours_read = True
                 if data[:1] in (b"\2", b"\3"):
                     found.icc = data[3:]
-                elif data[:1] == b"\1":
-                    (space,) = struct.unpack_from(">I", data, 3)
-                    if space not in _USUAL_SPACES:
-                        found.colours = ColourSignal(f"colr (colour space {space} of JPEG 2000)", None)
+                else:
+                    found.colours = _colours_of_jpeg2000(data)
         break
     return found
+
+
+def _colours_of_jpeg2000(box: bytes) -> ColourSignal | None:
+    """Return the colours in a box colr without an ICC profile, or None where they are what Pillow takes them for."""
+    method = box[0]
+    if method == 1:
+        (space,) = struct.unpack_from(">I", box, 3)
+        if space in _USUAL_SPACES:
+            return None
+        if space == _ROMM_RGB:
+            return ColourSignal("colr (ROMM RGB)", ROMM_RGB)
+        return ColourSignal(f"colr ({_OTHER_SPACES.get(space, f'colour space {space}')} of JPEG 2000)", None)
+    if method == 5:  # code points of ITU-T H.273
+        primaries, transfer, matrix, full = struct.unpack_from(">HHHB", box, 3)
+        if matrix not in (0, 2):
+            return ColourSignal(f"colr (colours by the matrix {matrix})", None)
+        if not full & 0x80:
+            return ColourSignal("colr (levels of a narrow range)", None)
+        return code_point_signal("colr", primaries, transfer)
+    return ColourSignal(f"colr (method {method})", None)
 
 
 def _component_bits(depths: bytes) -> int:

@@ -14,22 +14,23 @@ from tacit.image.raster import Pixels
 Chromaticities: TypeAlias = tuple[float, ...]
 """x and y of white, red, green and blue: eight numbers, in the order of PNG's cHRM."""
 
-_D65 = (0.3127, 0.3290)
-SRGB_PRIMARIES: Chromaticities = (*_D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+D65 = (0.3127, 0.3290)
+"""x and y of the white of daylight, which most colour spaces have."""
+SRGB_PRIMARIES: Chromaticities = (*D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 
 # Code points of ITU-T H.273, which cICP, nclx and others share.
 _PRIMARIES: dict[int, tuple[str, Chromaticities]] = {
     1: ("BT.709", SRGB_PRIMARIES),
     4: ("BT.470 System M", (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08)),
-    5: ("BT.601, 625 lines", (*_D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06)),
-    6: ("BT.601, 525 lines", (*_D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070)),
-    7: ("SMPTE 240M", (*_D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070)),
+    5: ("BT.601, 625 lines", (*D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06)),
+    6: ("BT.601, 525 lines", (*D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070)),
+    7: ("SMPTE 240M", (*D65, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070)),
     8: ("film", (0.310, 0.316, 0.681, 0.319, 0.243, 0.692, 0.145, 0.049)),
-    9: ("BT.2020", (*_D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)),
+    9: ("BT.2020", (*D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)),
     10: ("CIE XYZ", (1 / 3, 1 / 3, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0)),
     11: ("DCI-P3", (0.314, 0.351, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)),
-    12: ("Display P3", (*_D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)),
-    22: ("EBU 3213", (*_D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077)),
+    12: ("Display P3", (*D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)),
+    22: ("EBU 3213", (*D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077)),
 }
 # Curves whose inverse is a power. Those of BT.709, BT.601, BT.2020 and their kin are the camera's; what is seen of them
 # is near sRGB, and that is how viewers take them, so that they count as sRGB's.
@@ -39,6 +40,7 @@ _OTHER_CURVES = {9: "a logarithmic curve", 10: "a logarithmic curve", 16: "PQ (H
 _UNSPECIFIED = {0, 2, 3}
 
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+_NEAR = 0.05  # what a gamma may differ from 2.2 and still mean sRGB's curve, as in libpng
 _STEPS = 65535  # of light, for which levels of sRGB are in a table
 
 
@@ -109,6 +111,22 @@ class ColourSignal:
     """Whether it counts more than an ICC profile in the same file."""
 
 
+def calibrated_signal(text: str, gamma: float | None, primaries: Chromaticities | None) -> ColourSignal:
+    """Return what primaries and a gamma say, either of which may be missing.
+
+    Args:
+        text: What warnings call them.
+        gamma: The power to which a number is light; near 2.2 the curve is that of sRGB.
+        primaries: Of white, red, green and blue.
+    """
+    try:
+        if gamma is not None and abs(2.2 / gamma - 1) <= _NEAR:
+            gamma = None
+        return ColourSignal(text, ColourSpace(primaries or SRGB_PRIMARIES, gamma))
+    except (ValueError, ZeroDivisionError):
+        return ColourSignal(f"{text} (which no colours can have)", None)
+
+
 def code_point_signal(source: str, primaries: int, transfer: int, over_icc: bool = False) -> ColourSignal | None:
     """Return what code points of ITU-T H.273 say, or None where they say nothing.
 
@@ -151,7 +169,7 @@ _LEVELS = _level_table()
 def _to_xyz(primaries: Chromaticities) -> NDArray[Any]:
     """Return the matrix from light in some primaries to XYZ, as seen by an eye that is used to D65."""
     columns = np.array([_xyz(*primaries[place : place + 2]) for place in (2, 4, 6)]).T
-    white, target = _xyz(*primaries[:2]), _xyz(*_D65)
+    white, target = _xyz(*primaries[:2]), _xyz(*D65)
     scaled = columns * np.linalg.solve(columns, white)
     seen = np.diag((_BRADFORD @ target) / (_BRADFORD @ white))
     adapted: NDArray[Any] = np.linalg.solve(_BRADFORD, seen @ _BRADFORD @ scaled)
@@ -161,3 +179,8 @@ def _to_xyz(primaries: Chromaticities) -> NDArray[Any]:
 def _xyz(x: float, y: float) -> NDArray[Any]:
     """Return the direction of a chromaticity in XYZ, with Y = 1 where it has any."""
     return np.array([x, y, 1 - x - y]) / (y or 1.0)
+
+
+ADOBE_RGB = ColourSpace((*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), 563 / 256)
+ROMM_RGB = ColourSpace((0.3457, 0.3585, 0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001), 1.8)
+"""ROMM RGB, which is also called ProPhoto RGB."""

@@ -6,6 +6,7 @@ import struct
 
 from PIL import ExifTags, Image
 
+from tacit.image.colours import ADOBE_RGB, ColourSignal
 from tacit.image.messages import one_line, warn
 from tacit.image.resolution import with_resolution
 
@@ -20,6 +21,11 @@ _IMAGE_TAGS = {
     *(ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo),
 }
 
+# EXIF's names of colours: ColorSpace, and the index of the rules by which cameras name files (DCF).
+_SRGB, _ADOBE, _UNCALIBRATED = 1, 2, 0xFFFF
+_INDEX = 1
+_SRGB_INDEX, _ADOBE_INDEX = b"R98\0", b"R03\0"
+
 _THUMBNAIL_DATA = {273, 279, 513, 514}  # where a thumbnail's strips or its JPEG are, and how long
 
 
@@ -32,6 +38,40 @@ def orientation_of(image: Image.Image) -> int:
     except Exception:  # broken EXIF: the pixels are what counts, and kept_exif warns of it
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def colours_of_exif(image: Image.Image) -> ColourSignal | None:
+    """Return Adobe RGB where EXIF says that an image has these colours, in either of the ways of cameras; else None."""
+    try:
+        exif = image.getexif()
+        space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
+        index = exif.get_ifd(ExifTags.IFD.Interop).get(_INDEX)
+    except (Warning, MemoryError):
+        raise
+    except Exception:  # broken EXIF, of which kept_exif warns
+        return None
+    by_index = space in (None, _UNCALIBRATED) and isinstance(index, str) and index.startswith("R03")
+    return ColourSignal("EXIF (Adobe RGB)", ADOBE_RGB) if space == _ADOBE or by_index else None
+
+
+def exif_as_srgb(exif: bytes) -> bytes:
+    """Return the same EXIF with sRGB for the image's colours where it has something else, changed in place."""
+    order = "<" if exif.startswith(b"II") else ">"
+    changed = bytearray(exif)
+    try:
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        first = _entry_places(exif, order, start)
+        (start,) = struct.unpack_from(order + "I", exif, first[ExifTags.IFD.Exif] + 8)
+        own = _entry_places(exif, order, start)
+        if ExifTags.Base.ColorSpace in own:
+            struct.pack_into(order + "H", changed, own[ExifTags.Base.ColorSpace] + 8, _SRGB)
+        (start,) = struct.unpack_from(order + "I", exif, own[ExifTags.IFD.Interop] + 8)
+        place = _entry_places(exif, order, start)[_INDEX] + 8
+        if exif[place : place + 4] == _ADOBE_INDEX:
+            changed[place : place + 4] = _SRGB_INDEX
+    except (struct.error, KeyError):
+        pass  # what is not there says nothing
+    return bytes(changed)
 
 
 def kept_exif(image: Image.Image, name: str) -> bytes | None:
@@ -142,11 +182,22 @@ def _reset_orientation(exif: bytes) -> bytes:
     """
     order = "<" if exif.startswith(b"II") else ">"
     (start,) = struct.unpack_from(order + "I", exif, 4)
-    (count,) = struct.unpack_from(order + "H", exif, start)
     changed = bytearray(exif)
-    for entry in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(order + "HH", exif, entry)
+    entry = _entry_places(exif, order, start).get(ExifTags.Base.Orientation)
+    if entry is not None:
+        (kind,) = struct.unpack_from(order + "H", exif, entry + 2)
         size = {1: "B", 3: "H", 4: "I"}.get(kind)  # BYTE, SHORT (what it should be), LONG
-        if tag == ExifTags.Base.Orientation and size is not None:
+        if size is not None:
             struct.pack_into(order + size, changed, entry + 8, 1)
     return bytes(changed)
+
+
+def _entry_places(exif: bytes, order: str, start: int) -> dict[int, int]:
+    """Return where the entry of each tag of an IFD begins.
+
+    Raises:
+        struct.error: The IFD is cut short.
+    """
+    (count,) = struct.unpack_from(order + "H", exif, start)
+    places = range(start + 2, start + 2 + 12 * count, 12)
+    return {struct.unpack_from(order + "H10x", exif, place)[0]: place for place in places}

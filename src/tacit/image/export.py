@@ -16,7 +16,7 @@ from tacit.image.exif import EXIF_PREFIX
 from tacit.image.extended_xmp import split_packet
 from tacit.image.icc import as_srgb
 from tacit.image.messages import warn
-from tacit.image.metadata import pil_info
+from tacit.image.metadata import metadata_of_srgb, pil_info
 from tacit.image.raster import Raster
 from tacit.image.resolution import usable_resolution
 from tacit.image.tiff import tiff_with_metadata
@@ -45,11 +45,9 @@ _WITHOUT_GREY = ("WEBP", "AVIF")  # grey images become RGB, for which viewers re
 
 # The largest metadata, in bytes. A PNG with a larger ICC profile is one that Pillow refuses to open. In JPEG, EXIF and
 # XMP are one segment of 65,533 bytes each, with a prefix, and an ICC profile is at most 255 segments.
+_PROFILE_LIMITS: Mapping[str, int] = MappingProxyType({"PNG": 1 << 20, "JPEG": 255 * 65_519})
 _LIMITS: Mapping[str, Mapping[str, int]] = MappingProxyType(
-    {
-        "PNG": {"ICC profile": 1 << 20},
-        "JPEG": {"ICC profile": 255 * 65_519, "EXIF": 65_533 - len(EXIF_PREFIX), "XMP": 65_504},
-    }
+    {"JPEG": {"EXIF": 65_533 - len(EXIF_PREFIX), "XMP": 65_504}}
 )
 
 
@@ -73,8 +71,8 @@ def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> 
     The caption becomes alternative text: dc:description and Iptc4xmpCore:AltTextAccessibility in XMP, if they are free.
 
     What the format does not hold is left out with a `ConversionWarning`; where it has no transparency, the image is put
-    on white. Colours are converted to sRGB where the profile cannot stay: by request, in formats without metadata, and
-    that of a grey image where the format holds it as RGB.
+    on white. Colours are converted to sRGB where the profile cannot stay: by request, in formats without metadata, one
+    that is too large, and that of a grey image where the format holds it as RGB.
 
     Args:
         image: The image.
@@ -85,9 +83,12 @@ def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> 
         InvalidInput: The format cannot hold the image or its metadata.
     """
     name, options = FORMATS[suffix]
-    if not keep_metadata or name in _WITHOUT_METADATA or (name in _WITHOUT_GREY and image.mode in ("L", "LA")):
+    converted = bool(image.info.get("icc_profile")) and not (keep_metadata and _holds_profile(image, name))
+    if converted:
         image = as_srgb(image)
     metadata = _fitting_metadata(image, name) if keep_metadata else Metadata()
+    if converted:
+        metadata = metadata_of_srgb(metadata)
     dpi = usable_resolution(image.info.get("dpi")) if keep_metadata and name in _WITH_RESOLUTION else None
     resolution = {} if dpi is None else {"dpi": dpi}
     if name in ("JPEG", "BMP", "PPM") and image.mode in ("LA", "RGBA"):
@@ -111,6 +112,17 @@ def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> 
     except InvalidInput as error:
         warn(f"TIFF is written without EXIF: {error}")
         return tiff_with_metadata(data, exif=None, icc=metadata.icc, xmp=metadata.xmp)
+
+
+def _holds_profile(image: Image.Image, name: str) -> bool:
+    """Return whether a format can have the ICC profile of an image; one that is too large is warned of."""
+    if name in _WITHOUT_METADATA or (name in _WITHOUT_GREY and image.mode in ("L", "LA")):
+        return False
+    size, limit = len(image.info["icc_profile"]), _PROFILE_LIMITS.get(name)
+    if limit is None or size <= limit:
+        return True
+    warn(f"{name}: ICC profile must have at most {limit} bytes, got {size}: the colours are converted to sRGB")
+    return False
 
 
 def _fitting_metadata(image: Image.Image, name: str) -> Metadata:

@@ -42,9 +42,10 @@ _KEYWORDS = {
     "copyright": "dc:rights",
     "comment": "exif:UserComment",
 }
-# Texts that are about the file which is left behind, or that programs have copied from other metadata.
+# Texts that name the program or the device of the file, are about the file which is left behind, or were copied from
+# other metadata by programs.
 _PASSED_OVER = re.compile(
-    r"software|creation time|signature|dpi|xml:com\.adobe\.xmp|raw profile type .*"
+    r"software|source|creation time|signature|dpi|xml:com\.adobe\.xmp|raw profile type .*"
     r"|(?:date|exif|icc|jpeg|png|tiff|xmp|thumb)::?.*",
     re.IGNORECASE,
 )

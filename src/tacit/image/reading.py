@@ -16,10 +16,10 @@ from PIL import Image, UnidentifiedImageError
 
 from tacit.errors import ImageTooLarge, InvalidInput, PathError, TacitError
 from tacit.image.colours import ColourSpace
-from tacit.image.exif import orientation_of
+from tacit.image.exif import colours_of_exif, orientation_of
 from tacit.image.icc import profile_says
 from tacit.image.messages import one_line, warn
-from tacit.image.metadata import image_with_info, kept_metadata
+from tacit.image.metadata import image_with_info, kept_metadata, metadata_of_srgb
 from tacit.image.pixels import APPROXIMATE_MODES, WIDE_MODES, copy_pixels, is_deep, to_levels
 from tacit.image.png import without_large_chunks
 from tacit.image.raster import Pixels, Raster
@@ -131,7 +131,11 @@ def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name:
                 {"icc_profile": signals.icc, **{str(key): value for key, value in image.info.items()}}
             )
         orientation = orientation_of(described)
-        space, keep_icc = _colour_space(signals, described.info.get("icc_profile"), image.mode, name)
+        icc = described.info.get("icc_profile")
+        srgb = "srgb" in image.info  # a chunk of PNG
+        if signals.colours is None and not icc and not srgb:
+            signals = replace(signals, colours=colours_of_exif(described))
+        space, keep_icc = _colour_space(signals, icc, image.mode, name)
         pixels, alpha = copy_pixels(image, orientation, deep, name, space)
     if signals.gain_map:
         warn(f"{name}: the HDR gain map is left out")
@@ -140,7 +144,10 @@ def from_pil(image: Image.Image, *, info: Mapping[str, Any] | None = None, name:
     if (deep or signals.bits > 8) and image.mode not in WIDE_MODES:
         warn(f"{name}: {16 if deep else signals.bits}-bit samples are reduced to 8 bits{_white_lost(image, pixels)}")
     metadata = kept_metadata(described, image.mode, pixels.shape[2] == 1, name)
-    return Raster(pixels, alpha, metadata if keep_icc else replace(metadata, icc=None))
+    told = signals.colours is not None or srgb or image.mode in APPROXIMATE_MODES
+    if not keep_icc or (told and metadata.icc is None):
+        metadata = metadata_of_srgb(metadata)
+    return Raster(pixels, alpha, metadata)
 
 
 def _white_lost(image: Image.Image, pixels: Pixels) -> str:

@@ -9,19 +9,13 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
+from tacit.image.bmp import bmp_signals
 from tacit.image.boxes import heif_signals, jpeg2000_signals
-from tacit.image.colours import (
-    SRGB_PRIMARIES,
-    ColourSignal,
-    ColourSpace,
-    code_point_signal,
-)
+from tacit.image.colours import SRGB_PRIMARIES, ColourSignal, calibrated_signal, code_point_signal
 from tacit.image.jpeg_xl import jpeg_xl_bits
 from tacit.image.png import code_points
 from tacit.image.xmp import xmp_packet
 
-_CAMERA_GAMMA = 1 / 2.2  # PNG's gAMA of every image that is sRGB
-_NEAR = 0.05  # what a gamma may differ from sRGB's and still mean it, as in libpng
 _WHITE_POINT, _PRIMARIES, _TRANSFER_FUNCTION = 318, 319, 301  # tags of TIFF
 _MP_ENTRIES = 0xB002  # of the multi-picture format, with the places of a JPEG file's images
 _GAIN_MAPS = (
@@ -66,6 +60,8 @@ def file_signals(image: Image.Image) -> FileSignals:
         elif form == "JPEG2000":
             jpeg2000 = jpeg2000_signals(file)
             found = FileSignals(jpeg2000.colours, jpeg2000.bits, jpeg2000.icc)
+        elif form == "BMP":
+            found.colours, found.icc = bmp_signals(file)
         elif form == "JXL":
             found.bits = jpeg_xl_bits(file)
         elif form in ("JPEG", "MPO"):
@@ -96,16 +92,15 @@ def _of_png(image: Image.Image, cicp: bytes | None) -> ColourSignal | None:
     gamma, primaries = image.info.get("gamma"), image.info.get("chromaticity")
     if "srgb" in image.info or image.format not in ("PNG", None):
         return None
-    words = []
+    words, power = [], None
     if isinstance(gamma, float | int):
         words.append(f"gAMA {gamma:g}")
+        power = 1 / gamma if gamma else 0.0
     if isinstance(primaries, tuple) and len(primaries) == 8:
         words.append("cHRM")
-    if not words:
-        return None
-    return _calibrated(
-        " and ".join(words), gamma if words[0] != "cHRM" else None, primaries if words[-1] == "cHRM" else None
-    )
+    else:
+        primaries = None
+    return calibrated_signal(" and ".join(words), power, primaries) if words else None
 
 
 def _of_tiff(image: Image.Image) -> ColourSignal | None:
@@ -116,7 +111,7 @@ def _of_tiff(image: Image.Image) -> ColourSignal | None:
     if primaries is None or len(primaries) != 6:
         return None
     values = [float(value) for value in (white or SRGB_PRIMARIES[:2]) + tuple(primaries)]
-    return _calibrated("PrimaryChromaticities", None, tuple(values))
+    return calibrated_signal("PrimaryChromaticities", None, tuple(values))
 
 
 def _of_heif_info(image: Image.Image) -> ColourSignal | None:
@@ -126,17 +121,6 @@ def _of_heif_info(image: Image.Image) -> ColourSignal | None:
         if nclx is not None:
             return code_point_signal("nclx", int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
     return None
-
-
-def _calibrated(text: str, gamma: float | None, primaries: tuple[float, ...] | None) -> ColourSignal:
-    """Return the colours of an encoding gamma and of primaries, either of which may be missing."""
-    try:
-        power = None
-        if gamma is not None and abs(gamma / _CAMERA_GAMMA - 1) > _NEAR:
-            power = 1 / gamma
-        return ColourSignal(text, ColourSpace(primaries or SRGB_PRIMARIES, power))
-    except (ValueError, ZeroDivisionError):
-        return ColourSignal(f"{text} (which no colours can have)", None)
 
 
 def _has_gain_map(image: Image.Image, file: BinaryIO) -> bool:

@@ -100,6 +100,11 @@ def reset_xmp_orientation(packet: bytes) -> bytes:
     return re.sub(rb'(tiff:Orientation(?:\s*=\s*["\']|>)\s*)[0-9]', rb"\g<1>1", packet)
 
 
+def xmp_as_srgb(packet: bytes) -> bytes:
+    """Return the same packet with sRGB for the image's colours, where it says which they are."""
+    return re.sub(rb'(exif:ColorSpace(?:\s*=\s*["\']|>)\s*)[0-9]+', rb"\g<1>1", packet)
+
+
 def without_xmp_thumbnails(packet: bytes) -> bytes:
     """Return the same packet without thumbnails of the image."""
     return re.sub(rb"<(\w+:Thumbnails)\b[^>]*(?:/>|>.*?</\1\s*>)", b"", packet, flags=re.DOTALL)
