@@ -122,7 +122,7 @@ def _block(name: str) -> str:
 def reference() -> str:
     """Return the help of every command."""
     parts = [_help()]
-    parts += [_help(name) for name in cli.command.commands]
+    parts += [_help(name) for name in cli.group.COMMANDS]
     return "\n".join(parts)
 
 

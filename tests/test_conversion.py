@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -59,3 +61,13 @@ def test_what_is_no_image_is_invalid_input(fake: FakeCodec, tmp_path: Path) -> N
     with pytest.raises(InvalidInput):
         encoder(Task(str(source), str(tmp_path / "a.tacit")))
     assert not (tmp_path / "a.tacit").exists()
+
+
+def test_decoding_imports_nothing_that_it_does_not_need() -> None:
+    script = (
+        "import sys; from tacit.conversion import FileDecoder; from tacit.image.export import to_bytes\n"
+        "from tacit.codec import Codec\n"
+        "found = {'torch', 'tacit.captions', 'urllib.request', 'http.client'} & sys.modules.keys()\n"
+        "assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from tacit import files
 from tacit.batch import Record
-from tacit.captions import CaptionMap, find_caption
 from tacit.files import STDIO, Task
-from tacit.image import load
-from tacit.image.export import to_bytes
 
 if TYPE_CHECKING:
+    from tacit.captions import CaptionMap
     from tacit.codec import Box, Codec, EncodeOptions
 
 
@@ -40,6 +38,9 @@ class FileEncoder:
             InvalidInput: The image or its caption cannot be used, or a target cannot be reached.
             PathError: The image cannot be read, or the file cannot be written.
         """
+        from tacit.captions import find_caption
+        from tacit.image import load
+
         piped = task.source == STDIO
         image = load(files.read(STDIO) if piped else task.source)
         caption = None
@@ -91,6 +92,8 @@ class FileDecoder:
             PathError: The file cannot be read, or the image cannot be written.
             InvalidInput: The box is not in the image, or the format cannot hold the image.
         """
+        from tacit.image.export import to_bytes
+
         image = self.codec.decode(files.read(task.source), box=self.box, salvage=self.salvage)
         data = to_bytes(image, self.format, keep_metadata=self.keep_metadata)
         files.write(task.output, data, force=self.force)

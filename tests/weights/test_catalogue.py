@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import tacit
 from tacit import cli, weights
 from tacit.codec import Codec
 from tacit.errors import MissingWeights, PathError, TacitError, UnknownModel
+from tacit.weights import catalogue
 from tacit.weights.catalogue import shipped_path
 
 SHIPPED = tuple(weights.SHIPPED)
@@ -62,7 +62,7 @@ def test_an_incomplete_package(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path / "weights")
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
     shutil.copy(tiny_weights, tmp_path / "own" / "mine.safetensors")

@@ -7,7 +7,6 @@ import json
 import shutil
 import struct
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from support.weights_files import forged
 from tacit import weights
 from tacit.codec import Codec
 from tacit.errors import CorruptWeights
+from tacit.weights import catalogue
 from tacit.weights.metadata import contents_hash, read_metadata
 
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -62,7 +62,7 @@ def test_the_shipped_file_must_be_the_shipped_one(
     """Even another good file is not it."""
     (tmp_path / "weights").mkdir()
     shutil.copy(tiny_weights, tmp_path / "weights" / "tacit-s.safetensors")
-    monkeypatch.setattr(resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path / "weights")
     with pytest.raises(CorruptWeights, match=f"sha256 must be {weights.SHIPPED['tacit-s']}, got"):
         weights.load(weights.locate("tacit-s"))
 

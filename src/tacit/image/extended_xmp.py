@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import re
 import struct
 from collections.abc import Sequence
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
-from xml.sax.saxutils import escape, quoteattr
 
 from tacit.container import MAX_METADATA
 
@@ -78,15 +78,16 @@ def split_packet(packet: bytes, limit: int) -> tuple[bytes, bytes] | None:
         if size <= limit:
             break
         if isinstance(node, minidom.Attr):
-            moved += f"<{node.name}>{escape(node.value)}</{node.name}>"
+            moved += f"<{node.name}>{html.escape(node.value, quote=False)}</{node.name}>"
             parent.removeAttribute(node.name)
         else:
             moved += node.toxml()
             parent.removeChild(node)
         size -= length
-    names = "".join(f" {name}={quoteattr(value)}" for name, value in declared.items())
+    declared.setdefault("xmlns:x", "adobe:ns:meta/")
+    names = "".join(f' {name}="{html.escape(value)}"' for name, value in declared.items())
     extension = (
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"{names.replace(" xmlns:x=" + quoteattr("adobe:ns:meta/"), "")}>'
+        f"<x:xmpmeta{names}>"
         f'<r:RDF xmlns:r="{_RDF}"><r:Description r:about="">{moved}</r:Description></r:RDF></x:xmpmeta>'
     ).encode()
     guid = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
@@ -151,7 +152,7 @@ def _properties(document: minidom.Document) -> list[tuple[int, minidom.Attr | mi
         for name in list(description.attributes.keys()):
             value = description.attributes[name]
             if ":" in name and not name.startswith(("xmlns:", "xml:")) and value.namespaceURI != _RDF:
-                found.append((len(f' {name}="{escape(value.value)}"'.encode()), value, description))
+                found.append((len(f' {name}="{html.escape(value.value, quote=False)}"'.encode()), value, description))
     return found
 
 

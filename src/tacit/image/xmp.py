@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 from PIL import Image
 
@@ -75,8 +75,9 @@ def with_properties(packet: bytes | None, properties: Mapping[str, tuple[str, ..
     if not body:
         return packet
     names = "".join(f' xmlns:{prefix}="{_NAMESPACES[prefix]}"' for prefix in sorted(prefixes))
-    about = escape(about, {'"': "&quot;"})
-    added = f'<rdf:Description xmlns:rdf="{_RDF[1:-1]}"{names} rdf:about="{about}">{body}</rdf:Description>'
+    added = (
+        f'<rdf:Description xmlns:rdf="{_RDF[1:-1]}"{names} rdf:about="{html.escape(about)}">{body}</rdf:Description>'
+    )
     text, count = re.subn(r"(?s)(.*)(</(?:[\w.-]+:)?RDF\s*>)", lambda found: found[1] + added + found[2], text, count=1)
     if not count:
         text = re.sub(
@@ -88,10 +89,10 @@ def with_properties(packet: bytes | None, properties: Mapping[str, tuple[str, ..
 def _element(name: str, values: tuple[str, ...]) -> str:
     kind = _KINDS.get(name)
     if kind is None:
-        return f"<{name}>{escape(values[0])}</{name}>"
+        return f"<{name}>{html.escape(values[0], quote=False)}</{name}>"
     language = ' xml:lang="x-default"' if kind == "Alt" else ""
     shown = values[:1] if kind == "Alt" else values
-    items = "".join(f"<rdf:li{language}>{escape(value)}</rdf:li>" for value in shown)
+    items = "".join(f"<rdf:li{language}>{html.escape(value, quote=False)}</rdf:li>" for value in shown)
     return f"<{name}><rdf:{kind}>{items}</rdf:{kind}></{name}>"
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,9 @@ from tacit.folders import weights_folder
 from tacit.weights.metadata import GRAPHS, read_header
 
 DEFAULT = "tacit-s"
+
+FOLDER = Path(__file__).resolve().parent
+"""Where the package has its weights."""
 
 SHIPPED: dict[str, str] = {
     "tacit-s": "b9810ec05aedd574a37a62c707334e0085a9b7f82d4ee0429efa836227845721",
@@ -57,7 +59,7 @@ class WeightsInfo:
 
 def shipped_path(name: str) -> Path:
     """Return where the package has the weights of this name, whether or not they are there."""
-    return Path(str(resources.files("tacit"))) / "weights" / f"{name}.safetensors"
+    return FOLDER / f"{name}.safetensors"
 
 
 def available_models() -> tuple[str, ...]:
