@@ -2,7 +2,7 @@
 
 The images are in the folders kodak and coco_eval of $TACIT_DATA; the phrases and their boxes are the study's, about
 Kodak, and about COCO photos of which half were never looked at while the finder was built. Each phrase's map is
-averaged over cells of 64x64 pixels, as steering does, and compared with its box: the area under the curve (places in
+brought onto cells of 64x64 pixels, as steering does, and compared with its box: the area under the curve (places in
 the box against the others), the share of what a map of the box itself would move (the mean inside the box less the mean
 outside; over a set, the ratio of the sums), and whether the likeliest place is inside the box. Then each cue is left
 out once. "another phrase" finds a phrase that names something else, which should find another place. The results are
@@ -21,25 +21,15 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.environment import describe_machine, find_data
+from tacit.codec.steering import relevance
+from tacit.container import CELL
 from tacit.evaluation.readable_json import dumps
-from tacit.finding import Finder
-from tacit.finding.finder import default_cues
+from tacit.finding import CueFinder
+from tacit.finding.cue_finder import default_cues
 from tacit.finding.maps import Map
 from tacit.study.named_regions import NamedRegion, other_phrases, read_named_regions
 
 ROOT = Path(__file__).resolve().parent.parent
-CELL = 64
-
-
-def on_cells(values: Map, width: int, height: int) -> Map:
-    """Return a small map's averages over the image's cells, [ceil(H / 64), ceil(W / 64)]."""
-    image = Image.fromarray(values).resize((-(-width // 8), -(-height // 8)), Image.Resampling.BILINEAR)
-    fine = np.asarray(image)
-    step = CELL // 8
-    rows, columns = -(-fine.shape[0] // step), -(-fine.shape[1] // step)
-    padded = np.pad(fine, ((0, rows * step - fine.shape[0]), (0, columns * step - fine.shape[1])), mode="edge")
-    cells: Map = padded.reshape(rows, step, columns, step).mean(axis=(1, 3))
-    return cells
 
 
 def judged(values: Map, region: NamedRegion, width: int, height: int) -> dict[str, float]:
@@ -47,9 +37,9 @@ def judged(values: Map, region: NamedRegion, width: int, height: int) -> dict[st
     left, top, right, bottom = region.box
     inside = np.zeros((height, width), np.float32)
     inside[top:bottom, left:right] = 1
-    cells, oracle = on_cells(values, width, height), on_cells(inside, width, height)
-    whole = np.kron(cells, np.ones((CELL, CELL), np.float32))[:height, :width]
-    best = np.kron(oracle, np.ones((CELL, CELL), np.float32))[:height, :width]
+    cells, oracle = (relevance(shown, width, height) for shown in (values, inside))
+    whole = np.kron(cells, np.ones((CELL, CELL)))[:height, :width]
+    best = np.kron(oracle, np.ones((CELL, CELL)))[:height, :width]
     box = inside > 0
     fine = np.asarray(Image.fromarray(values).resize((width // 4, height // 4), Image.Resampling.BILINEAR))
     mask = box[2::4, 2::4][: fine.shape[0], : fine.shape[1]]
@@ -66,7 +56,7 @@ def judged(values: Map, region: NamedRegion, width: int, height: int) -> dict[st
     }
 
 
-def measure(finder: Finder, regions: Sequence[NamedRegion], phrases: Sequence[str], folder: Path) -> dict[str, Any]:
+def measure(finder: CueFinder, regions: Sequence[NamedRegion], phrases: Sequence[str], folder: Path) -> dict[str, Any]:
     """Return the measures of all phrases, their means, and the processor time for a megapixel."""
     rows = []
     for region, phrase in zip(regions, phrases, strict=True):
@@ -127,16 +117,16 @@ def main() -> None:
         options.output.write_text(dumps({**card, "results": results}))
 
 
-def conditions(regions: Sequence[NamedRegion], quick: bool) -> dict[str, tuple[Finder, Sequence[str]]]:
+def conditions(regions: Sequence[NamedRegion], quick: bool) -> dict[str, tuple[CueFinder, Sequence[str]]]:
     """Return the finders that are compared, and the phrases that each one gets."""
     phrases = [region.phrase for region in regions]
     cues = default_cues()
-    compared: dict[str, tuple[Finder, Sequence[str]]] = {
-        "all": (Finder(cues), phrases),
-        "another phrase": (Finder(cues), other_phrases(regions)),
+    compared: dict[str, tuple[CueFinder, Sequence[str]]] = {
+        "all": (CueFinder(cues), phrases),
+        "another phrase": (CueFinder(cues), other_phrases(regions)),
     }
     if not quick:
-        compared |= {f"without {cue.name}": (Finder([c for c in cues if c is not cue]), phrases) for cue in cues}
+        compared |= {f"without {cue.name}": (CueFinder([c for c in cues if c is not cue]), phrases) for cue in cues}
     return compared
 
 

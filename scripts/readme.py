@@ -728,22 +728,6 @@ def names() -> str:
     return "\n".join([*lines, "", f"{size:,} bytes; `{card['recipe']}`, {card['made_on']}."]) + "\n"
 
 
-def grounding() -> str:
-    """Return how well the network finds what a caption names, by its card."""
-    from safetensors import safe_open
-
-    with safe_open(ROOT / "src" / "tacit" / "text" / "grounding.safetensors", "pt") as file:
-        card = json.loads(file.metadata()["card"])
-    count = card["held_out"]
-    first, five, apart = (f"{100 * card[key]:.0f} %" for key in ("retrieval_1", "retrieval_5", "told_apart"))
-    return (
-        f"Measured on {count} photographs that were held out, by its card: a photograph finds its own among their\n"
-        f"captions as the first in {first} ({100 / count:.0f} % by chance), and among the first five in {five} "
-        f"({500 / count:.0f} %). A place in\nthe photograph that is named is likelier than one in another in {apart} "
-        "(50 %).\n"
-    )
-
-
 def fuzz() -> str:
     """Return how often each target of fuzzing was executed."""
     result = _results("fuzz")
@@ -780,7 +764,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "weighing": weighing,
     "words": words,
     "names": names,
-    "grounding": grounding,
     "session": session,
     "kodak": kodak,
     "speed": speed,

@@ -63,6 +63,8 @@ class FileEncoder:
             "psnr": result.psnr,
             "caption": caption and caption.text,
             "caption_from": caption and caption.origin,
+            "found": None if result.found is None else result.found.found,
+            "missed": None if result.found is None else result.found.missed,
         }
 
 

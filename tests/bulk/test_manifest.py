@@ -102,6 +102,7 @@ def test_settings_keep_their_names_on_disk(runner: Runner, tmp_path: Path) -> No
     runner(tmp_path / "in", tmp_path / "out", quality=30, output_kind=StorageKind.FOLDER)
     settings = json.loads((tmp_path / "out" / SETTINGS).read_text())
     assert len(settings.pop("weights")) == 16
+    assert settings.pop("finder")["finder"] == "embedded"
     assert settings == {
         "decode": False,
         "kind": "tar",

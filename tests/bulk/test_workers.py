@@ -212,8 +212,9 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_a_worker_that_cannot_begin_says_why(runner: Runner, tmp_path: Path) -> None:
-    worker = Worker(runner.job(tmp_path, tmp_path / "out", text_encoder="nosuch"))
+@pytest.mark.parametrize("option", ["text_encoder", "finder"])
+def test_a_worker_that_cannot_begin_says_why(runner: Runner, tmp_path: Path, option: str) -> None:
+    worker = Worker(runner.job(tmp_path, tmp_path / "out", **{option: "nosuch"}))
     (report,) = worker({"unit": [pickle.dumps(WorkUnit("0", StorageKind.TAR, {}))]})["report"]
     name, problem = pickle.loads(report)
     assert name == "0"

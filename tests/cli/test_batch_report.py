@@ -48,6 +48,7 @@ def test_json_has_one_object_per_file(fake: type[FakeCodec], capsys: pytest.Capt
     assert good == {
         "file": "a.jpg", "output": "a.tacit", "width": 6, "height": 4, "bytes": size, "bpp": size * 8 / 24,
         "quality": 50, "psnr": None, "caption": "a boat", "caption_from": "given",
+        "found": [], "missed": ["a boat"],
     }  # fmt: skip
     assert bad == {"file": "b.jpg", "error": "not an image that Pillow reads", "kind": "InvalidInput"}
 

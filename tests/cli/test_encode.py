@@ -229,6 +229,19 @@ def test_text_encoder_and_word_weights_reach_the_codec(fake: type[FakeCodec]) ->
     ]
 
 
+def test_the_finder_reaches_the_codec_and_what_it_found_is_said(
+    fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_image("a.jpg")
+    assert cli.main(["encode", "a.jpg", "-c", "a boat"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("caption: given, not found: a boat")
+    assert cli.main(["encode", "a.jpg", "-f", "-c", "a cat", "--finder", "other"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("caption: given, found: a cat")
+    assert [made["finder"] for made in fake.made] == ["embedded", "other"]
+    assert cli.main(["encode", "a.jpg", "-f", "-c", "a cat", "--steer", "0"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("caption: given")
+
+
 def test_where_captions_come_from(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
     exif = Image.Exif()
     exif[270] = "from metadata"  # ImageDescription

@@ -1,23 +1,19 @@
-"""Steering: where a caption's words are, and what that does to a file."""
+"""Steering: what is found of a caption, and what that does to a file."""
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tacit import container
-from tacit.codec import DEFAULT_STEER, Codec, steering
-from tacit.codec.steering import STRIDE
-from tacit.errors import CorruptWeights, InvalidInput
-from tacit.text.caption_tokens import CaptionTokens
-from tacit.text.encoders import load_encoder
-
-
-@pytest.fixture(scope="module")
-def words() -> CaptionTokens:
-    return load_encoder("embedded")(["a red boat on the lake"])
+from tacit.codec import DEFAULT_STEER, Codec
+from tacit.codec.options import DEFAULT_FINDER
+from tacit.codec.steering import COVER, offsets, relevance, steering
+from tacit.errors import InvalidInput, UnknownModel
+from tacit.finding import FINDERS, Found, FoundThing
 
 
 def picture(width: int, height: int) -> np.ndarray:
@@ -26,68 +22,80 @@ def picture(width: int, height: int) -> np.ndarray:
     return small.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
 
 
-@pytest.mark.parametrize("size", [(1, 1), (63, 65), (300, 200), (2000, 90), (90, 2000), (1100, 1030)])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_relevance_has_a_value_for_each_cell(size: tuple[int, int], channels: int, words: CaptionTokens) -> None:
-    found = steering.relevance(picture(*size)[:, :, :channels], words)
-    assert found.shape == container.cells(*size)
-    assert found.dtype == np.float32
-    assert found.min() >= 0
-    assert found.max() <= 1
+def red_box(width: int, height: int) -> np.ndarray:
+    """A grey image with a red box of 128x128 pixels in its middle."""
+    pixels = np.full((height, width, 3), 120, np.uint8)
+    top, left = height // 2 - 64, width // 2 - 64
+    pixels[top : top + 128, left : left + 128] = (210, 20, 20)
+    return pixels
 
 
-def test_relevance_is_where_the_pixels_are(monkeypatch: pytest.MonkeyPatch, words: CaptionTokens) -> None:
-    def bright(image: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
-        rows, columns = (side // STRIDE for side in image.shape[2:])
-        cells: np.ndarray = image.mean(axis=(0, 1)).reshape(rows, STRIDE, columns, STRIDE).mean(axis=(1, 3))
-        return 40 * cells - 20
-
-    monkeypatch.setattr(steering, "_logits", bright)
-    pixels = np.zeros((512, 768, 3), np.uint8)
-    pixels[128:256, 64:192] = 255
-    found = steering.relevance(pixels, words)
-    expected = np.zeros((8, 12))
-    expected[2:4, 1:3] = 1
-    assert np.abs(found - expected).max() < 0.35
-    assert np.abs(found - expected).mean() < 0.03
-    offsets = steering.steering(pixels, words, 40)
-    assert offsets[2, 1] > 30
-    assert -5 < offsets[7, 11] < 0
-    assert abs(offsets.mean()) < 0.6
-    assert not steering.steering(np.full((512, 768, 3), 90, np.uint8), words, 40).any()
+def found_everywhere(values: np.ndarray) -> Found:
+    return Found(values, (FoundThing("a boat", ("colour",), values),))
 
 
-@pytest.mark.parametrize("name", ["NETWORK_SHA256", "GRAPH_SHA256"])
-def test_altered_weights_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steering, name, "0" * 64)
-    steering._network.cache_clear()
-    with pytest.raises(CorruptWeights, match="reinstall"):
-        steering.relevance(picture(64, 64), CaptionTokens.empty(1, 256))
-    steering._network.cache_clear()
+def left_half(pixels: np.ndarray, caption: str) -> np.ndarray:
+    del caption
+    return np.repeat([[1.0, 0.0]], len(pixels), axis=0)
 
 
-def steered(path: Path, steer: float) -> Codec:
-    return Codec(path, threads=1, precision="fp32", steer=steer)
+def nothing(pixels: np.ndarray, caption: str) -> None:
+    del pixels, caption
 
 
-def test_a_caption_steers_the_file(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def left(pixels: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
-        found = np.zeros(container.cells(pixels.shape[1], pixels.shape[0]), np.float32)
-        found[:, :2] = 1
-        return found
+@pytest.mark.parametrize("size", [(1, 1), (63, 65), (300, 200), (2000, 90), (1100, 1030)])
+@pytest.mark.parametrize("places", [(1, 1), (3, 5), (192, 100)])
+def test_relevance_has_a_value_for_each_cell(size: tuple[int, int], places: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).random(places)
+    cells = relevance(values, *size, cover=1)
+    assert cells.shape == container.cells(*size)
+    # what the cells have, by the pixels that each of them covers, is what the map has
+    height, width = np.repeat(np.arange(cells.shape[0]), 64)[: size[1]], np.repeat(np.arange(cells.shape[1]), 64)
+    assert cells[np.ix_(height, width[: size[0]])].mean() == pytest.approx(values.mean(), abs=1e-6)
+    assert (relevance(np.ones(places), *size) == 1).all()
+    assert np.allclose(relevance(np.full(places, 0.1), *size), 0.1 / COVER)
 
-    monkeypatch.setattr(steering, "relevance", left)
+
+def test_a_cell_that_is_half_covered_counts_in_full() -> None:
+    values = np.zeros((8, 16))
+    values[:, :5] = 1
+    assert relevance(values, 256, 128).tolist() == [[1, 0.5, 0, 0]] * 2
+    assert relevance(values, 256, 128, cover=1).tolist() == [[1, 0.25, 0, 0]] * 2
+
+
+def test_offsets_are_whole_numbers_about_zero() -> None:
+    assert offsets(np.array([[1, 0, 0, 0]]), 20).tolist() == [[15, -5, -5, -5]]
+    assert abs(offsets(np.random.default_rng(0).random((9, 12)), 20).mean()) < 0.1
+
+
+def test_where_nothing_is_found_nothing_is_steered() -> None:
+    assert steering(Found(np.zeros((2, 2)), (FoundThing("a boat", (), None),)), 128, 128, 20) is None
+    assert steering(Found(np.zeros((2, 2)), ()), 128, 128, 20) is None
+    assert steering(found_everywhere(np.full((2, 4), 0.7)), 256, 128, 20) is None
+    assert steering(found_everywhere(np.array([[1.0, 0]])), 128, 64, 20) is not None
+
+
+def steered(path: Path, steer: float, **options: object) -> Codec:
+    return Codec(path, threads=1, precision="fp32", steer=steer, **options)  # type: ignore[arg-type]
+
+
+def test_a_caption_steers_the_file(tiny_weights: Path) -> None:
     image = picture(256, 128)
-    codec = steered(tiny_weights, 40)
-    data = codec.encode(image, "a boat", 50)
-    offsets = container.read(data).header.quality_map
-    assert offsets is not None
-    assert np.frombuffer(offsets, np.int8).tolist() == [20, 20, -20, -20] * 2
+    codec = steered(tiny_weights, 40, finder=left_half)
+    result = codec.encode_result(image, "a boat", 50)
+    assert result.found is not None
+    assert result.found.found == ("a boat",)
+    data = result.data
+    steps = container.read(data).header.quality_map
+    assert steps is not None
+    assert np.frombuffer(steps, np.int8).tolist() == [20, 20, -20, -20] * 2
     plain = codec.encode(image, None, 50)
     assert container.read(plain).header.quality_map is None
-    assert container.read(steered(tiny_weights, 0).encode(image, "a boat", 50)).header.quality_map is None
-    assert container.read(codec.encode(image, "a boat", 50, steer=0)).header.quality_map is None
-    assert steered(tiny_weights, 0).encode(image, "a boat", 50, steer=40) == data
+    assert codec.encode_result(image, None, 50).found is None
+    for none in (steered(tiny_weights, 0).encode_result(image, "a boat", 50), codec.encode_result(image, "a", steer=0)):
+        assert container.read(none.data).header.quality_map is None
+        assert none.found is None
+    assert steered(tiny_weights, 0, finder=left_half).encode(image, "a boat", 50, steer=40) == data
     error = np.square(np.asarray(codec.decode(data), float) - image).mean(axis=(0, 2))
     before = np.square(np.asarray(codec.decode(plain), float) - image).mean(axis=(0, 2))
     assert error[:96].mean() < before[:96].mean()
@@ -97,22 +105,47 @@ def test_a_caption_steers_the_file(tiny_weights: Path, monkeypatch: pytest.Monke
     both = container.read(codec.encode(image, "a boat", 50, quality_map=own)).header.quality_map
     assert np.frombuffer(both or b"", np.int8).tolist() == [100, 20, -20, -20, 20, 20, -20, -100]
     batch = codec.encode_batch([image, image], ["a boat", None], 50)
-    assert [container.read(d).header.quality_map for d in batch] == [offsets, None]
+    assert [container.read(d).header.quality_map for d in batch] == [steps, None]
     assert container.read(batch[0]).regions == container.read(data).regions
     bits = codec.bit_map(image, "a boat", 50)
     assert bits[:, :6].mean() > bits[:, 10:].mean()
 
 
-def test_nothing_is_stored_where_nothing_is_to_say(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steering, "relevance", lambda pixels, tokens: np.full((2, 4), 0.7, np.float32))
-    data = steered(tiny_weights, 40).encode(picture(256, 128), "all of it", 50)
-    assert container.read(data).header.quality_map is None
+def test_what_is_not_understood_costs_nothing(tiny_weights: Path) -> None:
+    image = picture(256, 128)
+    for caption, options in (("a qwertz", {}), ("the flag", {}), ("a boat", {"finder": nothing})):
+        result = steered(tiny_weights, 40, **options).encode_result(image, caption, 50)
+        assert result.found is not None
+        assert result.found.found == ()
+        assert len(result.found.missed) == 1
+        assert result.data == steered(tiny_weights, 0).encode(image, caption, 50)
+
+
+def test_the_embedded_finder_steers_by_default(tiny_weights: Path) -> None:
+    assert DEFAULT_FINDER in FINDERS
+    codec = steered(tiny_weights, 40)
+    result = codec.encode_result(red_box(384, 384), "the red box", 50)
+    assert result.found is not None
+    assert result.found.found == ("red box",)
+    steps = np.frombuffer(container.read(result.data).header.quality_map or b"", np.int8).reshape(6, 6)
+    assert steps[2:4, 2:4].min() > 20
+    assert steps[0].max() < 0
+    copied = pickle.loads(pickle.dumps(codec))
+    assert copied.encode(red_box(384, 384), "the red box", 50) == result.data
+
+
+def test_finders_that_are_none(tiny_weights: Path) -> None:
+    with pytest.raises(UnknownModel, match="finder must be one of embedded, .*got 'nobody'"):
+        steered(tiny_weights, 20, finder="nobody")
+    with pytest.raises(InvalidInput, match="a finder must be a name or a function, got int"):
+        steered(tiny_weights, 20, finder=7)
 
 
 def test_weights_of_a_fixed_rate_are_not_steered(taco_fixed_codec: Codec) -> None:
     assert taco_fixed_codec.steer == DEFAULT_STEER
-    data = taco_fixed_codec.encode(picture(64, 64), "a boat")
-    assert container.read(data).header.quality_map is None
+    result = taco_fixed_codec.encode_result(picture(64, 64), "a boat")
+    assert container.read(result.data).header.quality_map is None
+    assert result.found is None
 
 
 @pytest.mark.parametrize("steer", [-1, 101, float("nan")])

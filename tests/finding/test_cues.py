@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tacit.finding import Finder, find
+from tacit.finding import CueFinder, find
 from tacit.finding.colour import WINDOWS, ColourCue
-from tacit.finding.finder import FLAT
+from tacit.finding.found import FLAT
 from tacit.finding.maps import box_mask, pieces, smoothed
 from tacit.finding.phrases import Phrase, phrases_of
 from tacit.finding.place import PlaceCue
@@ -40,13 +40,13 @@ def inside(values: np.ndarray, left: int, top: int, right: int, bottom: int) -> 
 
 
 def test_larger_piece_of_a_colour_is_found_and_place_words_overrule_it() -> None:
-    finder = Finder()
+    finder = CueFinder()
     assert inside(finder(scene(), "the red box").map, 270, 150, 340, 220) > 0.8
     assert inside(finder(scene(), "the red box on the left").map, 40, 160, 70, 190) > 0.7
 
 
 def test_several_of_a_kind_are_all_found() -> None:
-    values = Finder()(scene(), "the red boxes").map
+    values = CueFinder()(scene(), "the red boxes").map
     assert inside(values, 40, 160, 70, 190) > 0.7
     assert inside(values, 270, 150, 340, 220) > 0.7
 
@@ -59,8 +59,8 @@ def test_stuff_is_found_by_its_look_and_place() -> None:
 
 
 def test_several_things_share_one_map() -> None:
-    values = Finder()(scene(), "a blue sky and a red box").map
-    apart = [Finder()(scene(), text).map for text in ("a blue sky", "a red box")]
+    values = CueFinder()(scene(), "a blue sky and a red box").map
+    apart = [CueFinder()(scene(), text).map for text in ("a blue sky", "a red box")]
     assert np.allclose(values, 1 - (1 - apart[0]) * (1 - apart[1]))
 
 
@@ -114,7 +114,7 @@ def test_place_is_a_ramp_to_the_named_side() -> None:
 def test_image_of_any_shape_has_a_map(shape: tuple[int, int, int]) -> None:
     pixels = np.full(shape, 120, np.uint8)
     for caption in ("the red sky on the left", "the grey sky", "the water"):
-        values = Finder()(pixels, caption).map
+        values = CueFinder()(pixels, caption).map
         assert np.isfinite(values).all()
         assert 0 <= values.min() <= values.max() <= 1
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tacit.errors import CorruptWeights
-from tacit.finding import Finder, find, networks
+from tacit.finding import CueFinder, find, networks
 from tacit.finding.detector import ALIKE, CLASSES, DetectorCue, boxes_of, class_of
 from tacit.finding.detector import _likely_boxes as likely_boxes
 from tacit.finding.faces import FacesCue, faces_of
@@ -104,7 +104,7 @@ def test_networks_run_once_for_several_phrases(monkeypatch: pytest.MonkeyPatch) 
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(networks.network("detector"), "run", run)
-    Finder()(np.full((64, 64, 3), 90, np.uint8), "a dog, a cat and a boat")
+    CueFinder()(np.full((64, 64, 3), 90, np.uint8), "a dog, a cat and a boat")
     assert len(runs) == 1
 
 

@@ -81,7 +81,7 @@ def test_the_signatures() -> None:
     assert names(tacit.available_models) == " * "
     assert (
         names(tacit.Codec.__init__)
-        == "self model * engine device threads precision text_encoder word_weights steer effort"
+        == "self model * engine device threads precision text_encoder word_weights steer effort finder"
     )
     assert names(tacit.Codec.encode) == f"self image caption quality * options {options}"
     assert names(tacit.Codec.encode_result) == f"self image caption quality * options reconstruct progress {options}"

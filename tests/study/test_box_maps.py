@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tacit.codec.steering import offsets
-from tacit.study.box_maps import box_map, box_shares
+from tacit.codec.steering import offsets, relevance
+from tacit.study.box_maps import box_map, box_pixels
 from tacit.study.config import BoxMapConfig
+from tacit.study.named_regions import Box
+
+
+def box_shares(box: Box, width: int, height: int, edge: float = 0) -> np.ndarray:
+    return relevance(box_pixels(box, width, height, edge), width, height, cover=1)
 
 
 def test_shares_are_those_of_the_cells_that_the_box_covers() -> None:
@@ -29,7 +34,7 @@ def test_a_soft_edge_falls_with_the_distance() -> None:
 def test_the_map_is_that_of_steering_by_the_shares() -> None:
     box = (10, 20, 150, 90)
     shares = box_shares(box, 320, 200)
-    assert (box_map(box, 320, 200, BoxMapConfig(steps=35)) == offsets(shares, 35)).all()
+    assert (box_map(box, 320, 200, BoxMapConfig(steps=35, cover=1)) == offsets(shares, 35)).all()
     assert (box_map(box, 320, 200, BoxMapConfig(steps=35, cover=0.01)) == offsets((shares > 0).astype(float), 35)).all()
 
 

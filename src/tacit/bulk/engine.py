@@ -176,7 +176,7 @@ def error_line(error: BaseException) -> str:
 
 
 def _codec(job: BulkJob) -> Codec:
-    return Codec(job.model, device=job.device, threads=job.threads, text_encoder=job.text_encoder)
+    return Codec(job.model, device=job.device, threads=job.threads, text_encoder=job.text_encoder, finder=job.finder)
 
 
 def _printable(caption: str) -> str:

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from tacit import weights
-from tacit.codec.options import EncodeOptions, Target
+from tacit.codec.options import DEFAULT_FINDER, EncodeOptions, Target
 from tacit.errors import InvalidInput
+from tacit.finding import load_finder
 
 
 class StorageKind(StrEnum):
@@ -44,6 +45,8 @@ class BulkJob:
     """A model's name or the path of a weights file."""
     text_encoder: str | None = None
     """The name of a text encoder; None for the model's own."""
+    finder: str = DEFAULT_FINDER
+    """The name of what finds what captions name."""
     format: str = "png"
     """The format of decoded images."""
     image_column: str | None = None
@@ -90,6 +93,8 @@ class BulkJob:
             }
             if self.options.steer is not None:
                 settings["steer"] = self.options.steer
+            if self.use_captions and self.options.steer != 0:
+                settings["finder"] = dict(load_finder(self.finder).settings)
             if self.options.effort:
                 settings["effort"] = self.options.effort
         if self.source_kind == StorageKind.PARQUET:

@@ -16,6 +16,7 @@ from tacit.cli.options import (
     caption_use_options,
     captions_option,
     check_caption_options,
+    finder_option,
     model_option,
     no_metadata_option,
     quality_option,
@@ -88,6 +89,7 @@ could not be used.
 )
 @model_option
 @text_encoder_option
+@finder_option
 @click.option(
     "-j",
     "--workers",
@@ -143,6 +145,7 @@ def bulk(
     shard_size: int,
     model: str | None,
     text_encoder: str | None,
+    finder: str,
     workers: tuple[int, int] | None,
     cpus_per_worker: int,
     gpus_per_worker: float,
@@ -180,6 +183,7 @@ def bulk(
             options=EncodeOptions(quality=quality, store_caption=store_caption, keep_metadata=not no_metadata),
             use_captions=not no_caption,
             text_encoder=text_encoder,
+            finder=finder,
             image_column=image_column,
             caption_column=caption_column,
             shard_size=shard_size,

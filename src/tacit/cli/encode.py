@@ -13,6 +13,7 @@ from tacit.cli.options import (
     caption_use_options,
     captions_option,
     check_caption_options,
+    finder_option,
     json_option,
     load_codec,
     machine_options,
@@ -87,6 +88,7 @@ Captions:
     help="Difference of quality between what the caption names and what it does not; 0 moves no bits.  "
     f"[default: {DEFAULT_STEER:g}]",
 )
+@finder_option
 @click.option(
     "-e",
     "--effort",
@@ -115,6 +117,7 @@ def encode(
     text_encoder: str | None,
     word_weights: bool,
     steer: float | None,
+    finder: str,
     effort: int | None,
     jobs: int,
     threads: int | None,
@@ -157,7 +160,13 @@ def encode(
         print_message(f"warning: {captions} has a caption for none of the files")
     encoder = FileEncoder(
         codec=load_codec(
-            model, device=device, threads=threads, jobs=jobs, text_encoder=text_encoder, word_weights=word_weights
+            model,
+            device=device,
+            threads=threads,
+            jobs=jobs,
+            text_encoder=text_encoder,
+            word_weights=word_weights,
+            finder=finder,
         ),
         options=options,
         caption=caption,
@@ -176,4 +185,8 @@ def _result_line(record: Record) -> str:
         parts.append(f"quality {record['quality']:.4g}")
     if record["psnr"] is not None:
         parts.append(f"{record['psnr']:.2f} dB")
-    return ", ".join([*parts, f"caption: {record['caption_from'] or 'none'}"])
+    parts.append(f"caption: {record['caption_from'] or 'none'}")
+    for name, label in (("found", "found"), ("missed", "not found")):
+        if record.get(name):
+            parts.append(f"{label}: {'; '.join(record[name])}")
+    return ", ".join(parts)

@@ -10,7 +10,8 @@ import click
 from tacit import files
 from tacit.cli.formatting import json_line
 from tacit.cli.group import command
-from tacit.cli.options import check_new
+from tacit.cli.options import check_new, finder_option
+from tacit.errors import UnknownModel
 
 
 @command.command(
@@ -26,9 +27,10 @@ Examples:
 @click.option(
     "-o", "--output", metavar="PATH", help="Map to write: the image, dark where nothing named is (.png, ...)."
 )
+@finder_option
 @click.option("-f", "--force", is_flag=True, help="Overwrite PATH if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
-def find(image: str, caption: str, output: str | None, force: bool, as_json: bool) -> None:
+def find(image: str, caption: str, output: str | None, finder: str, force: bool, as_json: bool) -> None:
     """Find what CAPTION names in IMAGE: print what was found and by which cues, and what was not.
 
     What is not found would change nothing in an encoding.
@@ -48,7 +50,10 @@ def find(image: str, caption: str, output: str | None, force: bool, as_json: boo
     from tacit.image.reading import load
 
     raster = load(image)
-    found = find_in(raster, caption)
+    try:
+        found = find_in(raster, caption, finder)
+    except UnknownModel as error:
+        raise click.UsageError(str(error)) from error
     if output is not None:
         stream = io.BytesIO()
         Image.fromarray(draw(raster.pixels, found.map)).save(stream, kind)

@@ -10,7 +10,7 @@ import click
 
 from tacit import files
 from tacit.cli.parameters import NumberRange
-from tacit.codec.options import DEFAULT_QUALITY
+from tacit.codec.options import DEFAULT_FINDER, DEFAULT_QUALITY
 from tacit.errors import InvalidInput, UnknownModel
 from tacit.files import STDIO, Task
 from tacit.files.atomic import exists_problem
@@ -55,6 +55,13 @@ text_encoder_option = click.option(
     metavar="NAME",
     help="Text encoder to use instead of the model's own, such as clip-published:FOLDER for imported weights with CLIP "
     "in a folder.",
+)
+finder_option = click.option(
+    "--finder",
+    metavar="NAME",
+    default=DEFAULT_FINDER,
+    show_default=True,
+    help="What finds in an image what its caption names, so that it is steered to. See docs/steering.md.",
 )
 captions_option = click.option(
     "--captions", metavar="MAP", help="File with the captions of many images: .json, .jsonl or .csv."
@@ -169,6 +176,7 @@ def load_codec(
     jobs: int,
     text_encoder: str | None = None,
     word_weights: bool = False,
+    finder: str = DEFAULT_FINDER,
 ) -> Codec:
     """Return the codec that all files share.
 
@@ -179,9 +187,10 @@ def load_codec(
         jobs: The value of --jobs.
         text_encoder: The value of --text-encoder; None for the model's own.
         word_weights: Whether names and rare nouns in captions count for more.
+        finder: The value of --finder.
 
     Raises:
-        click.UsageError: There is no model of this name, or an option cannot be used with it.
+        click.UsageError: There is no model or finder of this name, or an option cannot be used with it.
     """
     from tacit.codec import Codec
 
@@ -194,6 +203,7 @@ def load_codec(
             threads=threads,
             text_encoder=text_encoder,
             word_weights=word_weights,
+            finder=finder,
         )
     except (UnknownModel, InvalidInput) as error:
         raise click.UsageError(str(error)) from error

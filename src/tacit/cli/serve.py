@@ -12,7 +12,7 @@ import click
 
 from tacit.cli.console import print_message
 from tacit.cli.group import command
-from tacit.cli.options import model_option, text_encoder_option
+from tacit.cli.options import finder_option, model_option, text_encoder_option
 from tacit.cli.parameters import ByteSize, NumberRange
 from tacit.errors import InvalidInput, MissingExtra, PathError, UnknownModel
 from tacit.files import reason
@@ -43,6 +43,7 @@ it has, and ends. After a second one it ends at once.
 )
 @model_option
 @text_encoder_option
+@finder_option
 @click.option(
     "--workers",
     metavar="N",

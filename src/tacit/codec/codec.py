@@ -21,6 +21,7 @@ from tacit.codec.encoding import EncodeResult, ImageEncoding, encode_together, q
 from tacit.codec.engines import Engines
 from tacit.codec.model import Array, Model
 from tacit.codec.options import (
+    DEFAULT_FINDER,
     DEFAULT_QUALITY,
     DEFAULT_STEER,
     EncodeFields,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from tacit.codec.refined_coding import RefinedCoding
     from tacit.codec.refinement import Progress
+    from tacit.finding import Finder, FinderFunction, Found
     from tacit.text.encoders import TextEncoder
     from tacit.words import Weigher
 
@@ -73,9 +75,12 @@ class Codec:
             options of an encoding do not say. With 0 a caption moves no bits from one place to another.
         effort: How long the encoder looks for a better file of the same image, 0 to 9, where the options of an encoding
             do not say. From 1 on it refines each image's latents, which takes seconds to minutes (docs/effort.md).
+        finder: What finds in an image what its caption names, so that steering knows where: the name of a finder
+            (`tacit.finding.load_finder`), or a function that takes pixels [H, W, 1 or 3] and a caption, and gives a map
+            or boxes.
 
     Raises:
-        UnknownModel: There is no model of this name.
+        UnknownModel: There is no model, or no finder, of this name.
         MissingWeights: The model's weights are not on this machine.
         CorruptWeights: The weights file is damaged.
         InvalidInput: An argument is out of its range.
@@ -95,6 +100,7 @@ class Codec:
         word_weights: bool | Weigher = False,
         steer: float = DEFAULT_STEER,
         effort: int = 0,
+        finder: str | Finder | FinderFunction = DEFAULT_FINDER,
     ) -> None:
         check_steer(steer)
         check_effort(effort)
@@ -107,15 +113,16 @@ class Codec:
         self.steer = steer
         self.effort = effort
         self._weigher = None if word_weights is False else _weigher(word_weights)
-        self._steering_encoder: TextEncoder | None = None
+        self._finder: Finder | None = None
+        if finder != DEFAULT_FINDER:  # whose modules are loaded once something is to be found
+            from tacit.finding import load_finder
+
+            self._finder = load_finder(finder)
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, object]:
         """Return what a copy or another process needs: it loads models and text encoders again when it needs them."""
-        state = self.__dict__ | {
-            "_text_encoder": self._given_text_encoder,
-            "_steering_encoder": None,
-        }
+        state = self.__dict__ | {"_text_encoder": self._given_text_encoder}
         del state["_lock"]
         return state
 
@@ -313,6 +320,26 @@ class Codec:
             model = self._model(self.path)
             chosen = _complete(options.target, model).quality
             return self._encoding(model, raster, caption, options).bit_map(chosen)
+
+    def find(self, image: ImageSource, caption: str) -> Found:
+        """Return where an image shows what a caption names, as steering sees it.
+
+        Args:
+            image: As for `encode`.
+            caption: The caption, or a phrase.
+
+        Raises:
+            InvalidInput: The image, or what the finder gives, cannot be used.
+            PathError: The image cannot be read.
+            CorruptWeights: The finder's networks are damaged.
+        """
+        with self._lock:
+            if self._finder is None:
+                from tacit.finding import load_finder
+
+                self._finder = load_finder(DEFAULT_FINDER)
+        with thread_count(self.threads):
+            return self._finder(images.load(image).pixels, caption)
 
     # -- decoding -------------------------------------------------------------------------------------------------
 
@@ -518,9 +545,9 @@ class Codec:
         if not options.keep_metadata:
             raster = replace(images.raster_as_srgb(raster), metadata=Metadata())
         steer = self.steer if options.steer is None else options.steer
-        steering = None
+        found = None
         if steer and caption is not None and model.quality_maps:
-            steering = self._steering(raster, caption, steer)
+            found = self.find(raster, caption)
         refined = self._refined(options, progress)
         return ImageEncoding(
             raster,
@@ -529,7 +556,8 @@ class Codec:
             tokens=tokens,
             caption=caption,
             metadata=replace(raster.metadata, caption=caption if options.store_caption else None),
-            quality_map=quality_offsets(raster, model, options.quality_map, steering),
+            quality_map=quality_offsets(raster, model, options.quality_map, found, steer),
+            found=found,
             model_id=ARCHITECTURES[about.architecture].number,
             weights_hash=about.decode_hash,
             refined=refined,
@@ -568,17 +596,6 @@ class Codec:
                 f"got {tokens.embeddings.shape[2]}"
             )
         return tokens
-
-    def _steering(self, raster: Raster, caption: str, steer: float) -> np.ndarray | None:
-        """Return what is added to the quality of each cell, or None if all of it is zero."""
-        from tacit.codec.steering import ENCODER, steering
-        from tacit.text.encoders import load_encoder
-
-        with self._lock:
-            if self._steering_encoder is None:
-                self._steering_encoder = load_encoder(ENCODER)
-        offsets = steering(raster.pixels, self._steering_encoder([caption]), steer)
-        return offsets if offsets.any() else None
 
 
 class Prepared:

@@ -16,6 +16,7 @@ from tacit.codec.decoding import FileDecoding
 from tacit.codec.model import Array, Model, Quality
 from tacit.codec.options import Target
 from tacit.codec.rate_control import Attempt
+from tacit.codec.steering import steering
 from tacit.codec.synthesis import region_quality, stack_qualities
 from tacit.codec.threads import map_regions, map_threads
 from tacit.container import Header, Metadata, Region, region_grid
@@ -28,6 +29,7 @@ from tacit.text.caption_tokens import CaptionTokens
 
 if TYPE_CHECKING:
     from tacit.codec.refined_coding import RefinedCoding
+    from tacit.finding import Found
 
 HIGHEST_PSNR = decibels(1e-10)  # dB, stands for infinity: searches compute with it, and JSON has no infinity
 
@@ -61,6 +63,9 @@ class EncodeResult:
     image: Image.Image | None = None
     """The decoded image, where it was reconstructed."""
 
+    found: Found | None = None
+    """What was found of the caption, by which the qualities were steered; None where nothing was looked for."""
+
 
 class ImageEncoding:
     """One image on its way to a file, with everything that its encoding depends on except the quality.
@@ -76,6 +81,7 @@ class ImageEncoding:
         model_id: The number of the architecture in files.
         weights_hash: The decode hash of the weights.
         refined: What codes regions with refined latents, by `model`; None if nothing does.
+        found: What was found of the caption, which the result has; None if nothing was looked for.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class ImageEncoding:
         model_id: int,
         weights_hash: bytes,
         refined: RefinedCoding | None = None,
+        found: Found | None = None,
     ) -> None:
         self.raster, self.model, self.decoder, self.caption = raster, model, decoder, caption
         self.regions = region_grid(raster.width, raster.height)
@@ -100,7 +107,7 @@ class ImageEncoding:
         self._alpha = None if raster.alpha is None else images.encode_alpha(raster.alpha)
         self._model_id, self._weights_hash = model_id, weights_hash
         self._kept: list[Array] | None = None  # y of each region
-        self.refined = refined
+        self.refined, self.found = refined, found
 
     @property
     def pixels(self) -> int:
@@ -257,6 +264,7 @@ class ImageEncoding:
             psnr=reached.psnr,
             caption=self.caption,
             image=None if reached.decoded is None else images.to_pil(reached.decoded),
+            found=self.found,
         )
 
     def bit_map(self, quality: float | None) -> np.ndarray:
@@ -362,7 +370,7 @@ def _equal_shapes(encodings: Sequence[ImageEncoding]) -> Iterator[list[tuple[int
 
 
 def quality_offsets(
-    raster: Raster, model: Model, quality_map: np.ndarray | None, steering: np.ndarray | None
+    raster: Raster, model: Model, quality_map: np.ndarray | None, found: Found | None, steer: float
 ) -> bytes | None:
     """Return what is added to the quality, as a header has it: one signed byte for each cell of 64x64 pixels.
 
@@ -370,12 +378,14 @@ def quality_offsets(
         raster: The image.
         model: The model that encodes it.
         quality_map: The caller's map; None if there is none.
-        steering: The offsets that the caption asks for; None if all of them are zero.
+        found: What was found of the caption; None if nothing was looked for.
+        steer: Steps of quality between what was found and the rest.
 
     Raises:
         InvalidInput: The weights take no map, or the map has a wrong shape or values out of range.
     """
-    if quality_map is None and steering is None:
+    steps = None if found is None else steering(found, raster.width, raster.height, steer)
+    if quality_map is None and steps is None:
         return None
     if not model.quality_maps:
         raise InvalidInput("these weights take no quality map")
@@ -387,6 +397,6 @@ def quality_offsets(
         )
     if not (np.abs(np.rint(offsets)) <= 100).all():
         raise InvalidInput(f"quality_map must be -100 to 100, got {offsets.min():g} to {offsets.max():g}")
-    if steering is not None:
-        offsets = np.clip(offsets + steering, -100, 100)
+    if steps is not None:
+        offsets = np.clip(offsets + steps, -100, 100)
     return bytes(np.rint(offsets).astype(np.int8).tobytes())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_QUALITY = 50.0
 EFFORTS = range(10)  # levels of effort
 DEFAULT_STEER = 20.0  # steps of quality between what a caption names and what it does not
+DEFAULT_FINDER = "embedded"  # what finds what a caption names
 
 
 @dataclass(frozen=True, kw_only=True)

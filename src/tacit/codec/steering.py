@@ -1,67 +1,57 @@
 """Steering: what a caption names gets better, at the cost of what it does not name.
 
-A small network finds where in the image the words are (`tacit.graphs.grounding`); the quality of the file's cells
-follows it. The decoder reads the qualities from the file and knows nothing of words.
+A finder says where in the image the named things are (`tacit.finding`); the quality of the file's cells follows its
+map. The decoder reads the qualities from the file and knows nothing of words.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
-from safetensors.numpy import load as load_safetensors
 
-from tacit.container import cells
-from tacit.engine.sessions import Sessions
-from tacit.files import verified
-from tacit.text.caption_tokens import CaptionTokens
+from tacit.container import CELL, cells
 
-FOLDER = Path(__file__).parents[1] / "text"
-NETWORK_SHA256 = "861ed78209fa1b9716eeba75d30ded159bd2e38c1ffc55fdc6f3efdcc0a88255"
-GRAPH_SHA256 = "ae148f4aafa0a0d31e74e475b27d586473c3d80e603e3267d02cf908ab04c008"  # of the network's graph
-STRIDE = 16  # pixels of the small copy between the network's positions
-VIEW = 384  # pixels along the longer side of the copy that the network sees: about the size it was trained with
-SHARPNESS = 4.0  # multiplies differences inside an image: the network is unsure, and says less than it knows
-ENCODER = "embedded"  # the text encoder whose words the network knows
+if TYPE_CHECKING:  # a decoder never finds
+    from tacit.finding import Found
+    from tacit.finding.maps import Map
+
+COVER = 0.5  # the part of a cell from which on what is named has the whole cell
 
 
-def relevance(pixels: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
-    """Return how much each cell of 64x64 pixels shows what the caption names.
-
-    Args:
-        pixels: [H, W, 1 or 3] uint8.
-        tokens: Of one caption, by the embedded text encoder.
-
-    Returns:
-        float32 [ceil(H / 64), ceil(W / 64)] in 0..1; 0.5 is the average relevance in this image.
-
-    Raises:
-        CorruptWeights: The network's file is damaged.
-    """
-    height, width = pixels.shape[:2]
-    shrink = VIEW / max(height, width)
-    rows, columns = (max(4 * STRIDE, round(side * shrink / STRIDE) * STRIDE) for side in (height, width))
-    logits = _logits(_resized(pixels, rows, columns), tokens)
-    seen = 1 / (1 + np.exp(-SHARPNESS * (logits - logits.mean())))
-    # a cell is 64 pixels also where the border cuts it
-    grid = cells(width, height)
-    return _onto(seen, grid, [grid[0] * 64 / height, grid[1] * 64 / width])
-
-
-def steering(pixels: np.ndarray, tokens: CaptionTokens, strength: float) -> np.ndarray:
+def steering(found: Found, width: int, height: int, strength: float) -> np.ndarray | None:
     """Return what is added to the quality of each cell: [ceil(H / 64), ceil(W / 64)], whole numbers, on average 0.
 
     Args:
-        pixels: As for `relevance`.
-        tokens: As for `relevance`.
+        found: What was found in the image.
+        width: The image's width in pixels.
+        height: The image's height in pixels.
         strength: Steps of quality between what the caption names and what it does not.
 
-    Raises:
-        CorruptWeights: The network's file is damaged.
+    Returns:
+        The offsets; None if nothing is found, or all of them are zero.
     """
-    return offsets(relevance(pixels, tokens), strength)
+    if not found.found:
+        return None
+    steps = offsets(relevance(found.map, width, height), strength)
+    return steps if steps.any() else None
+
+
+def relevance(values: Map, width: int, height: int, cover: float = COVER) -> np.ndarray:
+    """Return how much each cell of 64x64 pixels has to do with what is named: [ceil(H / 64), ceil(W / 64)] in 0..1.
+
+    Args:
+        values: How likely each place of the image shows it, 0 to 1 [h, w].
+        width: The image's width in pixels.
+        height: The image's height in pixels.
+        cover: The part of a cell from which on it has the whole cell; a smaller part counts in proportion.
+    """
+    rows, columns = cells(width, height)
+    down = _shares(values.shape[0], rows, height)
+    across = _shares(values.shape[1], columns, width)
+    # a share adds up to 1 within the rounding of floats
+    covered: np.ndarray = np.clip(down @ values @ across.T / cover, 0, 1)
+    return covered
 
 
 def offsets(relevances: np.ndarray, strength: float) -> np.ndarray:
@@ -75,48 +65,16 @@ def offsets(relevances: np.ndarray, strength: float) -> np.ndarray:
     return steps
 
 
-def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return a copy [1, 3, height, width] in 0..1, each pixel of which is a mean of what it stands for."""
-    # One channel at a time, since each takes four bytes for a pixel of the image.
-    planes = [
-        np.asarray(Image.fromarray(plane).convert("F").resize((width, height), Image.Resampling.BILINEAR))
-        for plane in np.moveaxis(pixels, 2, 0)
-    ]
-    return np.broadcast_to(np.stack(planes)[None] / np.float32(255), (1, 3, height, width))
-
-
-def _logits(image: np.ndarray, tokens: CaptionTokens) -> np.ndarray:
-    """Return how likely each position [h/16, w/16] is what the caption names, as logits.
+def _shares(places: int, count: int, pixels: int) -> np.ndarray:
+    """Return what part of each of `count` cells lies in each place: [count, places]; each cell's parts add up to 1.
 
     Args:
-        image: [1, 3, h, w] float32 in 0..1.
-        tokens: Of one caption.
+        places: Places along a side of the map.
+        count: Cells along the same side; the border may cut the last one.
+        pixels: The side's length.
     """
-    inputs = {"words": tokens.embeddings, "mask": tokens.mask, "weights": tokens.weights}
-    (logits,) = _network().run("grounding", {"image": image, **inputs}, ["logits"])
-    of_caption: np.ndarray = logits[0]
-    return of_caption
-
-
-def _onto(x: np.ndarray, grid: tuple[int, int], reach: list[float]) -> np.ndarray:
-    """Average x [h, w] over a grid whose cells go `reach` times as far as x does, its border repeated."""
-    padded = np.pad(x, [(0, round(side * (r - 1))) for side, r in zip(x.shape, reach, strict=True)], mode="edge")
-    down, across = (_averaging(side, count) for side, count in zip(padded.shape, grid, strict=True))
-    return np.asarray(down @ padded @ across.T, np.float32)
-
-
-def _averaging(side: int, count: int) -> np.ndarray:
-    """Return the shares [count, side] of positions in `count` cells of equal size; cut positions count for both."""
-    first = np.arange(count) * side // count
-    last = -(-np.arange(1, count + 1) * side // count)
-    at = np.arange(side)
-    inside = (at >= first[:, None]) & (at < last[:, None])
-    shares: np.ndarray = inside / inside.sum(axis=1, keepdims=True)
+    edges = np.minimum(np.arange(count + 1) * CELL, pixels) * places / pixels
+    at = np.arange(places)
+    low, high = edges[:-1, None], edges[1:, None]
+    shares: np.ndarray = np.clip(np.minimum(high, at + 1) - np.maximum(low, at), 0, None) / (high - low)
     return shares
-
-
-@lru_cache(maxsize=1)
-def _network() -> Sessions:
-    tensors = load_safetensors(verified(FOLDER / "grounding.safetensors", NETWORK_SHA256))
-    graph = verified(FOLDER / "grounding.onnx", GRAPH_SHA256)
-    return Sessions({"grounding": graph}, tensors, NETWORK_SHA256, threads=None)

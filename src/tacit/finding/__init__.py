@@ -9,10 +9,13 @@ knows of the codec.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tacit.finding.finder import Finder, Found, FoundThing
+from tacit.finding.cue_finder import EMBEDDED, CueFinder
+from tacit.finding.finder import Finder
+from tacit.finding.finders import FINDERS, load_finder
+from tacit.finding.found import Found, FoundThing
+from tacit.finding.function_finder import FinderFunction
 from tacit.finding.maps import Map
 
 if TYPE_CHECKING:
@@ -22,20 +25,22 @@ if TYPE_CHECKING:
     from tacit.image.reading import ImageSource
 
 
-def find(image: ImageSource, caption: str) -> Found:
+def find(image: ImageSource, caption: str, finder: str | Finder | FinderFunction = EMBEDDED) -> Found:
     """Return where an image shows what a caption names.
 
     Args:
         image: Any image that `tacit.encode` takes.
         caption: The caption, or a phrase.
+        finder: What finds it, as for `load_finder`.
 
     Raises:
+        UnknownModel: There is no such finder.
         InvalidInput: The image cannot be used.
         PathError: The image cannot be read.
     """
     from tacit.image.reading import load
 
-    return _finder()(load(image).pixels, caption)
+    return load_finder(finder)(load(image).pixels, caption)
 
 
 def draw(pixels: NDArray[np.uint8], values: Map) -> NDArray[np.uint8]:
@@ -55,9 +60,15 @@ def draw(pixels: NDArray[np.uint8], values: Map) -> NDArray[np.uint8]:
     return drawn
 
 
-@lru_cache(maxsize=1)
-def _finder() -> Finder:
-    return Finder()
-
-
-__all__ = ["Finder", "Found", "FoundThing", "draw", "find"]
+__all__ = [
+    "EMBEDDED",
+    "FINDERS",
+    "CueFinder",
+    "Finder",
+    "FinderFunction",
+    "Found",
+    "FoundThing",
+    "draw",
+    "find",
+    "load_finder",
+]

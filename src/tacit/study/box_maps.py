@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tacit.codec.steering import offsets
-from tacit.container import CELL, cells
+from tacit.codec.steering import offsets, relevance
 from tacit.study.config import BoxMapConfig
 from tacit.study.named_regions import Box
 
@@ -19,30 +18,23 @@ def box_map(box: Box, width: int, height: int, form: BoxMapConfig) -> np.ndarray
         height: The image's height in pixels.
         form: How the box becomes a map.
     """
-    relevances = np.minimum(1, box_shares(box, width, height, form.edge) / form.cover)
+    relevances = relevance(box_pixels(box, width, height, form.edge), width, height, form.cover)
     steps: np.ndarray = np.maximum(-form.fall, offsets(relevances, form.steps))
     return steps
 
 
-def box_shares(box: Box, width: int, height: int, edge: float = 0) -> np.ndarray:
-    """Return the share of each cell, [ceil(H / 64), ceil(W / 64)] in 0..1, that a box covers.
+def box_pixels(box: Box, width: int, height: int, edge: float = 0) -> np.ndarray:
+    """Return 1 for each pixel of a box and 0 for others, [H, W].
 
     Args:
         box: The box.
         width: The image's width in pixels.
         height: The image's height in pixels.
-        edge: Over how many pixels around the box a pixel's share falls from 1 to 0.
+        edge: Over how many pixels around the box the values fall from 1 to 0.
     """
     left, top, right, bottom = box
     x, y = np.arange(width), np.arange(height)
     across = np.maximum(0, np.maximum(left - x, x - (right - 1)))
     down = np.maximum(0, np.maximum(top - y, y - (bottom - 1)))
     distances = np.hypot(down[:, None], across[None])
-    pixels = np.clip(1 - distances / edge, 0, 1) if edge else (distances == 0).astype(float)
-    rows, columns = cells(width, height)
-    # a cell that the border cuts has fewer pixels
-    sums = np.add.reduceat(np.add.reduceat(pixels, np.arange(rows) * CELL, axis=0), np.arange(columns) * CELL, axis=1)
-    heights = np.minimum(CELL, height - np.arange(rows) * CELL)
-    widths = np.minimum(CELL, width - np.arange(columns) * CELL)
-    shares: np.ndarray = sums / np.outer(heights, widths)
-    return shares
+    return np.clip(1 - distances / edge, 0, 1) if edge else (distances == 0).astype(float)

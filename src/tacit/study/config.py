@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any
 
 from tacit import yaml_config
+from tacit.codec.steering import COVER
 from tacit.errors import InvalidInput
 
 FOLDER = resources.files("tacit.study") / "configs"
@@ -174,7 +175,7 @@ class BoxMapConfig:
     """The map's name in results, in letters, digits, dots and dashes."""
     steps: float = 20
     """The steps of quality between the box and what is far from it, 0 to 100."""
-    cover: float = 1
+    cover: float = COVER
     """The share of a cell, above 0 and up to 1, from which on a box has the whole cell.
 
     A cell of which the box covers less counts in proportion.

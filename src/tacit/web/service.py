@@ -23,7 +23,7 @@ class Service:
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.pool = WorkerPool(
-            partial(codecs.load, settings.model, settings.text_encoder),
+            partial(codecs.load, settings.model, settings.text_encoder, settings.finder),
             workers=settings.workers,
             threads=settings.threads,
             queue=settings.queue,

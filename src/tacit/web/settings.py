@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 from tacit import weights
+from tacit.codec.options import DEFAULT_FINDER
 from tacit.errors import InvalidInput
 from tacit.machine import cores
 
@@ -24,6 +25,9 @@ class ServiceSettings:
 
     text_encoder: str | None = None
     """A text encoder for that model instead of its own, as `tacit.Codec` takes it."""
+
+    finder: str = DEFAULT_FINDER
+    """What finds what captions name, for every model, as `tacit.Codec` takes it."""
 
     workers: int = field(default_factory=cores)
     """The number of worker processes, each with a codec."""

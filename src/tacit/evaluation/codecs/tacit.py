@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tacit import weights
+from tacit.codec.options import DEFAULT_FINDER
 from tacit.errors import InvalidInput
 from tacit.evaluation.codecs.protocol import CaptionSource, Pixels, Quality
 from tacit.evaluation.cost import Cost, measure_cost
 from tacit.evaluation.provenance import describe_libraries
+from tacit.finding import load_finder
 from tacit.words import shared_weigher
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ QUALITIES: tuple[Quality, ...] = (0, 14, 28, 42, 57, 71, 86, 100)
 FIXED_QUALITY = "fixed"
 _SPEC = re.compile(
     r"(?P<base>.+?)(?:\+(?P<captions>captions|swapped))?(?P<weighted>\+weighted)?(?:\+steer(?P<steer>\d+(?:\.\d+)?))?"
-    r"(?:\+effort(?P<effort>\d))?",
+    r"(?:\+effort(?P<effort>\d))?(?:\+finder=(?P<finder>.+))?",
     re.DOTALL,
 )
 
@@ -52,6 +54,8 @@ class TacitCodec:
     """How many steps of quality lie between what a caption names and what it does not."""
     effort: int = 0
     """How long the encoder looks for a better file, 0 to 9."""
+    finder: str = DEFAULT_FINDER
+    """What finds what a caption names."""
     suffix: str = "tacit"
     step: float = 0.5
     is_own: bool = True
@@ -71,8 +75,6 @@ class TacitCodec:
 
     def settings(self) -> Mapping[str, Any]:
         """Return the weights' hashes, the options and the versions that the files depend on."""
-        from tacit.codec.steering import NETWORK_SHA256
-
         infos = {key: weights.describe(path) for key, path in self.models.items()}
         return {
             "architecture": next(iter(infos.values())).architecture,
@@ -82,7 +84,7 @@ class TacitCodec:
             },
             "captions": self.captions,
             **({"word_weights": dict(shared_weigher().settings)} if self.weighted else {}),
-            **({"steer": self.steer, "grounding": NETWORK_SHA256} if self.steer else {}),
+            **({"steer": self.steer, "finder": dict(load_finder(self.finder).settings)} if self.steer else {}),
             **({"effort": self.effort} if self.effort else {}),
             "precision": self.precision,
             "device": self.device,
@@ -125,11 +127,20 @@ class TacitCodec:
     def codec(self, quality: Quality, threads: int) -> Codec:
         """Return the loaded codec for a quality, after it has run once."""
         path = self.models[""] if "" in self.models else self.models[str(quality)]
-        return _loaded(path, self.device, self.precision, threads, self.weighted, self.steer, self.effort)
+        return _loaded(path, self.device, self.precision, threads, self.weighted, self.steer, self.effort, self.finder)
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, device: str, precision: str, threads: int, weighted: bool, steer: float, effort: int) -> Codec:
+def _loaded(
+    path: Path,
+    device: str,
+    precision: str,
+    threads: int,
+    weighted: bool,
+    steer: float,
+    effort: int,
+    finder: str,
+) -> Codec:
     """Load a codec and run one small image through it, so that measured times do not include loading."""
     from tacit.codec import Codec
 
@@ -141,6 +152,7 @@ def _loaded(path: Path, device: str, precision: str, threads: int, weighted: boo
         word_weights=weighted,
         steer=steer,
         effort=effort,
+        finder=finder,
     )
     codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8), "a grey square", effort=0))
     return codec
@@ -157,19 +169,20 @@ def find_tacit_codec(spec: str, device: str, precision: str) -> TacitCodec:
 
     Args:
         spec: A model's name, a weights file, or a folder of weights files of fixed rate; followed by `+captions` or
-            `+swapped`, by `+weighted`, by `+steerN`, and by `+effortN`, each of which may be left out.
+            `+swapped`, by `+weighted`, by `+steerN`, by `+effortN`, and by `+finder=NAME`, each of which may be left
+            out.
         device: Where the model runs.
         precision: "fp32", "bf16", or "auto".
 
     Raises:
         InvalidInput: The specification has no name, or the folder is not one of weights files of fixed rate.
-        UnknownModel: No model has that name.
+        UnknownModel: No model, or no finder, has that name.
     """
     parts = _SPEC.fullmatch(spec)
     if parts is None:
         raise InvalidInput("a codec's name must not be empty")
     base, weighted, steer = parts["base"], bool(parts["weighted"]), parts["steer"]
-    captions: CaptionSource = "own" if weighted or steer else "none"
+    captions: CaptionSource = "own" if weighted or steer or parts["finder"] else "none"
     if parts["captions"]:
         captions = "own" if parts["captions"] == "captions" else "swapped"
     folder = Path(base)
@@ -188,7 +201,8 @@ def find_tacit_codec(spec: str, device: str, precision: str) -> TacitCodec:
     from tacit.codec import Codec
 
     strength: dict[str, Any] = {} if steer is None else {"steer": float(steer)}
-    codec = Codec(next(iter(models.values())), device=device, precision=precision, **strength)
+    finder = parts["finder"] or DEFAULT_FINDER
+    codec = Codec(next(iter(models.values())), device=device, precision=precision, finder=finder, **strength)
     return TacitCodec(
         name=name + spec.removeprefix(base),
         models=models,
@@ -198,4 +212,5 @@ def find_tacit_codec(spec: str, device: str, precision: str) -> TacitCodec:
         weighted=weighted,
         steer=0.0 if captions == "none" else codec.steer,
         effort=int(parts["effort"] or 0),
+        finder=finder,
     )

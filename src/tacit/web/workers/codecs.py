@@ -6,6 +6,8 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tacit.codec.options import DEFAULT_FINDER
+
 if TYPE_CHECKING:
     from tacit.codec import Codec
 
@@ -14,11 +16,12 @@ OTHER_CODECS = 4  # of other models or options, kept beside the worker's own
 
 _codec: Codec | None = None
 _text_encoder: str | None = None
+_finder: str = DEFAULT_FINDER
 
 
-def load(model: str, text_encoder: str | None = None) -> None:
+def load(model: str, text_encoder: str | None = None, finder: str = DEFAULT_FINDER) -> None:
     """Load this worker's codec, and everything that its first job would otherwise have to wait for."""
-    global _codec, _text_encoder
+    global _codec, _text_encoder, _finder
     # libgomp lets the threads of a job spin for milliseconds while they wait for each other. That is right on a machine
     # of their own. Here other workers want the core, and the thread that is waited for may be without one.
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
@@ -27,7 +30,7 @@ def load(model: str, text_encoder: str | None = None) -> None:
     from tacit.codec import Codec
 
     Image.MAX_IMAGE_PIXELS = None  # the service has a limit of its own and checks it before decoding
-    _codec, _text_encoder = Codec(model, text_encoder=text_encoder), text_encoder
+    _codec, _text_encoder, _finder = Codec(model, text_encoder=text_encoder, finder=finder), text_encoder, finder
     _codec.decode(_codec.encode(Image.new("RGB", (16, 16)), "a word"))
 
 
@@ -55,4 +58,4 @@ def _other_codec(model: str, word_weights: bool) -> Codec:
 
     assert _codec is not None
     own = model == str(_codec.path)  # the operator may have chosen a text encoder for the service's own model
-    return Codec(model, word_weights=word_weights, text_encoder=_text_encoder if own else None)
+    return Codec(model, word_weights=word_weights, text_encoder=_text_encoder if own else None, finder=_finder)

@@ -1,0 +1,67 @@
+"""Boxes as maps of what was found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tacit.errors import InvalidInput
+from tacit.finding.maps import Map
+
+STEP = 8  # pixels of an image for each place of a map
+MOST = 1024  # places along a map's longer side
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels."""
+
+
+def map_of_boxes(boxes: Sequence[Box], width: int, height: int) -> Map:
+    """Return what part of each place boxes cover, 0 to 1; a place of several boxes has the largest part.
+
+    Args:
+        boxes: Parts of the image; what lies beyond its border is cut off.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
+
+    Raises:
+        InvalidInput: A box is none, or all of it is outside of the image.
+    """
+    step = max(STEP, max(width, height) / MOST)
+    rows, columns = math.ceil(height / step), math.ceil(width / step)
+    covered = np.zeros((rows, columns), np.float32)
+    for box in boxes:
+        left, top, right, bottom = clipped(box, width, height)
+        across = _covered(columns, left * columns / width, right * columns / width)
+        down = _covered(rows, top * rows / height, bottom * rows / height)
+        covered = np.maximum(covered, np.outer(down, across))
+    return covered
+
+
+def clipped(box: Box, width: int, height: int) -> Box:
+    """Return a box without what lies beyond the image's border.
+
+    Raises:
+        InvalidInput: The box is none, or all of it is outside of the image.
+    """
+    left, top, right, bottom = box
+    if not all(map(math.isfinite, box)):
+        raise InvalidInput(f"a box must be four numbers, got {_text(box)}")
+    if right <= left or bottom <= top:
+        raise InvalidInput(f"a box must be (left, top, right, bottom) with a width and a height, got {_text(box)}")
+    inside = max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)
+    if inside[2] <= inside[0] or inside[3] <= inside[1]:
+        raise InvalidInput(f"a box must be in the image of {width}x{height} pixels, got {_text(box)}")
+    return inside
+
+
+def _text(box: Box) -> str:
+    return f"({', '.join(f'{edge:g}' for edge in box)})"
+
+
+def _covered(places: int, low: float, high: float) -> Map:
+    """Return what part of each of the places the part from low to high covers."""
+    at = np.arange(places)
+    part: Map = np.clip(np.minimum(at + 1, high) - np.maximum(at, low), 0, 1)
+    return part.astype(np.float32)

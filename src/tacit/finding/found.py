@@ -1,0 +1,44 @@
+"""What a finder found of a caption, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tacit.finding.maps import Map
+
+FLAT = 0.5  # everywhere, where nothing is found
+
+
+@dataclass(frozen=True)
+class FoundThing:
+    """A thing that a caption names, and where it is."""
+
+    phrase: str
+    """The words, as the caption has them."""
+    cues: tuple[str, ...]
+    """The names of the cues that saw it; empty where none did."""
+    map: Map | None
+    """How likely each place shows it, 0 to 1 [h, w]; None where it is not found."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of a caption, and where."""
+
+    map: Map
+    """How likely each place shows something that the caption names, 0 to 1 [h, w]; 0.5 everywhere if nothing is found.
+
+    The map stretches over the image and is usually much smaller.
+    """
+    things: tuple[FoundThing, ...]
+    """All things that the caption names, in its order."""
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The phrases whose things were found."""
+        return tuple(thing.phrase for thing in self.things if thing.map is not None)
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The phrases whose things were not found; they change nothing."""
+        return tuple(thing.phrase for thing in self.things if thing.map is None)
