@@ -135,7 +135,7 @@ def test_the_embedded_finder_steers_by_default(tiny_weights: Path) -> None:
 
 
 def test_finders_that_are_none(tiny_weights: Path) -> None:
-    with pytest.raises(UnknownModel, match="finder must be one of embedded, .*got 'nobody'"):
+    with pytest.raises(UnknownModel, match=r"finder must be one of embedded, .*got 'nobody'"):
         steered(tiny_weights, 20, finder="nobody")
     with pytest.raises(InvalidInput, match="a finder must be a name or a function, got int"):
         steered(tiny_weights, 20, finder=7)

@@ -71,5 +71,5 @@ def test_a_function_that_gives_something_else(value: Any, message: str) -> None:
 
 
 def test_names_that_are_none() -> None:
-    with pytest.raises(UnknownModel, match="finder must be one of embedded.*, got 'nobody'"):
+    with pytest.raises(UnknownModel, match=r"finder must be one of embedded.*, got 'nobody'"):
         load_finder("nobody")

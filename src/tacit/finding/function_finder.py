@@ -66,6 +66,7 @@ class FunctionFinder:
             boxes = [(float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in given]
         except (TypeError, ValueError) as error:
             raise InvalidInput(
-                f"a finder must give a map, boxes of four numbers, or a Found, got {type(given).__name__} from {self.name}"
+                "a finder must give a map, boxes of four numbers, or a Found, "
+                f"got {type(given).__name__} from {self.name}"
             ) from error
         return map_of_boxes(boxes, width, height)
