@@ -8,6 +8,7 @@ from torch import nn
 
 from support.tiny_models import TINY
 from tacit.models.tacit_s import TacitSModel
+from tacit.training import muon
 from tacit.training.muon import Muon, matrices, orthogonalize
 
 
@@ -23,6 +24,17 @@ def test_a_matrix_becomes_orthogonal(shape: tuple[int, int]) -> None:
     values = torch.linalg.svdvals(orthogonalize(torch.randn(shape) * 1e-3))
     assert values.min() > 0.6
     assert values.max() < 1.3
+
+
+def test_a_matrix_becomes_orthogonal_in_bf16_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    matrix = torch.randn(24, 40)
+    turned = {}
+    for fast in (False, True):
+        monkeypatch.setattr(muon, "has_fast_bf16", lambda device, fast=fast: fast)
+        turned[fast] = orthogonalize(matrix)
+        assert turned[fast].dtype == torch.float32
+    assert 0 < (turned[True] - turned[False]).norm() < 0.1 * turned[False].norm()
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.cpu import _is_avx512_bf16_supported  # there is no public name
 
 from tacit import weights
 from tacit.codec.torch_model import TorchModel
@@ -17,6 +16,7 @@ from tacit.codec.torch_overlap import IN_FLIGHT, map_overlapped
 from tacit.engine.limits import BATCH_PIXELS, REGIONS_AT_A_TIME
 from tacit.errors import InvalidInput
 from tacit.models.host_memory import copy_to_host, host_empty, to_device, to_host
+from tacit.models.precision import has_fast_bf16
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class TorchEngine:
         except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
             raise InvalidInput(f"device {device}: {str(error).splitlines()[0]}") from error
         self.device = str(self.place)
-        self.precision = _fast_precision(self.place) if precision == "auto" else precision
+        self.precision = ("bf16" if has_fast_bf16(self.place) else "fp32") if precision == "auto" else precision
         self.regions_at_a_time = REGIONS_AT_A_TIME if self.place.type == "cpu" else 1
 
     @property
@@ -118,11 +118,3 @@ class TorchEngine:
         if not self.overlaps:
             return [work(part) for part in parts]
         return map_overlapped(work, parts, self.place)
-
-
-def _fast_precision(device: torch.device) -> str:
-    """Return the precision that is fast on a device."""
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    # elsewhere bf16 is emulated, and slow
-    return "bf16" if device.type == "cpu" and _is_avx512_bf16_supported() else "fp32"

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tacit.models.precision import has_fast_bf16
+
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the polynomial that brings singular values close to 1
 _ITERATIONS = 5
 _SCALE = 0.2  # root mean square of a step, as Adam's is in the middle of a run: one learning rate serves both
@@ -156,11 +158,13 @@ def _gradient(p: Tensor) -> Tensor:
 def orthogonalize(matrix: Tensor) -> Tensor:
     """Return about the nearest matrices [..., n, m] whose singular values are all 1 (they are 0.7 to 1.2).
 
-    This is the iteration of Newton and Schulz. It runs in bf16, as in its source: the rounding errs less than the
-    polynomial does, and takes a third of the time.
+    This is the iteration of Newton and Schulz. It runs in bf16, as in its source, where the device has bf16: the
+    rounding errs less than the polynomial does, and takes a third of the time. Elsewhere it runs in the matrix's type.
     """
     a, b, c = _NEWTON_SCHULZ
-    x: Tensor = (matrix / (matrix.norm(dim=(-2, -1), keepdim=True) + 1e-7)).bfloat16()
+    x: Tensor = matrix / (matrix.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    if has_fast_bf16(matrix.device):
+        x = x.bfloat16()
     tall = bool(x.shape[-2] > x.shape[-1])
     if tall:
         x = x.mT
