@@ -474,6 +474,8 @@ class Codec:
 
     def _decode(self, files: Sequence[Container], box: Box | None, salvage: bool) -> list[Image.Image]:
         models = [self._for_file(file.header) for file in files]
+        for model in models:
+            model.prepare("decode")
 
         def decode(part: Sequence[int]) -> list[tuple[Image.Image, Sequence[str]]]:
             decodings = [FileDecoding(files[n], models[n], box) for n in part]
@@ -540,6 +542,7 @@ class Codec:
         caption = caption.strip() or None if caption is not None else None
         if caption is not None:
             container.check_caption(caption)
+        model.prepare("encode")
         tokens = self._tokens(model, caption)
         about = weights.describe(self.path)
         if not options.keep_metadata:

@@ -8,7 +8,7 @@ assignment, `any`. Qualities and pixels come from the host, as numpy arrays.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,9 @@ Quality = float | np.ndarray | None
 
 A map has a value for each position of y, which is the same for the 4x4 positions of a hyper-latent.
 """
+
+Work = Literal["encode", "decode"]
+"""What a model is used for: pixels to bytes, or bytes to pixels."""
 
 
 class Engine(Protocol):
@@ -120,6 +123,9 @@ class Model(Protocol):
     @property
     def synthesis_reach(self) -> int:
         """Latents around a tile that its pixels depend on."""
+
+    def prepare(self, work: Work) -> None:
+        """Begin to make ready what work needs later on, beside what the caller does next."""
 
     def latent_size(self, pixels: int) -> int:
         """Return the number of latents along a side of so many pixels."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tacit.codec.model import Engine, Quality
+from tacit.codec.model import Engine, Quality, Work
 from tacit.codec.torch_threads import torch_threads
 from tacit.models.coding import CodingModel
 from tacit.models.coding import Quality as TorchQuality
@@ -55,6 +55,9 @@ class TorchModel:
         self.multiple = coding.multiple
         self.analysis_reach = coding.analysis_reach
         self.synthesis_reach = coding.synthesis_reach
+
+    def prepare(self, work: Work) -> None:
+        """Do nothing: the whole model is loaded."""
 
     def latent_size(self, pixels: int) -> int:
         """Return the number of latents along a side of so many pixels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -79,6 +79,13 @@ class OnnxModel:
     def variable_rate(self) -> bool:
         """Whether a quality means anything."""
         return bool(self.config["knots"])
+
+    def prepare(self, work: Literal["encode", "decode"]) -> None:
+        """Begin to make the sessions that work needs later on, beside what the caller does next."""
+        steps = [f"{kind}.{group}" for group in range(len(self._entropy["groups"])) for kind in ("anchor", "other")]
+        # The caller makes what it needs first, from the other end.
+        first = ["synthesis"] if work == "decode" else ["hyper_analysis", "hyper"]
+        self.sessions.prepare([*first, *reversed(steps)])
 
     def latent_size(self, pixels: int) -> int:
         """Return the number of latents along a side of so many pixels."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,8 @@ from tacit.engine.threads import current_threads
 from tacit.errors import CorruptWeights, InvalidInput
 
 OLDEST = (1, 22)  # of ONNX Runtime, as pyproject.toml has it
-_NAME = (
-    b"\x42"  # in a serialised graph, before the length of an initializer's name and the name (field 8 of TensorProto)
-)
+# In a serialised graph, before an initializer's name: field 8 of TensorProto, and the length of the name.
+_NAME = re.compile(rb"\x42(?=.)", re.DOTALL)
 # Otherwise ONNX Runtime, on import, puts a number of this machine into the home folder, and measures what is done.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 MOST_THREADS = 16  # of a session, where a caller does not say: more bring nothing
@@ -23,9 +24,22 @@ MOST_THREADS = 16  # of a session, where a caller does not say: more bring nothi
 # Sessions that were made before a fork: to destroy one would wait for its threads, which the new process does not have.
 _left_behind: list[object] = []
 
+_makers: set[threading.Thread] = set()
+
+
+def _wait_for_makers() -> None:
+    """Wait until no session is being made: in a process that is forked meanwhile, ONNX Runtime's locks would stay."""
+    for maker in list(_makers):
+        if maker.is_alive():
+            maker.join()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_wait_for_makers)
+
 
 class Sessions:
-    """The sessions of a model's graphs, each made when it is first run, and again in a process that was forked.
+    """The sessions of a model's graphs, each made when it is first needed, and again in a process that was forked.
 
     Args:
         graphs: Serialised graphs, by name.
@@ -42,7 +56,7 @@ class Sessions:
     ) -> None:
         self._graphs, self._tensors, self._hash = graphs, tensors, decode_hash
         self.threads = threads
-        self._made: dict[tuple[str, int], tuple[Any, list[Any]]] = {}
+        self._made: dict[tuple[str, int], Future[tuple[Any, list[Any]]]] = {}
         self._process = os.getpid()
         self._lock = threading.Lock()
         _checked_version()
@@ -65,21 +79,53 @@ class Sessions:
         """
         import onnxruntime
 
-        session = self._session(name, self.threads or min(current_threads(), MOST_THREADS))
+        session, _ = self._future(name, self._threads_now()).result()
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
         options.log_severity_level = 3  # errors; they are raised, too
         results: list[np.ndarray] = session.run(list(outputs), dict(inputs), options)
         return results
 
-    def _session(self, name: str, threads: int) -> Any:
+    def prepare(self, names: Iterable[str]) -> None:
+        """Begin to make the sessions of graphs that are run soon, beside what the caller does next.
+
+        Does nothing where the caller may take one thread only.
+        """
+        threads = self._threads_now()
+        missing = [name for name in names if (name, threads) not in self._made or self._process != os.getpid()]
+        if threads > 1 and missing:
+            # No daemon: the interpreter must not end while a session is made.
+            maker = threading.Thread(target=self._make_all, args=(missing, threads), name="tacit-sessions")
+            _makers.add(maker)
+            maker.start()
+
+    def _make_all(self, names: Sequence[str], threads: int) -> None:
+        try:
+            for name in names:
+                self._future(name, threads)
+        finally:
+            _makers.discard(threading.current_thread())
+
+    def _threads_now(self) -> int:
+        return self.threads or min(current_threads(), MOST_THREADS)
+
+    def _future(self, name: str, threads: int) -> Future[tuple[Any, list[Any]]]:
+        """Return the session of a graph, or what will be it where another thread is making it."""
         with self._lock:
             if self._process != os.getpid():  # a session's threads do not survive a fork
                 _left_behind.append(self._made)
                 self._made, self._process = {}, os.getpid()
-            if (name, threads) not in self._made:
-                self._made[name, threads] = self._make(name, threads)
-            return self._made[name, threads][0]
+            future = self._made.get((name, threads))
+            if future is not None:
+                return future
+            future = self._made[name, threads] = Future()
+        try:
+            future.set_result(self._make(name, threads))
+        except BaseException as error:
+            with self._lock:  # the next call tries again
+                self._made.pop((name, threads), None)
+            future.set_exception(error)
+        return future
 
     def _make(self, name: str, threads: int) -> tuple[Any, list[Any]]:
         """Return a session, and the values that it reads its initializers from."""
@@ -91,7 +137,7 @@ class Sessions:
         options.log_severity_level = 3
         # Threads that spin while they wait take the cores that other sessions' threads, and other programs, need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        needed = [key for key in self._tensors if _NAME + bytes([len(key)]) + key.encode() in self._graphs[name]]
+        needed = self._initializers(self._graphs[name])
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(self._tensors[key]) for key in needed]
         options.add_external_initializers(needed, values)
         try:
@@ -102,6 +148,12 @@ class Sessions:
         if made_for != self._hash:
             raise CorruptWeights(f"graph {name} must be made for weights {self._hash[:16]}, got {str(made_for)[:16]}")
         return session, values
+
+    def _initializers(self, graph: bytes) -> list[str]:
+        """Return the names of the tensors that a graph takes."""
+        starts = (match.end() + 1 for match in _NAME.finditer(graph))
+        found = {graph[start : start + graph[start - 1]].decode("latin-1") for start in starts}
+        return sorted(self._tensors.keys() & found)
 
 
 def _checked_version() -> None:
