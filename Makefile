@@ -55,11 +55,14 @@ core: .venv/python ## test what works without torch, in an environment of its ow
 check: lint ## run the linters and the quick tests: what to run before each commit
 	$(PYTEST) -q -m "not slow and not browser" $(PYTEST_ARGS)
 
-lint: .venv/installed-dev ## run ruff, mypy and import-linter
+lint: .venv/installed-dev ## run ruff, mypy and import-linter, and the checks of js/ if npm is there
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	if command -v npm > /dev/null; then \
+	  cd js && { test -d node_modules || npm ci --no-audit --no-fund; } && npm run --silent check; \
+	else echo "npm is not here: js/ is not checked" >&2; fi
 
 format: .venv/installed-dev ## put right what ruff can put right
 	$(BIN)/ruff check --fix .
