@@ -26,7 +26,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --
 SOURCES := src tests benchmarks scripts examples fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo js bulk-demo test core check lint format coverage fuzz bench kodak effort freezing page readme results studies clean
+.PHONY: help demo js bulk-demo test core check lint format coverage fuzz speed kodak effort freezing page readme results studies clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -80,8 +80,8 @@ fuzz: .venv/installed-fuzz ## fuzz each of FUZZ for a minute, or by FUZZ_ARGS="-
 	  test -z "$$(ls runs/fuzz/$$target/findings)"; \
 	done
 
-bench: .venv/installed-dev ## measure speed and memory into results/codec.json
-	$(BIN)/python -m benchmarks.codec --large
+speed: .venv/installed-dev ## measure speed and memory of this kind of processor into results/speed.json
+	$(BIN)/python -m benchmarks.speed --large --taco
 
 kodak: .venv/installed-dev ## compare codecs on Kodak into results/kodak; an interrupted run continues
 	$(BIN)/python -m benchmarks.kodak $(KODAK_ARGS)
@@ -101,7 +101,7 @@ readme: .venv/installed-dev ## write the generated blocks and pictures of the do
 # One after the other, since timings need the machine for themselves.
 results: ## measure all figures again (Kodak in $TACIT_DATA/kodak), and write the documents
 	$(MAKE) kodak
-	$(MAKE) bench
+	$(MAKE) speed
 	$(MAKE) effort
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.bulk

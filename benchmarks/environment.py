@@ -6,21 +6,54 @@ import os
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from tacit import machine
 from tacit.evaluation import provenance
+
+BENCHMARK_SIZE = (768, 512)  # of Kodak's images
 
 
 def describe_machine() -> dict[str, Any]:
-    """Describe processor, cores, memory, system, Python and torch for a JSON file of results."""
-    import torch
+    """Describe processor, cores, memory, system, Python and the engines' libraries for a JSON file of results."""
+    from importlib.metadata import version
+    from importlib.util import find_spec
 
-    return {
-        "machine": {
-            **provenance.describe_machine(),
+    described = {
+        **provenance.describe_machine(),
+        "instructions": " ".join(machine.instruction_sets()),
+        "onnxruntime": version("onnxruntime"),
+    }
+    if find_spec("torch"):
+        import torch
+
+        described |= {
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
             "bf16": bool(torch.cpu._is_avx512_bf16_supported()),  # noqa: SLF001 - torch has no public name for it
         }
-    }
+    return {"machine": described}
+
+
+def benchmark_image(path: Path | None) -> tuple[Image.Image, str]:
+    """Return an image of 768x512 pixels, and a text that says which one it is.
+
+    Args:
+        path: The image, cut where it is larger; None for kodim23 of the Kodak suite or, where that is missing, one of
+            scikit-image's, resized.
+    """
+    if path is None:
+        try:
+            path = find_data("kodak") / "kodim23.png"
+        except SystemExit:
+            from tacit.demo.samples import sample_image
+
+            return sample_image("coffee").resize(
+                BENCHMARK_SIZE, Image.Resampling.LANCZOS
+            ), "scikit-image's coffee, resized"
+    image = Image.open(path).convert("RGB").crop((0, 0, *BENCHMARK_SIZE))
+    image.info.clear()
+    return image, path.name
 
 
 def find_data(name: str) -> Path:

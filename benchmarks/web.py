@@ -1,7 +1,7 @@
 """Measure the service under load: `python -m benchmarks.web [--seconds N] [--image FILE]`; four minutes by default.
 
 The benchmark starts `tacit serve` on loopback with its defaults, and requests encodings of one image of 768x512 pixels
-(the one of benchmarks/codec.py, as a JPEG) from 1, 4 and 16 clients at a time; each sends its next request as soon as
+(that of benchmarks/speed.py, as a JPEG) from 1, 4 and 16 clients at a time; each sends its next request as soon as
 the last is answered. Then 4 clients run for six times as long, while memory is read every second and a line is fitted
 to it. Then 4 clients run once more while workers are killed. Last, without the service, it measures what encoding
 several images together would gain, and how long an image of one megapixel takes for the page. The results are written
@@ -31,12 +31,13 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from benchmarks.codec import ROOT, _photo
-from benchmarks.environment import describe_machine
+from benchmarks.environment import benchmark_image, describe_machine
 from tacit.errors import TacitError
 from tacit.evaluation.readable_json import dumps
 from tacit.web.client import Client
 from tacit.web.workers.codecs import SPIN_COUNT
+
+ROOT = Path(__file__).resolve().parent.parent
 
 CLIENTS = (1, 4, 16)
 LONG = 6  # times the seconds of the others
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "web.json")
     arguments = parser.parse_args()
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # as workers have it
-    photo, origin = _photo(arguments.image)
+    photo, origin = benchmark_image(arguments.image)
     upload = as_jpeg(photo)
     with service() as (url, process):
         hammer(url, upload, 4, 2)  # both workers are warm

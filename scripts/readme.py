@@ -292,25 +292,34 @@ def _setting(settings: Mapping[str, Any]) -> str:
 
 
 def speed() -> str:
-    """Return the table of times and memory."""
-    result = _results("codec")
-    if result is None:
-        return MISSING
-    from benchmarks.codec import MEASURES
+    """Return the table of times and memory, with a column for each kind of processor."""
+    from benchmarks.speed import CORES, KINDS, MEASURES
 
-    lines = ["| | measured | limit |", "|---|---|---|"]
-    for name, measure in result["measures"].items():
-        limit = "" if measure["limit"] is None else f"{measure['limit']:g} {measure['unit']}"
-        lines.append(f"| {MEASURES[name][2]} | {_figure(measure['value'])} {measure['unit']} | {limit} |")
-    machine = result["machine"]
-    lines += [
-        "",
-        (
-            f"Medians; {machine['processor']}, two cores, torch {machine['torch']}, transforms in "
-            f"{'bf16' if machine['bf16'] else 'fp32'}; `{result['command']}`; [results/codec.json](results/codec.json)."
-        ),
+    results = _results("speed")
+    if results is None:
+        return MISSING
+    kinds = [kind for kind in KINDS if kind in ("avx2", "avx512-bf16") or kind in results]
+    lines = [
+        f"| | {' | '.join(KINDS[kind] for kind in kinds)} | limit |",
+        f"|---|{'---|' * len(kinds)}---|",
     ]
-    return "\n".join(lines) + "\n"
+    for name, (unit, limit, text) in MEASURES.items():
+        found = [results.get(kind, {}).get("measures", {}).get(name) for kind in kinds]
+        if any(value is not None for value in found):
+            cells = ["not measured" if value is None else f"{_figure(value)} {unit}" for value in found]
+            lines.append(f"| {text} | {' | '.join(cells)} | {'' if limit is None else f'{limit:g} {unit}'} |")
+    lines += ["", "Medians, 768x512 pixels unless said, quality 60. The limits are for AVX2."]
+    for kind in kinds:
+        if kind not in results:
+            lines.append(f"{KINDS[kind]}: not measured with these weights.")
+            continue
+        result, machine = results[kind], results[kind]["machine"]
+        torch = f", torch {machine['torch']} in {'bf16' if machine['bf16'] else 'fp32'}" if "torch" in machine else ""
+        lines.append(
+            f"{KINDS[kind]}: {machine['processor']}, {CORES} cores, ONNX Runtime {machine['onnxruntime']}{torch}, "
+            f"weights {result['weights_hash']}, {result['image']}, `{result['command']}`."
+        )
+    return "\n".join(lines) + "\nAll figures: [results/speed.json](results/speed.json).\n"
 
 
 def page() -> str:

@@ -45,3 +45,11 @@ def test_a_system_without_these_files(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.total_memory() is None
     assert machine.available_memory() is None
     assert machine.processor()
+
+
+def test_vector_instructions_are_those_that_linux_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"flags": "fpu sse2 avx2 fma avx512f"}
+    monkeypatch.setattr(machine, "_field", lambda _, name: fields.get(name))
+    assert machine.instruction_sets() == ("avx2", "fma", "avx512f")
+    fields.clear()
+    assert machine.instruction_sets() == ()

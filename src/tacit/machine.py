@@ -6,6 +6,12 @@ import os
 import platform
 from pathlib import Path
 
+# As Linux names them: of x86, then of Arm.
+VECTOR_INSTRUCTIONS = (
+    *("avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16"),
+    *("asimd", "asimddp", "bf16"),
+)
+
 
 def cores() -> int:
     """Return how many cores this process may use, which can be fewer than the machine has."""
@@ -35,6 +41,12 @@ def available_memory() -> int | None:
 def processor() -> str:
     """Return the processor's name."""
     return _field("/proc/cpuinfo", "model name") or platform.processor() or "unknown"
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """Return which of the vector instructions that matter for speed the processor has; none where that is not known."""
+    flags = (_field("/proc/cpuinfo", "flags") or _field("/proc/cpuinfo", "Features") or "").split()
+    return tuple(name for name in VECTOR_INSTRUCTIONS if name in flags)
 
 
 def _kibibytes(name: str) -> int | None:
