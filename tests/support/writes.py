@@ -1,16 +1,21 @@
-"""Every kind of write, in a process of its own that may be killed in the middle, or whose disk may be full.
+"""Every kind of write, in a process of its own that may be killed in the middle, or whose disk may be full or odd.
 
-`python -m support.writes KIND FOLDER CONTENT LIMIT`: with a limit, the process dies at that byte of a file, as it would
-of SIGKILL; with 0 it has none.
+`python -m support.writes` reads writes as JSON, one a line: the kind, the folder, the content, a limit, and in what way
+the files are odd (see odd_files.c). With a limit, the process dies at that byte of a file, as it would of SIGKILL; with
+0 it has none.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from PIL import Image
 
@@ -81,22 +86,6 @@ def _read_journal(folder: Path) -> str:
         return str(journal.entries[str(len(journal.entries) - 1)]["value"][0])
 
 
-def _write_tensors(folder: Path, content: str) -> None:
-    import torch
-
-    from tacit.training.dataset.caption_files import write_caption_file
-
-    tensors = {"x": torch.full((LENGTH,), ord(content), dtype=torch.uint8)}
-    write_caption_file(folder / "captions-0000.safetensors", tensors, {})
-
-
-def _read_tensors(folder: Path) -> str:
-    from tacit.training.dataset.caption_files import read_caption_file
-
-    tensors, _ = read_caption_file(folder / "captions-0000.safetensors", "x")
-    return chr(int(tensors["x"].unique().item()))
-
-
 def _images(folder: Path, content: str) -> Path:
     """Images of one level, in a folder that is no part of what is tested."""
     images = folder.parent / f"images-{content}"
@@ -148,7 +137,6 @@ KINDS: Mapping[str, tuple[Callable[[Path, str], None], Callable[[Path], str]]] =
     "shard": (_write_shard, _read_shard),
     "captions": (_write_captions, _read_captions),
     "journal": (_write_journal, _read_journal),
-    "tensors": (_write_tensors, _read_tensors),
     "pool": (_write_pool, _read_pool),
     "bundle": (_write_bundle, _read_bundle),
 }
@@ -156,18 +144,43 @@ KINDS: Mapping[str, tuple[Callable[[Path, str], None], Callable[[Path], str]]] =
 
 
 def main() -> None:
-    kind, folder, content, limit = sys.argv[1:]
-    if int(limit):
-        _images(Path(folder), content)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; now it kills
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    """Answer each line of the standard input, a write as JSON, with its exit status and its messages."""
+    for line in sys.stdin:
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            os.dup2(writer, 2)
+            _write(**json.loads(line))
+        os.close(writer)
+        with open(reader, encoding="utf-8") as stream:
+            messages = stream.read()
+        _, status = os.waitpid(child, 0)
+        print(json.dumps([os.waitstatus_to_exitcode(status), messages]), flush=True)
+
+
+def _write(kind: str, folder: str, content: str, limit: int, odd: str) -> NoReturn:
     try:
+        os.environ |= {"ODD_FILES": odd, "ODD_FOLDER": folder}
+        if limit:
+            _images(Path(folder), content)
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; now it kills
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         KINDS[kind][0](Path(folder), content)
-    except PathError as error:
-        sys.exit(f"PathError: {error}")
     except TacitError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        print(f"{'PathError' if isinstance(error, PathError) else type(error).__name__}: {error}", file=sys.stderr)
+        os._exit(1)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(2)
+    os._exit(0)
 
 
 if __name__ == "__main__":
+    import tacit.bulk.store
+    import tacit.captions.caption_file
+    import tacit.evaluation.journal
+    import tacit.training.dataset.bundle
+    import tacit.training.dataset.pool  # noqa: F401 - once, and not in each process
+
     main()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from tacit.errors import MissingExtra, PathError, TacitError
-from tacit.files import reason
+from tacit.files import move, reason
 from tacit.files.walking import walk
 
 OWN_FOLDER = "_tacit"
@@ -148,6 +148,8 @@ class ShardStore:
                 part.written = WrittenFile(size, digest)
                 stream.seek(0)  # where file descriptors are opened by names, their position is shared on some systems
                 with self._path_errors(name):
+                    if self.local:
+                        stream.close()  # some file systems say only then that there is no room
                     self._move(path, name)
         except TacitError:
             raise
@@ -186,7 +188,7 @@ class ShardStore:
         target = self.path(name)
         if self.local:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
+            move(path, target)
         elif self._atomic:
             self.fs.put_file(str(path), target)
         else:

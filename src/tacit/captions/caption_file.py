@@ -80,8 +80,11 @@ class CaptionFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._stream is not None:
-            self._stream.close()
+        try:
+            if self._stream is not None:
+                self._stream.close()
+        except OSError as problem:  # some file systems say only then that there is no room
+            raise PathError(f"{self.path}: cannot be written: {reason(problem)}") from problem
 
     def _read(self) -> bytes:
         """Return the file's bytes up to the end of the last whole line."""

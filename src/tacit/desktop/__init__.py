@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tacit import files
 from tacit.container import MIME_TYPE
 from tacit.errors import PathError
 
@@ -43,13 +44,8 @@ def install() -> list[Path]:
         PathError: A file cannot be written.
     """
     mime_info, thumbnailer = places = _places(data_folder())
-    try:
-        for path in places:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_MIME_INFO, mime_info)
-        thumbnailer.write_text(_entry(), encoding="utf-8")
-    except OSError as error:
-        raise PathError(f"{error.filename}: {error.strerror}") from error
+    files.write(str(mime_info), _MIME_INFO.read_bytes(), force=True)
+    files.write(str(thumbnailer), _entry().encode(), force=True)
     _update()
     return list(places)
 

@@ -43,7 +43,8 @@ class Journal:
             with ExitStack() as opened:
                 opened.callback(self._stream.close)
                 self._end = self._read(path.read_bytes())
-                self._stream.truncate(self._end)
+                if self._stream.tell() > self._end:  # which some file systems cannot
+                    self._stream.truncate(self._end)
                 opened.pop_all()
         except OSError as error:
             raise PathError(f"{path}: {files.reason(error)}") from error
@@ -78,8 +79,15 @@ class Journal:
         self.entries[entry["key"]] = dict(entry)
 
     def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
+        """Close the file.
+
+        Raises:
+            PathError: The last entries cannot be written.
+        """
+        try:
+            self._stream.close()
+        except OSError as error:  # some file systems say only then that there is no room
+            raise PathError(f"{self.path}: {files.reason(error)}") from error
 
     def __enter__(self) -> Journal:
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import math
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,7 +88,7 @@ def _measure(task: EvalTask) -> JournalEntry:
         try:
             encode = task.codec.encode(original, task.caption, task.quality, partial, task.threads)
             decoded, decode = task.codec.decode(partial, task.quality, task.threads)
-            os.replace(partial, target)
+            files.move(partial, target)
         finally:
             partial.unlink(missing_ok=True)
     if decoded.shape != original.shape or decoded.dtype != np.uint8:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 import sys
 from contextlib import suppress
@@ -17,7 +18,7 @@ STDIO = "-"
 """In place of a path: standard input or standard output."""
 
 # What file systems answer that cannot rename, such as some that show a store of objects as a folder.
-_NO_RENAME = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL}
+_NO_RENAME = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.EEXIST}
 
 
 def reason(error: OSError) -> str:
@@ -92,6 +93,33 @@ def write(target: str, data: bytes, *, force: bool = False) -> None:
         raise PathError(f"cannot write {name}: {reason(error)}") from error
 
 
+def move(temporary: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Give a file that is whole the name that it is for, in the same folder or elsewhere on the same file system.
+
+    A file of that name is replaced. Where the file system cannot rename, a new file is copied, and one that is there
+    stays: while it was written over, there would be none.
+
+    Raises:
+        OSError: The file cannot be renamed; what was there is there still.
+    """
+    try:
+        os.replace(temporary, target)
+    except OSError as error:
+        if error.errno not in _NO_RENAME:
+            raise
+        if os.path.lexists(target):
+            hint = f"{reason(error)}; where files cannot be renamed, remove the old one first"
+            raise OSError(error.errno, hint) from error
+        try:
+            with open(temporary, "rb") as source, open(target, "xb") as stream:
+                shutil.copyfileobj(source, stream, 1 << 20)
+        except BaseException:
+            with suppress(OSError):
+                Path(target).unlink(missing_ok=True)
+            raise
+        Path(temporary).unlink(missing_ok=True)
+
+
 def exists_problem(target: str) -> PathError | None:
     """Return why a file cannot be written without `force`, or None where nothing is there or it is a device."""
     if os.path.lexists(target) and not _is_device(target):
@@ -113,28 +141,11 @@ def _replace(target: str, data: bytes, force: bool) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not force and (problem := exists_problem(target)):
             raise problem
-        _rename(temporary, target, data)
+        move(temporary, target)
     except BaseException:
         with suppress(OSError):  # what went wrong first is what counts
             Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _rename(temporary: str, target: str, data: bytes) -> None:
-    """Rename a file; where the file system cannot and nothing is in its place, write it there instead."""
-    try:
-        os.replace(temporary, target)
-    except OSError as error:
-        if error.errno not in _NO_RENAME or os.path.lexists(target):
-            raise
-        try:
-            with open(target, "xb") as stream:
-                stream.write(data)
-        except BaseException:
-            with suppress(OSError):
-                Path(target).unlink(missing_ok=True)
-            raise
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _is_device(path: str) -> bool:

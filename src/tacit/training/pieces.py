@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tacit.errors import CorruptWeights, PathError
+from tacit import files
+from tacit.errors import CorruptWeights
 from tacit.training.checkpoint import Checkpoint
 
 PIECE = 15_000_000  # bytes of a file at most
@@ -53,16 +54,12 @@ def write_pieces(data: bytes, path: Path) -> list[Path]:
     Raises:
         PathError: A file cannot be written.
     """
-    files = []
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for number, start in enumerate(range(0, len(data), PIECE)):
-            file = path.with_name(f"{path.name}.{number:02}")
-            file.write_bytes(data[start : start + PIECE])
-            files.append(file)
-    except OSError as error:
-        raise PathError(f"{path}: {error.strerror}") from error
-    return files
+    pieces = []
+    for number, start in enumerate(range(0, len(data), PIECE)):
+        piece = path.with_name(f"{path.name}.{number:02}")
+        files.write(str(piece), data[start : start + PIECE], force=True)
+        pieces.append(piece)
+    return pieces
 
 
 def _compact(values: Tensor) -> Tensor:

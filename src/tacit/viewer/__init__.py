@@ -6,12 +6,11 @@ Its files are those of `js/`, built: `make js` puts them into `static/` here.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tacit import weights
-from tacit.errors import MissingExtra, PathError
+from tacit import files, weights
+from tacit.errors import MissingExtra
 from tacit.weights.decoding_part import decoding_part
 
 STATIC = Path(__file__).parent / "static"
@@ -36,13 +35,10 @@ def export(folder: str | os.PathLike[str], models: Sequence[str] = tuple(weights
         raise MissingExtra("this installation has no viewer; in a clone of the sources, build it with: make js")
     found = [weights.locate(model) for model in models]
     target = Path(folder)
-    try:
-        shutil.copytree(STATIC, target, dirs_exist_ok=True)
-        stored = target / "weights"
-        stored.mkdir(exist_ok=True)
-        for path in found:
-            name = weights.describe(path).decode_hash.hex()
-            (stored / f"{name}.safetensors").write_bytes(decoding_part(path))
-    except OSError as error:
-        raise PathError(f"{error.filename or target}: {error.strerror or error}") from error
+    for source in sorted(STATIC.rglob("*")):
+        if source.is_file():
+            files.write(str(target / source.relative_to(STATIC)), source.read_bytes(), force=True)
+    for path in found:
+        name = weights.describe(path).decode_hash.hex()
+        files.write(str(target / "weights" / f"{name}.safetensors"), decoding_part(path), force=True)
     return target

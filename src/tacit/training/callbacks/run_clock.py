@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning.pytorch as L
 
+from tacit import files
 from tacit.errors import PathError
 
 EVERY = 5  # steps between looks at the clock, on whose time several processes must agree
@@ -65,7 +66,7 @@ class RunClock(L.Callback):
         try:
             trainer.save_checkpoint(temporary)
             if trainer.is_global_zero:
-                temporary.replace(self.path)
+                files.move(temporary, self.path)
         except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
             raise PathError(f"{self.path}: the checkpoint cannot be written ({error})") from error
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
+from tacit import files
 from tacit.errors import InvalidInput, PathError
 from tacit.machine import cores
 from tacit.training.dataset.caption_files import MAX_FILE_SIZE
@@ -64,13 +65,11 @@ def write_bundle(images: ImageFiles, folder: Path, smallest: int, report: Callab
                 size += stream.write(data)
         finally:
             stream.close()
-        temporary = folder / f"{INDEX}.tmp"
-        temporary.write_text(json.dumps(rows))
-        temporary.replace(folder / INDEX)
     except OSError as error:
         raise PathError(f"{folder}: {error.strerror}") from error
     if not rows:
         raise InvalidInput("none of the images can be used")
+    files.write(str(folder / INDEX), json.dumps(rows).encode(), force=True)
     return len(rows)
 
 

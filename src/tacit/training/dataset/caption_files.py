@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from tacit.errors import CorruptWeights, PathError
+from tacit import files
+from tacit.errors import CorruptWeights
 
 MAX_FILE_SIZE = 15_000_000  # bytes
 
@@ -36,15 +37,9 @@ def write_caption_file(path: Path, tensors: dict[str, Tensor], metadata: Mapping
     Raises:
         PathError: The file cannot be written.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    temporary = path.with_suffix(".tmp")
-    try:
-        save_file(tensors, temporary, metadata={"tacit": json.dumps(metadata)})
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise PathError(f"{path}: {error}") from error
+    files.write(str(path), save(tensors, metadata={"tacit": json.dumps(metadata)}), force=True)
 
 
 def read_caption_file(path: Path, *names: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
