@@ -69,9 +69,9 @@ def test_structure_is_counted_in_images_below_its_largest_window(codec: Codec, p
         encoding = codec.prepare(picture(40, 30), effort=1)._encoding
     assert encoding.refined is not None
     refiner = Refiner(encoding.refined.model.coding, Distortion(structure=1200.0), 1)
-    y, z = refiner(encoding.refined.window([(encoding, encoding.regions[0])], 50.0))
-    assert bool(y.isfinite().all())
-    assert bool(z.isfinite().all())
+    refinement = refiner(encoding.refined.window([(encoding, encoding.regions[0])], 50.0))
+    assert bool(refinement.y.isfinite().all())
+    assert bool(refinement.z.isfinite().all())
 
 
 @pytest.mark.slow
@@ -181,3 +181,26 @@ def test_weights_of_one_rate_cannot(taco_fixed_codec: Codec, picture: Picture) -
 
 def test_the_card_says_what_counts(codec: Codec) -> None:
     assert Distortion.of(weights.card(codec.path)) == Distortion()
+
+
+def test_time_may_end_a_refinement_early(codec: Codec, picture: Picture) -> None:
+    image = picture(64, 64)
+    with pytest.warns(UserWarning, match="effort: refinement ended early, after 0 seconds"):
+        ended = codec.encode(image, effort=5, effort_seconds=0)
+    assert codec.decode(ended).size == (64, 64)
+    assert codec.encode(image, effort=5, effort_seconds=1000) == codec.encode(image, effort=5)
+    with pytest.raises(InvalidInput, match="effort_seconds must be at least 0, got nan"):
+        EncodeOptions(effort_seconds=float("nan"))
+
+
+@pytest.mark.slow
+def test_progress_over_regions_and_attempts_never_goes_back(codec: Codec) -> None:
+    told: list[float] = []
+    codec.encode_result(synthetic(1100, 32), effort=1, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1
+    assert len(told) == 8  # two regions of three steps and the loss before them
+    told.clear()
+    codec.encode_result(synthetic(64, 64), size=700, effort=1, progress=told.append)
+    assert told == sorted(told)
+    assert 0 < told[-1] <= 1

@@ -577,7 +577,7 @@ class Codec:
         from tacit.models.distortion import Distortion
 
         distortion = Distortion.of(weights.describe(self.path).card)
-        return RefinedCoding(model, Refiner(model.coding, distortion, effort, progress))
+        return RefinedCoding(model, Refiner(model.coding, distortion, effort), options.effort_seconds, progress)
 
     def _tokens(self, model: Model, caption: str | None) -> CaptionTokens:
         if caption is None and self._text_encoder is None and not model.published:

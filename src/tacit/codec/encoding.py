@@ -15,7 +15,7 @@ from tacit.codec import rate_control
 from tacit.codec.decoding import FileDecoding
 from tacit.codec.model import Array, Model, Quality
 from tacit.codec.options import Target
-from tacit.codec.rate_control import Attempt
+from tacit.codec.rate_control import Attempt, AttemptAt
 from tacit.codec.steering import steering
 from tacit.codec.synthesis import region_quality, stack_qualities
 from tacit.codec.threads import map_regions, map_threads
@@ -214,14 +214,29 @@ class ImageEncoding:
 
         return self._finished(quality, map_regions(code, self.regions, engine.regions_at_a_time), reconstruct)
 
-    def refined_attempt(self, quality: float | None, reconstruct: bool) -> Attempt:
-        """Make the file at a quality, refined; the arguments are those of `attempt`."""
+    def refined_attempt(
+        self, quality: float | None, reconstruct: bool, span: tuple[float, float] = (0.0, 1.0)
+    ) -> Attempt:
+        """Make the file at a quality, refined; the arguments are those of `attempt`, and `RefinedCoding.compress`'s."""
         assert self.refined is not None
         coded = []
-        for region in self.regions:  # one at a time: each takes some two kilobytes for a pixel
-            (stream,), integers = self.refined.compress([(self, region)], quality)
+        start, stop = span
+        for index, region in enumerate(self.regions):  # one at a time: each takes some two kilobytes for a pixel
+            part = [start + (stop - start) * at / len(self.regions) for at in (index, index + 1)]
+            (stream,), integers = self.refined.compress([(self, region)], quality, (part[0], part[1]))
             coded.append((stream, self.model.engine.to_host(integers[0]) if reconstruct else None))
         return self._finished(quality, coded, reconstruct)
+
+    def _refined_attempts(self) -> AttemptAt:
+        """Return what makes refined attempts of which nobody knows how many are needed: each is half of the rest."""
+        rest = 1.0
+
+        def refined(quality: float | None, reconstruct: bool) -> Attempt:
+            nonlocal rest
+            rest /= 2
+            return self.refined_attempt(quality, reconstruct, (1 - 2 * rest, 1 - rest))
+
+        return refined
 
     def _finished(
         self, quality: float | None, coded: Sequence[tuple[bytes, np.ndarray | None]], reconstruct: bool
@@ -251,9 +266,13 @@ class ImageEncoding:
         Raises:
             TargetNotReached: No quality reaches the target.
         """
-        if target.size is not None or target.bpp is not None or target.psnr is not None:
+        searched = target.quality is None and target != Target()
+        if searched:
             self.keep_analysis()
-        refined = None if self.refined is None else self.refined_attempt
+        refined = None
+        if self.refined is not None:
+            self.refined.begin()
+            refined = self._refined_attempts() if searched else self.refined_attempt
         reached = rate_control.reach(target, self.attempt, self.pixels, reconstruct, refined)
         return EncodeResult(
             data=reached.data,
@@ -300,6 +319,9 @@ def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -
 
     if not encodings:
         return []
+    for encoding in encodings:
+        if encoding.refined is not None:
+            encoding.refined.begin()
     engine = encodings[0].model.engine
     engine.map_overlapped(code, list(_equal_shapes(encodings)))
     files = [encoding.file(quality, own) for encoding, own in zip(encodings, streams, strict=True)]

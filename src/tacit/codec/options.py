@@ -83,6 +83,10 @@ class EncodeOptions(Target):
     """How long the encoder looks for a better file of the same image, 0 to 9; None takes the codec's own setting. From
     1 on it refines the latents by gradient descent, which takes seconds to minutes; decoding takes no longer."""
 
+    effort_seconds: float | None = None
+    """The most seconds that refinement may take; then it ends with the best that it has found, and a UserWarning says
+    so. None lets it go on to its end, which alone gives the same file every time."""
+
     store_caption: bool = False
     """Whether the caption is kept in the file."""
 
@@ -95,6 +99,8 @@ class EncodeOptions(Target):
             check_steer(self.steer)
         if self.effort is not None:
             check_effort(self.effort)
+        if self.effort_seconds is not None and not self.effort_seconds >= 0:
+            raise InvalidInput(f"effort_seconds must be at least 0, got {self.effort_seconds}")
 
 
 class TargetFields(TypedDict, total=False):
@@ -111,6 +117,7 @@ class EncodeFields(TargetFields, total=False):
     quality_map: np.ndarray | None
     steer: float | None
     effort: int | None
+    effort_seconds: float | None
     store_caption: bool
     keep_metadata: bool
 

@@ -9,6 +9,7 @@ place where the distortion is least, and few steps suffice. Decoders and files k
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,6 +96,18 @@ class Window:
         return self.quality
 
 
+@dataclass(frozen=True)
+class Refinement:
+    """What a refinement has made of latents."""
+
+    y: Tensor
+    """Latents after the gain, not rounded [B, M, h, w]."""
+    z: Tensor
+    """Their hyper-latents, not rounded [B, Z, hz, wz]."""
+    ended_early: bool = False
+    """Whether time was over before the last step."""
+
+
 class Refiner:
     """Refines the latents of regions with one model.
 
@@ -102,28 +115,31 @@ class Refiner:
         model: The model that encodes.
         distortion: What its loss counts as distortion.
         effort: The level, 1 to 9.
-        progress: Told how far each refinement is; what it raises ends the refinement.
 
     Raises:
         InvalidInput: The model's latents cannot be refined.
     """
 
-    def __init__(
-        self, model: CodingModel, distortion: Distortion, effort: int, progress: Progress | None = None
-    ) -> None:
+    def __init__(self, model: CodingModel, distortion: Distortion, effort: int) -> None:
         if not model.variable_rate or model.entropy.thresholds is not None:
             raise InvalidInput(f"these weights' latents cannot be refined: effort must be 0, got {effort}")
         self.schedule = SCHEDULES[effort]
-        self._model, self._distortion, self._progress = model, distortion, progress
+        self._model, self._distortion = model, distortion
 
     @cached_property
     def _entropy(self) -> RdoEntropy:
         return RdoEntropy(self._model.entropy, self._model.float_model.scale_table())
 
-    def __call__(self, window: Window) -> tuple[Tensor, Tensor]:
-        """Return the regions' latents after the gain and their hyper-latents, refined, not rounded.
+    def __call__(self, window: Window, progress: Progress | None = None, end: float | None = None) -> Refinement:
+        """Return the regions' latents, refined.
 
-        No image's loss is larger than it was before. The result is the same every time on one machine.
+        No image's loss is larger than it was before. Where it has no end, the result is the same every time on one
+        machine.
+
+        Args:
+            window: The regions.
+            progress: Told how far the refinement is; what it raises ends the refinement.
+            end: When it should be over, by `time.monotonic`; None for when all steps are done.
         """
         s = self.schedule
         halo, _ = self._model.scaled(window.y, window.quality)
@@ -134,7 +150,11 @@ class Refiner:
         # an epsilon as large as small gradients leaves hyper-latents alone that make little difference
         optimizer = torch.optim.Adam([moving], lr=s.hyper_rate, betas=(0.8, 0.95), eps=0.1)
         least: Tensor | None = None
+        longest = 0.0  # seconds of a step
         for step in range(s.steps + 1):
+            began = time.monotonic()
+            if end is not None and began + longest > end:
+                return Refinement(y, z, ended_early=True)
             moved = torch.zeros_like(y).requires_grad_(step < s.steps)
             with torch.set_grad_enabled(step < s.steps):
                 decoded, bits = self._entropy(targets, moved, moving, hundredths, CURVATURE if step else 0.0)
@@ -152,9 +172,10 @@ class Refiner:
                 optimizer.step()
                 rate *= s.fall
                 optimizer.param_groups[0]["lr"] *= s.hyper_fall
-            if self._progress is not None:
-                self._progress((step + 1) / (s.steps + 1))
-        return y, z
+            if progress is not None:
+                progress((step + 1) / (s.steps + 1))
+            longest = max(longest, time.monotonic() - began)
+        return Refinement(y, z)
 
     def _distortion_bits(self, window: Window, halo: Tensor, decoded: Tensor) -> Tensor:
         """Return the distortion of each image, in bits [B], with these latents of its region."""

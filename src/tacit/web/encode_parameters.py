@@ -6,11 +6,13 @@ import dataclasses
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tacit.codec.options import EncodeOptions
+from tacit.codec.options import EFFORTS, EncodeOptions
+from tacit.errors import InvalidInput
 from tacit.web.jobs.coding import EncodeArguments
 from tacit.web.service import Service
 
 CAPTION_LENGTH = 4096  # characters
+REFINING_SHARE = 0.7  # of a job's time; what is left is for what comes before refinements and after them
 
 _OPTIONS = {field.name for field in dataclasses.fields(EncodeOptions)}
 
@@ -39,6 +41,14 @@ class EncodeParameters(BaseModel):
         "same quality everywhere.",
         examples=[40],
     )
+    effort: int | None = Field(
+        None,
+        ge=EFFORTS[0],
+        le=EFFORTS[-1],
+        description="How long the encoder looks for a better file of the same image: 0 by default, up to the `effort` of "
+        "/v1/models.",
+        examples=[3],
+    )
     word_weights: bool = Field(False, description="Let names and rare nouns of the caption count for more.")
     store_caption: bool = Field(False, description="Keep the caption in the file.")
     model: str | None = Field(
@@ -52,12 +62,18 @@ class EncodeParameters(BaseModel):
         """Return the encoding as workers take it; an empty caption counts as none.
 
         Raises:
-            InvalidInput: There is more than one target.
+            InvalidInput: There is more than one target, or the effort is more than the service allows.
             UnknownModel: The service has no such model.
         """
+        limit = service.settings.effort_limit
+        if self.effort is not None and self.effort > limit:
+            raise InvalidInput(f"effort must be 0 to {limit} at this service, got {self.effort}")
         return EncodeArguments(
             caption=(self.caption or "").strip() or None,
-            options=EncodeOptions(**self.model_dump(include=_OPTIONS)),
+            options=EncodeOptions(
+                **self.model_dump(include=_OPTIONS),
+                effort_seconds=REFINING_SHARE * service.settings.time_limit if self.effort else None,
+            ),
             word_weights=self.word_weights,
             model=service.model(self.model),
         )

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 from tacit import weights
-from tacit.codec.options import DEFAULT_FINDER
+from tacit.codec.options import DEFAULT_FINDER, EFFORTS
 from tacit.errors import InvalidInput
 from tacit.machine import cores
 
@@ -53,6 +53,9 @@ class ServiceSettings:
     pixel_limit: int = 50_000_000
     """The largest width x height of an image or a file."""
 
+    effort_limit: int = EFFORTS[-1]
+    """The highest level of effort that a request may ask for; 0 for none."""
+
     cache: int = 128 << 20
     """Bytes of results, and as many of uploads, that are kept in memory."""
 
@@ -82,6 +85,8 @@ class ServiceSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InvalidInput(f"{name} must be at least 1, got {value}")
+        if isinstance(self.effort_limit, bool) or self.effort_limit not in EFFORTS:
+            raise InvalidInput(f"effort_limit must be a whole number from 0 to {EFFORTS[-1]}, got {self.effort_limit}")
         for name in ("queue", "cache"):
             if getattr(self, name) < 0:
                 raise InvalidInput(f"{name} must be at least 0, got {getattr(self, name)}")
