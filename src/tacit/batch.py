@@ -58,11 +58,13 @@ def run(
     *,
     jobs: int = 1,
     filters: Sequence[WarningFilter] = (),
+    interrupted: threading.Event | None = None,
 ) -> BatchSummary:
     """Do the work on every file, and report each outcome in the caller's thread.
 
     Nearly all of the time goes to the transforms, which release Python's lock, so threads serve, and they share one set
-    of weights. On Ctrl-C, files that are in progress in other threads are finished and no more are begun.
+    of weights. On Ctrl-C, files that are in progress in other threads are finished and no more are begun; work that
+    takes long may look at `interrupted` and raise KeyboardInterrupt instead.
 
     Args:
         tasks: The files.
@@ -71,8 +73,10 @@ def run(
         jobs: The number of threads; with 1, everything happens in the caller's thread.
         filters: What to do with warnings, by their kind; by default a warning is reported for the first file that
             causes it.
+        interrupted: Is set on Ctrl-C.
     """
     done = failed = 0
+    interrupted = interrupted or threading.Event()
 
     def account(outcome: FileOutcome) -> None:
         nonlocal done, failed
@@ -96,13 +100,12 @@ def run(
             seconds = time.perf_counter() - start
             return FileOutcome(task=task, record=record, warnings=tuple(collected.messages), seconds=seconds)
 
-        interrupted = False
         if jobs == 1:
             try:
                 for task in tasks:
                     account(process(task))
             except KeyboardInterrupt:
-                interrupted = True
+                interrupted.set()
         else:
             reported: set[Future[FileOutcome]] = set()
             with ThreadPoolExecutor(jobs, thread_name_prefix="tacit") as pool:
@@ -112,15 +115,17 @@ def run(
                         reported.add(future)
                         account(future.result())
                 except BaseException as error:
+                    if isinstance(error, KeyboardInterrupt):
+                        interrupted.set()
                     pool.shutdown(wait=True, cancel_futures=True)
                     if not isinstance(error, KeyboardInterrupt):
                         raise
-                    interrupted = True
-            if interrupted:
+            if interrupted.is_set():
                 for future in futures:
                     if future not in reported and not future.cancelled():
-                        account(future.result())
-    return BatchSummary(len(tasks), done, failed, interrupted)
+                        with contextlib.suppress(KeyboardInterrupt):  # the work was not finished
+                            account(future.result())
+    return BatchSummary(len(tasks), done, failed, interrupted.is_set())
 
 
 def _explained(error: Exception) -> Exception:

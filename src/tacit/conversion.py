@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tacit import files
@@ -30,6 +32,8 @@ class FileEncoder:
     """Whether images are encoded with captions."""
     force: bool = False
     """Whether files that exist are overwritten."""
+    progress: Callable[[Task, float], None] | None = None
+    """Told how much of a file's refinement is done, up to 1, where effort is above 0. What it raises ends the work."""
 
     def __call__(self, task: Task) -> Record:
         """Encode an image, write the file, and return what it has become.
@@ -52,7 +56,12 @@ class FileEncoder:
                 caption_map=self.caption_map,
                 use_metadata=self.options.keep_metadata,
             )
-        result = self.codec.encode_result(image, caption.text if caption else None, options=self.options)
+        result = self.codec.encode_result(
+            image,
+            caption.text if caption else None,
+            options=self.options,
+            progress=None if self.progress is None else partial(self.progress, task),
+        )
         files.write(task.output, result.data, force=self.force)
         return {
             "width": result.width,

@@ -7,9 +7,11 @@ import signal
 import sys
 import threading
 import warnings
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from support.command_line import make_image, records, tree
 from support.fake_codec import MAGIC, FakeCodec
@@ -112,6 +114,36 @@ def test_progress_is_shown_on_a_terminal(
     said = capsys.readouterr()
     assert "1/2 [" in said.err
     assert len(said.out.splitlines()) == 2
+
+
+def test_progress_within_a_file_is_shown_where_it_takes_long(
+    fake: type[FakeCodec], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_image("a.jpg")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(tqdm, "__init__", partialmethod(tqdm.__init__, mininterval=0))
+    assert cli.main(["encode", "a.jpg", "-e", "2"]) == 0
+    assert " 50%|" in (said := capsys.readouterr().err)
+    assert " left" in said
+    assert cli.main(["encode", "a.jpg", "-f", "-e", "2", "--quiet"]) == 0
+    assert cli.main(["encode", "a.jpg", "-f", "-e", "0"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_with_jobs_ends_what_takes_long(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
+    begun = threading.Barrier(2, timeout=20)
+
+    def interrupt(*_: object) -> None:
+        if begun.wait() == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(0.3)
+
+    for name in "abcd":
+        make_image(f"{name}.jpg")
+    fake.before = interrupt
+    assert cli.main(["encode", ".", "-j", "2", "-e", "9"]) == 130
+    assert [name for name in tree() if not name.endswith(".jpg")] == []
+    assert "interrupted: 0 of 4 files done" in capsys.readouterr().err
 
 
 def test_ctrl_c_in_a_batch_says_how_many_were_done(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,8 +42,17 @@ class FakeCodec:
             raise UnknownModel("no model is called unknown; there are: tacit-s")
         self.made.append({"model": model, **options})
 
-    def encode_result(self, image: Raster, caption: str | None = None, *, options: EncodeOptions) -> FakeResult:
+    def encode_result(
+        self,
+        image: Raster,
+        caption: str | None = None,
+        *,
+        options: EncodeOptions,
+        progress: Callable[[float], None] | None = None,
+    ) -> FakeResult:
         self.before()
+        if progress is not None:
+            progress(0.5)
         self.calls.append({"caption": caption, "options": options})
         if options.size is not None and options.size < 100:
             raise TargetNotReached(f"{options.size} bytes: the smallest is 321")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from tacit.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, discard, print_trac
 from tacit.cli.formatting import json_line
 from tacit.errors import TacitError
 from tacit.files import STDIO, Task
+
+SLOW_BAR = "{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
+"""The bar of files whose work has parts: the time that is left follows from them."""
 
 
 class BatchReport:
@@ -27,6 +31,7 @@ class BatchReport:
         as_json: Print one JSON object for each file instead.
         quiet: Print only warnings and errors.
         fatal: An error that ends the batch, because every file would have it.
+        slow: Whether one file takes long enough for a bar that shows the parts of its work.
     """
 
     def __init__(
@@ -37,12 +42,17 @@ class BatchReport:
         as_json: bool,
         quiet: bool,
         fatal: type[TacitError] | None = None,
+        slow: bool = False,
     ) -> None:
         self._tasks = tasks
         self._line = line
         self._as_json = as_json
         self._quiet = quiet
         self._fatal = fatal
+        self._slow = slow
+        self._parts: dict[Task, float] = {}  # of the files that are being worked on, what is done
+        self._lock = threading.Lock()
+        self._interrupted = threading.Event()
         self._data_on_stdout = any(task.output == STDIO for task in tasks)
         self._bar: Any = None
         self._stdout_lost = False
@@ -58,16 +68,32 @@ class BatchReport:
         Returns:
             The exit status.
         """
-        if len(self._tasks) > 1 and not self._quiet and sys.stderr.isatty():
+        if (len(self._tasks) > 1 or self._slow) and not self._quiet and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=len(self._tasks), unit="file", dynamic_ncols=True, leave=False)
+            form = {"bar_format": SLOW_BAR} if self._slow else {}
+            self._bar = tqdm(total=len(self._tasks), unit="file", dynamic_ncols=True, leave=False, **form)
         try:
-            summary = run(self._tasks, work, self._print_outcome, jobs=jobs, filters=filters)
+            summary = run(
+                self._tasks, work, self._print_outcome, jobs=jobs, filters=filters, interrupted=self._interrupted
+            )
         finally:
             if self._bar is not None:
                 self._bar.close()
         return self._print_summary(summary)
+
+    def advance(self, task: Task, part: float) -> None:
+        """Show how much of the work on a file is done, up to 1.
+
+        Raises:
+            KeyboardInterrupt: The batch was interrupted, so that this work is to end.
+        """
+        if self._interrupted.is_set():
+            raise KeyboardInterrupt
+        with self._lock:
+            if self._bar is not None:
+                self._bar.update(part - self._parts.get(task, 0))
+            self._parts[task] = part
 
     def _print_outcome(self, outcome: FileOutcome) -> None:
         task = outcome.task
@@ -93,7 +119,8 @@ class BatchReport:
             arrow = f" -> {task.output}  " if task.output else ""
             self._print(f"{task.source}{arrow}{self._line(outcome.record)}", err=self._data_on_stdout)
         if self._bar is not None:
-            self._bar.update()
+            with self._lock:
+                self._bar.update(1 - self._parts.pop(task, 0))
 
     def _print_summary(self, summary: BatchSummary) -> int:
         if summary.interrupted:

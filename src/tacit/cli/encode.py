@@ -158,6 +158,7 @@ def encode(
         raise click.UsageError(str(error)) from error
     if caption_map is not None and caption is None and not any(caption_map.find(task.source) for task in tasks):
         print_message(f"warning: {captions} has a caption for none of the files")
+    report = BatchReport(tasks, _result_line, as_json=as_json, quiet=quiet, slow=bool(effort))
     encoder = FileEncoder(
         codec=load_codec(
             model,
@@ -173,10 +174,11 @@ def encode(
         caption_map=caption_map,
         use_captions=not no_caption,
         force=force,
+        progress=report.advance if effort else None,
     )
     # Large images are ordinary here: Pillow's limit holds, and its warning at half of that limit says nothing new.
     filters: list[WarningFilter] = [("always", ConversionWarning), ("ignore", Image.DecompressionBombWarning)]
-    return BatchReport(tasks, _result_line, as_json=as_json, quiet=quiet).run(encoder, jobs, filters)
+    return report.run(encoder, jobs, filters)
 
 
 def _result_line(record: Record) -> str:
