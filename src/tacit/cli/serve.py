@@ -14,6 +14,7 @@ from tacit.cli.console import print_message
 from tacit.cli.group import command
 from tacit.cli.options import finder_option, model_option, text_encoder_option
 from tacit.cli.parameters import ByteSize, NumberRange
+from tacit.codec.options import EFFORTS
 from tacit.errors import InvalidInput, MissingExtra, PathError, UnknownModel
 from tacit.files import reason
 
@@ -87,6 +88,14 @@ it has, and ends. After a second one it ends at once.
     default=50,
     show_default=True,
     help="Largest image that is encoded or decoded.",
+)
+@click.option(
+    "--effort-limit",
+    metavar="N",
+    type=click.IntRange(EFFORTS[0], EFFORTS[-1]),
+    default=EFFORTS[-1],
+    show_default=True,
+    help="Highest level of effort that a request may ask for; refinement ends early where the time limit would.",
 )
 @click.option(
     "--cache",

@@ -118,6 +118,7 @@ class Client:
         bpp: float | None = None,
         psnr: float | None = None,
         steer: float | None = None,
+        effort: int | None = None,
         word_weights: bool = False,
         store_caption: bool = False,
         keep_metadata: bool = True,
@@ -133,6 +134,7 @@ class Client:
             bpp: As of `tacit.encode`.
             psnr: As of `tacit.encode`.
             steer: As of `tacit.Codec`.
+            effort: As of `tacit.encode`, up to what the service allows. A warning says where its time was over first.
             word_weights: As of `tacit.Codec`.
             store_caption: As of `tacit.encode`.
             keep_metadata: As of `tacit.encode`.
@@ -153,6 +155,7 @@ class Client:
             "bpp": bpp,
             "psnr": psnr,
             "steer": steer,
+            "effort": effort,
             "word_weights": word_weights or None,
             "store_caption": store_caption or None,
             "model": model,

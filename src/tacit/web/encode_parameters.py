@@ -45,8 +45,8 @@ class EncodeParameters(BaseModel):
         None,
         ge=EFFORTS[0],
         le=EFFORTS[-1],
-        description="How long the encoder looks for a better file of the same image: 0 by default, up to the `effort` of "
-        "/v1/models.",
+        description="How long the encoder looks for a better file of the same image: 0 by default, at most the "
+        "`effort_limit` of /v1/models.",
         examples=[3],
     )
     word_weights: bool = Field(False, description="Let names and rare nouns of the caption count for more.")

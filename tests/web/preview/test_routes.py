@@ -55,6 +55,7 @@ def test_requests_that_cannot_be_answered(web: httpx.Client, path: str, body: ob
         ("point", {"codec": "JPEG"}),
         ("encode", {"model": "nothing"}),
         ("encode", {"steer": 101}),
+        ("encode", {"effort": 10}),
     ],
 )
 def test_requests_that_make_no_sense(web: httpx.Client, upload: bytes, path: str, body: object) -> None:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
 import tacit
 from support.pictures import synthetic
 from support.web_service import image_bytes
 from tacit import container
-from tacit.codec import Codec
-from tacit.errors import (
-    UnknownModel,
-)
+from tacit.codec import Codec, EncodeOptions
+from tacit.errors import InvalidInput, UnknownModel
 from tacit.web.client import Client
+from tacit.web.service import Service
+from tacit.web.v1.encoding import EncodeQuery
 
 
 def test_a_photograph_becomes_the_file_that_the_codec_makes(
@@ -58,6 +60,26 @@ def test_a_caption_steers_as_far_as_is_asked(client: Client, tiny_weights: Path)
     assert maps[1] not in (None, reference)
     assert maps[2] is None
     assert client.encode(upload, "a dog").data == usual  # nobody else's steering is left over
+
+
+@pytest.mark.slow
+def test_an_effort_refines_the_file(client: Client, upload: bytes, codec: Codec) -> None:
+    plain, refined = (client.encode(upload, quality=30, effort=effort) for effort in (None, 1))
+    assert refined.data != plain.data
+    assert refined.warnings == ()
+    assert codec.decode(refined.data).size == (150, 100)
+    with pytest.raises(InvalidInput, match="less than or equal to 9"):
+        client.encode(upload, effort=10)
+
+
+def test_refinement_ends_before_the_time_limit_does(bare: Callable[..., TestClient], upload: bytes) -> None:
+    with bare(time_limit=20.0, effort_limit=4) as client:
+        refused = client.post("/v1/encode?effort=5", content=upload)
+        assert refused.json()["detail"] == "effort must be 0 to 4 at this service, got 5"
+        service: Service = client.app.state.service  # type: ignore[attr-defined]
+        query = EncodeQuery(effort=4).arguments(service)
+        assert query.options.effort_seconds == pytest.approx(14.0)
+        assert EncodeQuery().arguments(service).options == EncodeOptions()
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ def test_the_models(client: Client, web: httpx.Client) -> None:
     assert not any(model.default for model in others)
     about = web.get("/v1/models").json()
     assert (about["body_limit"], about["pixel_limit"], about["captioner"]) == (BODY_LIMIT, PIXEL_LIMIT, None)
+    assert about["effort_limit"] == 9
 
 
 def test_a_broken_weights_file_is_no_model(

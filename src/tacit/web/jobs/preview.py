@@ -16,6 +16,7 @@ from tacit.web.jobs.coding import EncodeArguments
 from tacit.web.jobs.display_images import lossless_file
 from tacit.web.jobs.prepared_images import prepared_images
 from tacit.web.jobs.uploads import UploadedImage, load_upload
+from tacit.web.jobs.warning_messages import collected_messages
 
 if TYPE_CHECKING:
     from tacit.codec import EncodeResult, Prepared
@@ -47,6 +48,7 @@ class PreviewEncoding:
     exact: bool  # whether the target was reached, and not only approached
     steps: ValueGrid | None  # what is added to the quality of each cell; None if nothing is
     times: dict[str, float]  # milliseconds, of the codec and of the lossless file
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,16 @@ def encode_preview(
         TargetNotReached: No file is as small as the size.
     """
     start = time.perf_counter()
-    prepared = _prepared(image, arguments, pixel_limit)
     exact = True
-    if arguments.options.size is None:
-        result = _encode_at(prepared, arguments.options.quality)
-    else:
-        result, exact = _encode_to_size(prepared, arguments.options.size, once)
+    with collected_messages() as messages:
+        prepared = _prepared(image, arguments, pixel_limit)
+        if arguments.options.effort:  # the search for a size has few refined attempts; `_encode_to_size` makes many
+            target = arguments.options.target
+            result = prepared.encode(target.quality, size=target.size, reconstruct=True)
+        elif arguments.options.size is None:
+            result = _encode_at(prepared, arguments.options.quality)
+        else:
+            result, exact = _encode_to_size(prepared, arguments.options.size, once)
     encoded = time.perf_counter()
     assert result.image is not None
     decoded, media_type = lossless_file(result.image.convert("RGB"), uncompressed)
@@ -94,6 +100,7 @@ def encode_preview(
         exact=exact,
         steps=_quality_steps(result),
         times={"encode": 1000 * (encoded - start), "pack": 1000 * (time.perf_counter() - encoded)},
+        warnings=tuple(messages),
     )
 
 

@@ -67,6 +67,7 @@ def offer(service: ServiceDep) -> dict[str, Any]:
         "captioner": None if settings.caption_url is None else settings.caption_model,
         "kept": settings.cache_time,
         "body_limit": settings.body_limit,
+        "effort_limit": settings.effort_limit if importlib.util.find_spec("torch") else 0,
         "models": [
             {
                 "name": model.name,
@@ -127,6 +128,7 @@ async def encode(
         "exact": encoding.exact,
         "steps": None if encoding.steps is None else vars(encoding.steps),
         "work": encoding.times,
+        "warnings": encoding.warnings,
         "digest": stored.digest,
     }
     return parts_response(fields, decoded=(encoding.decoded, encoding.media_type), file=(encoding.file, TACIT))

@@ -5,7 +5,7 @@ import { namedOverlay, selectBits, showBits, showNamed, showOverlay } from "./bi
 import { drawCurve, pauseCurve, resumeCurve } from "./curve.js";
 import { $, linkButton } from "./dom.js";
 import { bytes, decibels, milliseconds, plain } from "./format.js";
-import { connectGuidance, guidance, showModelControls, showWordWeights } from "./guidance.js";
+import { connectGuidance, effort, guidance, setEfforts, showModelControls, showWordWeights } from "./guidance.js";
 import { UNCOMPRESSED, postForImage, sendImage } from "./images.js";
 import { announce, hideError, setBusy, setStatus, showError } from "./messages.js";
 import { connectRate, rate, setSizeRange, showQuality } from "./rate.js";
@@ -182,7 +182,7 @@ const encoder = new Latest(async ({ image, request, start, exact = false }) => {
     encoding.latency = state.latency;
     showRefusal("");
     setStatus(encoding.exact ? "" : "Close to the size. Searching for the best file that fits.");
-    $("download").disabled = !encoding.exact;
+    $("download").disabled = !encoding.exact || effort() > 0;
     $("download").dataset.bytes = encoding.bytes;
     if (request.size !== undefined) showQuality(encoding.quality);
     drawCurve();
@@ -213,8 +213,9 @@ const slowWork = new Idle(async (signal) => {
     encoder.ask({ image, request: encoding.request, start: encoding.start, exact: true });
     return;
   }
-  announceEncoding(encoding);
   try {
+    if (effort() > 0 && !encoding.refined) return await refine(image, encoding, signal);
+    announceEncoding(encoding);
     if (state.codec !== "tacit") await compare(image, encoding, signal);
     else if (state.bits === "named") await showNamed(encoding);
     else if (state.bits !== "off") await showBits(image, encoding, signal);
@@ -226,10 +227,38 @@ const slowWork = new Idle(async (signal) => {
   }
 }, REST);
 
+/** Look for a better file, which may take a minute; a change of the controls gives it up. */
+async function refine(image, encoding, signal) {
+  const { request, start } = encoding;
+  setStatus("Looking for a better file");
+  try {
+    const asked = { ...request, effort: effort(), uncompressed: UNCOMPRESSED };
+    const answer = await postForImage(image, "encode", asked, { signal });
+    const bitmap = await createImageBitmap(answer.decoded);
+    signal.throwIfAborted();
+    state.encoding = { ...answer, request, bitmap, start, image, refined: true, latency: encoding.latency };
+  } finally {
+    setStatus("");
+  }
+  if (state.bits === "named") state.overlay = await namedOverlay(state.encoding);
+  state.rateKey = rateKey(state.encoding);
+  state.others.clear();
+  state.maps.clear();
+  await present();
+  showFigures();
+  if (state.encoding.warnings.length) setStatus("The service's time ended the search early.");
+  $("download").disabled = false;
+  $("download").dataset.bytes = state.encoding.bytes;
+  if (request.size !== undefined) showQuality(state.encoding.quality);
+  drawCurve();
+  slowWork.later(0);
+}
+
 async function measureTimes(image, encoding, signal) {
   if (encoding.times) return;
   const request = { ...encoding.request, size: undefined, quality: encoding.quality, file: encoding.digest };
   encoding.times = await postForImage(image, "times", request, { signal });
+  if (encoding.refined) encoding.times.encode = encoding.work.encode; // nobody waits for it twice
   showFigures();
 }
 
@@ -452,6 +481,7 @@ async function start() {
   $("generate").hidden = offer.captioner === null;
   $("generate").title = `By ${offer.captioner}`;
   state.models = offer.models;
+  setEfforts(offer.effort_limit ?? 0);
   $("model").replaceChildren(...offer.models.map(({ name }) => new Option(name)));
   const minutes = Math.max(1, Math.round(offer.kept / 60));
   const time = minutes === 1 ? "a minute" : `${minutes} minutes`;

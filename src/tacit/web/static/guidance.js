@@ -19,11 +19,24 @@ export function guidance() {
   };
 }
 
+/** The effort that is chosen; 0 where the model or the service has none. */
+export function effort() {
+  const number = $("effort-number");
+  if ($("effort-part").hidden) return 0;
+  return Math.min(Number(number.max), Math.max(0, Math.round(Number(number.value))));
+}
+
+/** Let efforts up to the service's highest be chosen. */
+export function setEfforts(highest) {
+  for (const id of ["effort", "effort-number"]) $(id).max = highest;
+}
+
 /** Show the controls that the model has. */
 export function showModelControls() {
   const { variable_rate: variable, steers } = model();
   $("rate").hidden = state.file !== null || !variable;
   $("steer-part").hidden = $("named").hidden = !steers;
+  $("effort-part").hidden = state.file !== null || !variable || $("effort").max === "0";
   $("caption-note").textContent = steers
     ? "What the caption names is encoded at a higher quality, the rest at a lower one. “Named” and “Change” below show "
       + "where. This lowers the PSNR of the whole image. Decoding does not need the caption."
@@ -63,6 +76,7 @@ export function connectGuidance(changed, modelChanged) {
     typing = setTimeout(changed, TYPING_DELAY);
   });
   coupleSlider($("steer"), $("steer-number"), changed);
+  coupleSlider($("effort"), $("effort-number"), changed);
   for (const id of ["store", "by-weight"]) $(id).addEventListener("change", () => changed());
   $("model").addEventListener("change", () => {
     modelChanged();

@@ -27,6 +27,7 @@ class ModelsResponse(BaseModel):
     models: list[ModelResponse]
     body_limit: int = Field(description="The largest size of a request, in bytes.")
     pixel_limit: int = Field(description="The largest width x height of an image.")
+    effort_limit: int = Field(description="The highest level of effort that /v1/encode may be asked for.")
     captioner: str | None = Field(description="The model behind /v1/caption; null if there is none.")
 
 
@@ -47,5 +48,6 @@ def models(service: ServiceDep) -> ModelsResponse:
         ],
         body_limit=settings.body_limit,
         pixel_limit=settings.pixel_limit,
+        effort_limit=settings.effort_limit,
         captioner=None if settings.caption_url is None else settings.caption_model,
     )
