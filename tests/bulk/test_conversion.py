@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 import tacit
 from support.bulk_runner import Runner, read_files, read_tar, write_files
+from support.image_files import saved
 from support.pictures import synthetic
 from support.shards import photo, sample, write_tar
 from tacit.bulk import StorageKind
@@ -131,8 +133,22 @@ def test_warnings_are_counted(runner: Runner, tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.fromarray(np.full((20, 20), 40_000, np.uint16)).save(stream, "PNG")
     write_files(tmp_path / "in", {"1.png": stream.getvalue(), "2.png": stream.getvalue()})
+    exif = Image.Exif()
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: 2}
+    adobe = saved(Image.new("RGB", (20, 20), (60, 200, 60)), exif=exif)
+    texts = PngInfo()
+    texts.add_text("workflow", "{}")
+    odd = {"3.png": adobe, "4.png": adobe, "5.png": saved(Image.new("L", (20, 20)), pnginfo=texts)}
+    odd |= {"6.png": saved(Image.new("L", (20, 20))), "6.json": b'{"caption": {"score": 1}}'}
+    write_files(tmp_path / "in", odd)
     entries, _ = runner(tmp_path / "in", tmp_path / "out")
-    assert entries["files-000000"].warnings == {"image: 16-bit samples are reduced to 8 bits": 2}
+    assert entries["files-000000"].warnings == {
+        "image: 16-bit samples are reduced to 8 bits": 2,
+        "image: the colours are converted to sRGB by EXIF (Adobe RGB)": 2,
+        "image: the text 'workflow' cannot be kept": 1,
+        "a caption that is no text is left out": 1,
+    }
+    assert entries["files-000000"].images == 6
 
 
 def test_one_image_of_so_many_is_measured(runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

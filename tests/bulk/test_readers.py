@@ -13,7 +13,7 @@ import tacit
 from support.bulk_runner import Runner, read_files, read_tar, write_files
 from support.shards import photo, sample, write_tar
 from tacit.bulk import BulkJob, StorageKind
-from tacit.bulk.readers import read_records
+from tacit.bulk.readers import find_columns, read_records, row_record
 from tacit.bulk.store import PARTS, ShardStore
 from tacit.bulk.unit import WorkUnit
 from tacit.errors import InvalidInput
@@ -177,6 +177,28 @@ TABLES: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
         [[("de", "eins"), ("en", "one")], [("fr", "two")], []],
     ),
 }
+
+
+COLUMNS: list[tuple[str, Any, tuple[str, ...] | None]] = [
+    ("sentences", [{"raw": "a boat", "tokens": ["a", "boat"]}], ("sentences",)),
+    ("annotations", [{"id": 1, "caption": "a boat"}], ("annotations",)),
+    ("json", {"meta": {"caption": "a boat", "title": "b"}}, ("json", "meta", "caption")),
+    ("txt", b"a boat", ("txt",)),
+    ("words", [{"box": 1, "text": "STOP"}], None),  # what is written in an image is no caption
+    ("json", {"page": {"title": "b"}}, None),
+    ("audio", {"bytes": b"x", "path": "x"}, None),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "path"), COLUMNS)
+def test_columns_in_which_captions_are_found(name: str, value: Any, path: tuple[str, ...] | None) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table({"image": [b""], name: [value]})
+    columns = find_columns(table.schema, BulkJob(source="in", destination="out"))
+    assert columns.caption == path
+    (batch,) = table.to_batches()
+    record = row_record(batch, columns, 0, as_files=False)
+    assert record.caption == (None if path is None else "a boat")
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -28,6 +28,7 @@ CLEAR = [
     ({"en": ["a", "b"]}, ["a", "b"]),
     ({"x-default": "a", "it": "b"}, ["a"]),
     ({"id": "perahu", "en": "a boat"}, ["a boat"]),
+    ([{"raw": "a boat", "tokens": ["a", "boat"]}], ["a boat"]),
     ({}, []),
 ]
 UNCLEAR = [3, True, 0.5, {"score": 0.5, "words": "a"}, {"id": "7"}, {"id": "7", "url": "x"}, [3], {"text": 3}]

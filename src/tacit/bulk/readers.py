@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "tacit", "img", "image_bytes", "bytes", "content")
-CAPTION_COLUMNS = ("caption", "captions", "text", "txt", "alt", "alt_text", "prompt", "sentence", "title")
+CAPTION_COLUMNS = ("caption", "captions", "text", "txt", "alt", "alt_text", "prompt", "sentence", "sentences", "title")
 KEY_COLUMNS = ("key", "__key__", "id", "image_id", "file_name", "filename", "uid")
 REST = "rest"
 """The column for the files beside an image, where tar shards or folders become a table."""
@@ -161,7 +161,7 @@ def _read_parquet(stream: BinaryIO, job: BulkJob) -> Iterator[Record]:
         for batch in table.iter_batches(batch_size=ROWS):
             for index in range(batch.num_rows):
                 row = batch.slice(index, 1)
-                yield _row_record(row, columns, number, as_files=job.output_kind != StorageKind.PARQUET)
+                yield row_record(row, columns, number, as_files=job.output_kind != StorageKind.PARQUET)
                 number += 1
     except pyarrow.ArrowException as error:
         raise InvalidInput(f"not a whole Parquet file: {error}") from error
@@ -206,15 +206,9 @@ def find_columns(schema: pyarrow.Schema, job: BulkJob) -> Columns:
         there = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise InvalidInput(f"no column of images as bytes; name one with --image-column. There are {there}")
     if caption is None:
-        inside = [
-            (field.name, name)
-            for field in schema
-            if pyarrow.types.is_struct(field.type) and field.name != image
-            for name in CAPTION_COLUMNS
-            if field.type.get_field_index(name) >= 0 and _holds_text(field.type.field(name).type)
-        ]
         direct = [(name,) for name in usual(CAPTION_COLUMNS) if _holds_text(schema.field(name).type)]
-        caption = next(iter([*direct, *inside]), None)
+        others = [field for field in schema if field.name != image]
+        caption = next(iter(direct or _paths_inside(others, CAPTION_COLUMNS) or _paths_deep_inside(others)), None)
     key = next((n for n in usual(KEY_COLUMNS) if not pyarrow.types.is_nested(schema.field(n).type)), None)
     rest = REST if REST in schema.names and pyarrow.types.is_map(schema.field(REST).type) else None
     return Columns(image, caption, key, rest)
@@ -233,6 +227,35 @@ def is_image(kind: Any) -> bool:
     return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
+def _paths_inside(fields: Iterable[pyarrow.Field], names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the ways to captions in columns with fields, by the names of these fields."""
+    import pyarrow
+
+    return [
+        (field.name, name)
+        for field in fields
+        if pyarrow.types.is_struct(field.type)
+        for name in names
+        if field.type.get_field_index(name) >= 0 and _holds_text(field.type.field(name).type)
+    ]
+
+
+def _paths_deep_inside(fields: Iterable[pyarrow.Field]) -> list[tuple[str, ...]]:
+    """Return the ways to captions in lists of objects and further down; there, other names may be of other texts."""
+    import pyarrow
+
+    names, found = ("caption", "captions"), []
+    for field in fields:
+        kind = field.type
+        if pyarrow.types.is_struct(kind):
+            below = _paths_inside(kind, names) or _paths_deep_inside(kind)
+            found += [(field.name, *path) for path in below]
+        elif pyarrow.types.is_nested(kind) and not pyarrow.types.is_map(kind) and hasattr(kind, "value_type"):
+            item = pyarrow.field("item", kind.value_type)
+            found += [(field.name,)] * bool(_paths_inside([item], names[:1]))  # `usable_texts` finds it in each object
+    return found
+
+
 def _holds_text(kind: Any) -> bool:
     """Return whether a column's type can hold captions: text, or lists, maps and objects in which there is text."""
     import pyarrow
@@ -244,7 +267,9 @@ def _holds_text(kind: Any) -> bool:
         return _holds_text(kind.item_type)
     if types.is_dictionary(kind) or (types.is_nested(kind) and hasattr(kind, "value_type")):
         return _holds_text(kind.value_type)
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+    # Bytes, too: a shard's texts are bytes, and some programs leave them so when they make a table of it.
+    strings = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return bool(strings or types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 def _caption_path(schema: pyarrow.Schema, name: str) -> tuple[str, ...] | None:
@@ -271,6 +296,8 @@ def _row_caption(row: pyarrow.RecordBatch, path: Sequence[str]) -> str | None:
     value = _without_pairs(cells[0].as_py(), cells.type)
     for field in fields:
         value = None if value is None else value[field]
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
     return next(iter(usable_texts([value])), None)
 
 
@@ -289,7 +316,7 @@ def _without_pairs(value: Any, kind: Any) -> Any:
     return value
 
 
-def _row_record(row: pyarrow.RecordBatch, columns: Columns, number: int, as_files: bool) -> Record:
+def row_record(row: pyarrow.RecordBatch, columns: Columns, number: int, as_files: bool) -> Record:
     """Return the record of a table's row.
 
     Args:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from tacit.image import ConversionWarning
 
-TEXT_KEYS = ("text", "caption", "value")
-"""The names under which an object holds its text."""
+TEXT_KEYS = ("text", "caption", "value", "raw")
+"""The names under which an object holds its text; `raw` is beside its tokens."""
 _LANGUAGE = re.compile(r"x-default|[a-z]{2}(?:[-_][A-Za-z0-9]{1,8})*")
 _NO_LANGUAGE = {"id", "no"}  # which are languages only beside others
 _DEEPEST = 8  # levels of lists and objects
