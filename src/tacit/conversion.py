@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from tacit.files import STDIO, Task
 if TYPE_CHECKING:
     from tacit.captions import CaptionMap
     from tacit.codec import Box, Codec, EncodeOptions
+    from tacit.finding.box_map import BoxMap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class FileEncoder:
     """The caption of every image; None to look for each image's own."""
     caption_map: CaptionMap | None = None
     """Captions of many images, which precede sidecars and metadata."""
+    box_map: BoxMap | None = None
+    """Boxes of what matters in many images, in place of what is found."""
     use_captions: bool = True
     """Whether images are encoded with captions."""
     force: bool = False
@@ -56,12 +59,13 @@ class FileEncoder:
                 caption_map=self.caption_map,
                 use_metadata=self.options.keep_metadata,
             )
-        result = self.codec.encode_result(
-            image,
-            caption.text if caption else None,
-            options=self.options,
-            progress=None if self.progress is None else partial(self.progress, task),
-        )
+        text = caption.text if caption else None
+        options = self.options
+        if self.box_map is not None and not piped:
+            boxes = self.box_map.find(task.source, text, image.width, image.height)
+            options = replace(options, boxes=boxes)
+        progress = None if self.progress is None else partial(self.progress, task)
+        result = self.codec.encode_result(image, text, options=options, progress=progress)
         files.write(task.output, result.data, force=self.force)
         return {
             "width": result.width,

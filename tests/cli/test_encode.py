@@ -295,6 +295,20 @@ def test_a_map_that_is_none_is_wrong_usage(
     assert fake.made == []
 
 
+def test_boxes_of_a_list_reach_the_codec_image_by_image(
+    fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_image("a.jpg")
+    make_image("b.jpg")
+    Path("boxes.jsonl").write_text('{"file": "a.jpg", "boxes": [[1, 0, 3, 2]]}')
+    assert cli.main(["encode", "a.jpg", "b.jpg", "--boxes", "boxes.jsonl"]) == 0
+    assert [call["options"].boxes for call in fake.calls] == [((1, 0, 4, 2),), None]
+    Path("boxes.jsonl").write_text("a dog")
+    capsys.readouterr()
+    assert cli.main(["encode", "a.jpg", "-f", "--boxes", "boxes.jsonl"]) == 2
+    assert "boxes.jsonl, line 1: not JSON" in capsys.readouterr().err
+
+
 def test_a_map_for_other_files_is_warned_of(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
     make_image("a.jpg")
     make_image("b.jpg")

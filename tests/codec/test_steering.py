@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,3 +153,30 @@ def test_weights_of_a_fixed_rate_are_not_steered(taco_fixed_codec: Codec) -> Non
 def test_strengths_that_are_none(tiny_weights: Path, steer: float) -> None:
     with pytest.raises(InvalidInput, match="steer"):
         steered(tiny_weights, steer)
+
+
+def test_boxes_steer_in_place_of_words(tiny_weights: Path) -> None:
+    image = picture(256, 128)
+    codec = steered(tiny_weights, 40, finder=nothing)
+    result = codec.encode_result(image, None, 50, boxes=[(0, 0, 128, 128)])
+    steps = container.read(result.data).header.quality_map or b""
+    assert np.frombuffer(steps, np.int8).tolist() == [20, 20, -20, -20] * 2
+    assert result.found is not None
+    assert result.found.found == ("box (0, 0, 128, 128)",)
+    none = codec.encode_result(image, "a boat", 50, boxes=[])
+    assert none.data == codec.encode(image, "a boat", 50, steer=0)
+    assert codec.encode(image, None, 50, boxes=[(0, 0, 64, 64)], steer=0) == codec.encode(image, None, 50)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ([(0, 0, 0, 10)], r"a box must be \(left, top, right, bottom\) with a width and a height, got \(0, 0, 0, 10\)"),
+        ([(0, 0, 10)], "boxes must be a list of four numbers each"),
+        (7, "boxes must be a list of four numbers each, got 7"),
+        ([(300, 0, 310, 10)], r"a box must be in the image of 256x128 pixels, got \(300, 0, 310, 10\)"),
+    ],
+)
+def test_boxes_that_are_none(tiny_weights: Path, boxes: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        steered(tiny_weights, 40).encode(picture(256, 128), boxes=boxes)

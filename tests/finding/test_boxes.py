@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tacit.errors import InvalidInput
-from tacit.finding.boxes import MOST, Box, map_of_boxes
+from tacit.finding.boxes import MOST, Box, found_in_boxes, map_of_boxes
 
 
 def test_places_have_the_part_that_boxes_cover() -> None:
@@ -37,3 +37,10 @@ def test_maps_of_large_images_are_no_larger_than_they_must() -> None:
 def test_boxes_that_are_none(box: Box, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         map_of_boxes([box], 16, 16)
+
+
+def test_what_is_found_in_boxes_is_called_by_its_place() -> None:
+    found = found_in_boxes([(0, 0, 8, 8), (8, 8, 16, 16)], 16, 16)
+    assert found.found == ("box (0, 0, 8, 8)", "box (8, 8, 16, 16)")
+    assert found.map.tolist() == [[1, 0], [0, 1]]
+    assert not found_in_boxes([], 16, 16).found

@@ -67,7 +67,7 @@ def test_parts_of_a_person_are_where_the_face_says() -> None:
 def test_face_is_found_by_words() -> None:
     found = find(photograph("astronaut"), "the woman's face")
     assert found.things[0].cues == ("detector", "faces")
-    row, column = np.unravel_index(int(found.map.argmax()), found.map.shape)
+    row, column = np.argwhere(found.map > 0.5).mean(axis=0)  # the middle
     assert 65 / 512 < row / found.map.shape[0] < 200 / 512
     assert 170 / 512 < column / found.map.shape[1] < 275 / 512
 

@@ -74,7 +74,7 @@ def test_the_signatures() -> None:
         return " ".join(free) + " * " + " ".join(named)
 
     targets = "size bpp psnr"
-    options = f"{targets} quality_map steer effort effort_seconds store_caption keep_metadata"
+    options = f"{targets} quality_map steer boxes effort effort_seconds store_caption keep_metadata"
     assert names(tacit.encode) == f"image caption quality * model options {options}"
     assert names(tacit.decode) == "data * box salvage max_pixels"
     assert names(tacit.info) == "source * "

@@ -65,8 +65,11 @@ class BulkJob:
     """Whether each shard is read back and its latents are compared with those that were coded."""
 
     def __post_init__(self) -> None:
-        if self.options.target != Target(quality=self.options.quality) or self.options.quality_map is not None:
+        options = self.options
+        if options.target != Target(quality=options.quality) or options.quality_map is not None:
             raise InvalidInput("a data set must be encoded at one quality, without size, bpp, psnr or a quality map")
+        if options.boxes is not None:
+            raise InvalidInput("a data set must be encoded without boxes, which all its images would share")
         if self.verify and self.decode:
             raise InvalidInput("verify must be off when decoding: it compares latents of .tacit files that are written")
         for name in ("shard_size", "threads", "psnr_every"):

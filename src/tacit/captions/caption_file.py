@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from tacit.captions.caption_entries import JSONL_SUFFIXES, parse_jsonl
-from tacit.captions.caption_map import file_key
+from tacit.captions.file_index import file_key
 from tacit.errors import InvalidInput, PathError
 from tacit.files import reason
 

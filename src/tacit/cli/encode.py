@@ -90,6 +90,12 @@ Captions:
 )
 @finder_option
 @click.option(
+    "--boxes",
+    metavar="FILE|FOLDER",
+    help="Boxes of what matters in many images, steered to instead of what is found: .json, .jsonl, or a folder of "
+    "YOLO's .txt files. See docs/steering.md.",
+)
+@click.option(
     "-e",
     "--effort",
     metavar="N",
@@ -118,6 +124,7 @@ def encode(
     word_weights: bool,
     steer: float | None,
     finder: str,
+    boxes: str | None,
     effort: int | None,
     jobs: int,
     threads: int | None,
@@ -154,6 +161,11 @@ def encode(
 
     try:
         caption_map = None if captions is None else CaptionMap.load(captions)
+        box_map = None
+        if boxes is not None:
+            from tacit.finding.box_map import BoxMap
+
+            box_map = BoxMap.load(boxes)
     except InvalidInput as error:
         raise click.UsageError(str(error)) from error
     if caption_map is not None and caption is None and not any(caption_map.find(task.source) for task in tasks):
@@ -172,6 +184,7 @@ def encode(
         options=options,
         caption=caption,
         caption_map=caption_map,
+        box_map=box_map,
         use_captions=not no_caption,
         force=force,
         progress=report.advance if effort else None,

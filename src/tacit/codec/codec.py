@@ -168,7 +168,7 @@ class Codec:
             options: All options at once.
             **fields: Single options, which replace those in `options`: one other target (`size`, the most bytes of the
                 whole file; `bpp`, the most bits per pixel; `psnr`, the fewest dB), `quality_map`, `steer`,
-                `effort`, `store_caption` and `keep_metadata`. `EncodeOptions` explains each.
+                `boxes`, `effort`, `store_caption` and `keep_metadata`. `EncodeOptions` explains each.
 
         Raises:
             InvalidInput: An option is out of its range, or the source is no image.
@@ -549,8 +549,13 @@ class Codec:
             raster = replace(images.raster_as_srgb(raster), metadata=Metadata())
         steer = self.steer if options.steer is None else options.steer
         found = None
-        if steer and caption is not None and model.quality_maps:
-            found = self.find(raster, caption)
+        if steer and model.quality_maps:
+            if options.boxes is not None:
+                from tacit.finding.boxes import found_in_boxes
+
+                found = found_in_boxes(options.boxes, raster.width, raster.height)
+            elif caption is not None:
+                found = self.find(raster, caption)
         refined = self._refined(options, progress)
         return ImageEncoding(
             raster,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -12,6 +13,8 @@ from tacit.errors import InvalidInput
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from tacit.finding.boxes import Box
 
 DEFAULT_QUALITY = 50.0
 EFFORTS = range(10)  # levels of effort
@@ -79,6 +82,11 @@ class EncodeOptions(Target):
     """How many steps of quality lie between what the caption names and what it does not, 0 to 100; None takes the
     codec's own setting. With 0 a caption moves no bits from one place to another."""
 
+    boxes: Sequence[Box] | None = None
+    """Parts of the image that matter more than the rest, as left, top, right and bottom in pixels of the upright image.
+    They are steered to instead of what the caption names; with an empty list nothing is. None looks for what the
+    caption names."""
+
     effort: int | None = None
     """How long the encoder looks for a better file of the same image, 0 to 9; None takes the codec's own setting. From
     1 on it refines the latents by gradient descent, which takes seconds to minutes; decoding takes no longer."""
@@ -101,6 +109,8 @@ class EncodeOptions(Target):
             check_effort(self.effort)
         if self.effort_seconds is not None and not self.effort_seconds >= 0:
             raise InvalidInput(f"effort_seconds must be at least 0, got {self.effort_seconds}")
+        if self.boxes is not None:
+            object.__setattr__(self, "boxes", checked_boxes(self.boxes))
 
 
 class TargetFields(TypedDict, total=False):
@@ -116,6 +126,7 @@ class EncodeFields(TargetFields, total=False):
 
     quality_map: np.ndarray | None
     steer: float | None
+    boxes: Sequence[Box] | None
     effort: int | None
     effort_seconds: float | None
     store_caption: bool
@@ -148,6 +159,25 @@ def check_steer(steer: float) -> None:
     """Raise InvalidInput unless the strength of steering is 0 to 100."""
     if not 0 <= steer <= 100:
         raise InvalidInput(f"steer must be 0 to 100, got {steer}")
+
+
+def checked_boxes(boxes: Any) -> tuple[Box, ...]:
+    """Return boxes as tuples of four numbers.
+
+    Raises:
+        InvalidInput: One is none; whether they are in the image is checked when that is known.
+    """
+    try:
+        checked = tuple((float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in boxes)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"boxes must be a list of four numbers each, got {boxes!r}") from error
+    for left, top, right, bottom in checked:
+        if not (left < right and top < bottom):
+            raise InvalidInput(
+                "a box must be (left, top, right, bottom) with a width and a height, "
+                f"got ({left:g}, {top:g}, {right:g}, {bottom:g})"
+            )
+    return checked
 
 
 def check_effort(effort: int) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tacit.errors import InvalidInput
+from tacit.finding.found import Found, FoundThing, nothing
 from tacit.finding.maps import Map
 
+SOURCE = "boxes"  # the cue that boxes are
 STEP = 8  # pixels of an image for each place of a map
 MOST = 1024  # places along a map's longer side
 
@@ -37,6 +39,23 @@ def map_of_boxes(boxes: Sequence[Box], width: int, height: int) -> Map:
         down = _covered(rows, top * rows / height, bottom * rows / height)
         covered = np.maximum(covered, np.outer(down, across))
     return covered
+
+
+def found_in_boxes(boxes: Sequence[Box], width: int, height: int) -> Found:
+    """Return what boxes say that was found: a thing for each of them, called by its place.
+
+    Args:
+        boxes: Parts of the image, as for `map_of_boxes`.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
+
+    Raises:
+        InvalidInput: A box is none, or all of it is outside of the image.
+    """
+    if not boxes:
+        return nothing()
+    things = tuple(FoundThing(f"box {_text(box)}", (SOURCE,), map_of_boxes([box], width, height)) for box in boxes)
+    return Found(map_of_boxes(boxes, width, height), things)
 
 
 def clipped(box: Box, width: int, height: int) -> Box:

@@ -15,7 +15,7 @@ from tacit.finding.view import View
 
 LEAST = 0.002  # share of the image that must have the colour
 WHITE_BELOW, DIMMEST_WHITE = 12.0, 50.0  # lightness below the image's lightest that is white, and the least
-OTHER_PIECES = 0.35  # what the other pieces of the colour count, beside the one with most of it
+OTHER_PIECES = 0.7  # what the other pieces of the colour count, beside the one with most of it
 
 
 @dataclass(frozen=True)

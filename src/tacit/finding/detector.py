@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tacit.finding.colour import colour_map
 from tacit.finding.cue import Evidence
 from tacit.finding.maps import Map, box_mask
 from tacit.finding.networks import network
 from tacit.finding.phrases import Phrase
+from tacit.finding.place import place_map
 from tacit.finding.view import View
 from tacit.finding.vocabulary import PEOPLE
 
-WEIGHT, PERSON_WEIGHT, WHOLE_WEIGHT = 1.1, 1.2, 0.5
+WEIGHT, PERSON_WEIGHT = 1.8, 1.8
+WHOLE_WEIGHT, NEAR_WEIGHT = 0.5, 0.8  # what the thing is a part of, and what it is near
 SIDE = 512  # pixels of the square that the network sees, to which the image is stretched
 LEAST, RELATIVE = 0.07, 0.35  # score of a box, and beside that of the class's best one
+SIDED = 4  # the power of the ramp towards a side, by which one box of several is chosen
+TOLD = 0.3  # the weight from which on a colour tells boxes apart
 BEYOND = 0.04  # shares of a box's sides that it is widened by
 CLASSES = (
     "person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign|parking meter|"
@@ -118,14 +125,36 @@ class DetectorCue:
             number, weight = class_of(phrase.whole), WHOLE_WEIGHT
         if number is None and part_of is not None:  # "the toilet seat"
             number, weight = part_of, WHOLE_WEIGHT
+        if number is None:  # "the flowers in the vase"
+            number = next((n for n in map(class_of, phrase.near) if n is not None), None)
+            weight = NEAR_WEIGHT
         boxes = [] if number is None else _likely_boxes(view, number)
         if not boxes:
             return None
         top = boxes[0].score
+        masks = [box_mask(view.shape, box.sides) for box in boxes]
+        fits = np.array([box.score / top for box in boxes])
+        fits = fits**0.5 if phrase.many else fits * _fitting(masks, _described(view, phrase))
         seen: Map = np.zeros(view.shape, np.float32)
-        for box in boxes:
-            seen = np.maximum(seen, box_mask(view.shape, box.sides) * (box.score / top) ** 0.5)
+        for mask, fit in zip(masks, (fits / fits.max()).tolist(), strict=True):
+            seen = np.maximum(seen, mask * fit)
         return Evidence(seen, weight * min(1.0, 0.4 + top))
+
+
+def _described(view: View, phrase: Phrase) -> list[Map]:
+    """Return maps of what a phrase says of its thing's place and colours."""
+    maps = [colour_map(view, colour) for colour, weight in phrase.colours if weight > TOLD]
+    ramp = place_map(view, phrase)
+    return maps if ramp is None else [*maps, ramp**SIDED]
+
+
+def _fitting(masks: Sequence[Map], described: Sequence[Map]) -> NDArray[np.float64]:
+    """Return how well each of several boxes fits what is said of the thing."""
+    fits: NDArray[np.float64] = np.ones(len(masks))
+    for values in described:
+        means = np.array([(values * mask).sum() / max(mask.sum(), 1e-6) for mask in masks])
+        fits *= 0.1 + 0.9 * means / max(means.max(), 1e-6)
+    return fits
 
 
 def _likely_boxes(view: View, number: int) -> list[Box]:

@@ -14,7 +14,7 @@ from tacit.finding.phrases import Phrase
 from tacit.finding.view import View
 from tacit.finding.vocabulary import PEOPLE
 
-WEIGHT, PERSON_WEIGHT = 1.4, 1.2
+WEIGHT, PERSON_WEIGHT = 1.4, 0.8
 SIDE = 640  # pixels along the longer side of the copy that is searched
 SMALLEST = 24  # pixels of the smallest face there
 STEP = 0.709  # from one size of the search to the next

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from tacit.finding.maps import Map
 
@@ -42,3 +45,8 @@ class Found:
     def missed(self) -> tuple[str, ...]:
         """The phrases whose things were not found; they change nothing."""
         return tuple(thing.phrase for thing in self.things if thing.map is None)
+
+
+def nothing(phrases: Sequence[str] = ()) -> Found:
+    """Return that none of several things was found."""
+    return Found(np.full((1, 1), FLAT, np.float32), tuple(FoundThing(phrase, (), None) for phrase in phrases))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tacit.errors import InvalidInput
 from tacit.finding.boxes import Box, map_of_boxes
-from tacit.finding.found import FLAT, Found, FoundThing
+from tacit.finding.found import Found, FoundThing, nothing
 from tacit.finding.maps import Map
 
 FinderFunction: TypeAlias = Callable[[NDArray[np.uint8], str], "Found | Map | Sequence[Box] | None"]
@@ -50,7 +50,7 @@ class FunctionFinder:
             return given
         height, width = pixels.shape[:2]
         if given is None or (isinstance(given, Sequence) and not given):
-            return Found(np.full((1, 1), FLAT, np.float32), (FoundThing(caption, (), None),))
+            return nothing([caption])
         values = self._checked(given) if isinstance(given, np.ndarray) else self._of_boxes(given, width, height)
         return Found(values, (FoundThing(caption, (self.name,), values),))
 

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from tacit.finding.cue import Evidence
-from tacit.finding.maps import Map, smoothed
-from tacit.finding.superpixels import averaged, superpixels
+from tacit.finding.maps import Map, pieces, smoothed
+from tacit.finding.superpixels import averaged
 from tacit.finding.view import View
 
-FLOOR = 0.05  # what a cue leaves of a place where it sees nothing
+FLOOR = 0.01  # what a cue leaves of a place where it sees nothing
 POWER = 0.5
-SUPERPIXELS = 0.5  # the part of a map that is averaged over superpixels
-LEAST, MOST, QUANTILE, SOFTNESS = 0.35, 0.7, 60, 0.06  # a place counts from here on, and how gradually
-CENTRE = 0.35  # the weight of the image's middle, where things are more often than at its border
+SUPERPIXELS = 0.75  # the part of a map that is averaged over superpixels
+CENTRE = 0.6  # the weight of the image's middle, where things are more often than at its border
+LEAST, MOST = 0.1, 0.85  # between these a place counts from a value on,
+BALANCE = 0.8  # which is this part of the one that divides the map,
+SOFTNESS = 0.03  # and so gradually
+LARGE = 0.25  # a piece of a thing is large that has this part of what the largest one has
+DENSE = 0.5  # and compact, if it has this part of the box around it
 
 
 def fused(view: View, evidence: Sequence[Evidence], centred: bool = True) -> Map:
@@ -31,13 +35,39 @@ def fused(view: View, evidence: Sequence[Evidence], centred: bool = True) -> Map
         middle = np.exp(-(((view.across - 0.5) / 0.5) ** 2) - ((view.down - 0.5) / 0.5) ** 2)
         logs = logs + CENTRE * np.log(FLOOR + (1 - FLOOR) * middle)
     joint = np.exp(POWER * (logs - np.max(logs))).astype(np.float32)
-    labels = superpixels(view.lab)
-    joint = (1 - SUPERPIXELS) * joint + SUPERPIXELS * averaged(joint, labels)
+    joint = (1 - SUPERPIXELS) * joint + SUPERPIXELS * averaged(joint, view.superpixels)
     joint = smoothed(joint, 1)
     joint = joint / joint.max()
-    threshold = np.clip(np.percentile(joint, QUANTILE), LEAST, MOST)
-    sharp: Map = 1 / (1 + np.exp((threshold - joint) / SOFTNESS))
-    return sharp.astype(np.float32)
+    threshold = np.clip(BALANCE * division(joint), LEAST, MOST)
+    sharp: Map = (1 / (1 + np.exp((threshold - joint) / SOFTNESS))).astype(np.float32)
+    return filled(sharp) if centred else sharp
+
+
+def filled(values: Map) -> Map:
+    """Return a map in which a thing's larger pieces, where they are compact, have all of the box around them.
+
+    A colour covers a part of a thing, and what lies between the parts belongs to it.
+    """
+    labels = pieces(values > 0.5)
+    mass = np.bincount(labels.ravel(), weights=values.ravel())
+    mass[0] = 0
+    whole = values.copy()
+    for piece in np.nonzero(mass > LARGE * mass.max())[0]:
+        rows, columns = np.nonzero(labels == piece)
+        box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+        if (labels[box] == piece).mean() > DENSE:
+            whole[box] = 1
+    return whole
+
+
+def division(values: Map) -> float:
+    """Return the value, 0 to 1, that best divides a map's values into two groups (Otsu 1979)."""
+    counts, edges = np.histogram(values, 64, (0, 1))
+    shares = counts / counts.sum()
+    below = np.cumsum(shares)
+    sums = np.cumsum(shares * (edges[1:] + edges[:-1]) / 2)
+    between = (sums[-1] * below - sums) ** 2 / np.maximum(below * (1 - below), 1e-9)
+    return float(edges[1 + int(between.argmax())])
 
 
 def shared(maps: Sequence[Map]) -> Map:

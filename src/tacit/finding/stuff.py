@@ -12,7 +12,7 @@ from tacit.finding.maps import Map, smoothed
 from tacit.finding.phrases import Phrase
 from tacit.finding.view import View
 
-WEIGHT = 0.8
+WEIGHT = 1.2
 LEAST, SUREST = 0.015, 0.12  # shares of the image from which on stuff is seen at all, and surely
 
 _LEAVES = Window((98, 175), (7, 200), (6, 78))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tacit.finding.maps import Map, smoothed
+from tacit.finding.superpixels import superpixels
 
 SIDE = 192  # places along the longer side
 _TO_XYZ = np.array(
@@ -70,6 +71,11 @@ class View:
         variance = smoothed(light * light, 2) - smoothed(light, 2) ** 2
         deviation: Map = np.sqrt(np.maximum(variance, 0))
         return deviation
+
+    @cached_property
+    def superpixels(self) -> NDArray[np.int64]:
+        """The number of the superpixel that each place belongs to [h, w]."""
+        return superpixels(self.lab)
 
     @cached_property
     def across(self) -> Map:
