@@ -19,6 +19,8 @@ pytest.importorskip("fsspec")
     ("arguments", "said"),
     [
         (["in", "out", "--decode", "-q", "3"], "--decode must not be used together with"),
+        (["in", "out", "--decode", "-e", "1"], "--decode must not be used together with"),
+        (["in", "out", "-e", "10"], "10 is not in the range 0<=x<=9"),
         (["in", "out", "--decode", "--verify"], "verify must be off when decoding"),
         (["in", "out", "--format", "png"], "--format must be used together with --decode"),
         (["in", "out", "--decode", "--format", "gif"], "--format must be one of"),
@@ -65,6 +67,21 @@ def test_the_command_says_what_came_of_it(runner: Runner, tmp_path: Path) -> Non
     assert "tacit: 1 of 3 images cannot be used (33.33%); --max-failures allows 5%" in done.stderr
     assert "stopped" not in done.stderr
     assert "2 shards done already, nothing to do" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_ray")
+def test_an_effort_refines_each_image(runner: Runner, tmp_path: Path) -> None:
+    write_files(tmp_path / "in", {"1.png": photo(0), "2.png": photo(1)})
+    command = ["bulk", str(tmp_path / "in"), "-m", str(runner.weights), "--no-caption"]
+    for name, more in (("plain", []), ("refined", ["-e", "1", "--verify"])):
+        done = CliRunner().invoke(cli.command, [*command, str(tmp_path / name), *more], standalone_mode=False)
+        assert done.return_value == 0, done.output
+    for name in ("1.tacit", "2.tacit"):
+        assert (tmp_path / "refined" / name).read_bytes() != (tmp_path / "plain" / name).read_bytes()
+    done = CliRunner().invoke(cli.command, [*command, str(tmp_path / "refined")])
+    assert done.exit_code == 2
+    assert "other settings (effort was 1 and is None)" in " ".join(done.output.split())
 
 
 @pytest.mark.usefixtures("without_ray")

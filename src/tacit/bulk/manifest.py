@@ -174,8 +174,8 @@ class Manifest:
             earlier = dict(json.loads(content))
         except (ValueError, TypeError) as error:
             raise InvalidInput(f"{url}/{SETTINGS}: not the settings of a run ({error})") from error
-        if changed := [name for name in settings if earlier.get(name) != settings[name]]:
-            changes = ", ".join(f"{n.replace('_', ' ')} was {earlier.get(n)} and is {settings[n]}" for n in changed)
+        if changed := [name for name in {**earlier, **settings} if earlier.get(name) != settings.get(name)]:
+            changes = ", ".join(f"{n.replace('_', ' ')} was {earlier.get(n)} and is {settings.get(n)}" for n in changed)
             raise InvalidInput(f"{url}: was made with other settings ({changes}); name another destination")
 
     def _load(self) -> None:

@@ -16,6 +16,7 @@ from tacit.cli.options import (
     caption_use_options,
     captions_option,
     check_caption_options,
+    effort_option,
     finder_option,
     model_option,
     no_metadata_option,
@@ -60,6 +61,7 @@ could not be used.
 @click.option("--from", "source_kind", type=KINDS, help="How SOURCE is stored.  [default: found out from its files]")
 @click.option("--to", "output_kind", type=KINDS, help="How DEST is to be stored.  [default: as SOURCE is]")
 @quality_option
+@effort_option
 @captions_option
 @caption_use_options
 @no_metadata_option
@@ -135,6 +137,7 @@ def bulk(
     source_kind: str | None,
     output_kind: str | None,
     quality: float | None,
+    effort: int | None,
     captions: str | None,
     no_caption: bool,
     store_caption: bool,
@@ -166,8 +169,8 @@ def bulk(
     from tacit.image.export import FORMATS
 
     check_caption_options(no_caption, captions, store_caption)
-    if decode and (captions or no_caption or store_caption or quality is not None):
-        raise click.UsageError("--decode must not be used together with options about quality or captions.")
+    if decode and (captions or no_caption or store_caption or quality is not None or effort is not None):
+        raise click.UsageError("--decode must not be used together with options about quality, effort or captions.")
     if format is not None and not decode:
         raise click.UsageError("--format must be used together with --decode.")
     if format is not None and format not in FORMATS:
@@ -180,7 +183,9 @@ def bulk(
             source_kind=None if source_kind is None else StorageKind(source_kind),
             output_kind=None if output_kind is None else StorageKind(output_kind),
             decode=decode,
-            options=EncodeOptions(quality=quality, store_caption=store_caption, keep_metadata=not no_metadata),
+            options=EncodeOptions(
+                quality=quality, effort=effort, store_caption=store_caption, keep_metadata=not no_metadata
+            ),
             use_captions=not no_caption,
             text_encoder=text_encoder,
             finder=finder,

@@ -13,6 +13,7 @@ from tacit.cli.options import (
     caption_use_options,
     captions_option,
     check_caption_options,
+    effort_option,
     finder_option,
     json_option,
     load_codec,
@@ -26,7 +27,7 @@ from tacit.cli.options import (
     text_encoder_option,
 )
 from tacit.cli.parameters import ByteSize, NumberRange
-from tacit.codec.options import DEFAULT_STEER, EFFORTS
+from tacit.codec.options import DEFAULT_STEER
 from tacit.errors import InvalidInput
 
 
@@ -95,14 +96,7 @@ Captions:
     help="Boxes of what matters in many images, steered to instead of what is found: .json, .jsonl, or a folder of "
     "YOLO's .txt files. See docs/steering.md.",
 )
-@click.option(
-    "-e",
-    "--effort",
-    metavar="N",
-    type=click.IntRange(EFFORTS[0], EFFORTS[-1]),
-    help="How long to look for a better file of the same image, from 0 to 9: seconds to minutes for an image.  "
-    "[default: 0]",
-)
+@effort_option
 @machine_options
 @json_option
 @quiet_option

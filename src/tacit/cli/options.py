@@ -10,7 +10,7 @@ import click
 
 from tacit import files
 from tacit.cli.parameters import NumberRange
-from tacit.codec.options import DEFAULT_FINDER, DEFAULT_QUALITY
+from tacit.codec.options import DEFAULT_FINDER, DEFAULT_QUALITY, EFFORTS
 from tacit.errors import InvalidInput, UnknownModel
 from tacit.files import STDIO, Task
 from tacit.files.atomic import exists_problem
@@ -43,6 +43,14 @@ quality_option = click.option(
     metavar="N",
     type=NumberRange(0, 100),
     help=f"Quality of the image, from 0 (smallest file) to 100 (best image).  [default: {DEFAULT_QUALITY:g}]",
+)
+effort_option = click.option(
+    "-e",
+    "--effort",
+    metavar="N",
+    type=click.IntRange(EFFORTS[0], EFFORTS[-1]),
+    help="How long to look for a better file of the same image, from 0 to 9: seconds to minutes for an image.  "
+    "[default: 0]",
 )
 model_option = click.option(
     "-m",
