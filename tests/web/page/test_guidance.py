@@ -9,6 +9,7 @@ import pytest
 
 from support.page import (
     Visit,
+    encode_requests,
     expect,
     file_size,
     open_page,
@@ -82,3 +83,22 @@ def test_a_model_is_chosen_and_what_it_can_be_asked_is_shown(
     page.locator("#curve-run").click()
     expect(page.locator("#curve tbody tr")).to_have_count(19)
     expect(page.locator("#curve tbody tr").first).to_contain_text("fixed")
+
+
+def test_an_effort_looks_for_a_better_file_when_the_controls_rest(visit: Visit, image_file: Path) -> None:
+    page = open_page(visit, image_file)
+    plain, bodies = file_size(page), encode_requests(page)
+    page.locator("#effort").press("ArrowRight")
+    expect(page.locator("#announcement")).to_contain_text("Quality 50: ")
+    expect(page.locator("#f-bytes")).not_to_have_attribute("title", f"{plain:,} bytes")
+    wait_until_settled(page)
+    assert [body.get("effort") for body in bodies] == [None, 1]
+    expect(page.locator("#download")).to_be_enabled()
+    assert page.locator("#download").get_attribute("data-bytes") == str(file_size(page))
+    page.locator("#effort").press("Home")
+    expect(page.locator("#f-bytes")).to_have_attribute("title", f"{plain:,} bytes")
+
+
+def test_a_service_without_effort_offers_none(visit: Visit, image_file: Path) -> None:
+    page = open_page(visit, image_file, answers={"/preview": {**ABOUT, "effort_limit": 0}})
+    expect(page.locator("#effort-part")).to_be_hidden()
