@@ -35,6 +35,9 @@ def check(data: bytes) -> None:
         except InvalidInput:
             return
         images.without_thumbnails(raster.metadata)
+        if raster.metadata.icc is None:
+            same = images.from_pil(_image(), info=images.pil_info(raster.metadata))
+            assert (same.pixels == images.from_pil(_image()).pixels).all(), "colours would be converted once more"
         if data[1] < 64:
             suffix = SUFFIXES[data[1] % len(SUFFIXES)]
             again = images.load(to_bytes(images.to_pil(raster), suffix))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import struct
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -78,6 +79,15 @@ def images() -> Iterator[tuple[str, bytes]]:
     yield "float tiff", saved(image.convert("F").point(lambda level: level * (1 / 255)), "tiff")
     yield "grey jpeg", saved(image.convert("L"), "jpeg", exif=exif())
     yield "alpha webp", saved(image.convert("RGBA"), "webp", lossless=True)
+    calibrated = (0, *(round(v * 2**30) for v in (0.68, 0.32, 0, 0.265, 0.69, 0.045, 0.15, 0.06, 0.79)), *[144179] * 3)
+    yield "calibrated bmp", bmp(image, struct.pack("<I9i3I", *calibrated), b"")
+    place = 124 + len(image.tobytes())
+    embedded = struct.pack("<I48x", int.from_bytes(b"MBED")) + struct.pack("<IIII", 4, place, len(icc()), 0)
+    yield "bmp with profile", bmp(image, embedded, icc())
+    jpeg_2000 = saved(image, "jpeg2000")
+    yield "jpeg 2000", jpeg_2000
+    yield "romm jpeg 2000", jpeg_2000.replace(b"colr\1\0\0\0\0\0\x10", b"colr\1\0\0\0\0\0\x15")
+    yield "avif", saved(image, "avif", exif=exif())
     yield "mpo", saved(image, "mpo", save_all=True, append_images=[image.rotate(180)])
 
 
@@ -91,6 +101,18 @@ def metadata() -> Iterator[tuple[str, bytes]]:
     big.endian = ">"
     big[0x0112], big[0x010E] = 6, "a boat"
     yield "big-endian", bytes([0, 0]) + big.tobytes()
+    for name, space in (("adobe by space", 2), ("adobe by index", 0xFFFF)):
+        big[0x8769] = {0xA001: space, 0xA005: {1: "R03"}}
+        yield name, bytes([0, 0]) + big.tobytes()
+
+
+def bmp(image: Image.Image, header: bytes, behind: bytes) -> bytes:
+    """Return a BMP with a header of version 4 or 5, of which `header` is what begins with the kind of colours."""
+    old = saved(image, "bmp")
+    size = 56 + len(header)
+    rows = old[54:]
+    start = struct.pack("<I", size) + old[18:54] + bytes(16) + header
+    return b"BM" + struct.pack("<IHHI", 14 + size + len(rows), 0, 0, 14 + size) + start + rows + behind
 
 
 def shards() -> Iterator[tuple[str, bytes]]:

@@ -24,7 +24,7 @@ _IMAGE_TAGS = {
 # EXIF's names of colours: ColorSpace, and the index of the rules by which cameras name files (DCF).
 _SRGB, _ADOBE, _UNCALIBRATED = 1, 2, 0xFFFF
 _INDEX = 1
-_SRGB_INDEX, _ADOBE_INDEX = b"R98\0", b"R03\0"
+_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I"}  # types of TIFF fields: BYTE, SHORT, LONG, IFD
 
 _THUMBNAIL_DATA = {273, 279, 513, 514}  # where a thumbnail's strips or its JPEG are, and how long
 
@@ -61,14 +61,15 @@ def exif_as_srgb(exif: bytes) -> bytes:
     try:
         (start,) = struct.unpack_from(order + "I", exif, 4)
         first = _entry_places(exif, order, start)
-        (start,) = struct.unpack_from(order + "I", exif, first[ExifTags.IFD.Exif] + 8)
-        own = _entry_places(exif, order, start)
+        own = _entry_places(exif, order, _number(exif, order, first[ExifTags.IFD.Exif]))
         if ExifTags.Base.ColorSpace in own:
-            struct.pack_into(order + "H", changed, own[ExifTags.Base.ColorSpace] + 8, _SRGB)
-        (start,) = struct.unpack_from(order + "I", exif, own[ExifTags.IFD.Interop] + 8)
-        place = _entry_places(exif, order, start)[_INDEX] + 8
-        if exif[place : place + 4] == _ADOBE_INDEX:
-            changed[place : place + 4] = _SRGB_INDEX
+            _put_number(changed, order, own[ExifTags.Base.ColorSpace], _SRGB)
+        rules = _entry_places(exif, order, _number(exif, order, own[ExifTags.IFD.Interop]))
+        count, place = struct.unpack_from(order + "II", exif, rules[_INDEX] + 4)
+        if count <= 4:
+            place = rules[_INDEX] + 8
+        if exif[place : place + 3] == b"R03":
+            changed[place : place + 3] = b"R98"
     except (struct.error, KeyError):
         pass  # what is not there says nothing
     return bytes(changed)
@@ -185,11 +186,28 @@ def _reset_orientation(exif: bytes) -> bytes:
     changed = bytearray(exif)
     entry = _entry_places(exif, order, start).get(ExifTags.Base.Orientation)
     if entry is not None:
-        (kind,) = struct.unpack_from(order + "H", exif, entry + 2)
-        size = {1: "B", 3: "H", 4: "I"}.get(kind)  # BYTE, SHORT (what it should be), LONG
-        if size is not None:
-            struct.pack_into(order + size, changed, entry + 8, 1)
+        _put_number(changed, order, entry, 1)
     return bytes(changed)
+
+
+def _number(exif: bytes, order: str, entry: int) -> int:
+    """Return the number in the entry at a place.
+
+    Raises:
+        struct.error: It is cut short, or no number.
+    """
+    (kind,) = struct.unpack_from(order + "H", exif, entry + 2)
+    if kind not in _NUMBERS:
+        raise struct.error("no number")
+    (value,) = struct.unpack_from(order + _NUMBERS[kind], exif, entry + 8)
+    return int(value)
+
+
+def _put_number(exif: bytearray, order: str, entry: int, value: int) -> None:
+    """Put a number into the entry at a place, if there is a number."""
+    (kind,) = struct.unpack_from(order + "H", exif, entry + 2)
+    if kind in _NUMBERS:
+        struct.pack_into(order + _NUMBERS[kind], exif, entry + 8, value)
 
 
 def _entry_places(exif: bytes, order: str, start: int) -> dict[int, int]:

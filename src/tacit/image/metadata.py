@@ -11,7 +11,7 @@ from PIL import Image
 
 from tacit.container import MAX_CAPTION, MAX_METADATA, Metadata
 from tacit.image.caption import caption_from_metadata
-from tacit.image.exif import EXIF_PREFIX, exif_as_srgb, kept_exif, without_thumbnail
+from tacit.image.exif import EXIF_PREFIX, colours_of_exif, exif_as_srgb, kept_exif, without_thumbnail
 from tacit.image.extended_xmp import without_reference
 from tacit.image.iptc import iptc_properties, text_properties
 from tacit.image.messages import one_line, warn
@@ -74,12 +74,12 @@ def without_thumbnails(metadata: Metadata) -> Metadata:
 def metadata_of_srgb(metadata: Metadata) -> Metadata:
     """Return the metadata of an image whose colours have become sRGB, which name no others and have no ICC profile."""
     exif, xmp = metadata.exif, metadata.xmp
-    return replace(
-        metadata,
-        icc=None,
-        exif=None if exif is None else exif_as_srgb(exif),
-        xmp=None if xmp is None else xmp_as_srgb(xmp),
-    )
+    if exif is not None:
+        exif = exif_as_srgb(exif)
+        if colours_of_exif(image_with_info({"exif": exif})) is not None:
+            warn("EXIF that names other colours is dropped, because it cannot be changed")
+            exif = None
+    return replace(metadata, icc=None, exif=exif, xmp=None if xmp is None else xmp_as_srgb(xmp))
 
 
 def pil_info(metadata: Metadata) -> dict[str, Any]:
