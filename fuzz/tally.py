@@ -1,4 +1,7 @@
-"""Adds up what fuzzing has done, by its logs, into results/fuzz.json: `python -m fuzz.tally`."""
+"""Adds what fuzzing has done, by its logs, to results/fuzz.json: `python -m fuzz.tally`.
+
+A log that is counted is renamed to `log.counted`, so that each counts once, and the sums outlive the logs.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib.metadata
 import json
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from fuzz.targets import TARGETS
@@ -29,21 +33,34 @@ def tally(log: str) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    """Write the sums of all targets that have a log."""
-    targets = {}
-    for name in TARGETS:
-        log = LOGS / name / "log"
-        if log.is_file():
-            executions, seconds, corpus = tally(log.read_text(errors="replace"))
-            targets[name] = {"executions": executions, "seconds": seconds, "corpus": corpus}
+    """Add the sums of all targets that have a log to the results."""
+    path = ROOT / "results" / "fuzz.json"
+    before = json.loads(path.read_text())["targets"] if path.is_file() else {}
+    logs = [LOGS / name / "log" for name in TARGETS if (LOGS / name / "log").is_file()]
     result = {
         "command": 'make fuzz FUZZ_ARGS="-runs=N"',
         "atheris": importlib.metadata.version("atheris"),
         "python": platform.python_version(),
         "pillow": importlib.metadata.version("pillow"),
-        "targets": targets,
+        "targets": added(before, {log.parent.name: log.read_text(errors="replace") for log in logs}),
     }
-    (ROOT / "results" / "fuzz.json").write_text(json.dumps(result, indent=1) + "\n")
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    for log in logs:
+        with log.with_name("log.counted").open("ab") as counted:
+            counted.write(log.read_bytes())
+        log.unlink()
+
+
+def added(before: Mapping[str, Mapping[str, int]], logs: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Return the sums of earlier runs and of those in logs, by target."""
+    targets = {name: dict(row) for name, row in before.items()}
+    for name, log in logs.items():
+        executions, seconds, corpus = tally(log)
+        row = targets.setdefault(name, {"executions": 0, "seconds": 0, "corpus": 0})
+        row["executions"] += executions
+        row["seconds"] += seconds
+        row["corpus"] = corpus or row["corpus"]
+    return {name: targets[name] for name in TARGETS if name in targets}
 
 
 if __name__ == "__main__":

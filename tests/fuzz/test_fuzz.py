@@ -73,3 +73,12 @@ def test_executions_are_added_up_over_runs_whole_and_ended() -> None:
     )
     assert tally.tally(log) == (1300, 50, 9)
     assert tally.tally("") == (0, 0, 0)
+    before = {
+        "shard": {"executions": 5, "seconds": 1, "corpus": 2},
+        "info": {"executions": 7, "seconds": 1, "corpus": 3},
+    }
+    assert tally.added(before, {"info": log, "image": ""}) == {
+        "info": {"executions": 1307, "seconds": 51, "corpus": 9},
+        "image": {"executions": 0, "seconds": 0, "corpus": 0},
+        "shard": before["shard"],
+    }
