@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageOps
 from support.image_files import exif_with, noise, saved, xmp_with
 from tacit.container import Metadata
 from tacit.image import ConversionWarning, load, to_pil, without_thumbnails
+from tacit.image.exif import without_previews
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -102,10 +103,33 @@ def test_thumbnails_of_files_made_earlier_are_erased() -> None:
 XMP_THUMBNAIL = "<xmp:Thumbnails><rdf:Alt><rdf:li>AAAA</rdf:li></rdf:Alt></xmp:Thumbnails>"
 
 
+def test_previews_in_makers_notes_are_erased() -> None:
+    preview = saved(Image.new("RGB", (160, 120), (9, 200, 9)), "JPEG")
+    note = b"Maker\0" + preview + b"\xff\xd8\xff\xe0 no image" + preview + b"behind"
+    exif = exif_with(Make="Maker")
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.MakerNote: note, ExifTags.Base.ExifVersion: b"0232"}
+    for form in ("JPEG", "TIFF"):
+        raster = load(saved(Image.new("RGB", (8, 8)), form, exif=exif.tobytes()))
+        read = Image.Exif()
+        read.load(raster.metadata.exif or b"")
+        kept = read.get_ifd(ExifTags.IFD.Exif)
+        assert kept[ExifTags.Base.MakerNote] == (
+            b"Maker\0" + bytes(len(preview)) + b"\xff\xd8\xff\xe0 no image" + bytes(len(preview)) + b"behind"
+        )
+        assert kept[ExifTags.Base.ExifVersion] == b"0232"
+    earlier = without_thumbnails(Metadata(exif=exif.tobytes().removeprefix(b"Exif\0\0")))
+    assert preview not in (earlier.exif or b"")
+    cut = b"II*\0" + note[: 6 + len(preview) - 2]  # its end is not there, and what is behind it may be something else
+    assert without_previews(cut) == cut
+
+
 def test_thumbnails_in_xmp_are_dropped() -> None:
     image = Image.new("L", (2, 2))
-    image.info["xmp"] = xmp_with(XMP_THUMBNAIL)
-    assert load(image).metadata.xmp == xmp_with("")
+    for whole in (XMP_THUMBNAIL, "<GImage:Data>/9j/4AAQ</GImage:Data>"):
+        image.info["xmp"] = xmp_with(whole, 'xmlns:GImage="http://ns.google.com/photos/1.0/image/"')
+        assert load(image).metadata.xmp == xmp_with("", 'xmlns:GImage="http://ns.google.com/photos/1.0/image/"')
+    image.info["xmp"] = xmp_with("", 'xmlns:GImage="g" GImage:Mime="image/jpeg" GImage:Data="/9j/4AAQ"')
+    assert load(image).metadata.xmp == xmp_with("", 'xmlns:GImage="g" GImage:Mime="image/jpeg"')
 
 
 def test_exif_whose_thumbnail_lies_on_its_tags_is_dropped() -> None:

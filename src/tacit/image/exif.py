@@ -26,6 +26,7 @@ _SRGB, _ADOBE, _UNCALIBRATED = 1, 2, 0xFFFF
 _INDEX = 1
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I"}  # types of TIFF fields: BYTE, SHORT, LONG, IFD
 
+_JPEG, _START_OF_SCAN, _END = b"\xff\xd8\xff", 0xDA, b"\xff\xd9"
 _THUMBNAIL_DATA = {273, 279, 513, 514}  # where a thumbnail's strips or its JPEG are, and how long
 
 
@@ -95,12 +96,12 @@ def kept_exif(image: Image.Image, name: str) -> bytes | None:
                 kept[tag] = exif.get_ifd(tag) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else exif[tag]
             if interoperability := exif.get_ifd(ExifTags.IFD.Interop) if ExifTags.IFD.Exif in exif else None:
                 kept[ExifTags.IFD.Exif] = {**kept[ExifTags.IFD.Exif], ExifTags.IFD.Interop: interoperability}
-            # It has no thumbnail.
-            return with_resolution(kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None, dpi)
+            block = without_previews(kept.tobytes().removeprefix(EXIF_PREFIX)) if len(kept) else None
+            return with_resolution(block, dpi)  # it has no thumbnail
         data = data.removeprefix(EXIF_PREFIX)
         if not data:
             return with_resolution(None, dpi)
-        data = without_thumbnail(_reset_orientation(data))
+        data = without_previews(without_thumbnail(_reset_orientation(data)))
         check = Image.Exif()
         check.load(data)
         if check.get(ExifTags.Base.Orientation, 1) != 1:
@@ -149,6 +150,30 @@ def without_thumbnail(exif: bytes) -> bytes:
         else:
             changed[first:last] = bytes(last - first)
     return bytes(changed)
+
+
+def without_previews(exif: bytes) -> bytes:
+    """Return the same EXIF without the JPEG files in it, which are erased: cameras put previews into makers' notes."""
+    changed = bytearray(exif)
+    place = exif.find(_JPEG)
+    while place >= 0:
+        end = _end_of_jpeg(exif, place)
+        if end is not None:
+            changed[place:end] = bytes(end - place)
+        place = exif.find(_JPEG, end or place + 1)
+    return bytes(changed)
+
+
+def _end_of_jpeg(data: bytes, start: int) -> int | None:
+    """Return where a JPEG file ends, or None where none begins, or one that is cut off."""
+    place = start + 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        place += 2 + size
+        if marker == _START_OF_SCAN:
+            end = data.find(_END, place)
+            return None if end < 0 else end + len(_END)
+    return None
 
 
 def _thumbnail_spans(exif: bytes, order: str, start: int) -> list[tuple[int, int]]:

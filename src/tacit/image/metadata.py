@@ -11,7 +11,7 @@ from PIL import Image
 
 from tacit.container import MAX_CAPTION, MAX_METADATA, Metadata
 from tacit.image.caption import caption_from_metadata
-from tacit.image.exif import EXIF_PREFIX, colours_of_exif, exif_as_srgb, kept_exif, without_thumbnail
+from tacit.image.exif import EXIF_PREFIX, colours_of_exif, exif_as_srgb, kept_exif, without_previews, without_thumbnail
 from tacit.image.extended_xmp import without_reference
 from tacit.image.iptc import iptc_properties, text_properties
 from tacit.image.messages import one_line, warn
@@ -64,7 +64,7 @@ def without_thumbnails(metadata: Metadata) -> Metadata:
     exif, xmp = metadata.exif, metadata.xmp
     if exif:
         try:
-            exif = without_thumbnail(exif)
+            exif = without_previews(without_thumbnail(exif))
         except (struct.error, ValueError) as error:
             warn(f"unreadable EXIF is dropped ({one_line(error)})")
             exif = None

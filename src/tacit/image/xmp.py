@@ -107,8 +107,9 @@ def xmp_as_srgb(packet: bytes) -> bytes:
 
 
 def without_xmp_thumbnails(packet: bytes) -> bytes:
-    """Return the same packet without thumbnails of the image."""
-    return re.sub(rb"<(\w+:Thumbnails)\b[^>]*(?:/>|>.*?</\1\s*>)", b"", packet, flags=re.DOTALL)
+    """Return the same packet without thumbnails of the image, and without the original that phones put there."""
+    packet = re.sub(rb"<(\w+:Thumbnails|GImage:Data)\b[^>]*(?:/>|>.*?</\1\s*>)", b"", packet, flags=re.DOTALL)
+    return re.sub(rb"\sGImage:Data\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", packet)
 
 
 def without_gain_map(packet: bytes) -> bytes:
