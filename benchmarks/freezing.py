@@ -132,8 +132,8 @@ def measure(
         coded = {
             "ideal": ideal(model, y, z, quality, 0),
             "skipping": ideal(model, y, z, quality, frozen.skip),
-            "real": Coded(len(streams[0]), integers.float() / Y_UNIT),
-            "float64": Coded(len(other_streams[0]), other_integers.float() / Y_UNIT),
+            "real": Coded(len(streams[0].data), integers.float() / Y_UNIT),
+            "float64": Coded(len(other_streams[0].data), other_integers.float() / Y_UNIT),
         }
         for name, one in coded.items():
             x = model.synthesis(one.latents * inverse, chosen).clamp(0, 1).mul(255).round()

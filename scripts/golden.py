@@ -8,6 +8,7 @@ pixels, which may differ between machines (by 1 level in fp32).
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -16,13 +17,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tacit import weights
+from tacit import container, weights
 from tacit.codec import Codec
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "vectors" / "golden"
 SAMPLES = 8  # along each side
 
-# name: width, height, mode, quality, caption
+# name: width, height, mode, quality, caption; those in PROGRESSIVE are progressive, with so many scans
 VECTORS: dict[str, tuple[int, int, str, float, str | None]] = {
     "pixel": (1, 1, "RGB", 50, None),
     "small": (33, 17, "RGB", 90, None),
@@ -33,7 +34,11 @@ VECTORS: dict[str, tuple[int, int, str, float, str | None]] = {
     "highest": (200, 120, "RGB", 100, None),
     "noise": (70, 50, "RGB", 100, None),
     "regions": (1100, 70, "RGB", 20, None),
+    "progressive": (72, 100, "RGB", 70, None),
+    "scans": (1100, 70, "RGB", 20, "a red sun above blue waves"),
 }
+PROGRESSIVE = {"progressive": 1, "scans": 5}
+BEGINNINGS = (0.3, 0.6, 0.9)  # of the bytes behind the front of progressive files
 
 
 def picture(name: str, width: int, height: int, mode: str) -> Image.Image:
@@ -61,6 +66,11 @@ def sample(image: Image.Image) -> list[list[int]]:
     return [pixels[r, c].tolist() for r in rows for c in columns]
 
 
+def hash_of(latents: np.ndarray) -> str:
+    """Return the SHA-256 of latents, each in two bytes, the lower first."""
+    return hashlib.sha256(latents.astype("<i2").tobytes()).hexdigest()
+
+
 def describe(codec: Codec, data: bytes) -> dict[str, Any]:
     """Describe what a file decodes to.
 
@@ -69,12 +79,27 @@ def describe(codec: Codec, data: bytes) -> dict[str, Any]:
     latents = codec.latents(data)
     image = codec.decode(data)
     return {
-        "latents": hashlib.sha256(latents.astype("<i2").tobytes()).hexdigest(),
+        "latents": hash_of(latents),
         "shape": list(latents.shape),
         "mode": image.mode,
         "means": np.asarray(image).reshape(-1, len(image.getbands())).mean(axis=0).round(3).tolist(),
         "samples": sample(image),
     }
+
+
+def beginnings(codec: Codec, data: bytes) -> dict[str, str]:
+    """Return the hashes of the latents of beginnings of a progressive file, by how many bytes they have."""
+    front = container.front_size(data)
+    assert front is not None
+    sizes = [front + round(share * (len(data) - front)) for share in BEGINNINGS]
+    return {str(size): hash_of(codec.latents(data[:size], partial=True)) for size in sizes}
+
+
+def in_scans(data: bytes, scans: int) -> bytes:
+    """Return a progressive file with so many scans."""
+    file = container.read(data)
+    header = dataclasses.replace(file.header, scans=scans)
+    return container.write(header, file.metadata, file.alpha, [region or b"" for region in file.regions])
 
 
 def main() -> None:
@@ -90,9 +115,14 @@ def main() -> None:
     found: dict[str, Any] = {}
     for name, (width, height, mode, quality, caption) in VECTORS.items():
         image = picture(name, width, height, mode)
-        data = codec.encode(image, caption, quality, store_caption=True)
+        scans = PROGRESSIVE.get(name)
+        data = codec.encode(image, caption, quality, store_caption=True, progressive=scans is not None)
+        if scans is not None:
+            data = in_scans(data, scans)
         (folder / f"{name}.tacit").write_bytes(data)
         found[name] = {"bytes": len(data), **describe(codec, data)}
+        if scans is not None:
+            found[name]["beginnings"] = beginnings(codec, data)
     text = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in found.items())
     (folder / "golden.json").write_text("{\n" + text + "\n}\n")
     print(f"{len(found)} files, {sum(f['bytes'] for f in found.values())} bytes, in {folder}")

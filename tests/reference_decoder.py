@@ -51,8 +51,10 @@ class RangeEncoder:
 class RangeDecoder:
     """A range decoder that holds the distance of the coded point from the interval's lower end."""
 
-    def __init__(self, data: bytes) -> None:
-        self.words = list(struct.unpack(f"<{len(data) // 4}I", data))
+    def __init__(self, data: bytes, cut: bool = False) -> None:
+        self.words = list(struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4]))
+        self.cut = cut  # whether only the beginning of the bytes is there
+        self.ended = False
         self.range = 2**64 - 1
         self.next = 0
         self.offset = self._word() * WORD
@@ -62,11 +64,17 @@ class RangeDecoder:
         self.next += 1
         return self.words[self.next - 1] if self.next <= len(self.words) else 0
 
-    def decode(self, frequencies: Sequence[int]) -> int:
-        """Return the number of the next entry of a table."""
+    def decode(self, frequencies: Sequence[int]) -> int | None:
+        """Return the number of the next entry of a table, or None if the bytes for it are missing."""
+        self.ended |= self.cut and self.next > len(self.words)
+        if self.ended:
+            return None
         scale = self.range >> TOTAL_BITS
         quantile = self.offset // scale
         if quantile >= 2**TOTAL_BITS:
+            self.ended = True
+            if self.cut:
+                return None
             raise ValueError("an encoder must have written the words, got others")
         symbol = below = 0
         while below + int(frequencies[symbol]) <= quantile:
@@ -87,11 +95,20 @@ class RangeDecoder:
 Table = tuple[int, Sequence[int]]  # the lowest symbol, and the frequencies with the escape's at the end
 
 
+def coding_order(indices: Sequence[int], falling: bool) -> list[int]:
+    """Return the order in which symbols are coded that have these tables."""
+    return sorted(range(len(indices)), key=lambda i: -indices[i] if falling else indices[i])  # Python's sort is stable
+
+
 def encode_batch(
-    encoder: RangeEncoder, tables: Sequence[Table], indices: Sequence[int], symbols: Sequence[int]
+    encoder: RangeEncoder,
+    tables: Sequence[Table],
+    indices: Sequence[int],
+    symbols: Sequence[int],
+    falling: bool = False,
 ) -> None:
     """Code a batch: for each of `symbols` the number of its table is in `indices`."""
-    order = sorted(range(len(indices)), key=lambda i: indices[i])  # Python's sort is stable
+    order = coding_order(indices, falling)
     escapes = []
     for i in order:
         low, frequencies = tables[indices[i]]
@@ -104,18 +121,28 @@ def encode_batch(
         encoder.encode(symbol + 1024, ESCAPE_VALUES)
 
 
-def decode_batch(decoder: RangeDecoder, tables: Sequence[Table], indices: Sequence[int]) -> list[int]:
-    """Return the symbols of a batch, the numbers of whose tables are in `indices`."""
+def decode_batch(
+    decoder: RangeDecoder, tables: Sequence[Table], indices: Sequence[int], falling: bool = False
+) -> list[int]:
+    """Return the symbols of a batch, the numbers of whose tables are in `indices`; 0 for those that are missing."""
     symbols = [0] * len(indices)
     escaped = []
-    for i in sorted(range(len(indices)), key=lambda i: indices[i]):
+    for i in coding_order(indices, falling):
         low, frequencies = tables[indices[i]]
         code = decoder.decode(frequencies)
-        symbols[i] = low + code
+        if code is None:
+            break
         if code == len(frequencies) - 1:
             escaped.append(i)
+        else:
+            symbols[i] = low + code
     for i in escaped:
-        symbols[i] = decoder.decode(ESCAPE_VALUES) - 1024
+        value = decoder.decode(ESCAPE_VALUES)
+        decoder.ended |= value == 0
+        if decoder.ended:
+            break
+        assert value is not None
+        symbols[i] = value - 1024
     return symbols
 
 
@@ -224,7 +251,15 @@ class Weights:
         return chain(self.shapes["chains"][name], tensors, x)
 
 
-def latents(weights: Weights, data: bytes, height: int, width: int, quality: int) -> np.ndarray:
+def latents(
+    weights: Weights,
+    data: bytes,
+    height: int,
+    width: int,
+    quality: int,
+    falling: bool = False,
+    cut: bool = False,
+) -> np.ndarray:
     """Decode a region.
 
     Args:
@@ -233,15 +268,17 @@ def latents(weights: Weights, data: bytes, height: int, width: int, quality: int
         height: Rows of latents.
         width: Columns of latents.
         quality: The quality in hundredths; 0 for a fixed rate.
+        falling: Whether the file is progressive.
+        cut: Whether only the beginning of the bytes is there.
 
     Returns:
         y in sixteenths of a step, [M, height, width] int16.
     """
-    decoder = RangeDecoder(data)
+    decoder = RangeDecoder(data, cut)
     rows, columns = -(-height // 4), -(-width // 4)
     z_tables, y_tables = weights.tables("z"), weights.tables("y")
     indices = [channel for channel in range(len(z_tables)) for _ in range(rows * columns)]
-    z = np.array(decode_batch(decoder, z_tables, indices), dtype=np.int64).reshape(-1, rows, columns)
+    z = np.array(decode_batch(decoder, z_tables, indices, falling), dtype=np.int64).reshape(-1, rows, columns)
     z = z.transpose(1, 2, 0)
     if weights.shapes.get("bits", 53) == 53:
         z = z * 256 + weights.tensors["entropy.medians"].astype(np.int64)
@@ -270,11 +307,11 @@ def latents(weights: Weights, data: bytes, height: int, width: int, quality: int
                 scales = (scales[:, :, None] > thresholds).sum(axis=2)
             coded = scales >= weights.shapes["skip"]
             symbols = np.zeros_like(means)
-            symbols[coded] = decode_batch(decoder, y_tables, scales[coded].tolist())
+            symbols[coded] = decode_batch(decoder, y_tables, scales[coded].tolist(), falling)
             for (r, c), value in zip(places, symbols * 16 + means, strict=True):
                 values[r, c] = value
         y = np.concatenate([y, values], axis=2)
-    if not decoder.at_end():
+    if not (cut or decoder.at_end()):
         raise ValueError("a region must end with its last symbol, got more bytes")
     return y.transpose(2, 0, 1).astype(np.int16)
 

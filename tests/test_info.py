@@ -33,7 +33,7 @@ def test_it_says_what_is_there(codec: Codec, picture_file: bytes) -> None:
     assert file.alpha is not None
     about = tacit.info(picture_file)
     assert dataclasses.asdict(about) == {
-        "format_version": 2,  # the caption steers
+        "format_version": 3,
         "width": 1100,
         "height": 30,
         "mode": "RGBA",
@@ -44,6 +44,7 @@ def test_it_says_what_is_there(codec: Codec, picture_file: bytes) -> None:
         "bytes": len(picture_file),
         "bpp": 8 * len(picture_file) / (1100 * 30),
         "regions": 2,
+        "progressive": True,
         "caption": "ein Hund 🐶",
         "quality_map_bytes": container.read_header(picture_file)[2]["quality map"],
         "alpha_bytes": len(file.alpha) + 7,  # type, length of two bytes, checksum

@@ -119,7 +119,7 @@ def test_what_is_shorter_than_the_signature_or_the_header(size: int) -> None:
 
 @pytest.mark.parametrize(
     ("place", "value", "kind"),
-    [(8, 3, UnsupportedFile), (8, 0, CorruptFile), (9, ord("Q"), CorruptFile), (11, 99, CorruptFile)],
+    [(8, 4, UnsupportedFile), (8, 0, CorruptFile), (9, ord("Q"), CorruptFile), (11, 99, CorruptFile)],
 )
 def test_open_tells_what_is_wrong(place: int, value: int, kind: type[TacitError]) -> None:
     data = bytearray(file_of())

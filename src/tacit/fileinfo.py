@@ -49,6 +49,9 @@ class FileInfo:
     regions: int
     """The number of regions that are coded on their own."""
 
+    progressive: bool
+    """Whether the beginning of the file gives the whole image, coarse."""
+
     caption: str | None
     """The stored caption."""
 
@@ -121,6 +124,7 @@ def info(source: bytes | bytearray | memoryview | str | os.PathLike[str] | Binar
         bytes=total,
         bpp=8 * total / (header.width * header.height),
         regions=len(container.region_grid(header.width, header.height)),
+        progressive=header.progressive,
         caption=metadata.caption,
         **_chunk_sizes(sizes),
     )

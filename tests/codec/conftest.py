@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tacit.codec import Codec
 from tacit.codec.model import Array
 from tacit.codec.torch_model import TorchModel
 from tacit.engine.onnx_model import OnnxModel
+from tacit.entropy.streams import Stream
 from tacit.text.caption_tokens import CaptionTokens
 
 
@@ -29,7 +31,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
             counts["analysed"] += len(pixels)
             return analyse(self, pixels, tokens)
 
-        def counting_decompress(self: Any, streams: list[bytes], *rest: Any) -> Array:
+        def counting_decompress(self: Any, streams: Sequence[Stream], *rest: Any) -> Array:
             counts["decoded"] += len(streams)
             return decompress(self, streams, *rest)
 
@@ -52,4 +54,4 @@ def small_file(codec: Codec) -> bytes:
 
 @pytest.fixture(scope="module")
 def three_regions(codec: Codec) -> bytes:
-    return codec.encode(synthetic(*THREE), quality=60)
+    return codec.encode(synthetic(*THREE), quality=60, progressive=False)

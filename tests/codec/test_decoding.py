@@ -216,8 +216,8 @@ def test_the_limit_on_pixels_can_be_set(codec: Codec, small_file: bytes) -> None
 
 
 def test_a_newer_format(codec: Codec, small_file: bytes) -> None:
-    with pytest.raises(UnsupportedFile, match=r"got 3: a newer tacit is needed"):
-        codec.decode(small_file[:8] + b"\3" + small_file[9:])
+    with pytest.raises(UnsupportedFile, match=r"got 4: a newer tacit is needed"):
+        codec.decode(small_file[:8] + b"\4" + small_file[9:])
 
 
 def test_chunks_from_the_future(codec: Codec, small_file: bytes) -> None:

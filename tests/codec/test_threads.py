@@ -14,6 +14,7 @@ import torch
 from support.codec_files import THREE, Picture, levels, rewritten
 from support.pictures import synthetic
 from tacit.codec import Codec
+from tacit.entropy.streams import Stream
 from tacit.errors import CorruptFile, InvalidInput
 from tacit.models.coding import CodingModel
 
@@ -25,9 +26,9 @@ def test_several_regions_are_worked_on_at_a_time(
     seen: list[tuple[str, int]] = []
     compress = CodingModel.compress
 
-    def watched(self: CodingModel, y: torch.Tensor, quality: Any) -> tuple[list[bytes], torch.Tensor]:
+    def watched(self: CodingModel, y: torch.Tensor, quality: Any, falling: bool) -> tuple[list[Stream], torch.Tensor]:
         seen.append((threading.current_thread().name, torch.get_num_threads()))
-        return compress(self, y, quality)
+        return compress(self, y, quality, falling)
 
     monkeypatch.setattr(CodingModel, "compress", watched)
     before = torch.get_num_threads()

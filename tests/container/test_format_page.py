@@ -76,7 +76,7 @@ def test_format_page_tells_the_header() -> None:
     expected = [
         [f.name, "varint" if f.size is None else f"{f.size}", f"{f.low} to {f.high}", f.meaning] for f in HEADER
     ]
-    expected[-1][2] = "any"
+    expected[-2][2] = "any"
     assert table("H: header") == expected
 
 

@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.containers import CLEAR, FILES, HASH, MAPPED, TWO, H, R, build, chunk, flips, header, pack, small, spans
-from tacit.container import Container, Header, Metadata, read, read_header, region_grid
+from tacit.container import Container, Header, Metadata, front_size, read, read_header, region_grid, write
 from tacit.errors import CorruptFile, FileError, ImageTooLarge, UnsupportedFile
+
+SCANS = build(chunk("H", header(1025, 8, scans=2).to_bytes()), chunk("I", b"\6\6\6\6"), version=3)
+
 
 blobs = st.none() | st.binary(max_size=200) | st.binary(max_size=9).map(lambda b: b * 100)
 
@@ -34,6 +37,7 @@ def containers(draw: st.DrawFn) -> Container:
             quality=draw(st.none() | st.floats(0, 100)),
             model_id=draw(st.integers(0, 255)),
             weights_hash=draw(st.binary(min_size=8, max_size=8)),
+            scans=draw(st.none() | st.integers(1, 20) | st.just(255)),
         ),
         metadata=Metadata(draw(captions), draw(blobs), draw(blobs), draw(blobs)),
         alpha=alpha,
@@ -136,8 +140,8 @@ MALFORMED = {
     "empty header": (build(chunk("H", b""), R), "chunk H: width is cut off"),
     "no width": (build(chunk("H", b"\0" + header().to_bytes()[2:]), R), "width must be 1 to 4294967295, got 0"),
     "mode": (
-        build(chunk("H", header(1, 1).to_bytes()[:2] + b"\x08" + header(1, 1).to_bytes()[3:]), R),
-        "mode must be 0 to 7, got 8",
+        build(chunk("H", header(1, 1).to_bytes()[:2] + b"\x10" + header(1, 1).to_bytes()[3:]), R),
+        "mode must be 0 to 15, got 16",
     ),
     "no map": (
         build(chunk("H", MAPPED.to_bytes()), R, version=2),
@@ -164,10 +168,13 @@ MALFORMED = {
         "mode must have no quality map for a model of one fixed rate",
     ),
     "quality": (build(chunk("H", b"\1\1\1\x92\x4e\1" + HASH), R), "quality must be 0 to 10001, got 10002"),
-    "no index": (build(TWO, R, R), "chunk I: index must be present exactly if there are two regions or more, got none"),
+    "no index": (
+        build(TWO, R, R),
+        "chunk I: index must be present exactly if regions times scans are two or more, got none",
+    ),
     "needless index": (
         build(H, chunk("I", b"\6"), R),
-        "chunk I: index must be present exactly if there are two regions or more, got one",
+        "chunk I: index must be present exactly if regions times scans are two or more, got one",
     ),
     "short index": (
         build(TWO, chunk("I", b"\6"), R, R),
@@ -203,6 +210,34 @@ MALFORMED = {
     "zlib and more": (
         build(H, chunk("x", deflated(b"abc") + b"!!"), R),
         "chunk x: xmp must end with its zlib stream, got 2 bytes after it",
+    ),
+    "no scans": (
+        build(chunk("H", header(scans=1).to_bytes()[:-1]), R, version=3),
+        "chunk H: scans must have 1 bytes, got 0",
+    ),
+    "zero scans": (
+        build(chunk("H", header(scans=1).to_bytes()[:-1] + b"\0"), R, version=3),
+        "chunk H: scans must be 1 to 255, got 0",
+    ),
+    "needless scans": (
+        build(chunk("H", header().to_bytes() + b"\1"), R),
+        "chunk H must have the 16 bytes of its numbers, got 17",
+    ),
+    "progressive of an old version": (
+        build(chunk("H", header(scans=1).to_bytes()), R),
+        "format version must be 3 exactly if the file is progressive, got 1",
+    ),
+    "version of a progressive file": (
+        build(H, R, version=3),
+        "format version must be 3 exactly if the file is progressive, got 3",
+    ),
+    "missing scan": (
+        build(chunk("H", header(scans=2).to_bytes()), chunk("I", b"\6\1"), R, version=3),
+        "the file ends after 1 of 2 regions",
+    ),
+    "empty scan": (
+        build(chunk("H", header(scans=2).to_bytes()), chunk("I", b"\0\6"), chunk("R", b""), R, version=3),
+        "chunk R 1 must have 6 bytes as in the index, got 0",
     ),
     "critical": (build(H, chunk("Z", b"?"), R), "chunk Z is unknown to this tacit"),
     "critical region": (build(H, chunk("c", b"a"), chunk("Z", b"?")), "chunk Z is unknown to this tacit"),
@@ -245,7 +280,7 @@ def test_every_truncation_is_an_error(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", FILES.values(), ids=FILES)
 def test_every_flipped_bit_is_an_error(data: bytes) -> None:
-    assert 40 < len(data) < 250
+    assert 40 < len(data) < 350
     first = next(start for kind, start, _ in spans(data) if kind == "R")
     for place, damaged in flips(data):
         with pytest.raises(FileError):
@@ -255,10 +290,63 @@ def test_every_flipped_bit_is_an_error(data: bytes) -> None:
                 read_header(damaged)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_every_beginning_is_read_as_far_as_it_goes(name: str) -> None:
+    """Of a file that was cut, everything before the first region must be there; of the regions, what there is."""
+    data = FILES[name]
+    whole = read(data)
+    first = next(start for kind, start, _ in spans(data) if kind == "R")
+    most: list[int] = []
+    for length in range(len(data) + 1):
+        assert front_size(data[:length]) == (first if length > first else None)
+        if length <= first:
+            with pytest.raises(FileError):
+                read(data[:length], partial=True)
+            continue
+        part = read(data[:length], partial=True)
+        assert (part.header, part.metadata, part.alpha) == (whole.header, whole.metadata, whole.alpha)
+        for number, (found, right) in enumerate(zip(part.regions, whole.regions, strict=True)):
+            assert right is not None
+            assert right.startswith(found or b"")
+            assert (number in part.cut) or found in (None, right)
+        assert sum(region is not None for region in part.regions) >= len(part.cut)
+        most.append(sum(len(region or b"") for region in part.regions))
+    assert most == sorted(most)
+    assert part == whole
+
+
+def test_scans_give_every_region_a_share() -> None:
+    """A third of a progressive file has a third of each region; of another file, the first third of the regions."""
+    regions = tuple(bytes([i]) * 600 for i in range(6))
+    shares = {}
+    for scans in (None, 12):
+        data = write(header(2100, 1030, scans=scans), Metadata(), None, regions)
+        part = read(data[: len(data) // 3], partial=True)
+        shares[scans] = [len(region or b"") / 600 for region in part.regions]
+    assert shares[None][0] == 1
+    assert shares[None][-1] == 0
+    assert max(shares[12]) < 0.45
+    assert min(shares[12]) > 0.15
+
+
+@pytest.mark.parametrize("name", ["progressive", "six regions in scans"])
+def test_what_is_whole_is_verified_in_a_beginning(name: str) -> None:
+    data = FILES[name]
+    *_, (_, start, _) = spans(data)
+    cut = data[: start + 3]
+    for place, damaged in flips(cut):
+        if place < start:
+            with pytest.raises(FileError):
+                read(damaged, partial=True)
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=300), st.sampled_from([b"", build(), build(H), build(TWO), build(CLEAR)]), st.booleans())
+@given(
+    st.binary(max_size=300), st.sampled_from([b"", build(), build(H), build(TWO), build(CLEAR), SCANS]), st.booleans()
+)
 def test_random_bytes(tail: bytes, start: bytes, salvage: bool) -> None:
-    for reader in (lambda data: read(data, salvage=salvage), read_header):
+    front_size(start + tail)
+    for reader in (lambda data: read(data, salvage=salvage), lambda data: read(data, partial=True), read_header):
         try:
             reader(start + tail)
         except (FileError, ImageTooLarge):

@@ -31,6 +31,7 @@ def test_salvage_of_every_flipped_bit(name: str) -> None:
         assert saved.header == whole.header
         assert saved.damage
         assert saved.regions == tuple(None if i == lost else r for i, r in enumerate(whole.regions)), (place, kind)
+        assert not saved.cut
         assert saved.alpha == (None if kind == "A" else whole.alpha)
         for letter, field in (("c", "caption"), ("i", "icc"), ("e", "exif"), ("x", "xmp")):
             assert getattr(saved.metadata, field) == (None if kind == letter else getattr(whole.metadata, field))
@@ -54,6 +55,41 @@ def test_salvage_of_every_truncation(name: str) -> None:
         assert len(saved.damage) < 12
 
 
+def test_salvage_of_scans_with_a_flipped_bit() -> None:
+    """It costs its own region what follows in later scans, and nothing else."""
+    data = FILES["six regions in scans"]
+    whole = read(data)
+    kinds = {place: kind for kind, start, end in spans(data) for place in range(start, end)}
+    for place, damaged in flips(data):
+        kind = kinds.get(place, "H")
+        if kind == "H":
+            with pytest.raises(FileError):
+                read(damaged, salvage=True)
+            continue
+        saved = read(damaged, salvage=True)
+        assert saved.damage
+        if kind == "I":
+            assert set(saved.regions) == {None}  # it is not known which pieces are empty
+        elif kind == "R":
+            assert len(saved.cut) + saved.regions.count(None) == 1, place
+            hurt = [i for i, found in enumerate(saved.regions) if found != whole.regions[i]]
+            assert len(hurt) == 1
+            assert (whole.regions[hurt[0]] or b"").startswith(saved.regions[hurt[0]] or b"")
+        else:
+            assert saved.regions == whole.regions
+
+
+@pytest.mark.parametrize("name", ["progressive", "six regions in scans"])
+def test_salvage_of_every_beginning(name: str) -> None:
+    """A progressive file that was cut gives what it gives as a beginning, with the damage said."""
+    data = FILES[name]
+    first = next(start for kind, start, _ in spans(data) if kind == "R")
+    for length in range(first + 1, len(data)):
+        saved, part = read(data[:length], salvage=True), read(data[:length], partial=True)
+        assert (saved.regions, saved.cut) == (part.regions, part.cut)
+        assert saved.damage
+
+
 def test_salvage_says_what_is_lost() -> None:
     data = bytearray(FILES["six regions"])
     starts = [start for kind, start, _ in spans(bytes(data)) if kind == "R"]
@@ -74,6 +110,9 @@ def test_salvage_never_moves_a_region() -> None:
     data[first] ^= 1
     assert read(data, salvage=True).regions == (None, *regions[1:])
     assert read(data[:-3], salvage=True).regions == (None, *regions[1:5], None)
+    whole = write(header(2100, 1030), Metadata(), None, regions)
+    size = (len(whole) - first) // 6
+    assert read(whole[: -2 * size], salvage=True).regions == (*regions[:4], None, None)
 
 
 def test_salvage_counts_from_the_end() -> None:

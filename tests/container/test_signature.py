@@ -62,7 +62,7 @@ def test_text_mode_transfer_is_recognised(damage: object, how: str) -> None:
 
 def test_newer_and_impossible_versions() -> None:
     for reader in (read, read_header):
-        with pytest.raises(UnsupportedFile, match="format version must be at most 2 for this tacit, got 3"):
-            reader(build(H, R, version=3))
+        with pytest.raises(UnsupportedFile, match="format version must be at most 3 for this tacit, got 4"):
+            reader(build(H, R, version=4))
         with pytest.raises(CorruptFile, match="format version must be at least 1, got 0"):
             reader(build(H, R, version=0))

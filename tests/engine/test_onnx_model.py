@@ -20,6 +20,7 @@ from tacit.codec.synthesis import region_quality
 from tacit.container import region_grid
 from tacit.engine.onnx_model import OnnxModel
 from tacit.engine.schedule import checkerboard
+from tacit.entropy.streams import Stream
 from tacit.errors import CorruptFile
 from tacit.models.coding import CodingModel
 from tacit.models.coding_order import checkerboard as torch_checkerboard
@@ -93,7 +94,7 @@ def test_integers_are_equal_and_pixels_within_a_level(
     levels = floats.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
     assert np.abs(pixels.astype(int) - levels).max() <= 1
     assert np.abs(one.synthesise(latents, own) - floats.numpy()).max() < 1e-4
-    assert np.allclose(one.bits(y, own).sum(), 8 * sum(map(len, streams)), atol=200)
+    assert np.allclose(one.bits(y, own).sum(), 8 * sum(len(stream.data) for stream in streams), atol=200)
 
 
 @pytest.mark.parametrize("caption", [None, "a red boat", LONG])
@@ -140,7 +141,7 @@ def test_several_threads_use_one_model(uneven_weights: Path) -> None:
     assert all(np.array_equal(one, latents) for one in found)
 
 
-def _child(model: OnnxModel, stream: bytes, out: Any) -> None:
+def _child(model: OnnxModel, stream: Stream, out: Any) -> None:
     out.put(model.decompress([stream], 6, 10, 60.0))
 
 
@@ -163,9 +164,9 @@ def test_damaged_streams_are_refused(uneven_weights: Path) -> None:
     model = weights.load_onnx(uneven_weights, threads=1)
     y = model.analyse(tiles(64, 64, 1), CaptionTokens.empty(1, 256))
     (stream,), _ = model.compress(y, 60.0)
-    for damaged in (b"", stream[:-3], stream + b"\1\2\3\4" * 4):
+    for damaged in (b"", stream.data[:-3], stream.data + b"\1\2\3\4" * 4):
         with pytest.raises(CorruptFile):
-            model.decompress([damaged], 4, 4, 60.0)
+            model.decompress([Stream(damaged)], 4, 4, 60.0)
 
 
 @pytest.mark.slow
@@ -177,8 +178,9 @@ def test_shipped_weights_read_the_conformance_vectors(name: str, tmp_path: Path)
     assert json.loads((folder / "golden.json").read_text())
     for source in sorted(folder.glob("*.tacit"))[:6]:
         file = container.read(source.read_bytes())
-        for region, stream in zip(region_grid(file.header.width, file.header.height), file.regions, strict=True):
-            assert stream is not None
+        for region, data in zip(region_grid(file.header.width, file.header.height), file.regions, strict=True):
+            assert data is not None
+            stream = Stream(data, file.header.progressive)
             rows, columns = other.latent_size(region.height), other.latent_size(region.width)
             quality: Any = region_quality(file.header, region, rows, columns)
             tensor = torch.from_numpy(quality) if isinstance(quality, np.ndarray) else quality

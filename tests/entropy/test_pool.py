@@ -16,7 +16,7 @@ from tacit import machine
 from tacit.entropy import pool as pools
 from tacit.entropy.coder import SymbolModels
 from tacit.entropy.pool import CoderPool, coders
-from tacit.entropy.streams import LocalCoders, StreamCoders, StreamModels
+from tacit.entropy.streams import LocalCoders, Stream, StreamCoders, StreamModels
 from tacit.entropy.tables import gaussian_tables
 from tacit.errors import CorruptFile, TacitError
 
@@ -38,7 +38,7 @@ def drawn(images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return hyper, tables, symbols.astype(np.int16)
 
 
-def decoded(some: StreamCoders, streams: list[bytes], tables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def decoded(some: StreamCoders, streams: list[Stream], tables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with closing(some.decode(MODELS, streams)) as decoders:
         hyper = decoders.hyper(HYPER)
         symbols = np.full(tables.shape, 77, np.int16)
@@ -59,14 +59,26 @@ def two() -> Iterator[CoderPool]:
 
 
 @pytest.mark.parametrize("images", [1, 2, 5])
-def test_processes_code_as_this_one_does(two: CoderPool, images: int) -> None:
+@pytest.mark.parametrize("falling", [False, True])
+def test_processes_code_as_this_one_does(two: CoderPool, images: int, falling: bool) -> None:
     hyper, tables, symbols = drawn(images)
-    streams = LocalCoders().encode(MODELS, hyper, SIZES, tables, symbols)
-    assert two.encode(MODELS, hyper, SIZES, tables, symbols) == streams
+    streams = LocalCoders().encode(MODELS, hyper, SIZES, tables, symbols, falling)
+    assert two.encode(MODELS, hyper, SIZES, tables, symbols, falling) == streams
     for some in (LocalCoders(), two):
         found = decoded(some, streams, tables)
         assert np.array_equal(found[0].reshape(hyper.shape), hyper)
         assert np.array_equal(found[1], symbols)
+
+
+def test_processes_decode_beginnings_as_this_one_does(two: CoderPool) -> None:
+    hyper, tables, symbols = drawn(3)
+    whole = LocalCoders().encode(MODELS, hyper, SIZES, tables, symbols, True)
+    streams = [whole[0], Stream(whole[1].data[:400], True, cut=True), Stream(b"", True, cut=True)]
+    expected, found = (decoded(some, streams, tables) for some in (LocalCoders(), two))
+    assert all(np.array_equal(one, other) for one, other in zip(expected, found, strict=True))
+    assert np.array_equal(found[1][0], symbols[0])
+    assert 0 < (found[1][1] != 0).sum() < (symbols[1] != 0).sum()
+    assert not found[1][2].any()
 
 
 def test_several_threads_share_the_processes(two: CoderPool) -> None:
@@ -83,7 +95,8 @@ def test_several_threads_share_the_processes(two: CoderPool) -> None:
 def test_a_damaged_stream_is_an_error_and_costs_no_other(two: CoderPool) -> None:
     hyper, tables, symbols = drawn(4)
     streams = LocalCoders().encode(MODELS, hyper, SIZES, tables, symbols)
-    for damaged in (b"123", streams[2] + bytes(400), b"\xff" * len(streams[2])):
+    data = streams[2].data
+    for damaged in map(Stream, (b"123", data + bytes(400), b"\xff" * len(data))):
         with pytest.raises(CorruptFile) as local:
             decoded(LocalCoders(), [*streams[:2], damaged, streams[3]], tables)
         with pytest.raises(CorruptFile) as pooled:

@@ -48,13 +48,47 @@ def test_conforming_pixels(precision: str, levels: int, model: str) -> None:
 def test_the_second_decoder_reads_the_vectors(model: str) -> None:
     """All that decoding depends on, from the format page alone: coder, tables, networks, schedule."""
     stored = reference.Weights(weights.locate(model))
-    for name in ("pixel", "small", "grey", "alpha", "noise"):
+    for name in ("pixel", "small", "grey", "alpha", "noise", "progressive"):
         file = container.read((GOLDEN / model / f"{name}.tacit").read_bytes())
         _, height, width = EXPECTED[model][name]["shape"]
         assert file.regions[0]
         assert file.header.quality is not None
-        found = reference.latents(stored, file.regions[0], height, width, round(100 * file.header.quality))
+        hundredths, falling = round(100 * file.header.quality), file.header.progressive
+        found = reference.latents(stored, file.regions[0], height, width, hundredths, falling)
         assert hashlib.sha256(found.astype("<i2").tobytes()).hexdigest() == EXPECTED[model][name]["latents"]
+
+
+@pytest.mark.parametrize("model", EXPECTED)
+def test_the_second_decoder_reads_the_beginning(model: str) -> None:
+    """What is missing at the end of a file changes the latents in one way only."""
+    stored = reference.Weights(weights.locate(model))
+    data = (GOLDEN / model / "progressive.tacit").read_bytes()
+    expected = EXPECTED[model]["progressive"]
+    _, height, width = expected["shape"]
+    size, digest = next(iter(expected["beginnings"].items()))
+    file = container.read(data[: int(size)], partial=True)
+    assert file.cut == {0}
+    assert file.regions[0]
+    assert file.header.quality is not None
+    found = reference.latents(
+        stored, file.regions[0], height, width, round(100 * file.header.quality), falling=True, cut=True
+    )
+    assert sha256(found) == digest
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [(model, name) for model, found in EXPECTED.items() for name in found if "beginnings" in found[name]],
+)
+def test_conforming_beginnings(shipped_codec: Codec, model: str, name: str) -> None:
+    data = (GOLDEN / model / f"{name}.tacit").read_bytes()
+    expected = EXPECTED[model][name]
+    hashes = {expected["latents"]}
+    for size, digest in expected["beginnings"].items():
+        assert sha256(shipped_codec.latents(data[: int(size)], partial=True)) == digest
+        hashes.add(digest)
+    assert len(hashes) == 1 + len(expected["beginnings"])
+    assert sha256(shipped_codec.latents(data, partial=True)) == expected["latents"]
 
 
 def test_the_second_decoder_sees_the_same_pixels(
@@ -87,3 +121,4 @@ def test_vectors_are_small_and_whole(model: str) -> None:
     assert sum(p.stat().st_size for p in folder.iterdir()) < 200_000
     assert container.read((folder / "caption.tacit").read_bytes()).metadata.caption
     assert len(container.read((folder / "regions.tacit").read_bytes()).regions) == 2
+    assert container.read((folder / "scans.tacit").read_bytes()).header.scans == 5

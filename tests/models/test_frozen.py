@@ -21,6 +21,7 @@ from support.walks import coding_of, entropy_of, record
 from tacit import weights
 from tacit.codec import Codec
 from tacit.entropy.pool import CoderPool
+from tacit.entropy.streams import Stream
 from tacit.entropy.tables import PRECISION, SYMBOL_LIMIT
 from tacit.entropy.units import Y_UNIT
 from tacit.errors import CorruptFile
@@ -101,7 +102,7 @@ def test_the_stream_costs_what_the_tables_say(
     assert torch.equal(again, seen)
     count = hyper[0, 0].numel()
     bits += cost(entropy.z_models.tables, np.repeat(np.arange(hyper.shape[1]), count), hyper.flatten().int().numpy())
-    assert bits <= 8 * len(stream) <= bits + 64 + bits * 1e-4
+    assert bits <= 8 * len(stream.data) <= bits + 64 + bits * 1e-4
     # what is predicted with near certainty is not coded, where the model has such scales
     assert (coded == seen.numel()) if entropy.skip == 0 else (0 < coded < seen.numel())
 
@@ -231,7 +232,7 @@ def test_threads_that_share_a_product(shipped_codec: Codec) -> None:
 def test_any_stream_is_an_error_or_latents(codec: Codec, data: bytes, height: int, width: int) -> None:
     model = coding_of(codec)
     try:
-        found = model.decompress([data], height, width, 50.0)
+        found = model.decompress([Stream(data)], height, width, 50.0)
     except CorruptFile:
         return
     assert found.shape == (1, TINY.latent, height, width)
@@ -251,5 +252,5 @@ def test_range_coding_in_processes_changes_nothing(
         assert model.entropy.compress(y, z, 6000)[0] == streams
         assert torch.equal(model.entropy.decompress(streams, 5, 5, 6000), seen)
         with pytest.raises(CorruptFile):
-            model.entropy.decompress([streams[0], streams[1] + bytes(8), streams[2]], 5, 5, 6000)
+            model.entropy.decompress([streams[0], Stream(streams[1].data + bytes(8)), streams[2]], 5, 5, 6000)
         assert torch.equal(model.entropy.decompress(streams[1:], 5, 5, 6000), seen[1:])

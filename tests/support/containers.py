@@ -77,4 +77,6 @@ FILES = {
     "one region": pack(small(70, 50)),
     "six regions": pack(small()),
     "bare": write(header(), Metadata(), None, [b"region"]),
+    "progressive": pack(small(70, 50, scans=1)),
+    "six regions in scans": pack(small(scans=3)),
 }

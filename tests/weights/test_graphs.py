@@ -13,6 +13,7 @@ from torch import Tensor
 
 from support.weights_files import forged
 from tacit import weights
+from tacit.entropy.streams import Stream
 from tacit.errors import CorruptWeights, InvalidInput, PathError
 from tacit.graphs.export import PREFIX
 
@@ -42,7 +43,7 @@ def test_graphs_of_other_weights_are_refused(tiny_weights: Path, tmp_path: Path)
 
     path = forged(tiny_weights, change, tmp_path / "a.safetensors")
     with pytest.raises(CorruptWeights, match="graph hyper must be made for weights"):
-        weights.load_onnx(path).decompress([b"\0\0\0\0"], 4, 4, 50.0)
+        weights.load_onnx(path).decompress([Stream(b"\0\0\0\0")], 4, 4, 50.0)
 
 
 def test_a_damaged_graph_is_one_clear_line(tiny_weights: Path, tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_damaged_graph_is_one_clear_line(tiny_weights: Path, tmp_path: Path) -
 
     path = forged(tiny_weights, change, tmp_path / "a.safetensors")
     with pytest.raises(CorruptWeights, match="graph hyper cannot be loaded") as caught:
-        weights.load_onnx(path).decompress([b"\0\0\0\0"], 4, 4, 50.0)
+        weights.load_onnx(path).decompress([Stream(b"\0\0\0\0")], 4, 4, 50.0)
     assert "\n" not in str(caught.value)
 
 

@@ -97,6 +97,11 @@ Captions:
     "YOLO's .txt files. See docs/steering.md.",
 )
 @effort_option
+@click.option(
+    "--no-progressive",
+    is_flag=True,
+    help="Store a large image region by region, instead of so that the beginning of the file gives the whole image.",
+)
 @machine_options
 @json_option
 @quiet_option
@@ -120,6 +125,7 @@ def encode(
     finder: str,
     boxes: str | None,
     effort: int | None,
+    no_progressive: bool,
     jobs: int,
     threads: int | None,
     device: str,
@@ -138,6 +144,7 @@ def encode(
             psnr=psnr,
             steer=steer,
             effort=effort,
+            progressive=not no_progressive,
             store_caption=store_caption,
             keep_metadata=not no_metadata,
         )

@@ -349,6 +349,7 @@ class Codec:
         *,
         box: Box | None = None,
         salvage: bool = False,
+        partial: bool = False,
         max_pixels: int | None = MAX_PIXELS,
     ) -> Image.Image:
         """Return the image of a `.tacit` file, as a Pillow image with its metadata in `info`.
@@ -358,17 +359,19 @@ class Codec:
             box: The part that is decoded, without the rest: left, top, right, bottom in pixels.
             salvage: Whether damaged parts are left out, with a DamageWarning for each, instead of raising; lost regions
                 are grey, lost alpha is opaque.
+            partial: Whether the end of the file may be missing. What is there is decoded: of a progressive file, the
+                whole image, coarser the less there is. What lies behind the last whole chunk is not verified.
             max_pixels: A limit on width x height; None for none.
 
         Raises:
-            CorruptFile: The file is damaged.
+            CorruptFile: The file is damaged, or with `partial` ends before its first region.
             UnsupportedFile: It is no `.tacit` file, or its version of the format is newer than this tacit.
             MissingWeights: The weights that it needs are not on this machine.
             ImageTooLarge: It has more pixels than the limit.
             InvalidInput: The box is not four whole numbers, or not inside the image.
             PathError: The file cannot be read.
         """
-        parsed = container.read(read_bytes(data), salvage=salvage, max_pixels=max_pixels)
+        parsed = container.read(read_bytes(data), salvage=salvage, partial=partial, max_pixels=max_pixels)
         with thread_count(self.threads):
             return self._decode([parsed], box, salvage)[0]
 
@@ -378,10 +381,19 @@ class Codec:
         with thread_count(self.threads):
             return self._decode(parsed, None, False)
 
-    def latents(self, data: FileSource) -> np.ndarray:
-        """Return the decoded integers of a whole file, equal on every machine: y in sixteenths, [M, h, w] int16."""
+    def latents(self, data: FileSource, *, partial: bool = False) -> np.ndarray:
+        """Return the decoded integers of a file, equal on every machine: y in sixteenths, [M, h, w] int16.
+
+        Args:
+            data: As for `decode`.
+            partial: As for `decode`.
+
+        Raises:
+            TacitError: As for `decode`.
+        """
         with thread_count(self.threads):
-            values: np.ndarray = self._decoded_latents(data, None, MAX_PIXELS).values
+            parsed = container.read(read_bytes(data), partial=partial)
+            values: np.ndarray = self._read([parsed], [None])[0].values
             return values
 
     def unclamped(self, data: FileSource) -> np.ndarray:
@@ -568,6 +580,7 @@ class Codec:
             found=found,
             model_id=ARCHITECTURES[about.architecture].number,
             weights_hash=about.decode_hash,
+            progressive=options.progressive,
             refined=refined,
         )
 
@@ -685,7 +698,8 @@ def decode(
     *,
     box: Box | None = None,
     salvage: bool = False,
+    partial: bool = False,
     max_pixels: int | None = MAX_PIXELS,
 ) -> Image.Image:
     """Return the image of a `.tacit` file: `Codec().decode(...)`; the weights are those that the file names."""
-    return _shared(weights.DEFAULT).decode(data, box=box, salvage=salvage, max_pixels=max_pixels)
+    return _shared(weights.DEFAULT).decode(data, box=box, salvage=salvage, partial=partial, max_pixels=max_pixels)

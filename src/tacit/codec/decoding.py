@@ -18,6 +18,7 @@ from tacit import image as images
 from tacit.codec.model import Array, Engine, Model
 from tacit.codec.synthesis import Box, Latents, region_quality, stack_qualities, synthesise
 from tacit.container import Container, Header, Region, region_grid
+from tacit.entropy.streams import Stream
 from tacit.entropy.units import LATENT_STEP
 from tacit.errors import CorruptFile, InvalidInput, PathError
 from tacit.image import Raster
@@ -78,6 +79,10 @@ class FileDecoding:
     def latent_shape(self, region: Region) -> tuple[int, int]:
         """Return the height and the width of a region's latents."""
         return self.model.latent_size(region.height), self.model.latent_size(region.width)
+
+    def stream(self, index: int) -> Stream:
+        """Return what the file has of a region's bytes."""
+        return Stream(self.file.regions[index] or b"", self.header.progressive, index in self.file.cut)
 
     def put(self, region: Region, latents: Array) -> None:
         """Put the decoded latents of a region where they belong."""
@@ -163,7 +168,7 @@ def _decode_batch(
     members: Sequence[tuple[FileDecoding, int]], model: Model, height: int, width: int, salvage: bool
 ) -> None:
     """Decode regions, each of height x width latents."""
-    streams = [decoding.file.regions[index] or b"" for decoding, index in members]
+    streams = [decoding.stream(index) for decoding, index in members]
     qualities = [region_quality(d.header, d.regions[index], height, width) for d, index in members]
     try:
         together = model.decompress(streams, height, width, stack_qualities(qualities, height, width))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from tacit.codec.synthesis import region_quality, stack_qualities
 from tacit.codec.threads import map_regions, map_threads
 from tacit.container import Header, Metadata, Region, region_grid
 from tacit.engine.limits import BATCH_PIXELS
+from tacit.entropy.streams import Stream
 from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
 from tacit.image import Raster
@@ -80,6 +81,7 @@ class ImageEncoding:
         quality_map: The quality map as the header has it, one signed byte for each cell; None if there is no map.
         model_id: The number of the architecture in files.
         weights_hash: The decode hash of the weights.
+        progressive: Whether the beginning of the file gives the whole image, coarse.
         refined: What codes regions with refined latents, by `model`; None if nothing does.
         found: What was found of the caption, which the result has; None if nothing was looked for.
     """
@@ -96,10 +98,12 @@ class ImageEncoding:
         quality_map: bytes | None,
         model_id: int,
         weights_hash: bytes,
+        progressive: bool = False,
         refined: RefinedCoding | None = None,
         found: Found | None = None,
     ) -> None:
         self.raster, self.model, self.decoder, self.caption = raster, model, decoder, caption
+        self.progressive = progressive
         self.regions = region_grid(raster.width, raster.height)
         self.quality_map = quality_map
         self.tokens = tokens
@@ -207,9 +211,9 @@ class ImageEncoding:
         """
         engine = self.model.engine
 
-        def code(index: int, region: Region) -> tuple[bytes, np.ndarray | None]:
+        def code(index: int, region: Region) -> tuple[Stream, np.ndarray | None]:
             y = self.analyse(region) if self._kept is None else self._kept[index]
-            (stream,), integers = self.model.compress(y, self.quality(quality, region))
+            (stream,), integers = self.model.compress(y, self.quality(quality, region), self.progressive)
             return stream, engine.to_host(integers[0]) if reconstruct else None
 
         return self._finished(quality, map_regions(code, self.regions, engine.regions_at_a_time), reconstruct)
@@ -239,7 +243,7 @@ class ImageEncoding:
         return refined
 
     def _finished(
-        self, quality: float | None, coded: Sequence[tuple[bytes, np.ndarray | None]], reconstruct: bool
+        self, quality: float | None, coded: Sequence[tuple[Stream, np.ndarray | None]], reconstruct: bool
     ) -> Attempt:
         """Return the attempt that the regions' streams are, each with its integers where the image is wanted."""
         data = self.file(quality, [stream for stream, _ in coded])
@@ -252,9 +256,12 @@ class ImageEncoding:
         decoded = decoding.raster()
         return Attempt(quality, data, decoded, min(psnr(decoded.pixels, self.raster.pixels), HIGHEST_PSNR))
 
-    def file(self, quality: float | None, streams: Sequence[bytes]) -> bytes:
-        """Return the file of the regions' entropy-coded streams."""
-        return container.write(self.header(quality), self._metadata, self._alpha, streams)
+    def file(self, quality: float | None, streams: Sequence[Stream]) -> bytes:
+        """Return the file of the regions' streams."""
+        header, regions = self.header(quality), [stream.data for stream in streams]
+        if self.progressive:
+            header = replace(header, scans=container.choose_scans(list(map(len, regions))))
+        return container.write(header, self._metadata, self._alpha, regions)
 
     def reach(self, target: Target, reconstruct: bool = False) -> EncodeResult:
         """Encode the image so that it reaches a target.
@@ -306,7 +313,7 @@ def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -
     Returns:
         Each image's file, and its latents as they were coded: [M, h, w] int16.
     """
-    streams: list[list[bytes]] = [[b""] * len(encoding.regions) for encoding in encodings]
+    streams: list[list[Stream]] = [[Stream(b"")] * len(encoding.regions) for encoding in encodings]
     latents = [encoding.empty_latents() for encoding in encodings]
 
     def code(batch: list[tuple[int, int]]) -> None:
@@ -328,7 +335,7 @@ def encode_together(encodings: Sequence[ImageEncoding], quality: float | None) -
     return list(zip(files, map(engine.to_host, latents), strict=True))
 
 
-def _code_batch(members: Sequence[tuple[ImageEncoding, Region]], quality: float | None) -> tuple[list[bytes], Array]:
+def _code_batch(members: Sequence[tuple[ImageEncoding, Region]], quality: float | None) -> tuple[list[Stream], Array]:
     """Return the streams and the latents of regions of one shape."""
     first, _ = members[0]
     if first.refined is not None:
@@ -341,7 +348,7 @@ def _code_batch(members: Sequence[tuple[ImageEncoding, Region]], quality: float 
     else:
         y = model.engine.stack([one[:, r, c] for one, (r, c) in zip(of_tiles, windows, strict=True)])
     qualities = stack_qualities([encoding.quality(quality, region) for encoding, region in members], *y.shape[2:])
-    return model.compress(y, qualities)
+    return model.compress(y, qualities, first.progressive)
 
 
 def tiles_together(members: Sequence[tuple[ImageEncoding, Region]]) -> np.ndarray:

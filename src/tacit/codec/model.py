@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from tacit.entropy.streams import Stream
 from tacit.text.caption_tokens import CaptionTokens
 
 S = TypeVar("S")
@@ -141,13 +142,19 @@ class Model(Protocol):
     def kept(self, y: Array, half: bool) -> Array:
         """Return y as it is kept from one encoding to the next, in half precision or in single; it can be coded."""
 
-    def compress(self, y: Array, quality: Quality) -> tuple[list[bytes], Array]:
-        """Entropy-code y before the gain: the bytes of each image, and y as decoded, in sixteenths, int16."""
+    def compress(self, y: Array, quality: Quality, falling: bool = False) -> tuple[list[Stream], Array]:
+        """Entropy-code y before the gain: the stream of each image, and y as decoded, in sixteenths, int16.
+
+        Args:
+            y: [B, M, h, w].
+            quality: The quality.
+            falling: Whether the tables of each step come in falling order, as in progressive files.
+        """
 
     def bits(self, y: Array, quality: Quality) -> np.ndarray:
         """Return the bits that `compress` takes at each position [B, h, w], float64."""
 
-    def decompress(self, streams: list[bytes], height: int, width: int, quality: Quality) -> Array:
+    def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: Quality) -> Array:
         """Decode latents: y in sixteenths [B, M, height, width], int16.
 
         Raises:

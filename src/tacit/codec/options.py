@@ -95,6 +95,10 @@ class EncodeOptions(Target):
     """The most seconds that refinement may take; then it ends with the best that it has found, and a UserWarning says
     so. None lets it go on to its end, which alone gives the same file every time."""
 
+    progressive: bool = True
+    """Whether the beginning of the file gives the whole image, coarse. It costs a byte, and at most 0.5 % where an
+    image has several regions. Without it a large image is stored region by region."""
+
     store_caption: bool = False
     """Whether the caption is kept in the file."""
 
@@ -129,6 +133,7 @@ class EncodeFields(TargetFields, total=False):
     boxes: Sequence[Box] | None
     effort: int | None
     effort_seconds: float | None
+    progressive: bool
     store_caption: bool
     keep_metadata: bool
 

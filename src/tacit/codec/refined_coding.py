@@ -18,6 +18,7 @@ from tacit.codec.synthesis import region_quality, stack_qualities
 from tacit.codec.torch_model import TorchModel, as_torch
 from tacit.codec.torch_threads import torch_threads
 from tacit.container import Region
+from tacit.entropy.streams import Stream
 from tacit.entropy.units import LATENT_STEP
 from tacit.text.caption_tokens import CaptionTokens
 
@@ -53,7 +54,7 @@ class RefinedCoding:
         members: Sequence[tuple[ImageEncoding, Region]],
         quality: float | None,
         span: tuple[float, float] = (0.0, 1.0),
-    ) -> tuple[list[bytes], Array]:
+    ) -> tuple[list[Stream], Array]:
         """Entropy-code regions of one shape whose refinements see windows of one shape.
 
         Args:
@@ -63,14 +64,14 @@ class RefinedCoding:
                 that is left they take what lies from there to the end in this proportion.
 
         Returns:
-            The bytes of each region, and their latents in sixteenths, int16.
+            The stream of each region, and their latents in sixteenths, int16.
         """
         first, region = members[0]
         height, width = first.latent_shape(region)
         of_regions = stack_qualities([encoding.quality(quality, region) for encoding, region in members], height, width)
         with torch_threads():
             refined = self._refine(self.window(members, quality), *span)
-            return self.model.coding.compress_scaled(*refined, as_torch(of_regions))
+            return self.model.coding.compress_scaled(*refined, as_torch(of_regions), first.progressive)
 
     def _refine(self, window: Window, start: float, stop: float) -> tuple[Tensor, Tensor]:
         end = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tacit.codec.model import Engine, Quality, Work
 from tacit.codec.torch_threads import torch_threads
+from tacit.entropy.streams import Stream
 from tacit.models.coding import CodingModel
 from tacit.models.coding import Quality as TorchQuality
 from tacit.models.host_memory import to_device
@@ -79,9 +80,9 @@ class TorchModel:
         return y.half() if half else y.clone()
 
     @_in_torch
-    def compress(self, y: Tensor, quality: Quality) -> tuple[list[bytes], Tensor]:
-        """Entropy-code y before the gain: the bytes of each image, and y as decoded, in sixteenths, int16."""
-        return self.coding.compress(y.float(), as_torch(quality))
+    def compress(self, y: Tensor, quality: Quality, falling: bool = False) -> tuple[list[Stream], Tensor]:
+        """Entropy-code y before the gain: the stream of each image, and y as decoded, in sixteenths, int16."""
+        return self.coding.compress(y.float(), as_torch(quality), falling)
 
     @_in_torch
     def bits(self, y: Tensor, quality: Quality) -> np.ndarray:
@@ -89,7 +90,7 @@ class TorchModel:
         return self.coding.bits(y.float(), as_torch(quality))
 
     @_in_torch
-    def decompress(self, streams: list[bytes], height: int, width: int, quality: Quality) -> Tensor:
+    def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: Quality) -> Tensor:
         """Decode latents: y in sixteenths [B, M, height, width], int16."""
         return self.coding.decompress(streams, height, width, as_torch(quality))
 

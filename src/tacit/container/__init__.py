@@ -2,6 +2,9 @@
 
     signature (8)  version (1)  H  [I] [Q] [A] [c] [i] [e] [x]  R R R ...
 
+In a progressive file, there is a chunk R for each region in the first scan, then one for each region in the second, and
+so on; without scans, one for each region.
+
 Two tables describe a file: `HEADER` the numbers of its header, and `CHUNKS` the types of its chunks. Writing, reading,
 checking, the sizes that `tacit info` reports and the tables in docs/format.md follow them.
 
@@ -15,8 +18,9 @@ from tacit.container.contents import Container, Metadata
 from tacit.container.header import HEADER, Field, Header, Mode
 from tacit.container.payloads.caption import MAX_CAPTION, check_caption
 from tacit.container.payloads.compressed import MAX_METADATA
-from tacit.container.reading import MAX_PIXELS, read, read_header
+from tacit.container.reading import MAX_PIXELS, front_size, read, read_header
 from tacit.container.regions import CELL, REGION, Region, cells, region_grid
+from tacit.container.scans import choose_scans
 from tacit.container.signature import MIME_TYPE, SIGNATURE, VERSION, is_tacit
 from tacit.container.writing import write
 
@@ -40,6 +44,8 @@ __all__ = [
     "Region",
     "cells",
     "check_caption",
+    "choose_scans",
+    "front_size",
     "is_tacit",
     "read",
     "read_header",

@@ -16,7 +16,7 @@ from tacit.container.contents import Container, Metadata, Payload
 from tacit.container.framing import Chunk
 from tacit.container.header import Header, Mode
 from tacit.container.payloads import alpha, compressed, index, quality_map
-from tacit.container.regions import count_regions
+from tacit.container.scans import count_pieces, cut
 from tacit.errors import FileError, InvalidInput, UnsupportedFile
 
 
@@ -79,8 +79,9 @@ class BodyChunkType(ChunkType):
 
 
 def _lengths(file: Container) -> list[int] | None:
-    """Return the lengths for the index of a file, or None for a single region, whose length needs no index."""
-    return [len(region or b"") for region in file.regions] if len(file.regions) > 1 else None
+    """Return the lengths for the index of a file, or None for a single piece, whose length needs no index."""
+    pieces = cut([region or b"" for region in file.regions], file.header.scans or 1)
+    return [len(piece) for piece in pieces] if len(pieces) > 1 else None
 
 
 def _metadata(field: Field[Any]) -> BodyChunkType:
@@ -101,11 +102,11 @@ BODY = (
     BodyChunkType(
         letter="I",
         name="index",
-        present="exactly if there are two regions or more",
+        present="exactly if regions times scans are two or more",
         value=_lengths,
         encode=index.encode,
-        decode=lambda payload, header: index.decode(payload, count_regions(header.width, header.height)),
-        required=lambda header, mode: count_regions(header.width, header.height) > 1,
+        decode=lambda payload, header: index.decode(payload, count_pieces(header)),
+        required=lambda header, mode: count_pieces(header) > 1,
     ),
     BodyChunkType(
         letter="Q",
@@ -130,7 +131,7 @@ BODY = (
 )
 
 HEADER_CHUNK = ChunkType(letter="H", name="header", present="always, first")
-REGION_CHUNK = ChunkType(letter="R", name="regions", present="one chunk for each region")
+REGION_CHUNK = ChunkType(letter="R", name="regions", present="one chunk for each region and scan")
 
 CHUNKS: Mapping[str, ChunkType] = MappingProxyType({kind.letter: kind for kind in (HEADER_CHUNK, *BODY, REGION_CHUNK)})
 """Every type of chunk by its letter."""

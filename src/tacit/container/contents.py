@@ -62,6 +62,8 @@ class Container:
     alpha: bytes | None
     """The payload of the alpha chunk, method byte included; None without alpha, or where salvage has lost it."""
     regions: tuple[bytes | None, ...]
-    """The entropy-coded bytes of the regions in raster order; None for one that salvage has lost."""
+    """The entropy-coded bytes of the regions in raster order; None for one of which there are none."""
+    cut: frozenset[int] = frozenset()
+    """The numbers of the regions of whose bytes only the beginning is there."""
     damage: tuple[str, ...] = ()
     """After salvage, a line for everything that was wrong."""

@@ -101,6 +101,32 @@ class Chunk:
         return self
 
 
+def beginning_of_payload(view: memoryview, start: int, expected: int | None = None) -> memoryview | None:
+    """Return what is there of a chunk's payload if the view ends inside the chunk, and None if it does not.
+
+    A length that breaks a rule is left to `chunk_at`.
+
+    Args:
+        view: The beginning of a file.
+        start: Where the chunk begins.
+        expected: The length that the payload must have, where it is known.
+    """
+    if expected is not None:
+        there = view[start + 1 :]
+        stored = varint(expected)
+        inside = start + framed_size(expected) > len(view) and stored.startswith(there[: len(stored)])
+        return there[len(stored) :][:expected] if inside else None
+    length = bytes(view[start + 1 : start + 6])
+    size = next((place + 1 for place, byte in enumerate(length) if byte < 0x80), None)
+    if size is None:
+        return view[len(view) :] if len(length) < 5 else None
+    try:
+        promised, body = read_varint(view, start + 1, "length")
+    except CorruptFile:
+        return None
+    return view[body : body + promised] if body + promised + 4 > len(view) else None
+
+
 def chunk_at(view: memoryview, start: int, number: int | None = None) -> Chunk:
     """Return the chunk that begins at a position of a file, with its checksum not verified.
 

@@ -9,10 +9,10 @@ from tacit.container import signature
 from tacit.container.chunks import BODY, CHUNKS, HEADER_CHUNK, check_known
 from tacit.container.contents import Metadata
 from tacit.container.framing import Chunk, chunk_at
-from tacit.container.header import Header, Mode
+from tacit.container.header import PROGRESSIVE_VERSION, Header, Mode
 from tacit.container.region_chunks import is_region
-from tacit.container.regions import count_regions
 from tacit.container.salvage import Salvage
+from tacit.container.scans import count_pieces
 from tacit.errors import CorruptFile, FileError, ImageTooLarge
 
 
@@ -25,9 +25,9 @@ class Front:
     alpha: bytes | None
     """The payload of the alpha chunk."""
     index: tuple[int, ...] | None
-    """Bytes of each region's payload, where there are several regions."""
+    """Bytes of the payload of each chunk of a region, where there are several."""
     count: int
-    """The number of regions that the image's size implies."""
+    """How many pieces the bytes of the regions are cut into: the number of regions times that of scans."""
     sizes: dict[str, int]
     """Bytes by the name of the part of the file; those of the regions are not counted yet."""
     end: int
@@ -50,12 +50,17 @@ def read_front(view: memoryview, max_pixels: int | None, salvage: Salvage | None
     signature.check_signature(view)
     header_chunk = _header_chunk(view)
     header, mode = Header.from_bytes(header_chunk.payload)
+    version = view[signature.LENGTH - 1]
+    if header.progressive != (version >= PROGRESSIVE_VERSION):
+        raise CorruptFile(
+            f"format version must be {PROGRESSIVE_VERSION} exactly if the file is progressive, got {version}"
+        )
     pixels = header.width * header.height
     if max_pixels is not None and pixels > max_pixels:
         raise ImageTooLarge(
             f"image must have at most {max_pixels} pixels, got {header.width}x{header.height} = {pixels} pixels"
         )
-    count = count_regions(header.width, header.height)
+    count = count_pieces(header)
 
     sizes = dict.fromkeys(["signature", *(kind.name for kind in CHUNKS.values()), "other"], 0)
     sizes["signature"], sizes[HEADER_CHUNK.name] = signature.LENGTH, header_chunk.end - header_chunk.start

@@ -10,6 +10,9 @@ from tacit.container.framing import MAX_NUMBER, Buffer, read_varint, varint
 from tacit.container.payloads import quality_map as maps
 from tacit.errors import CorruptFile, InvalidInput
 
+PROGRESSIVE_VERSION = 3
+"""The version of progressive files."""
+
 _FIXED_RATE = 10_001  # stored in place of a quality
 
 
@@ -22,6 +25,8 @@ class Mode(IntFlag):
     """The image has an alpha channel, in a chunk of its own."""
     QUALITY_MAP = 4
     """The quality varies over the image, by a map in a chunk of its own."""
+    PROGRESSIVE = 8
+    """The beginning of the file gives the whole image, coarse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,8 @@ class Field:
     """The largest value that it may have."""
     meaning: str
     """Its meaning, for docs/format.md."""
+    mode: Mode | None = None
+    """The bit of the mode without which the number is not there."""
 
 
 # The header chunk, in the order of the file. Writing, reading, checking and the table in docs/format.md follow it.
@@ -47,8 +54,8 @@ HEADER = (
         name="mode",
         size=1,
         low=0,
-        high=7,
-        meaning="bit 0: 1 = RGB, 0 = greyscale; bit 1: an alpha channel; bit 2: a quality map",
+        high=15,
+        meaning="bit 0: 1 = RGB, 0 = greyscale; bit 1: an alpha channel; bit 2: a quality map; bit 3: progressive",
     ),
     Field(
         name="quality",
@@ -60,6 +67,14 @@ HEADER = (
     Field(name="model", size=1, low=0, high=255, meaning="identifier of the model's architecture"),
     Field(
         name="weights", size=8, low=0, high=(1 << 64) - 1, meaning="first 8 bytes of the hash of what decoding needs"
+    ),
+    Field(
+        name="scans",
+        size=1,
+        low=1,
+        high=255,
+        meaning="only if the file is progressive: how many scans it has",
+        mode=Mode.PROGRESSIVE,
     ),
 )
 
@@ -92,6 +107,8 @@ class Header:
     """The first 8 bytes of the hash of what decoding needs."""
     quality_map: bytes | None = None
     """None, or what is added to the quality in each cell in raster order: -100 to 100, a signed byte each."""
+    scans: int | None = None
+    """How many scans a progressive file has, 1 to 255; None for a file that is not progressive."""
 
     def __post_init__(self) -> None:
         if self.quality is not None:
@@ -115,7 +132,13 @@ class Header:
         """The bits that stand in the file for color, alpha and the presence of a quality map."""
         mode = Mode.COLOR if self.color else Mode(0)
         mode |= Mode.ALPHA if self.alpha else Mode(0)
-        return mode if self.quality_map is None else mode | Mode.QUALITY_MAP
+        mode |= Mode(0) if self.quality_map is None else Mode.QUALITY_MAP
+        return mode if self.scans is None else mode | Mode.PROGRESSIVE
+
+    @property
+    def progressive(self) -> bool:
+        """Whether the beginning of the file gives the whole image, coarse."""
+        return self.scans is not None
 
     @property
     def channels(self) -> str:
@@ -125,14 +148,16 @@ class Header:
     @property
     def version(self) -> int:
         """The first version of the format that has what the file needs."""
+        if self.scans is not None:
+            return PROGRESSIVE_VERSION
         return 1 if self.quality_map is None else 2
 
     def numbers(self) -> Iterator[tuple[Field, int]]:
         """Return each field with the number that stands for it in the file."""
         quality = _FIXED_RATE if self.quality is None else round(self.quality * 100)
         weights = int.from_bytes(self.weights_hash, "big")
-        numbers = (self.width, self.height, int(self.mode), quality, self.model_id, weights)
-        return zip(HEADER, numbers, strict=True)
+        numbers = (self.width, self.height, int(self.mode), quality, self.model_id, weights, self.scans)
+        return ((field, number) for field, number in zip(HEADER, numbers, strict=True) if number is not None)
 
     def to_bytes(self) -> bytes:
         """Return the payload of the header chunk."""
@@ -151,8 +176,11 @@ class Header:
         Raises:
             CorruptFile: A number is missing or has an impossible value.
         """
-        view, position, numbers = memoryview(payload), 0, {}
+        view, position = memoryview(payload), 0
+        numbers: dict[str, int] = {}
         for field in HEADER:
+            if field.mode is not None and field.mode not in Mode(numbers["mode"]):
+                continue
             what = f"chunk H: {field.name}"
             if field.size is None:
                 number, position = read_varint(view, position, what)
@@ -177,5 +205,6 @@ class Header:
             quality=None if numbers["quality"] == _FIXED_RATE else numbers["quality"] / 100,
             model_id=numbers["model"],
             weights_hash=numbers["weights"].to_bytes(8, "big"),
+            scans=numbers.get("scans"),
         )
         return header, mode

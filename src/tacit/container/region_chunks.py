@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tacit.container.chunks import REGION_CHUNK, check_known
-from tacit.container.framing import LEAST_CHUNK, chunk_at
+from tacit.container.framing import LEAST_CHUNK, beginning_of_payload, chunk_at
+from tacit.container.header import Header
+from tacit.container.scans import Streams, count_pieces, join, stored_size
 from tacit.errors import CorruptFile
 
 
@@ -33,30 +35,48 @@ def expect_region(view: memoryview, position: int, number: int, count: int) -> N
         raise CorruptFile(f"byte {position} must begin region {number} of {count}, got {chunk.name}")
 
 
-def read_regions(view: memoryview, start: int, count: int, index: tuple[int, ...] | None) -> tuple[bytes, ...]:
-    """Return the payloads of all regions of a whole file.
+def read_regions(
+    view: memoryview, start: int, header: Header, index: tuple[int, ...] | None, *, partial: bool = False
+) -> Streams:
+    """Return the bytes of all regions.
 
     Args:
         view: The file.
         start: Where the first region's chunk begins.
-        count: How many regions the file has.
-        index: The lengths of their payloads, or None for a single region.
+        header: Its header.
+        index: The lengths of the chunks' payloads, or None where there is a single one.
+        partial: Whether the end of the file may be missing. What is there of the last chunk is then taken unverified.
 
     Raises:
-        CorruptFile: A region is damaged or missing, or something follows the last one.
+        CorruptFile: A chunk is damaged or missing, or something follows the last one.
         UnsupportedFile: There is a chunk that needs a newer reader.
     """
-    position, left = start, len(view) - start
-    if count > 1 and left < count * LEAST_CHUNK:
-        raise CorruptFile(f"{count} regions must have at least {count * LEAST_CHUNK} bytes, got {left}")
-    regions: list[bytes] = []
+    scans, count, position = header.scans or 1, count_pieces(header), start
+    stored = count if index is None else sum(stored_size(length, scans) > 0 for length in index)
+    left = len(view) - start
+    if count > 1 and left < stored * LEAST_CHUNK and not partial:
+        raise CorruptFile(f"{stored} regions must have at least {stored * LEAST_CHUNK} bytes, got {left}")
+    pieces: list[bytes | None] = []
+    unfinished: int | None = None
     for number in range(count):
+        if index is not None and not stored_size(index[number], scans):
+            pieces.append(b"")
+            continue
+        if partial and start < position >= len(view):
+            pieces.append(None)
+            continue
         expect_region(view, position, number, count)
+        expected = None if index is None else index[number]
+        beginning = beginning_of_payload(view, position, expected) if partial else None
+        if beginning is not None:
+            unfinished, position = number, len(view)
+            pieces.append(bytes(beginning))
+            continue
         chunk = chunk_at(view, position, number).verify()
         if index is not None and len(chunk.payload) != index[number]:
             raise CorruptFile(f"{chunk.name} must have {index[number]} bytes as in the index, got {len(chunk.payload)}")
-        regions.append(bytes(chunk.payload))
+        pieces.append(bytes(chunk.payload))
         position = chunk.end
     if position != len(view):
         raise CorruptFile(f"the file must end with the last region, got {len(view) - position} bytes after it")
-    return tuple(regions)
+    return join(pieces, scans, unfinished)

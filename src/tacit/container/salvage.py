@@ -6,18 +6,32 @@ No region is ever given back in another's place, and the time stays linear in th
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from tacit.container.chunks import CHUNKS, REGION_CHUNK
-from tacit.container.framing import chunk_at, framed_size
-from tacit.container.region_chunks import expect_region
+from tacit.container.framing import beginning_of_payload, chunk_at
+from tacit.container.header import Header
+from tacit.container.region_chunks import expect_region, is_region
+from tacit.container.scans import Streams, count_pieces, join, stored_size
 from tacit.errors import CorruptFile, FileError
 
 _SEARCH = 1 << 18  # bytes through which a lost chunk is searched for
 _SEARCH_COST = 1 << 26  # bytes whose checksum is computed in the search: a bound on its time, not on what it finds
 _KNOWN_TYPE = re.compile(b"[%s]" % "".join(CHUNKS).encode())
 
-SalvagedRegions = tuple[tuple[bytes | None, ...], list[str]]
-"""The regions in raster order, None for a lost one, and a line for everything that was wrong."""
+
+@dataclass(frozen=True, kw_only=True)
+class SalvagedPieces:
+    """What is there of the regions of a file."""
+
+    pieces: list[bytes | None]
+    """The pieces, scan by scan; None for a lost one."""
+    damage: list[str]
+    """A line for everything that was wrong."""
+    whole: int = 0
+    """How many chunks are whole."""
+    unfinished: int | None = None
+    """The number of the piece of which only the beginning is there."""
 
 
 class Salvage:
@@ -60,74 +74,115 @@ class Salvage:
                 continue
         return following
 
-    def regions(self, view: memoryview, start: int, count: int, index: tuple[int, ...] | None) -> SalvagedRegions:
-        """Return what is whole of the regions.
+    def regions(
+        self, view: memoryview, start: int, header: Header, index: tuple[int, ...] | None
+    ) -> tuple[Streams, list[str]]:
+        """Return what is whole of the regions, and a line for everything that was wrong with them.
+
+        Of a region of which a piece is lost, the pieces before it are kept. If a progressive file is cut, so is what is
+        there of the last piece.
 
         Args:
             view: The file.
             start: Where the first region begins if nothing before it is damaged.
-            count: How many regions the file has.
-            index: The lengths of their payloads, or None where there is none.
+            header: Its header.
+            index: The lengths of the chunks' payloads, or None where there is none.
         """
+        scans = header.scans or 1
         if index is None:
-            return _salvage_in_sequence(view, start, count)
-        # Where the regions begin is known three times over: where the chunks before them end, by counting from the end
-        # of the file, and at the last damaged chunk if that was a region. The truth is where most regions are whole.
-        starts = {start, len(view) - sum(map(framed_size, index)), self.damaged_at or start}
-        candidates = [_salvage_indexed(view, position, index) for position in sorted(starts) if position > 0]
-        return max(candidates, key=lambda candidate: sum(region is not None for region in candidate[0]))
+            found = _salvage_in_sequence(view, start, count_pieces(header), header.progressive)
+        else:
+            # The regions begin where the chunks before them end. If one of these is damaged, the place is known twice
+            # more: by counting from the end of the file, and where the damaged chunk is if that was a region. The truth
+            # is where most is whole.
+            starts = {start}
+            if self.damaged_at is not None:
+                starts |= {self.damaged_at, len(view) - sum(stored_size(length, scans) for length in index)}
+            candidates = [
+                _salvage_indexed(view, position, index, header) for position in sorted(starts) if position > 0
+            ]
+            found = max(candidates, key=lambda candidate: candidate.whole)
+        return join(found.pieces, scans, found.unfinished), found.damage
 
 
-def _salvage_indexed(view: memoryview, position: int, index: tuple[int, ...]) -> SalvagedRegions:
-    """Return the regions whose lengths are in the index and the first of which begins at `position`."""
-    regions: list[bytes | None] = []
+def _salvage_indexed(view: memoryview, position: int, index: tuple[int, ...], header: Header) -> SalvagedPieces:
+    """Return the pieces whose lengths are in the index and the first of which begins at `position`."""
+    pieces: list[bytes | None] = []
     damage: list[str] = []
+    unfinished: int | None = None
+    scans, whole, ended = header.scans or 1, 0, False
     for number, length in enumerate(index):
+        size = stored_size(length, scans)
+        if not size:
+            pieces.append(b"")
+            continue
         if position >= len(view):
-            damage.append(f"the file ends after {number} of {len(index)} regions")
-            regions += [None] * (len(index) - number)
-            break
+            if not ended:
+                damage.append(f"the file ends after {number} of {len(index)} regions")
+            ended = True
+            pieces.append(None)
+            continue
         try:
-            chunk = chunk_at(view, position, number)
-            if chunk.kind != REGION_CHUNK.letter:
-                raise CorruptFile(f"byte {position} must begin region {number}, got {chunk.name}")
-            if len(chunk.payload) != length:
-                raise CorruptFile(f"{chunk.name} must have {length} bytes as in the index, got {len(chunk.payload)}")
-            regions.append(bytes(chunk.verify().payload))
+            beginning = beginning_of_payload(view, position, length) if header.progressive else None
+            if beginning is not None and is_region(view, position):
+                pieces.append(bytes(beginning))
+                unfinished = number
+                damage.append(f"the file ends inside chunk R {number}")
+            else:
+                pieces.append(_piece(view, position, number, length))
+                whole += 1
         except CorruptFile as error:
             damage.append(f"region {number} is lost: {error}")
-            regions.append(None)
-        position += framed_size(length)
+            pieces.append(None)
+        position += size
     if position < len(view):
         damage.append(_trailing(view, position))
-    return tuple(regions), damage
+    return SalvagedPieces(pieces=pieces, damage=damage, whole=whole, unfinished=unfinished)
 
 
-def _salvage_in_sequence(view: memoryview, position: int, count: int) -> SalvagedRegions:
-    """Return the regions of a file without an index: a single one, or several if exactly as many chunks reach the end.
+def _piece(view: memoryview, position: int, number: int, length: int) -> bytes:
+    """Return the payload of the chunk of a region.
 
-    Otherwise it is not known which regions they are, and a region in a wrong place would be worse than none.
+    Raises:
+        CorruptFile: There is no such chunk at the position, or it is damaged.
     """
-    regions: list[bytes | None] = []
+    chunk = chunk_at(view, position, number)
+    if chunk.kind != REGION_CHUNK.letter:
+        raise CorruptFile(f"byte {position} must begin region {number}, got {chunk.name}")
+    if len(chunk.payload) != length:
+        raise CorruptFile(f"{chunk.name} must have {length} bytes as in the index, got {len(chunk.payload)}")
+    return bytes(chunk.verify().payload)
+
+
+def _salvage_in_sequence(view: memoryview, position: int, count: int, progressive: bool) -> SalvagedPieces:
+    """Return the pieces of a file without an index: a single one, or several if exactly as many chunks reach the end.
+
+    Otherwise it is not known which pieces they are, and a region in a wrong place would be worse than none.
+    """
+    pieces: list[bytes | None] = []
     damage: list[str] = []
     try:
         for number in range(count):
             expect_region(view, position, number, count)
+            beginning = beginning_of_payload(view, position) if progressive and count == 1 else None
+            if beginning is not None:
+                damage.append(f"the file ends inside chunk R {number}")
+                return SalvagedPieces(pieces=[bytes(beginning)], damage=damage, unfinished=number)
             chunk = chunk_at(view, position, number)
             position = chunk.end
             try:
-                regions.append(bytes(chunk.verify().payload))
+                pieces.append(bytes(chunk.verify().payload))
             except CorruptFile as error:
                 damage.append(f"region {number} is lost: {error}")
-                regions.append(None)
+                pieces.append(None)
     except FileError as error:
         damage.append(str(error))
-    if position < len(view) and len(regions) == count:
+    if position < len(view) and len(pieces) == count:
         damage.append(_trailing(view, position))
-    if count > 1 and (len(regions) != count or position != len(view)):
-        damage.append(f"without the index it is not known which of {count} regions the {len(regions)} chunks are")
-        regions = []
-    return (*regions, *[None] * (count - len(regions))), damage
+    if count > 1 and (len(pieces) != count or position != len(view)):
+        damage.append(f"without the index it is not known which of {count} regions the {len(pieces)} chunks are")
+        pieces = []
+    return SalvagedPieces(pieces=[*pieces, *[None] * (count - len(pieces))], damage=damage)
 
 
 def _trailing(view: memoryview, end: int) -> str:

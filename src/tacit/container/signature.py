@@ -9,7 +9,7 @@ SIGNATURE = b"\x89TCT\r\n\x1a\n"
 
 MIME_TYPE = "image/x-tacit"
 
-VERSION = 2
+VERSION = 3
 """The newest version. A file has the first version that has what the file needs."""
 
 LENGTH = len(SIGNATURE) + 1

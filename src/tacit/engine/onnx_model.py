@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from tacit.engine.onnx_engine import OnnxEngine
 from tacit.engine.schedule import LatentCoding
 from tacit.engine.sessions import Sessions
 from tacit.entropy.coder import SymbolModels
-from tacit.entropy.streams import StreamModels
+from tacit.entropy.streams import Stream, StreamModels
 from tacit.entropy.tables import FrequencyTables
 from tacit.entropy.units import HYPER_STEP, LATENT_STEP, Z_UNIT
 from tacit.text.caption_tokens import CaptionTokens
@@ -116,17 +116,17 @@ class OnnxModel:
         """Return y as it is kept from one encoding to the next, in half precision or in single."""
         return y.astype(np.float16 if half else np.float32)
 
-    def compress(self, y: np.ndarray, quality: Quality) -> tuple[list[bytes], np.ndarray]:
-        """Entropy-code y before the gain: the bytes of each image, and y as decoded, in sixteenths, int16."""
+    def compress(self, y: np.ndarray, quality: Quality, falling: bool = False) -> tuple[list[Stream], np.ndarray]:
+        """Entropy-code y before the gain: the stream of each image, and y as decoded, in sixteenths, int16."""
         scaled, z = self._scaled(y, quality)
-        return self.coding.compress(scaled, z, _hundredths(quality, len(z), z.shape[2], z.shape[3]))
+        return self.coding.compress(scaled, z, _hundredths(quality, len(z), z.shape[2], z.shape[3]), falling)
 
     def bits(self, y: np.ndarray, quality: Quality) -> np.ndarray:
         """Return the bits that `compress` takes at each position [B, h, w], float64."""
         scaled, z = self._scaled(y, quality)
         return self.coding.bits(scaled, z, _hundredths(quality, len(z), z.shape[2], z.shape[3]))
 
-    def decompress(self, streams: list[bytes], height: int, width: int, quality: Quality) -> np.ndarray:
+    def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: Quality) -> np.ndarray:
         """Decode latents: y in sixteenths [B, M, height, width], int16.
 
         Raises:

@@ -12,10 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from tacit.entropy.streams import LocalCoders, StreamModels
+from tacit.entropy.streams import LocalCoders, Stream, StreamModels, check_not_empty
 from tacit.entropy.tables import SYMBOL_LIMIT
 from tacit.entropy.units import HYPER_STEP, Y_UNIT
-from tacit.errors import CorruptFile
 
 
 class Runner(Protocol):
@@ -129,16 +128,19 @@ class LatentCoding:
 
         return visit
 
-    def compress(self, y: np.ndarray, z: np.ndarray, quality: np.ndarray) -> tuple[list[bytes], np.ndarray]:
+    def compress(
+        self, y: np.ndarray, z: np.ndarray, quality: np.ndarray, falling: bool = False
+    ) -> tuple[list[Stream], np.ndarray]:
         """Entropy-code latents.
 
         Args:
             y: After the gain [B, M, h, w], float32.
             z: Hyper-latents [B, Z, hz, wz], float32.
             quality: As in `walk`.
+            falling: Whether the tables of each step come in falling order.
 
         Returns:
-            The bytes of each image, and y as decoded, in sixteenths, int16.
+            The stream of each image, and y as decoded, in sixteenths, int16.
         """
         symbols = self.quantise_hyper(z)
         step_tables: list[np.ndarray] = []
@@ -155,6 +157,7 @@ class LatentCoding:
             [tables.shape[1] for tables in step_tables],
             np.concatenate(step_tables, axis=1),
             np.concatenate(step_symbols, axis=1),
+            falling,
         )
         return streams, latents
 
@@ -182,11 +185,11 @@ class LatentCoding:
         self.walk(symbols, quality, height, width, self._quantising(y, put))
         return totals
 
-    def decompress(self, streams: Sequence[bytes], height: int, width: int, quality: np.ndarray) -> np.ndarray:
+    def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: np.ndarray) -> np.ndarray:
         """Decode latents.
 
         Args:
-            streams: The bytes of each image.
+            streams: The stream of each image.
             height: Of y.
             width: Of y.
             quality: As in `walk`.
@@ -197,8 +200,7 @@ class LatentCoding:
         Raises:
             CorruptFile: No encoder can have written the bytes.
         """
-        if not all(streams):
-            raise CorruptFile("entropy-coded data must not be empty")  # the coder ends symbols with a word at least
+        check_not_empty(streams)
         decoders = LocalCoders().decode(self.models, streams)
         rows, columns = -(-height // HYPER_STEP), -(-width // HYPER_STEP)
         z = decoders.hyper(rows * columns).reshape(len(streams), -1, rows, columns)

@@ -24,7 +24,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from tacit import machine
-from tacit.entropy.streams import LocalCoders, StreamCoders, StreamModels
+from tacit.entropy.streams import LocalCoders, Stream, StreamCoders, StreamModels
 from tacit.entropy.worker import receive, send, shared_arrays
 from tacit.errors import TacitError
 
@@ -132,20 +132,28 @@ class CoderPool:
         return self._known[models]
 
     def encode(
-        self, models: StreamModels, hyper: np.ndarray, sizes: Sequence[int], tables: np.ndarray, symbols: np.ndarray
-    ) -> list[bytes]:
+        self,
+        models: StreamModels,
+        hyper: np.ndarray,
+        sizes: Sequence[int],
+        tables: np.ndarray,
+        symbols: np.ndarray,
+        falling: bool = False,
+    ) -> list[Stream]:
         """Return the streams."""
         shape = images, values = tables.shape
         if 3 * images * values > _SPACE:
-            return LocalCoders().encode(models, hyper, sizes, tables, symbols)
+            return LocalCoders().encode(models, hyper, sizes, tables, symbols, falling)
         with self.lock:
             known = self.known(models)
             shared_tables, shared_symbols = self.arrays(*shape)
             shared_tables[:], shared_symbols[:] = tables, symbols
-            answers = self.ask(self.shares(images), lambda own: ("encode", known, hyper[own], tuple(sizes), shape, own))
+            answers = self.ask(
+                self.shares(images), lambda own: ("encode", known, hyper[own], tuple(sizes), shape, own, falling)
+            )
         return list(itertools.chain.from_iterable(answers))
 
-    def decode(self, models: StreamModels, streams: Sequence[bytes]) -> PooledDecoders:
+    def decode(self, models: StreamModels, streams: Sequence[Stream]) -> PooledDecoders:
         """Return decoders of the streams."""
         return PooledDecoders(self, models, streams)
 
@@ -153,7 +161,7 @@ class CoderPool:
 class PooledDecoders:
     """Decodes streams in the processes of a pool."""
 
-    def __init__(self, pool: CoderPool, models: StreamModels, streams: Sequence[bytes]) -> None:
+    def __init__(self, pool: CoderPool, models: StreamModels, streams: Sequence[Stream]) -> None:
         self._pool = pool
         self._shares = pool.shares(len(streams))
         self._number = pool.number()

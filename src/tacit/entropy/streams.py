@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from tacit.entropy.coder import SymbolDecoder, SymbolEncoder, SymbolModels
+from tacit.errors import CorruptFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +34,28 @@ class StreamModels:
         return np.repeat(np.arange(len(self.z.tables), dtype=np.uint16), count)
 
 
+@dataclass(frozen=True)
+class Stream:
+    """The bytes of an image, and what decoding must know of them."""
+
+    data: bytes
+    """The bytes."""
+
+    falling: bool = False
+    """Whether the tables of each step come in falling order."""
+
+    cut: bool = False
+    """Whether only the beginning is there. The symbols that are missing then decode to zero."""
+
+
 def encode_stream(
-    models: StreamModels, hyper: np.ndarray, sizes: Sequence[int], tables: np.ndarray, symbols: np.ndarray
-) -> bytes:
+    models: StreamModels,
+    hyper: np.ndarray,
+    sizes: Sequence[int],
+    tables: np.ndarray,
+    symbols: np.ndarray,
+    falling: bool = False,
+) -> Stream:
     """Return the stream of one image.
 
     Args:
@@ -44,8 +64,9 @@ def encode_stream(
         sizes: How many values each step has.
         tables: The table of each value of the latents, step after step [N], uint8.
         symbols: The symbols [N], which are zero where nothing is coded.
+        falling: Whether the tables of each step come in falling order.
     """
-    encoder = SymbolEncoder()
+    encoder = SymbolEncoder(falling)
     encoder.put(models.z, models.hyper_indices(len(hyper) // len(models.z.tables)), hyper.astype(np.int32))
     start = 0
     for size in sizes:
@@ -53,19 +74,33 @@ def encode_stream(
         coded = np.flatnonzero(tables[part] >= models.skip)
         encoder.put(models.y, tables[part][coded], symbols[part][coded].astype(np.int32))
         start += size
-    return encoder.finish()
+    return Stream(encoder.finish(), falling)
+
+
+def check_not_empty(streams: Sequence[Stream]) -> None:
+    """Check that streams have bytes: the coder ends symbols with a word at least.
+
+    Raises:
+        CorruptFile: One is empty though it is whole.
+    """
+    if not all(stream.data or stream.cut for stream in streams):
+        raise CorruptFile("entropy-coded data must not be empty")
 
 
 class StreamDecoder:
     """Decodes the stream of one image.
 
+    Args:
+        models: The models of the symbols.
+        stream: The stream.
+
     Raises:
         CorruptFile: The data are not whole words.
     """
 
-    def __init__(self, models: StreamModels, data: bytes) -> None:
+    def __init__(self, models: StreamModels, stream: Stream) -> None:
         self._models = models
-        self._decoder = SymbolDecoder(data)
+        self._decoder = SymbolDecoder(stream.data, stream.falling, stream.cut)
 
     def hyper(self, count: int) -> np.ndarray:
         """Return the symbols of the hyper-latents, `count` of each channel [Z count], int32.
@@ -102,11 +137,17 @@ class StreamCoders(Protocol):
     """Codes the streams of several images of one shape."""
 
     def encode(
-        self, models: StreamModels, hyper: np.ndarray, sizes: Sequence[int], tables: np.ndarray, symbols: np.ndarray
-    ) -> list[bytes]:
+        self,
+        models: StreamModels,
+        hyper: np.ndarray,
+        sizes: Sequence[int],
+        tables: np.ndarray,
+        symbols: np.ndarray,
+        falling: bool = False,
+    ) -> list[Stream]:
         """Return the streams. The arrays are those of `encode_stream`, with the images as their first axis."""
 
-    def decode(self, models: StreamModels, streams: Sequence[bytes]) -> StreamDecoders:
+    def decode(self, models: StreamModels, streams: Sequence[Stream]) -> StreamDecoders:
         """Return decoders of the streams.
 
         Raises:
@@ -134,12 +175,20 @@ class LocalCoders:
     """Codes streams one after the other, in the caller's thread."""
 
     def encode(
-        self, models: StreamModels, hyper: np.ndarray, sizes: Sequence[int], tables: np.ndarray, symbols: np.ndarray
-    ) -> list[bytes]:
+        self,
+        models: StreamModels,
+        hyper: np.ndarray,
+        sizes: Sequence[int],
+        tables: np.ndarray,
+        symbols: np.ndarray,
+        falling: bool = False,
+    ) -> list[Stream]:
         """Return the streams."""
-        return [encode_stream(models, own, sizes, t, s) for own, t, s in zip(hyper, tables, symbols, strict=True)]
+        return [
+            encode_stream(models, own, sizes, t, s, falling) for own, t, s in zip(hyper, tables, symbols, strict=True)
+        ]
 
-    def decode(self, models: StreamModels, streams: Sequence[bytes]) -> LocalDecoders:
+    def decode(self, models: StreamModels, streams: Sequence[Stream]) -> LocalDecoders:
         """Return decoders of the streams."""
         return LocalDecoders(models, streams)
 
@@ -147,8 +196,8 @@ class LocalCoders:
 class LocalDecoders:
     """Decodes streams one after the other, in the caller's thread."""
 
-    def __init__(self, models: StreamModels, streams: Sequence[bytes]) -> None:
-        self._decoders = [StreamDecoder(models, data) for data in streams]
+    def __init__(self, models: StreamModels, streams: Sequence[Stream]) -> None:
+        self._decoders = [StreamDecoder(models, stream) for stream in streams]
 
     def hyper(self, count: int) -> np.ndarray:
         """Return the symbols of the hyper-latents [B, Z count]."""

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from tacit.entropy.streams import StreamDecoder, StreamModels, encode_stream
+from tacit.entropy.streams import Stream, StreamDecoder, StreamModels, encode_stream
 from tacit.errors import CorruptFile
 
 _LENGTH = struct.Struct("<Q")
@@ -64,16 +64,22 @@ class Worker:
         self._models[number] = models
 
     def encode(
-        self, known: int, hyper: np.ndarray, sizes: Sequence[int], shape: tuple[int, int], own: slice
-    ) -> list[bytes]:
+        self,
+        known: int,
+        hyper: np.ndarray,
+        sizes: Sequence[int],
+        shape: tuple[int, int],
+        own: slice,
+        falling: bool,
+    ) -> list[Stream]:
         """Return the streams of this process's images."""
         tables, symbols = (array[own] for array in shared_arrays(self._space, *shape))
         models = self._models[known]
-        return [encode_stream(models, *each) for each in zip(hyper, [sizes] * len(hyper), tables, symbols, strict=True)]
+        return [encode_stream(models, z, sizes, t, s, falling) for z, t, s in zip(hyper, tables, symbols, strict=True)]
 
-    def decode(self, number: int, known: int, streams: Sequence[bytes]) -> None:
+    def decode(self, number: int, known: int, streams: Sequence[Stream]) -> None:
         """Begin to decode the streams of this process's images, under a number."""
-        self._decoders[number] = [StreamDecoder(self._models[known], data) for data in streams]
+        self._decoders[number] = [StreamDecoder(self._models[known], stream) for stream in streams]
 
     def hyper(self, number: int, count: int) -> np.ndarray:
         """Return the symbols of the hyper-latents."""

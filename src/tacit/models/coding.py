@@ -8,11 +8,14 @@ a value for each position of y that is the same for the 4x4 positions of a hyper
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tacit.architectures import architecture_of
+from tacit.entropy.streams import Stream
 from tacit.entropy.units import HYPER_STEP, LATENT_STEP, Y_UNIT
 from tacit.models.float_model import FloatModel
 from tacit.models.frozen import FrozenEntropy
@@ -133,31 +136,35 @@ class CodingModel(nn.Module):
             return scaled, self.float_model.hyper_latents(padded).float()
 
     @torch.inference_mode()
-    def compress(self, y: Tensor, quality: Quality) -> tuple[list[bytes], Tensor]:
+    def compress(self, y: Tensor, quality: Quality, falling: bool = False) -> tuple[list[Stream], Tensor]:
         """Entropy-code latents.
 
         Args:
             y: Before the gain [B, M, h, w].
             quality: The quality or a map of it.
+            falling: Whether the tables of each step come in falling order.
 
         Returns:
-            The bytes of each image, and y as decoded, in sixteenths of a step, int16.
+            The stream of each image, and y as decoded, in sixteenths of a step, int16.
         """
-        return self.compress_scaled(*self.scaled(y, quality), quality)
+        return self.compress_scaled(*self.scaled(y, quality), quality, falling)
 
     @torch.inference_mode()
-    def compress_scaled(self, scaled: Tensor, z: Tensor, quality: Quality) -> tuple[list[bytes], Tensor]:
+    def compress_scaled(
+        self, scaled: Tensor, z: Tensor, quality: Quality, falling: bool = False
+    ) -> tuple[list[Stream], Tensor]:
         """Entropy-code latents and hyper-latents that `scaled` has made, or that have been refined since.
 
         Args:
             scaled: After the gain [B, M, h, w].
             z: [B, Z, hz, wz].
             quality: The quality or a map of it.
+            falling: As in `compress`.
 
         Returns:
             As `compress`.
         """
-        return self.entropy.compress(scaled, z, self.hundredths(quality))
+        return self.entropy.compress(scaled, z, self.hundredths(quality), falling)
 
     @torch.inference_mode()
     def bits(self, y: Tensor, quality: Quality) -> np.ndarray:
@@ -171,11 +178,11 @@ class CodingModel(nn.Module):
         return self.entropy.bits(scaled, z, self.hundredths(quality))
 
     @torch.inference_mode()
-    def decompress(self, streams: list[bytes], height: int, width: int, quality: Quality) -> Tensor:
+    def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: Quality) -> Tensor:
         """Decode latents.
 
         Args:
-            streams: The bytes of each image.
+            streams: The stream of each image.
             height: Of the region, in latents.
             width: Of the region, in latents.
             quality: The quality or a map of it.

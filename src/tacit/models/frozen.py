@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from tacit.entropy.coder import SymbolModels
 from tacit.entropy.pool import coders
-from tacit.entropy.streams import LocalCoders, StreamCoders, StreamModels
+from tacit.entropy.streams import LocalCoders, Stream, StreamCoders, StreamModels, check_not_empty
 from tacit.entropy.tables import SYMBOL_LIMIT, FrequencyTables
 from tacit.entropy.units import HYPER_STEP, MEAN_LIMIT, QUALITY_REACH, Y_UNIT, Z_UNIT
-from tacit.errors import CorruptFile, NotExact
+from tacit.errors import NotExact
 from tacit.exact.arithmetic import ARITHMETICS, DOUBLE, Arithmetic, exact_arithmetic
 from tacit.exact.layers import FrozenChain
 from tacit.models.attention import to_rows
@@ -321,22 +321,25 @@ class FrozenEntropy(nn.Module):
 
             return walk(cast(EntropyNets, self), hyper, visit).to(torch.int16), record
 
-    def compress(self, y: Tensor, z: Tensor, quality: int | Tensor) -> tuple[list[bytes], Tensor]:
+    def compress(
+        self, y: Tensor, z: Tensor, quality: int | Tensor, falling: bool = False
+    ) -> tuple[list[Stream], Tensor]:
         """Entropy-code latents.
 
         Args:
             y: After the gain [B, M, h, w], float.
             z: [B, Z, hz, wz], float.
             quality: As in `hyper_features`.
+            falling: Whether the tables of each step come in falling order.
 
         Returns:
-            The bytes of each image, and y in sixteenths [B, M, h, w], int16.
+            The stream of each image, and y in sixteenths [B, M, h, w], int16.
         """
         hyper = self.quantise_hyper(z)
         latents, record = self._quantise(y, hyper, quality)
         z_symbols = to_host(hyper.flatten(1).to(torch.int16))
         streams = self.coders(len(y)).encode(
-            self.stream_models, z_symbols, record.sizes, record.tables(), record.symbols()
+            self.stream_models, z_symbols, record.sizes, record.tables(), record.symbols(), falling
         )
         return streams, latents
 
@@ -367,11 +370,11 @@ class FrozenEntropy(nn.Module):
         self.quantise(y, symbols, quality, put)
         return totals
 
-    def decompress(self, streams: Sequence[bytes], height: int, width: int, quality: int | Tensor) -> Tensor:
+    def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: int | Tensor) -> Tensor:
         """Decode latents.
 
         Args:
-            streams: The bytes of each image.
+            streams: The stream of each image.
             height: Of y.
             width: Of y.
             quality: As in `hyper_features`.
@@ -383,8 +386,7 @@ class FrozenEntropy(nn.Module):
             CorruptFile: No encoder can have written the bytes.
         """
         device = self.medians.device
-        if not all(streams):
-            raise CorruptFile("entropy-coded data must not be empty")  # the coder ends symbols with a word at least
+        check_not_empty(streams)
         channels = len(self.z_models.tables)
         hz, wz = -(-height // HYPER_STEP), -(-width // HYPER_STEP)
         with (

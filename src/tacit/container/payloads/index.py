@@ -1,4 +1,4 @@
-"""The payload of the index: the length of each region's payload."""
+"""The payload of the index: the lengths of the chunks of regions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tacit.errors import CorruptFile
 
 
 def encode(lengths: Iterable[int]) -> bytes:
-    """Return the payload for the lengths of the regions' payloads, in bytes."""
+    """Return the payload for the lengths of the chunks' payloads, in bytes."""
     return b"".join(varint(length) for length in lengths)
 
 
 def decode(payload: memoryview, count: int) -> tuple[int, ...]:
-    """Return the lengths of the payloads of `count` regions, in bytes.
+    """Return the lengths of `count` payloads, in bytes.
 
     Raises:
         CorruptFile: The payload does not hold this many lengths.
