@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tacit.captions import AnswerCache, CaptionFile, Captioning, find_images
 from tacit.captions.captioning import _upright_rgb
@@ -14,6 +15,7 @@ from tacit.captions.captioning import _upright_rgb
 pytest.importorskip("httpx", reason="the extra tacit[caption] is not installed")
 
 from support.caption_files import rows, save
+from support.image_files import profile, saved
 
 
 class Fixed:
@@ -49,3 +51,14 @@ def test_models_see_images_as_people_do(tmp_path: Path) -> None:
     assert (turned.mode, turned.size) == ("RGB", (20, 40))
     half = save(tmp_path / "half.png", (200, 0, 0, 0))
     assert _upright_rgb(half.read_bytes()).getpixel((3, 3)) == (255, 255, 255)
+    wide = saved(Image.new("RGB", (4, 4), (60, 200, 60)), icc_profile=profile("RGB ", 2.2))
+    assert _upright_rgb(wide).getpixel((3, 3)) == pytest.approx((0, 201, 37), abs=2)
+
+
+def test_an_image_with_large_texts_is_work_like_others(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("notes", "x" * 2_000_000, zip=True)
+    (tmp_path / "one.png").write_bytes(saved(Image.new("RGB", (40, 20)), pnginfo=texts))
+    with CaptionFile(tmp_path / "c.jsonl") as written:
+        work = Captioning(Fixed(), written, None).remaining_work(find_images([str(tmp_path / "one.png")]))
+    assert (work.sizes, work.unreadable) == (((40, 20),), 0)

@@ -18,7 +18,8 @@ from tacit.captions.caption_file import CaptionFile
 from tacit.captions.captioner import Captioner
 from tacit.captions.image_location import ImageLocation
 from tacit.errors import PathError, TacitError
-from tacit.image import load, to_pil
+from tacit.image import ConversionWarning, load, raster_as_srgb, to_pil
+from tacit.image.reading import open_image
 
 
 @dataclass(frozen=True)
@@ -134,13 +135,14 @@ def _size(data: bytes) -> tuple[int, int]:
     """Return width and height from an image's header."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(data)) as image:
+        warnings.simplefilter("ignore", ConversionWarning)  # which comes when the image is read
+        with open_image(io.BytesIO(data), "image") as image:
             return image.size
 
 
 def _upright_rgb(data: bytes) -> Image.Image:
-    """Return the image as people see it: upright, RGB, its transparent parts on white."""
-    image = to_pil(load(data))
+    """Return the image as people see it: upright, sRGB, its transparent parts on white."""
+    image = to_pil(raster_as_srgb(load(data)))
     if "A" not in image.getbands():
         return image.convert("RGB")
     white = Image.new("RGBA", image.size, "white")
