@@ -139,6 +139,27 @@ def test_metadata_too_large_for_a_format_are_left_out(suffix: str, key: str, kin
         assert key not in back.info
 
 
+def test_large_exif_keeps_all_but_the_makers_note_in_jpeg() -> None:
+    exif = exif_with(Make="Maker")
+    exif[ExifTags.IFD.Exif] = {
+        ExifTags.Base.MakerNote: bytes(70_000),
+        ExifTags.Base.DateTimeOriginal: "2024:05:06 07:08:09",
+        ExifTags.IFD.Interop: {1: "R98"},
+    }
+    exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
+    image = Image.new("RGB", (9, 9))
+    image.info["exif"] = exif.tobytes()
+    with pytest.warns(ConversionWarning, match="JPEG: EXIF must have .*: the maker's note is left out") as caught:
+        data = to_bytes(image, "jpg")
+    assert len(caught) == 1
+    with Image.open(io.BytesIO(data)) as back:
+        kept = back.getexif()
+        assert kept[ExifTags.Base.Make] == "Maker"
+        assert set(kept.get_ifd(ExifTags.IFD.Exif)) == {ExifTags.Base.DateTimeOriginal, ExifTags.IFD.Interop}
+        assert kept.get_ifd(ExifTags.IFD.Interop) == {1: "R98"}
+        assert kept.get_ifd(ExifTags.IFD.GPSInfo) == {ExifTags.GPS.GPSLatitudeRef: "N"}
+
+
 def with_profile(image: Image.Image, data: bytes) -> Image.Image:
     image.info["icc_profile"] = data
     return image

@@ -164,6 +164,28 @@ def without_previews(exif: bytes) -> bytes:
     return bytes(changed)
 
 
+def without_makers_note(exif: bytes) -> bytes | None:
+    """Return EXIF written anew without the maker's note, which is what makes it large; None if it has none."""
+    try:
+        read = Image.Exif()
+        read.load(exif)
+        written = Image.Exif()
+        written.endian = read.endian
+        for tag, value in read.items():
+            written[tag] = read.get_ifd(tag) if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) else value
+        own = dict(read.get_ifd(ExifTags.IFD.Exif))
+        if own.pop(ExifTags.Base.MakerNote, None) is None:
+            return None
+        if ExifTags.IFD.Interop in own:
+            own[ExifTags.IFD.Interop] = read.get_ifd(ExifTags.IFD.Interop)
+        written[ExifTags.IFD.Exif] = own
+        return written.tobytes().removeprefix(EXIF_PREFIX)
+    except (Warning, MemoryError):
+        raise
+    except Exception:  # Pillow's parser answers broken EXIF with errors of many kinds
+        return None
+
+
 def _end_of_jpeg(data: bytes, start: int) -> int | None:
     """Return where a JPEG file ends, or None where none begins, or one that is cut off."""
     place = start + 2

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from tacit.container import Metadata
 from tacit.errors import InvalidInput
-from tacit.image.exif import EXIF_PREFIX
+from tacit.image.exif import EXIF_PREFIX, without_makers_note
 from tacit.image.extended_xmp import split_packet
 from tacit.image.icc import as_srgb
 from tacit.image.messages import warn
@@ -154,8 +154,11 @@ def _fitting_metadata(image: Image.Image, name: str) -> Metadata:
         if kind == "XMP" and data is not None and name == "JPEG" and split_packet(data, limit) is not None:
             continue
         if data is not None and len(data) > limit:
-            warn(f"{name}: {kind} must have at most {limit} bytes, got {len(data)}, and is left out")
-            kept[kind] = None
+            shorter = without_makers_note(data) if kind == "EXIF" else None
+            fits = shorter is not None and len(shorter) <= limit
+            what = "the maker's note" if fits else "it"
+            warn(f"{name}: {kind} must have at most {limit} bytes, got {len(data)}: {what} is left out")
+            kept[kind] = shorter if fits else None
     return Metadata(icc=kept["ICC profile"], exif=kept["EXIF"], xmp=kept["XMP"])
 
 
