@@ -22,6 +22,7 @@ from tacit.errors import (
     MissingExtra,
     MissingWeights,
     NotExact,
+    NotFound,
     PathError,
     ServiceError,
     TacitError,
@@ -32,7 +33,7 @@ from tacit.errors import (
 )
 
 if TYPE_CHECKING:
-    from tacit.codec import Codec, EncodeOptions, EncodeResult, decode, encode
+    from tacit.codec import Codec, EncodeOptions, EncodeResult, Keep, decode, encode
     from tacit.fileinfo import FileInfo, info
     from tacit.weights import available_models
 
@@ -43,6 +44,7 @@ _HOMES = {
     "EncodeOptions": "tacit.codec",
     "EncodeResult": "tacit.codec",
     "FileInfo": "tacit.fileinfo",
+    "Keep": "tacit.codec",
     "available_models": "tacit.weights",
     "decode": "tacit.codec",
     "encode": "tacit.codec",
@@ -61,9 +63,11 @@ __all__ = [
     "FileInfo",
     "ImageTooLarge",
     "InvalidInput",
+    "Keep",
     "MissingExtra",
     "MissingWeights",
     "NotExact",
+    "NotFound",
     "PathError",
     "ServiceError",
     "TacitError",

@@ -67,6 +67,7 @@ class FileEncoder:
         progress = None if self.progress is None else partial(self.progress, task)
         result = self.codec.encode_result(image, text, options=options, progress=progress)
         files.write(task.output, result.data, force=self.force)
+        kept = {"kept": [one.described() for one in result.kept], "kept_bytes": result.kept_bytes}
         return {
             "width": result.width,
             "height": result.height,
@@ -78,6 +79,7 @@ class FileEncoder:
             "caption_from": caption and caption.origin,
             "found": None if result.found is None else result.found.found,
             "missed": None if result.found is None else result.found.missed,
+            **(kept if result.kept else {}),
         }
 
 

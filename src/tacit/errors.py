@@ -6,6 +6,7 @@ the path comes first.
 TacitError
 ├── InvalidInput            an argument, image, caption or option cannot be used
 │   ├── ImageTooLarge       an image has more pixels than the limit
+│   ├── NotFound            an image shows nothing that a phrase names
 │   └── TargetNotReached    no quality reaches the size or fidelity that was asked for
 ├── FileError
 │   ├── CorruptFile         a .tacit file is damaged or truncated
@@ -35,6 +36,10 @@ class InvalidInput(TacitError, ValueError):
 
 class ImageTooLarge(InvalidInput):
     """An image has more pixels than the limit in force."""
+
+
+class NotFound(InvalidInput):
+    """An image shows nothing that a phrase names, as far as can be told."""
 
 
 class TargetNotReached(InvalidInput):

@@ -12,6 +12,7 @@ from support.command_line import make_image, records, tree
 from support.fake_codec import MAGIC, FakeCodec
 from tacit import cli
 from tacit.cli import options
+from tacit.codec.keep import Keep
 from tacit.codec.options import EncodeOptions
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -154,6 +155,12 @@ def test_a_tacit_file_is_not_written_under_an_images_name(fake: type[FakeCodec])
         ["encode", "a.jpg", "--bpp", "0"],
         ["encode", "a.jpg", "--psnr", "inf"],
         ["encode", "a.jpg", "--psnr", "nan"],
+        ["encode", "a.jpg", "--keep", "the dog"],
+        ["encode", "a.jpg", "--keep", "the dog=36"],
+        ["encode", "a.jpg", "--keep", "the dog=60dB"],
+        ["encode", "a.jpg", "--keep-box", "the dog=36dB"],
+        ["encode", "a.jpg", "--keep-box", "1,2,0,4=36dB"],
+        ["encode", "a.jpg", "--best-effort"],
         ["encode", "a.jpg", "--no-caption", "-c", "a boat"],
         ["encode", "a.jpg", "--no-caption", "--store-caption"],
         ["encode", "a.jpg", "-m", "unknown"],
@@ -196,6 +203,17 @@ def test_wrong_usage_is_status_2(
         (["--size", "60000"], {"size": 60_000}),
         (["--bpp", "0.3"], {"bpp": 0.3}),
         (["--psnr", "34"], {"psnr": 34.0}),
+        (
+            ["--keep", "a dog=36dB", "--keep-box", "1,2,3,4=75ssimulacra2", "--keep", "a=b=1dB", "--best-effort"],
+            {
+                "keep": [
+                    Keep(phrase="a dog", psnr=36),
+                    Keep(phrase="a=b", psnr=1),
+                    Keep(box=(1, 2, 4, 6), ssimulacra2=75),
+                ],
+                "best_effort": True,
+            },
+        ),
         (["--store-caption"], {"store_caption": True}),
         (["--no-metadata"], {"keep_metadata": False}),
     ],
@@ -204,6 +222,28 @@ def test_options_reach_the_codec(fake: type[FakeCodec], arguments: list[str], ex
     make_image("a.jpg")
     assert cli.main(["encode", "a.jpg", *arguments]) == 0
     assert fake.calls == [{"caption": None, "options": EncodeOptions(**expected)}]
+
+
+def test_what_was_kept_is_said(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
+    make_image("a.jpg")
+    arguments = ["encode", "a.jpg", "-f", "--keep", "the dog=36dB", "--keep-box", "1,2,3,4=75ssimulacra2"]
+    assert cli.main(arguments) == 0
+    _, dog, box = capsys.readouterr().out.splitlines()
+    assert dog.startswith("  kept the dog at 0,0,")
+    assert dog.endswith(": 36.50 dB")
+    assert box == "  kept box at 1,2,3,4: 75.50 SSIMULACRA 2, for 123 B in all"
+    assert cli.main([*arguments, "--json"]) == 0
+    (record,) = records(capsys.readouterr().out)
+    assert record["kept_bytes"] == 123
+    assert record["kept"][1] == {
+        "phrase": None,
+        "box": [1, 2, 3, 4],
+        "measure": "ssimulacra2",
+        "least": 75.0,
+        "reached": 75.5,
+        "kept": True,
+        "cues": [],
+    }
 
 
 def test_model_device_and_threads_reach_the_codec(fake: type[FakeCodec], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tacit.codec.keep import KeptBox
 from tacit.codec.options import DEFAULT_QUALITY, EncodeOptions
 from tacit.errors import CorruptFile, TargetNotReached, UnknownModel
 from tacit.finding import Found, FoundThing
@@ -28,6 +29,8 @@ class FakeResult:
     height: int
     caption: str | None
     found: Found | None = None
+    kept: tuple[KeptBox, ...] = ()
+    kept_bytes: int | None = None
 
 
 class FakeCodec:
@@ -64,7 +67,13 @@ class FakeCodec:
         found = None
         if caption and options.steer != 0:  # it never sees a boat
             found = Found(np.zeros((1, 1)), (FoundThing(caption, (), None if "boat" in caption else np.ones((1, 1))),))
-        return FakeResult(data, quality, bpp, None, image.width, image.height, caption, found)
+        kept = tuple(
+            KeptBox(keep=keep, box=keep.box or (0, 0, image.width, image.height), reached=keep.least + 0.5)
+            for keep in options.keep
+        )
+        return FakeResult(
+            data, quality, bpp, None, image.width, image.height, caption, found, kept, 123 if options.keep else None
+        )
 
     def decode(
         self, data: bytes, *, box: tuple[int, int, int, int] | None = None, salvage: bool = False

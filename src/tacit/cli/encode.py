@@ -16,6 +16,8 @@ from tacit.cli.options import (
     effort_option,
     finder_option,
     json_option,
+    keep_options,
+    kept_things,
     load_codec,
     machine_options,
     model_option,
@@ -27,6 +29,7 @@ from tacit.cli.options import (
     text_encoder_option,
 )
 from tacit.cli.parameters import ByteSize, NumberRange
+from tacit.codec.keep import Keep, KeepWarning, described
 from tacit.codec.options import DEFAULT_STEER
 from tacit.errors import InvalidInput
 
@@ -37,6 +40,7 @@ from tacit.errors import InvalidInput
 Examples:
   tacit encode photo.jpg -c "a red boat on a lake"
   tacit encode photo.jpg --size 60kB           the best image in 60 kB
+  tacit encode photo.jpg --bpp 0.2 --keep "the licence plate=36dB"
   tacit encode photos/ -o small/ -j 2          a folder and all folders in it
   tacit encode photos/ --captions captions.jsonl --store-caption
   cat photo.png | tacit encode - > photo.tacit
@@ -102,6 +106,7 @@ Captions:
     is_flag=True,
     help="Store a large image region by region, instead of so that the beginning of the file gives the whole image.",
 )
+@keep_options
 @machine_options
 @json_option
 @quiet_option
@@ -126,6 +131,9 @@ def encode(
     boxes: str | None,
     effort: int | None,
     no_progressive: bool,
+    keep_things: tuple[Keep, ...],
+    keep_boxes: tuple[Keep, ...],
+    best_effort: bool,
     jobs: int,
     threads: int | None,
     device: str,
@@ -145,6 +153,8 @@ def encode(
             steer=steer,
             effort=effort,
             progressive=not no_progressive,
+            keep=kept_things(keep_things, keep_boxes, best_effort),
+            best_effort=best_effort,
             store_caption=store_caption,
             keep_metadata=not no_metadata,
         )
@@ -191,7 +201,11 @@ def encode(
         progress=report.advance if effort else None,
     )
     # Large images are ordinary here: Pillow's limit holds, and its warning at half of that limit says nothing new.
-    filters: list[WarningFilter] = [("always", ConversionWarning), ("ignore", Image.DecompressionBombWarning)]
+    filters: list[WarningFilter] = [
+        ("always", ConversionWarning),
+        ("always", KeepWarning),
+        ("ignore", Image.DecompressionBombWarning),
+    ]
     return report.run(encoder, jobs, filters)
 
 
@@ -205,4 +219,7 @@ def _result_line(record: Record) -> str:
     for name, label in (("found", "found"), ("missed", "not found")):
         if record.get(name):
             parts.append(f"{label}: {'; '.join(record[name])}")
-    return ", ".join(parts)
+    kept = [described(one) for one in record.get("kept", ())]
+    if kept:
+        kept[-1] += f", for {byte_size(record['kept_bytes'])} in all"
+    return "\n  ".join([", ".join(parts), *kept])

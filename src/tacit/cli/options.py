@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tacit import files
-from tacit.cli.parameters import NumberRange
+from tacit.cli.parameters import KeptThing, NumberRange
 from tacit.codec.options import DEFAULT_FINDER, DEFAULT_QUALITY, EFFORTS
 from tacit.errors import InvalidInput, UnknownModel
 from tacit.files import STDIO, Task
@@ -18,7 +18,7 @@ from tacit.machine import cores
 from tacit.weights import DEFAULT as DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from tacit.codec import Codec
+    from tacit.codec import Codec, Keep
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -80,6 +80,30 @@ caption_use_options = combined(
         "--store-caption", is_flag=True, help="Store the caption in the .tacit file, where it can be read and searched."
     ),
 )
+keep_options = combined(
+    click.option(
+        "--keep",
+        "keep_things",
+        metavar="WHAT=FIDELITY",
+        type=KeptThing(),
+        multiple=True,
+        help="Keep what a phrase names at a PSNR or SSIMULACRA 2 of at least so much, as in 'the licence plate=36dB' "
+        "or 'faces=75ssimulacra2'; the rest takes what is left. Can be repeated.",
+    ),
+    click.option(
+        "--keep-box",
+        "keep_boxes",
+        metavar="X,Y,W,H=FIDELITY",
+        type=KeptThing(boxed=True),
+        multiple=True,
+        help="Keep a box of the image, in pixels, as in 120,80,64,32=36dB. Can be repeated.",
+    ),
+    click.option(
+        "--best-effort",
+        is_flag=True,
+        help="Warn where something cannot be found or kept, and come as near as can be, instead of failing.",
+    ),
+)
 no_metadata_option = click.option(
     "--no-metadata",
     is_flag=True,
@@ -99,6 +123,22 @@ def check_caption_options(no_caption: bool, *others: object) -> None:
     """
     if no_caption and any(value is not None and value is not False for value in others):
         raise click.UsageError("--no-caption must not be used together with other options about captions.")
+
+
+def kept_things(things: Sequence[Keep], boxes: Sequence[Keep], best_effort: bool) -> tuple[Keep, ...]:
+    """Return what the options ask an encoding to keep.
+
+    Args:
+        things: The values of --keep.
+        boxes: The values of --keep-box.
+        best_effort: Whether --best-effort is given.
+
+    Raises:
+        click.UsageError: --best-effort is given, but nothing is to be kept.
+    """
+    if best_effort and not (things or boxes):
+        raise click.UsageError("--best-effort must be used together with --keep or --keep-box.")
+    return (*things, *boxes)
 
 
 # -- where and how the work is done -----------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+from tacit.codec.keep import Keep
+from tacit.errors import InvalidInput
+
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
 
 
@@ -47,6 +50,28 @@ class CropBox(click.ParamType[tuple[int, int, int, int]]):
         if width < 1 or height < 1:
             self.fail(f"must be LEFT,TOP,WIDTH,HEIGHT in pixels, such as 100,50,640,480, got {value!r}", param, ctx)
         return (left, top, left + width, top + height)
+
+
+class KeptThing(click.ParamType[Keep]):
+    """What an encoding keeps, as WHAT=NUMBERdB or WHAT=NUMBERssimulacra2.
+
+    Args:
+        boxed: Whether WHAT is a box as LEFT,TOP,WIDTH,HEIGHT in pixels, instead of a phrase.
+    """
+
+    name = "what=fidelity"
+
+    def __init__(self, *, boxed: bool = False) -> None:
+        self._boxed = boxed
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Keep:
+        """Return what is to be kept."""
+        if isinstance(value, Keep):
+            return value
+        try:
+            return Keep.boxed(str(value)) if self._boxed else Keep.named(str(value))
+        except InvalidInput as error:
+            self.fail(str(error), param, ctx)
 
 
 class TokenPrice(click.ParamType[tuple[float, float]]):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tacit.codec.codec import Codec, Prepared, decode, encode
     from tacit.codec.decoding import DamageWarning, FileSource, read_bytes
     from tacit.codec.encoding import EncodeResult
+    from tacit.codec.keep import Keep, KeepWarning, KeptBox
     from tacit.codec.options import DEFAULT_STEER, EncodeOptions, Target
     from tacit.codec.synthesis import Box, Latents
 
@@ -26,6 +27,9 @@ _HOMES = {
     "EncodeOptions": "options",
     "EncodeResult": "encoding",
     "FileSource": "decoding",
+    "Keep": "keep",
+    "KeepWarning": "keep",
+    "KeptBox": "keep",
     "Latents": "synthesis",
     "Prepared": "codec",
     "Target": "options",
@@ -42,6 +46,9 @@ __all__ = [
     "EncodeOptions",
     "EncodeResult",
     "FileSource",
+    "Keep",
+    "KeepWarning",
+    "KeptBox",
     "Latents",
     "Prepared",
     "Target",

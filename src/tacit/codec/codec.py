@@ -42,6 +42,7 @@ from tacit.text.caption_tokens import CaptionTokens
 if TYPE_CHECKING:
     import torch
 
+    from tacit.codec.keeping import Keeping
     from tacit.codec.refined_coding import RefinedCoding
     from tacit.codec.refinement import Progress
     from tacit.finding import Finder, FinderFunction, Found
@@ -168,11 +169,13 @@ class Codec:
             options: All options at once.
             **fields: Single options, which replace those in `options`: one other target (`size`, the most bytes of the
                 whole file; `bpp`, the most bits per pixel; `psnr`, the fewest dB), `quality_map`, `steer`,
-                `boxes`, `effort`, `store_caption` and `keep_metadata`. `EncodeOptions` explains each.
+                `boxes`, `effort`, `keep`, `best_effort`, `store_caption` and `keep_metadata`. `EncodeOptions` explains
+                each.
 
         Raises:
             InvalidInput: An option is out of its range, or the source is no image.
-            TargetNotReached: No quality reaches the target.
+            TargetNotReached: No quality reaches the target, or keeps what is to be kept.
+            NotFound: The image shows nothing that a phrase of `keep` names.
             ImageTooLarge: The image has more pixels than Pillow's limit.
             PathError: The image cannot be read.
             WeightsError: The weights of the model or of the text encoder are missing or damaged.
@@ -212,7 +215,7 @@ class Codec:
         with thread_count(self.threads):
             model = self._model(self.path)
             target = _complete(options.target, model)
-            return self._encoding(model, raster, caption, options, progress).reach(target, reconstruct)
+            return self._keeping(model, raster, caption, options, progress).reach(target, reconstruct)
 
     def prepare(
         self,
@@ -237,7 +240,7 @@ class Codec:
         raster = images.load(image)
         with thread_count(self.threads):
             model = self._model(self.path)
-            return Prepared(self._encoding(model, raster, caption, options), options.target, self.threads)
+            return Prepared(self._keeping(model, raster, caption, options), options.target, self.threads)
 
     def encode_batch(
         self,
@@ -281,6 +284,8 @@ class Codec:
         options = merged(options, quality, fields)
         if options.target != Target(quality=options.quality):
             raise InvalidInput("a batch is encoded at one quality: size, bpp and psnr need one image at a time")
+        if options.keep:
+            raise InvalidInput("a batch keeps nothing that is named: keep needs one image at a time")
         captions = [None] * len(sources) if captions is None else captions
         if isinstance(captions, str):
             raise InvalidInput("captions must be a list with one for each image, got one text")
@@ -584,6 +589,24 @@ class Codec:
             refined=refined,
         )
 
+    def _keeping(
+        self,
+        model: Model,
+        raster: Raster,
+        caption: str | None,
+        options: EncodeOptions,
+        progress: Progress | None = None,
+    ) -> ImageEncoding | Keeping:
+        """Return the encoding of an image, with what it is to keep."""
+        encoding = self._encoding(model, raster, caption, options, progress)
+        if not options.keep:
+            return encoding
+        from tacit.codec.keeping import Keeping
+        from tacit.codec.places import find_places
+
+        places = find_places(options.keep, encoding.raster, self.find, best_effort=options.best_effort)
+        return Keeping(encoding, places, best_effort=options.best_effort) if places else encoding
+
     def _refined(self, options: EncodeOptions, progress: Progress | None) -> RefinedCoding | None:
         """Return what codes regions with refined latents, on torch; None if an encoding's effort is 0."""
         effort = self.effort if options.effort is None else options.effort
@@ -622,7 +645,7 @@ class Codec:
 class Prepared:
     """An image and its caption, made by `Codec.prepare`; its analysis is kept from the first encoding on."""
 
-    def __init__(self, encoding: ImageEncoding, target: Target, threads: int | None) -> None:
+    def __init__(self, encoding: ImageEncoding | Keeping, target: Target, threads: int | None) -> None:
         self._encoding, self._target, self._threads = encoding, target, threads
 
     @property

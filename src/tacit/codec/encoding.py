@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ from tacit import container
 from tacit import image as images
 from tacit.codec import rate_control
 from tacit.codec.decoding import FileDecoding
+from tacit.codec.keep import KeptBox
 from tacit.codec.model import Array, Model, Quality
 from tacit.codec.options import Target
 from tacit.codec.rate_control import Attempt, AttemptAt
 from tacit.codec.steering import steering
-from tacit.codec.synthesis import region_quality, stack_qualities
+from tacit.codec.synthesis import Box, region_quality, stack_qualities, synthesise
 from tacit.codec.threads import map_regions, map_threads
-from tacit.container import Header, Metadata, Region, region_grid
+from tacit.container import Container, Header, Metadata, Region, region_grid
 from tacit.engine.limits import BATCH_PIXELS
 from tacit.entropy.streams import Stream
 from tacit.entropy.units import LATENT_STEP
@@ -66,6 +68,12 @@ class EncodeResult:
 
     found: Found | None = None
     """What was found of the caption, by which the qualities were steered; None where nothing was looked for."""
+    kept: tuple[KeptBox, ...] = ()
+    """The boxes that were to be kept (`EncodeOptions.keep`), each with what it has in the decoded image."""
+
+    kept_bytes: int | None = None
+    """How many bytes more the file has than one that keeps nothing and is of the same quality elsewhere; None where
+    nothing was to be kept."""
 
 
 class ImageEncoding:
@@ -112,6 +120,8 @@ class ImageEncoding:
         self._model_id, self._weights_hash = model_id, weights_hash
         self._kept: list[Array] | None = None  # y of each region
         self.refined, self.found = refined, found
+        self.floors: np.ndarray | None = None
+        """The least quality of each cell; None for none. See `with_floors`."""
 
     @property
     def pixels(self) -> int:
@@ -130,8 +140,32 @@ class ImageEncoding:
             quality=quality,
             model_id=self._model_id,
             weights_hash=self._weights_hash,
-            quality_map=self.quality_map,
+            quality_map=self._quality_map(quality),
         )
+
+    def _quality_map(self, quality: float | None) -> bytes | None:
+        """Return the quality map at a quality, which lifts cells to their floors."""
+        if self.floors is None or quality is None:
+            return self.quality_map
+        own = 0 if self.quality_map is None else np.frombuffer(self.quality_map, np.int8).reshape(self.floors.shape)
+        lifts = np.ceil((self.floors - quality).round(2))  # qualities are hundredths
+        offsets = np.maximum(lifts, own).clip(-100, 100).astype(np.int8)
+        return offsets.tobytes() if self.quality_map is not None or offsets.any() else None
+
+    def with_floors(self, floors: np.ndarray) -> ImageEncoding:
+        """Return the same encoding where the quality of no cell is below its floor; it shares the analysis.
+
+        Args:
+            floors: The least quality of each cell, [ceil(H / 64), ceil(W / 64)]; below the file's quality it means
+                nothing.
+
+        Raises:
+            InvalidInput: The weights take no quality map.
+        """
+        check_quality_maps(self.model)
+        lifted = copy.copy(self)
+        lifted.floors = floors
+        return lifted
 
     def quality(self, quality: float | None, region: Region) -> Quality:
         """Return the quality of a region's latents, as the model takes it."""
@@ -256,6 +290,33 @@ class ImageEncoding:
         decoded = decoding.raster()
         return Attempt(quality, data, decoded, min(psnr(decoded.pixels, self.raster.pixels), HIGHEST_PSNR))
 
+    def decoded_boxes(self, quality: float | None, boxes: Sequence[Box]) -> list[np.ndarray]:
+        """Return what boxes of the image decode to at a quality; only the regions that they need are coded.
+
+        Args:
+            quality: As for `attempt`.
+            boxes: Parts of the image.
+
+        Returns:
+            The pixels of each box, [h, w, 1 or 3] uint8.
+        """
+        header = self.header(quality)
+        file = Container(header=header, metadata=Metadata(), alpha=None, regions=(None,) * len(self.regions))
+        decodings = [FileDecoding(file, self.decoder, box) for box in boxes]
+        needed = sorted({index for decoding in decodings for index in decoding.needed})
+
+        def code(number: int, region: Region) -> np.ndarray:
+            y = self.analyse(region) if self._kept is None else self._kept[needed[number]]
+            _, integers = self.model.compress(y, self.quality(quality, region), self.progressive)
+            return self.model.engine.to_host(integers[0])
+
+        at_a_time = self.model.engine.regions_at_a_time
+        coded = dict(zip(needed, map_regions(code, [self.regions[index] for index in needed], at_a_time), strict=True))
+        for decoding in decodings:
+            for index in decoding.needed:
+                decoding.put(self.regions[index], self.decoder.engine.from_host(coded[index]))
+        return synthesise([decoding.latents() for decoding in decodings], [self.decoder] * len(decodings))
+
     def file(self, quality: float | None, streams: Sequence[Stream]) -> bytes:
         """Return the file of the regions' streams."""
         header, regions = self.header(quality), [stream.data for stream in streams]
@@ -273,14 +334,25 @@ class ImageEncoding:
         Raises:
             TargetNotReached: No quality reaches the target.
         """
-        searched = target.quality is None and target != Target()
-        if searched:
+        if _is_searched(target):
             self.keep_analysis()
-        refined = None
+        self.begin()
+        return self.result(self.reached(target, reconstruct))
+
+    def begin(self) -> None:
+        """Begin the time that refinement may take."""
         if self.refined is not None:
             self.refined.begin()
-            refined = self._refined_attempts() if searched else self.refined_attempt
-        reached = rate_control.reach(target, self.attempt, self.pixels, reconstruct, refined)
+
+    def reached(self, target: Target, reconstruct: bool) -> Attempt:
+        """Return the attempt that reaches a target; the arguments are those of `reach`."""
+        refined = None
+        if self.refined is not None:
+            refined = self._refined_attempts() if _is_searched(target) else self.refined_attempt
+        return rate_control.reach(target, self.attempt, self.pixels, reconstruct, refined)
+
+    def result(self, reached: Attempt) -> EncodeResult:
+        """Return an attempt as what the caller gets."""
         return EncodeResult(
             data=reached.data,
             width=self.raster.width,
@@ -416,8 +488,7 @@ def quality_offsets(
     steps = None if found is None else steering(found, raster.width, raster.height, steer)
     if quality_map is None and steps is None:
         return None
-    if not model.quality_maps:
-        raise InvalidInput("these weights take no quality map")
+    check_quality_maps(model)
     expected = container.cells(raster.width, raster.height)
     offsets = np.zeros(expected) if quality_map is None else np.asarray(quality_map)
     if offsets.shape != expected:
@@ -429,3 +500,13 @@ def quality_offsets(
     if steps is not None:
         offsets = np.clip(offsets + steps, -100, 100)
     return bytes(np.rint(offsets).astype(np.int8).tobytes())
+
+
+def _is_searched(target: Target) -> bool:
+    return target.quality is None and target != Target()
+
+
+def check_quality_maps(model: Model) -> None:
+    """Raise InvalidInput unless the quality may vary over an image."""
+    if not model.quality_maps:
+        raise InvalidInput("these weights take no quality map")

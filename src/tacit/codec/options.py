@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from tacit.codec.keep import Keep
 from tacit.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -95,6 +96,14 @@ class EncodeOptions(Target):
     """The most seconds that refinement may take; then it ends with the best that it has found, and a UserWarning says
     so. None lets it go on to its end, which alone gives the same file every time."""
 
+    keep: Sequence[Keep] = ()
+    """What comes back with at least some fidelity: named things or boxes. The rest of the image has the target's
+    quality or, with a size, what is left of it."""
+
+    best_effort: bool = False
+    """Whether an encoding that cannot keep what `keep` asks for comes as near as it can, with a KeepWarning, instead
+    of raising an error."""
+
     progressive: bool = True
     """Whether the beginning of the file gives the whole image, coarse. It costs a byte, and at most 0.5 % where an
     image has several regions. Without it a large image is stored region by region."""
@@ -107,6 +116,9 @@ class EncodeOptions(Target):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if isinstance(self.keep, Keep | str) or not all(isinstance(one, Keep) for one in self.keep):
+            raise InvalidInput(f"keep must be a list of Keep, got {self.keep!r}")
+        object.__setattr__(self, "keep", tuple(self.keep))
         if self.steer is not None:
             check_steer(self.steer)
         if self.effort is not None:
@@ -133,6 +145,8 @@ class EncodeFields(TargetFields, total=False):
     boxes: Sequence[Box] | None
     effort: int | None
     effort_seconds: float | None
+    keep: Sequence[Keep]
+    best_effort: bool
     progressive: bool
     store_caption: bool
     keep_metadata: bool

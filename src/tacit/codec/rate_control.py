@@ -214,15 +214,18 @@ def reach(
     if target.psnr is not None:
         reached = _reach_psnr(target.psnr, attempt, refined)
         return reached if reconstruct else replace(reached, decoded=None)
-    if target.size is not None:
-        limit = target.size
-        wanted = f"a file of {limit} byte{'s' if limit != 1 else ''}"
-    elif target.bpp is not None:
-        limit = math.floor(target.bpp * pixels / 8)
-        wanted = f"{target.bpp:.4g} bpp"
-    else:
+    limit = size_limit(target, pixels)
+    if limit is None:
         return (refined or attempt)(target.quality, reconstruct)
+    wanted = f"a file of {limit} byte{'s' if limit != 1 else ''}" if target.size else f"{target.bpp:.4g} bpp"
     return _reach_size(limit, wanted, attempt, pixels, reconstruct, refined)
+
+
+def size_limit(target: Target, pixels: int) -> int | None:
+    """Return the largest size in bytes that a target allows an image of so many pixels; None if it says nothing."""
+    if target.size is not None:
+        return target.size
+    return None if target.bpp is None else math.floor(target.bpp * pixels / 8)
 
 
 def _reach_size(

@@ -13,7 +13,7 @@ import numpy as np
 
 from tacit.errors import InvalidInput, MissingExtra
 from tacit.evaluation.metrics.metric import ImageMetricBase
-from tacit.evaluation.metrics.ppm import ppm_file
+from tacit.image.ppm import ppm_file
 
 
 class Butteraugli(ImageMetricBase):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from importlib import metadata
-from typing import Any
 
 import numpy as np
 
-from tacit.errors import MissingExtra
 from tacit.evaluation.metrics.metric import ImageMetricBase
-from tacit.evaluation.metrics.ppm import ppm_file
+from tacit.image import ssimulacra2
 
 
 class Ssimulacra2(ImageMetricBase):
@@ -21,16 +18,13 @@ class Ssimulacra2(ImageMetricBase):
 
     name = "ssimulacra2"
     higher_is_better = True
-    smallest = 8  # of the coarsest scale
+    smallest = ssimulacra2.SMALLEST
 
     def __init__(self) -> None:
-        try:
-            self._library: Any = importlib.import_module("ssimulacra2")
-        except ImportError as error:
-            raise MissingExtra("ssimulacra2 needs the package ssimulacra2: pip install 'tacit[eval]'") from error
+        ssimulacra2.library()
         self.protocol = f"SSIMULACRA 2.1 by the package ssimulacra2 {metadata.version('ssimulacra2')}"
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
         """Return the score: at most 100, and below 0 for very strong distortion."""
         self.check(reference, decoded)
-        return float(self._library.compute_ssimulacra2(ppm_file(reference), ppm_file(decoded)))
+        return ssimulacra2.ssimulacra2(decoded, reference)

@@ -1,0 +1,120 @@
+"""Where in an image the things are that an encoding keeps, as boxes."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tacit.codec.keep import Keep, KeepWarning
+from tacit.errors import InvalidInput, NotFound
+from tacit.finding import Found
+from tacit.finding.maps import Map, pieces
+from tacit.image import Raster
+from tacit.image.ssimulacra2 import SMALLEST
+
+Box = tuple[int, int, int, int]
+
+SEEN = 0.5  # a place of a map shows the thing from here on
+SMALL = 0.25  # pieces below this part of the largest one's area are left out
+MOST = 12  # boxes of one thing; more become one box around all
+
+
+@dataclass(frozen=True)
+class Place:
+    """A box that an encoding keeps."""
+
+    keep: Keep
+    """What was asked for."""
+    box: Box
+    """Left, top, right and bottom in pixels."""
+    cues: tuple[str, ...] = ()
+    """What it was found by; empty where the box was given."""
+
+
+def find_places(
+    keeps: Sequence[Keep], raster: Raster, find: Callable[[Raster, str], Found], *, best_effort: bool = False
+) -> list[Place]:
+    """Return the boxes of what is to be kept; a phrase has one for each place where the thing is.
+
+    Args:
+        keeps: What is to be kept.
+        raster: The image.
+        find: Finds what a phrase names.
+        best_effort: Whether a phrase for nothing in the image is left out, with a KeepWarning, rather than an error.
+
+    Raises:
+        NotFound: The image shows nothing that a phrase names.
+        InvalidInput: A box is not inside the image, or too small for its measure.
+    """
+    places = []
+    for keep in keeps:
+        try:
+            places += [Place(keep, keep.box)] if keep.box is not None else _places(keep, raster, find)
+        except NotFound as error:
+            if not best_effort:
+                raise
+            warnings.warn(KeepWarning(str(error)), stacklevel=2)
+    for place in places:
+        _check(place, raster)
+    return places
+
+
+def _places(keep: Keep, raster: Raster, find: Callable[[Raster, str], Found]) -> list[Place]:
+    assert keep.phrase is not None
+    places, missed = [], []
+    for thing in find(raster, keep.phrase).things:
+        around = [] if thing.map is None else boxes(thing.map, raster.width, raster.height)
+        places += [Place(keep, box, thing.cues) for box in around]
+        if not around:
+            missed.append(thing.phrase)
+    if missed or not places:
+        names = " and ".join(map(repr, missed)) or repr(keep.phrase)
+        raise NotFound(f"{names} cannot be found in the image: name it in other words, or give its box")
+    return places
+
+
+def boxes(seen: Map, width: int, height: int) -> list[Box]:
+    """Return the boxes around the pieces of a thing, largest piece first; none where the map shows nothing.
+
+    Args:
+        seen: How likely each place shows the thing, 0 to 1 [h, w].
+        width: The image's width in pixels.
+        height: The image's height in pixels.
+    """
+    mask = seen > min(SEEN, float(seen.max()) / 2)
+    labels = pieces(mask)
+    areas = np.bincount(labels.ravel(), minlength=2)[1:]
+    if not areas.any():
+        return []
+    large = [n + 1 for n in np.argsort(-areas, kind="stable") if areas[n] >= SMALL * areas.max()]
+    masks = [labels == n for n in large] if len(large) <= MOST else [np.isin(labels, large)]
+    return [_around(one, width, height) for one in masks]
+
+
+def _around(mask: np.ndarray, width: int, height: int) -> Box:
+    down, across = (np.nonzero(mask.any(axis=axis))[0].tolist() for axis in (1, 0))
+    x, y = width / mask.shape[1], height / mask.shape[0]
+    return (
+        math.floor(across[0] * x),
+        math.floor(down[0] * y),
+        min(width, math.ceil((across[-1] + 1) * x)),
+        min(height, math.ceil((down[-1] + 1) * y)),
+    )
+
+
+def _check(place: Place, raster: Raster) -> None:
+    left, top, right, bottom = place.box
+    if right > raster.width or bottom > raster.height:
+        raise InvalidInput(
+            f"{place.keep.what} must be inside the image of {raster.width}x{raster.height} pixels, "
+            f"got right edge {right}, bottom edge {bottom}"
+        )
+    if place.keep.measure == "ssimulacra2" and min(right - left, bottom - top) < SMALLEST:
+        raise InvalidInput(
+            f"{place.keep.what} must be {SMALLEST} pixels a side or more for SSIMULACRA 2, "
+            f"got {right - left}x{bottom - top}"
+        )
