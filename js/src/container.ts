@@ -9,7 +9,7 @@ export const FIXED_RATE = 10_001; // what stands for the quality of weights that
 export const MAX_PIXELS = 178_956_970;
 
 const SIGNATURE = [0x89, 0x54, 0x43, 0x54, 0x0d, 0x0a, 0x1a, 0x0a];
-const NEWEST_VERSION = 2;
+const NEWEST_VERSION = 3;
 const LONGEST_SIDE = 1024; // pixels of a region
 const MOST_REGIONS = 2 ** 20;
 const MOST_METADATA = 2 ** 24; // bytes of a decompressed block
@@ -33,6 +33,8 @@ export interface Header {
   model: number;
   /** The first 8 bytes of the weights' decode hash, in hexadecimal. */
   weights: string;
+  /** How many scans a progressive file has; null if it is not progressive. */
+  scans: number | null;
 }
 
 /** A rectangle of the image, in pixels. */
@@ -56,8 +58,10 @@ export interface TacitFile {
   exif: Uint8Array | null;
   xmp: Uint8Array | null;
   grid: Region[];
-  /** The bytes of each region. */
-  regions: Uint8Array[];
+  /** The bytes of each region; null where there are none, because the file was cut. */
+  regions: (Uint8Array | null)[];
+  /** Whether the end of a region's bytes is missing, for each region. */
+  cut: boolean[];
 }
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
@@ -141,15 +145,20 @@ function readHeader(payload: Uint8Array, version: number): Header & { mapped: bo
   const hundredths = reader.varint();
   const model = reader.byte();
   const weights = Array.from(reader.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const scans = mode & 8 ? reader.byte() : null;
   reader.end();
   if (!width || !height) throw new CorruptFile(`chunk H: width and height must be at least 1, got ${width}x${height}`);
-  if (mode > 7) throw new CorruptFile(`chunk H: mode must be 0 to 7, got ${mode}`);
+  if (mode > 15) throw new CorruptFile(`chunk H: mode must be 0 to 15, got ${mode}`);
+  if (scans === 0) throw new CorruptFile('chunk H: scans must be 1 to 255, got 0');
   if (hundredths > FIXED_RATE) throw new CorruptFile(`chunk H: quality must be 0 to ${FIXED_RATE}, got ${hundredths}`);
-  if (regionCount(width, height) > MOST_REGIONS) {
-    throw new CorruptFile(`chunk H: an image must have at most ${MOST_REGIONS} regions, got ${width}x${height} pixels`);
+  if (regionCount(width, height) * (scans ?? 1) > MOST_REGIONS) {
+    throw new CorruptFile(
+      `chunk H: an image must have at most ${MOST_REGIONS} regions times scans, got ${width}x${height} pixels`,
+    );
   }
   const mapped = Boolean(mode & 4);
-  if (mapped !== version > 1) throw new CorruptFile(`chunk H: version ${version} does not fit the mode ${mode}`);
+  if (version !== (scans ? 3 : mapped ? 2 : 1))
+    throw new CorruptFile(`chunk H: version ${version} does not fit the mode ${mode}`);
   if (mapped && hundredths === FIXED_RATE) throw new CorruptFile('chunk H: a fixed rate must have no quality map');
   return {
     width,
@@ -159,6 +168,7 @@ function readHeader(payload: Uint8Array, version: number): Header & { mapped: bo
     hundredths: hundredths === FIXED_RATE ? null : hundredths,
     model,
     weights,
+    scans,
     mapped,
   };
 }
@@ -251,6 +261,60 @@ export function parseHeader(data: Uint8Array): Header | null {
 export interface Limits {
   /** The most pixels, width times height. */
   maxPixels?: number;
+  /** Whether the end of the file may be missing. What is there of its last chunk is then taken unverified. */
+  partial?: boolean;
+}
+
+/**
+ * Return what is there of a region's payload if the data end inside its chunk, and null if they do not.
+ *
+ * @param start - Where the length of the payload begins.
+ * @param expected - The length by the index; null if there is none.
+ */
+function beginning(data: Uint8Array, start: number, expected: number | null): Uint8Array | null {
+  let length = 0;
+  let size = 0;
+  for (;;) {
+    if (start + size >= data.length) break; // the length itself is cut
+    if (size === 5) return null;
+    const byte = data[start + size];
+    length += (byte & 127) * 2 ** (7 * size++);
+    if (byte < 128) {
+      if (expected !== null && length !== expected) return null;
+      return start + size + length + 4 > data.length ? data.subarray(start + size, start + size + length) : null;
+    }
+  }
+  if (expected !== null && Math.floor(expected / 2 ** (7 * size)) === 0) return null; // it would be a shorter one
+  return expected === null || expected % 2 ** (7 * size) === length ? data.subarray(data.length) : null;
+}
+
+/** Return the bytes of each region, put together of the pieces that are there, and whether the end is missing. */
+function joinedPieces(
+  pieces: readonly (Uint8Array | null)[],
+  scans: number,
+  unfinished: number,
+): Pick<TacitFile, 'regions' | 'cut'> {
+  const count = pieces.length / scans;
+  const regions: (Uint8Array | null)[] = [];
+  const cut: boolean[] = [];
+  for (let region = 0; region < count; region++) {
+    const own: Uint8Array[] = [];
+    let whole = true;
+    for (let number = region; whole && number < pieces.length; number += count) {
+      const piece = pieces[number];
+      if (piece) own.push(piece);
+      whole = piece !== null && number !== unfinished;
+    }
+    cut.push(!whole);
+    if (own.length === 1) {
+      regions.push(own[0]);
+      continue;
+    }
+    const bytes = new Uint8Array(own.reduce((sum, piece) => sum + piece.length, 0));
+    own.reduce((at, piece) => (bytes.set(piece, at), at + piece.length), 0);
+    regions.push(own.length ? bytes : null);
+  }
+  return { regions, cut };
 }
 
 /**
@@ -260,12 +324,13 @@ export interface Limits {
  * @throws UnsupportedFile - It is no `.tacit` file, or of a newer version.
  * @throws ImageTooLarge - It has more pixels than the limit.
  */
-export function parse(data: Uint8Array, { maxPixels = MAX_PIXELS }: Limits = {}): TacitFile {
+export function parse(data: Uint8Array, { maxPixels = MAX_PIXELS, partial = false }: Limits = {}): TacitFile {
   const version = checkSignature(data);
   const reader = new Reader(data, 'the file');
   reader.position = 9;
   const chunks = new Map<string, Uint8Array>();
-  const regions: Uint8Array[] = [];
+  const pieces: (Uint8Array | null)[] = []; // of the regions, scan by scan
+  let unfinished = -1; // the number of the piece of which only the beginning is there
   let header: ReturnType<typeof readHeader> | null = null;
   let lengths: number[] | null = null;
   while (reader.left) {
@@ -273,6 +338,15 @@ export function parse(data: Uint8Array, { maxPixels = MAX_PIXELS }: Limits = {})
     const code = reader.byte();
     const type = String.fromCharCode(code);
     if (!/[A-Za-z]/.test(type)) throw new CorruptFile(`the type of a chunk must be a letter, got byte ${code}`);
+    const scans: number = header?.scans ?? 1;
+    if (type === 'R' && scans > 1) while (lengths?.[pieces.length] === 0) pieces.push(new Uint8Array());
+    if (type === 'R' && partial && header) {
+      const part = beginning(data, reader.position, lengths ? (lengths[pieces.length] ?? null) : null);
+      if (part) {
+        unfinished = pieces.push(part) - 1;
+        break;
+      }
+    }
     const payload = reader.bytes(reader.varint());
     const covered = data.subarray(start, reader.position);
     const [a, b, c, d] = reader.bytes(4);
@@ -290,13 +364,13 @@ export function parse(data: Uint8Array, { maxPixels = MAX_PIXELS }: Limits = {})
       continue;
     }
     if (type === 'R') {
-      const index = regions.push(payload) - 1;
+      const index = pieces.push(payload) - 1;
       if (lengths && lengths[index] !== payload.length) {
         throw new CorruptFile(`chunk R ${index}: its length is not that of the index`);
       }
       continue;
     }
-    if (regions.length) throw new CorruptFile(`chunk ${type} must not follow the regions`);
+    if (pieces.length) throw new CorruptFile(`chunk ${type} must not follow the regions`);
     if (type === 'H' || (known && chunks.has(type))) throw new CorruptFile(`chunk ${type} must occur once`);
     if (known) chunks.set(type, payload);
     if (type === 'I') {
@@ -306,15 +380,23 @@ export function parse(data: Uint8Array, { maxPixels = MAX_PIXELS }: Limits = {})
     }
   }
   if (header === null) throw new CorruptFile('the file ends too early');
-  const count = regionCount(header.width, header.height);
+  const scans = header.scans ?? 1;
+  const count = regionCount(header.width, header.height) * scans;
   if (chunks.has('I') !== count > 1 || (lengths && lengths.length !== count)) {
     throw new CorruptFile(`chunk I must be there, with ${count} entries, exactly if there are several regions`);
   }
-  if (regions.length !== count) throw new CorruptFile(`there must be ${count} regions, got ${regions.length}`);
+  const begun = pieces.length > 0;
+  while (pieces.length < count) {
+    if (scans > 1 && lengths?.[pieces.length] === 0) pieces.push(new Uint8Array());
+    else if (partial && begun) pieces.push(null);
+    else break;
+  }
+  if (pieces.length !== count) throw new CorruptFile(`there must be ${count} regions, got ${pieces.length}`);
   if (chunks.has('Q') !== header.mapped) throw new CorruptFile('chunk Q must be there exactly if the header says so');
   if (chunks.has('A') !== header.alpha) throw new CorruptFile('chunk A must be there exactly if the header says so');
+  const { regions, cut } = joinedPieces(pieces, scans, unfinished);
   regions.forEach((region, index) => {
-    if (!region.length || region.length % 4) {
+    if (region && !cut[index] && (!region.length || region.length % 4)) {
       throw new CorruptFile(`chunk R ${index}: must have a multiple of 4 bytes, got ${region.length}`);
     }
   });
@@ -340,5 +422,6 @@ export function parse(data: Uint8Array, { maxPixels = MAX_PIXELS }: Limits = {})
     xmp: block('x'),
     grid: regionGrid(header.width, header.height),
     regions,
+    cut,
   };
 }

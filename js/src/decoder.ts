@@ -152,19 +152,24 @@ function emptyLatents(model: Model, rows: number, columns: number): Latents {
 }
 
 async function decodeLatents(file: TacitFile, model: Model): Promise<Latents> {
-  const { header, grid, regions } = file;
+  const { header, grid, regions, cut } = file;
+  const progressive = header.scans !== null;
   const shape = (region: Region) => [latentSize(region.height), latentSize(region.width)];
   if (grid.length === 1) {
     const [rows, columns] = shape(grid[0]);
-    return model.decodeRegion(regions[0], rows, columns, qualityAt(file, 0, 0, rows, columns));
+    const quality = qualityAt(file, 0, 0, rows, columns);
+    return model.decodeRegion(regions[0] ?? new Uint8Array(), rows, columns, quality, progressive, cut[0]);
   }
   const whole = emptyLatents(model, latentSize(header.height), latentSize(header.width));
   for (const [index, region] of grid.entries()) {
+    const bytes = regions[index];
+    if (!bytes) continue; // its latents stay zero
     const [rows, columns] = shape(region);
     const row = region.top / LATENT_STEP;
     const column = region.left / LATENT_STEP;
     const quality = qualityAt(file, row, column, rows, columns);
-    copy(await model.decodeRegion(regions[index], rows, columns, quality), 0, 0, whole, row, column, rows, columns);
+    const latents = await model.decodeRegion(bytes, rows, columns, quality, progressive, cut[index]);
+    copy(latents, 0, 0, whole, row, column, rows, columns);
   }
   return whole;
 }

@@ -118,11 +118,20 @@ export class Model {
    * @param rows - Of its latents.
    * @param columns - Of its latents.
    * @param quality - The quality of its latents.
+   * @param falling - Whether the file is progressive.
+   * @param cut - Whether only the beginning of the bytes is there.
    * @throws CorruptFile - No encoder can have written the bytes.
    */
-  async decodeRegion(data: Uint8Array, rows: number, columns: number, quality: QualityPlane): Promise<Latents> {
+  async decodeRegion(
+    data: Uint8Array,
+    rows: number,
+    columns: number,
+    quality: QualityPlane,
+    falling = false,
+    cut = false,
+  ): Promise<Latents> {
     const { groups, plane, skip } = this.weights.about.entropy;
-    const decoder = new RangeDecoder(data);
+    const decoder = new RangeDecoder(data, falling, cut);
     const hyperRows = Math.ceil(rows / PER_HYPER);
     const hyperColumns = Math.ceil(columns / PER_HYPER);
     const each = hyperRows * hyperColumns;

@@ -36,8 +36,18 @@ export class RangeDecoder {
   private high: number; // the distance of the coded point from the interval's lower end
   private low: number;
   private untouched = true;
+  private ended = false;
 
-  constructor(data: Uint8Array) {
+  /**
+   * @param data - The bytes, or only their beginning.
+   * @param falling - Whether the tables of a batch come in falling order, as in progressive files.
+   * @param cut - Whether only the beginning is there. Symbols that need more are then zero.
+   */
+  constructor(
+    data: Uint8Array,
+    private readonly falling = false,
+    private readonly cut = false,
+  ) {
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     this.words = Uint32Array.from({ length: data.length >> 2 }, (_, i) => view.getUint32(4 * i, true));
     this.high = this.word();
@@ -49,9 +59,13 @@ export class RangeDecoder {
     return at < this.words.length ? this.words[at] : 0;
   }
 
-  /** Return the number of the next entry of a table. */
+  /** Return the number of the next entry of a table, or -1 if the bytes for it are missing. */
   entry(sums: Uint32Array): number {
     this.untouched = false;
+    if (this.cut && (this.ended || this.next > this.words.length)) {
+      this.ended = true;
+      return -1;
+    }
     const scale = this.rangeHigh * 256 + Math.floor(this.rangeLow / TOTAL);
     // The estimate is off by one at most, and only at an entry's edge.
     const quantile = Math.floor((this.high * WORD + this.low) / scale);
@@ -90,7 +104,11 @@ export class RangeDecoder {
       const rangeLow = narrow - more * WORD;
       if (high > rangeHigh || (high === rangeHigh && rest >= rangeLow)) {
         first += 1; // the estimate was too small
-        if (first > sums.length - 2) throw new CorruptFile('no encoder can have written the entropy-coded bytes');
+        if (first > sums.length - 2) {
+          this.ended = true;
+          if (this.cut) return -1;
+          throw new CorruptFile('no encoder can have written the entropy-coded bytes');
+        }
         continue;
       }
       if (rangeHigh === 0) {
@@ -130,24 +148,31 @@ export class RangeDecoder {
     for (let i = 0; i < count; i++) order[ends[numbers[i]]++] = i;
     const escaped: number[] = [];
     symbols.fill(0);
-    for (let number = skip; number < tables.length; number++) {
+    for (let turn = skip; turn < tables.length; turn++) {
+      const number = this.falling ? tables.length - 1 - (turn - skip) : turn;
       const { low, sums } = tables[number];
       const escape = sums.length - 2;
       for (let at = starts[number]; at < starts[number + 1]; at++) {
         const entry = this.entry(sums);
+        if (entry < 0) break;
         if (entry === escape) escaped.push(order[at]);
         else symbols[order[at]] = low + entry;
       }
     }
     for (const place of escaped) {
       const entry = this.entry(ESCAPES.sums);
-      if (entry === 0) throw new CorruptFile('an escaped symbol must be -1023 to 1023, got -1024');
+      if (entry === 0 && !this.cut) throw new CorruptFile('an escaped symbol must be -1023 to 1023, got -1024');
+      if (entry <= 0) {
+        this.ended = true;
+        break;
+      }
       symbols[place] = entry + ESCAPES.low;
     }
   }
 
   /** Verify that everything has been decoded and that nothing is left over. */
   finish(): void {
+    if (this.cut) return;
     const left = this.high > 1 || (this.high === 1 && this.low >= WORD - 1);
     if (this.next < this.words.length || (!this.untouched && left)) {
       throw new CorruptFile('a region must end with its last symbol, got more bytes');

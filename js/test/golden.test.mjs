@@ -26,6 +26,10 @@ for (const model of MODELS) {
         name,
       );
       assert.equal(hashOf(latents), expected.latents, name);
+      for (const [size, hash] of Object.entries(expected.beginnings ?? {})) {
+        const part = await decoder.latents(bytes.subarray(0, Number(size)), { partial: true });
+        assert.equal(hashOf(part), hash, `${name}, the first ${size} bytes`);
+      }
       const image = await decoder.decode(bytes);
       const places = grid(image.height).flatMap((row) => grid(image.width).map((column) => row * image.width + column));
       assert.equal(places.length, expected.samples.length);

@@ -34,6 +34,38 @@ test('a file that is cut anywhere is refused', () => {
   }
 });
 
+test('the beginning of a file is taken where it is asked for', () => {
+  for (const data of small) {
+    let first = 9;
+    while (data[first] !== 'R'.charCodeAt(0)) {
+      let length = 0;
+      let next = first + 1;
+      for (let shift = 0; ; shift += 7) {
+        length += (data[next] & 127) << shift;
+        if (data[next++] < 128) break;
+      }
+      first = next + length + 4;
+    }
+    const whole = parse(data);
+    let known = 0;
+    for (let length = 0; length <= data.length; length++) {
+      if (length <= first) {
+        assert.throws(() => parse(data.subarray(0, length), { partial: true }), TacitError);
+        continue;
+      }
+      const part = parse(data.subarray(0, length), { partial: true });
+      const bytes = part.regions.reduce((sum, region) => sum + (region?.length ?? 0), 0);
+      assert.ok(bytes >= known);
+      known = bytes;
+      for (const [i, region] of part.regions.entries()) {
+        assert.deepEqual(region ?? new Uint8Array(), whole.regions[i].subarray(0, region?.length ?? 0));
+        assert.equal(part.cut[i] || region.length === whole.regions[i].length, true);
+      }
+    }
+    assert.deepEqual(parse(data, { partial: true }), whole);
+  }
+});
+
 test('a file with any byte changed is refused', () => {
   const random = numbers(1);
   for (const data of small) {
@@ -115,7 +147,7 @@ test('no file, a newer file, a picture that is too large', () => {
   assert.throws(() => parse(new Uint8Array()), { name: 'UnsupportedFile', message: /empty/ });
   assert.throws(() => parse(new TextEncoder().encode('<html>a page</html>')), { name: 'UnsupportedFile' });
   const newer = data.slice();
-  newer[8] = 3;
+  newer[8] = 4;
   assert.throws(() => parse(newer), { name: 'UnsupportedFile', message: /newer/ });
   assert.throws(() => parse(data, { maxPixels: 1 }), { name: 'ImageTooLarge' });
 });
