@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tacit.codec.rate_control import ATTEMPTS, SIZE_TOLERANCE, QualitySearch, Scale, SizeSearch
+from tacit.codec.options import Target
+from tacit.codec.rate_control import (
+    ATTEMPTS,
+    REFINED_ATTEMPTS,
+    SIZE_TOLERANCE,
+    Attempt,
+    QualitySearch,
+    Scale,
+    SizeSearch,
+    reach,
+)
 
 WHOLE = Scale(1, 95, 1)
 
@@ -144,6 +155,41 @@ def test_what_is_known_makes_it_short() -> None:
 @pytest.mark.parametrize(("limit", "tried"), [(10, [0.0]), (10_000_000, [100.0])])
 def test_the_ends(limit: int, tried: list[float]) -> None:
     assert tries(limit) == tried
+
+
+@pytest.mark.parametrize(("saving", "attempts"), [(0.04, 1), (0.0, 2), (0.12, 2), (-0.02, 2)])
+def test_refinement_comes_after_the_search_and_is_corrected(saving: float, attempts: int) -> None:
+    refined: list[float] = []
+
+    def plain(quality: float | None, reconstruct: bool) -> Attempt:
+        assert not refined, "the search is over when refinement begins"
+        return Attempt(quality, bytes(round(1000 * math.exp(0.03 * (quality or 0)))))
+
+    def better(quality: float | None, reconstruct: bool) -> Attempt:
+        refined.append(quality or 0)
+        return Attempt(quality, bytes(round((1 - saving) * 1000 * math.exp(0.03 * (quality or 0)))))
+
+    made = reach(Target(size=5000), plain, 10_000, False, better)
+    assert (1 - SIZE_TOLERANCE) * 5000 <= len(made.data) <= 5000
+    assert made.quality == refined[-1]
+    assert len(refined) == attempts <= REFINED_ATTEMPTS
+
+
+@pytest.mark.parametrize(("gain", "attempts"), [(0.1, 1), (0.4, 2), (-0.3, 2)])
+def test_a_refined_psnr_is_corrected(gain: float, attempts: int) -> None:
+    refined: list[float] = []
+
+    def plain(quality: float | None, reconstruct: bool, gain: float = 0.0) -> Attempt:
+        at = quality or 0
+        return Attempt(quality, bytes(round(1000 * math.exp(0.03 * at))), psnr=24 + 0.12 * at + gain)
+
+    def better(quality: float | None, reconstruct: bool) -> Attempt:
+        refined.append(quality or 0)
+        return replace(plain(quality, reconstruct, gain), data=plain(quality, reconstruct).data[:-30])
+
+    made = reach(Target(psnr=30.0), plain, 10_000, False, better)
+    assert 30 <= (made.psnr or 0) < 30.05
+    assert len(refined) == attempts
 
 
 def test_rate_control_and_options_need_no_torch() -> None:

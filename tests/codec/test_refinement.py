@@ -22,6 +22,8 @@ from tacit.image import ImageSource
 from tacit.models.distortion import Distortion, rate_weight
 from tacit.models.rdo_quantization import RdoEntropy
 
+LEVELS = dict(SCHEDULES)
+
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,8 +39,10 @@ def loss(image: ImageSource, codec: Codec, data: bytes, quality: float) -> float
     return 8 * len(data) + weight * float(np.square(decoded - original).mean(axis=2).sum())
 
 
-def test_every_level_has_a_schedule() -> None:
+def test_every_level_has_a_schedule_that_is_longer_than_the_one_before() -> None:
     assert [0, *SCHEDULES] == list(EFFORTS)
+    steps = [schedule.steps for schedule in LEVELS.values()]
+    assert steps == sorted(set(steps))
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ SIZE_TOLERANCE = 0.005  # the part of a size target that may be left over
 PSNR_TOLERANCE = 0.02  # dB above a PSNR target that end the search
 ATTEMPTS = 18
 REFINED_ATTEMPTS = 4
+REFINED_SIZE = math.log(0.96)  # about what refinement makes of a file's size at the same quality
+REFINED_PSNR = 0.1  # dB, about what it adds
 
 # The usual rate of a photograph, which tells a search where to begin: the logarithm of its bits per pixel at quality 0,
 # and what a step of quality adds to it.
@@ -246,6 +248,7 @@ def _reach_size(
             -math.log(1 - SIZE_TOLERANCE),
             lambda quality: refined(quality, reconstruct),
             lambda one: math.log(len(one.data)),
+            REFINED_SIZE,
         )
         if made:
             fitting = [one for one in made if len(one.data) <= limit]
@@ -286,6 +289,7 @@ def _reach_psnr(goal: float, attempt: AttemptAt, refined: AttemptAt | None) -> A
             PSNR_TOLERANCE,
             lambda reversed_quality: refined(100 - reversed_quality, True),
             lambda one: -(one.psnr or 0.0),
+            -REFINED_PSNR,
         )
     enough = [one for one in reached if (one.psnr or 0) >= goal]
     if not enough:
@@ -300,6 +304,7 @@ def _refined_attempts(
     tolerance: float,
     attempt: Callable[[float], Attempt],
     value: Callable[[Attempt], float],
+    difference: float,
 ) -> list[Attempt]:
     """Return a few refined attempts, of which the last ones are near the limit.
 
@@ -311,10 +316,11 @@ def _refined_attempts(
         tolerance: How far below the limit a value may be.
         attempt: Makes a refined attempt at a quality.
         value: Returns the value of an attempt.
+        difference: What refinement is expected to add to values; the first attempt shows what it does.
     """
     import numpy as np  # a target without refinement needs none
 
-    scale, made, difference = Scale(), {}, 0.0
+    scale, made = Scale(), {}
     qualities = sorted(known)
     values = np.maximum.accumulate([known[quality] for quality in qualities])
     for _ in range(REFINED_ATTEMPTS):
