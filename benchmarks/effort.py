@@ -118,7 +118,8 @@ class Bench:
             row |= {"pixels": raster.width * raster.height, "bytes": len(data)}
             row |= {"psnr": psnr(decoded, raster.pixels), "ssimulacra2": self._ssimulacra2(raster.pixels, decoded)}
             row["distortion"] = {
-                str(at): self.distortion(raster.pixels, decoded, at) for at in ((quality,) if level else REFINED)
+                str(at): distortion(self._distortion, raster.pixels, decoded, at)
+                for at in ((quality,) if level else REFINED)
             }
             row |= {"threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
             row["instructions"] = torch.backends.cpu.get_cpu_capability()
@@ -128,16 +129,17 @@ class Bench:
             self._done.add(identity(row))
             print(f"{source.name} level {level} quality {quality}: {len(data)} bytes", flush=True)
 
-    def distortion(self, original: np.ndarray, decoded: np.ndarray, quality: float) -> float:
-        """Return the mean of the distortion as it counts at a quality, over whole squares of 16x16 pixels."""
-        height, width = (side // LATENT_STEP * LATENT_STEP for side in original.shape[:2])
-        x, x_hat = (
-            torch.from_numpy(np.array(one[:height, :width], np.float32)).permute(2, 0, 1)[None] / 255
-            for one in (original, decoded)
-        )
-        with torch.inference_mode():
-            unlike, _ = self._distortion(x_hat, x, torch.tensor([float(quality)]))
-        return float(unlike.mean())
+
+def distortion(counted: Distortion, original: np.ndarray, decoded: np.ndarray, quality: float) -> float:
+    """Return the mean of a distortion as it counts at a quality, over whole squares of 16x16 pixels."""
+    height, width = (side // LATENT_STEP * LATENT_STEP for side in original.shape[:2])
+    x, x_hat = (
+        torch.from_numpy(np.array(one[:height, :width], np.float32)).permute(2, 0, 1)[None] / 255
+        for one in (original, decoded)
+    )
+    with torch.inference_mode():
+        unlike, _ = counted(x_hat, x, torch.tensor([float(quality)]))
+    return float(unlike.mean())
 
 
 def identity(row: Row) -> tuple[Any, ...]:

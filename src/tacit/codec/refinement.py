@@ -31,23 +31,12 @@ Progress = Callable[[float], None]
 
 HALO = 3  # latents around a region that its refinement sees, so that no seam shows
 
-EMPHASIS = 1.3
-"""What the distortion counts in a refinement, by what it counts in training.
-
-Rounding by cost takes distortion for bits, which at the same settings would leave less quality than the user asked for.
-With this factor a refined file has about the distortion that it has without refinement, and fewer bits; measured at
-equal distortion, it also saves more than with 1 or with 1.6.
-"""
-
-CURVATURE = EMPHASIS * 17.3
+CURVATURE = 12 / math.log(2)
 """The second derivative of the loss in bits with respect to a latent in steps, but for the latent's own bits.
 
 A model that is trained for bits plus lambda times the distortion scales its latents until a finer quantisation costs as
-many bits as it saves distortion: -log2(s) + 17.3 * s^2 / 24 is least at s = 1, because 17.3 is 12 / ln 2.
+many bits as it saves distortion: -log2(s) + CURVATURE * s^2 / 24 is least at s = 1.
 """
-
-ROUNDING_CURVATURE = 0.87 * CURVATURE
-"""The curvature by which integers are chosen: lower, as the next steps make good a part of what one latent loses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +45,12 @@ class Schedule:
 
     steps: int
     """Steps, each of which has one gradient."""
+    emphasis: float = 1.3
+    """What the distortion counts, by what it counts in training. Rounding by cost takes distortion for bits; with more
+    than 1, a refined file has about the distortion that it has without refinement, and fewer bits. At equal distortion,
+    too, that saves more."""
+    rounding: float = 1.0
+    """The curvature by which integers are chosen, by the loss's."""
     rate: float = 0.7
     """The part of the way to where the distortion seems least that targets move in the first step. It falls to none
     with the steps, in a straight line: what is left of large rates is noise, which falls within a few small ones."""
@@ -64,6 +59,11 @@ class Schedule:
     as far as another integer, what they predict is wrong everywhere at once."""
     hyper_share: float = 0.6
     """The share of the steps in which hyper-latents move; afterwards latents settle on what they predict."""
+
+    @property
+    def curvature(self) -> float:
+        """The second derivative of the loss, in which the distortion counts for more."""
+        return self.emphasis * CURVATURE
 
 
 SCHEDULES = {
@@ -169,8 +169,9 @@ class Refiner:
                 return Refinement(y, z, ended_early=True)
             moved = torch.zeros_like(y).requires_grad_(step < s.steps)
             with torch.set_grad_enabled(step < s.steps):
-                decoded, bits = self._entropy(targets, moved, moving, hundredths, ROUNDING_CURVATURE if step else 0.0)
-                loss = bits + self._distortion_bits(window, halo, decoded)
+                curvature = s.rounding * s.curvature if step else 0.0
+                decoded, bits = self._entropy(targets, moved, moving, hundredths, curvature)
+                loss = bits + s.emphasis * self._distortion_bits(window, halo, decoded)
             if least is None:
                 least = loss.detach()
             else:
@@ -181,7 +182,7 @@ class Refiner:
             if step < s.steps:
                 gradient, moving.grad = torch.autograd.grad(loss.sum(), (moved, moving))
                 rate = s.rate * (1 - step / s.steps)
-                targets = targets + rate * (decoded.detach() - gradient / CURVATURE - targets)
+                targets = targets + rate * (decoded.detach() - gradient / s.curvature - targets)
                 if step < hyper_steps:
                     optimizer.step()
             if progress is not None:
@@ -209,7 +210,7 @@ class Refiner:
             more = (0, across // LATENT_STEP, 0, down // LATENT_STEP)
             quality = F.pad(quality, more, mode="replicate")
         unlike, _ = self._distortion(x_hat, x, quality)
-        total: Tensor = EMPHASIS * LATENT_STEP**2 * (self._distortion.weight(quality) * unlike).sum(dim=(1, 2))
+        total: Tensor = LATENT_STEP**2 * (self._distortion.weight(quality) * unlike).sum(dim=(1, 2))
         return total
 
 
