@@ -7,6 +7,7 @@ import io
 import struct
 import warnings
 import zlib
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -163,6 +164,23 @@ def test_what_cannot_be_converted_is_named_once(chunk: tuple[bytes, bytes], text
     raster, messages = loaded(png_with(chunk))
     assert raster.pixels.tobytes() == ROWS
     assert messages == [f"image: {text} is left out, and the colours are taken as they are"]
+
+
+def test_an_image_that_is_loaded_is_followed_by_its_file(tmp_path: Path) -> None:
+    cases = {"1.bmp": bmp(calibrated(P3_XYZ, 2.2, 2.2, 2.2)), "2.avif": with_nclx(AVIF_10, 12, 13)}
+    cases["3.png"] = png_with(cicp(12, 13))
+    for name, data in cases.items():
+        (tmp_path / name).write_bytes(data)
+        with Image.open(tmp_path / name) as image:
+            image.load()
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                converted = from_pil(image, name="image")
+            expected, messages = loaded(data)
+            assert np.array_equal(converted.pixels, expected.pixels)
+            assert [str(warning.message) for warning in caught] == messages
+            (tmp_path / name).write_bytes(saved(Image.new("RGB", (9, 9))))  # another image, which says nothing of this
+            assert from_pil(image).pixels.shape == converted.pixels.shape
 
 
 def test_an_image_of_pillow_is_followed_too() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -41,46 +44,74 @@ class FileSignals:
 
 
 def file_signals(image: Image.Image) -> FileSignals:
-    """Return what the file of an image says, which is not loaded yet; of a loaded one, what Pillow has kept of it.
+    """Return what the file of an image says; where there is none any more, what Pillow has kept of it.
 
-    Files are left at the place where they were. What is damaged says nothing.
+    Pillow closes a file once its image is loaded; it is opened again by its name. Open files are left at the place
+    where they were. What is damaged says nothing.
     """
-    form, file = image.format, _open_file(image)
-    found = FileSignals()
-    if file is None:
-        found.colours = _of_png(image, None) or _of_tiff(image) or _of_heif_info(image)
-        return found
-    place = file.tell()
-    try:
-        if form == "PNG":
-            found.colours = _of_png(image, code_points(file))
-        elif form in ("AVIF", "HEIF"):
+    with _opened(image) as file:
+        if file is None:
+            return FileSignals(_of_png(image, None) or _of_tiff(image) or _of_heif_info(image))
+        place = file.tell()
+        try:
+            return _read_signals(image, file)
+        except (OSError, struct.error, ValueError, LookupError, TypeError):
+            return FileSignals()  # the pixels are what counts, and Pillow says whether they are damaged
+        finally:
+            file.seek(place)
+
+
+def _read_signals(image: Image.Image, file: BinaryIO) -> FileSignals:
+    """Return what a file says.
+
+    Raises:
+        OSError, struct.error, ValueError, LookupError, TypeError: It is damaged.
+    """
+    match image.format:
+        case "PNG":
+            return FileSignals(_of_png(image, code_points(file)))
+        case "AVIF" | "HEIF":
             heif = heif_signals(file)
-            found = FileSignals(heif.colours, heif.bits, gain_map=heif.gain_map)
-        elif form == "JPEG2000":
+            return FileSignals(heif.colours, heif.bits, gain_map=heif.gain_map)
+        case "JPEG2000":
             jpeg2000 = jpeg2000_signals(file)
-            found = FileSignals(jpeg2000.colours, jpeg2000.bits, jpeg2000.icc)
-        elif form == "BMP":
-            found.colours, found.icc = bmp_signals(file)
-        elif form == "JXL":
-            found.bits = jpeg_xl_bits(file)
-        elif form in ("JPEG", "MPO"):
-            found.gain_map = _has_gain_map(image, file)
-        elif form == "TIFF":
-            found.colours = _of_tiff(image)
-    except (struct.error, ValueError, LookupError, TypeError):
-        pass  # the pixels are what counts, and Pillow says whether they are damaged
-    finally:
-        file.seek(place)
-    return found
+            return FileSignals(jpeg2000.colours, jpeg2000.bits, jpeg2000.icc)
+        case "BMP":
+            colours, icc = bmp_signals(file)
+            return FileSignals(colours, icc=icc)
+        case "JXL":
+            return FileSignals(bits=jpeg_xl_bits(file))
+        case "JPEG" | "MPO":
+            return FileSignals(gain_map=_has_gain_map(image, file))
+        case "TIFF":
+            return FileSignals(_of_tiff(image))
+    return FileSignals()
 
 
-def _open_file(image: Image.Image) -> BinaryIO | None:
-    with suppress(ValueError):  # what was closed is put off errors
-        file: Any = getattr(image, "fp", None)
-        if file is not None and not file.closed and file.seekable():
-            return file  # type: ignore[no-any-return]
-    return None
+@contextmanager
+def _opened(image: Image.Image) -> Iterator[BinaryIO | None]:
+    """Give the file of an image, which is opened where it is closed and has a name."""
+    name: Any = getattr(image, "filename", None)  # only images of files have one
+    with ExitStack() as opened:
+        file: Any = None
+        with suppress(OSError, ValueError):  # what was closed is put off errors
+            file = getattr(image, "fp", None)
+            if file is not None and (file.closed or not file.seekable()):
+                file = None
+            if file is None and isinstance(name, str | bytes) and _is_of(image, name):
+                file = opened.enter_context(open(name, "rb"))
+        yield file
+
+
+def _is_of(image: Image.Image, name: str | bytes) -> bool:
+    """Return whether a file is still that of an image, as far as its header says."""
+    if not os.path.isfile(name):  # a pipe would be waited for
+        return False
+    try:
+        with warnings.catch_warnings(), Image.open(name) as there:
+            return (there.format, there.size) == (image.format, image.size)
+    except Exception:  # Pillow's readers have errors of many kinds
+        return False
 
 
 def _of_png(image: Image.Image, cicp: bytes | None) -> ColourSignal | None:
