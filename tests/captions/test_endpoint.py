@@ -18,7 +18,7 @@ from PIL import Image
 from support.chat_server import KEY, Reply, Server, body, caption, cut, dripping, error, hang_up, sleepy
 from tacit.captions import EndpointCaptioner, EndpointOptions
 from tacit.captions.caption_text import tidy_answer
-from tacit.captions.endpoint import _retry_after
+from tacit.captions.chat_endpoint import _retry_after
 from tacit.container import MAX_CAPTION
 from tacit.errors import CaptionerError, CaptionerUnusable, InvalidInput, TacitError
 
@@ -164,7 +164,7 @@ def test_passing_trouble_is_tried_again(chat_server: Server, captioner: Any, nam
 @pytest.mark.parametrize("name", TROUBLE)
 def test_lasting_trouble_is_told_after_all_attempts(chat_server: Server, captioner: Any, name: str) -> None:
     chat_server.replies = [TROUBLE[name]]
-    with pytest.raises(CaptionerError, match="no caption after 3 attempts: ") as caught:
+    with pytest.raises(CaptionerError, match="no answer after 3 attempts: ") as caught:
         captioner(attempts=3)(PICTURE)
     assert not isinstance(caught.value, CaptionerUnusable)
     assert "\n" not in str(caught.value)
@@ -184,7 +184,7 @@ def test_a_server_that_is_not_there(captioner: Any) -> None:
     with socket.socket() as taken:  # bound and not listening: nobody else gets the port
         taken.bind(("127.0.0.1", 0))
         one = captioner(base_url=f"http://127.0.0.1:{taken.getsockname()[1]}/v1", attempts=2)
-        with pytest.raises(CaptionerError, match="no caption after 2 attempts: ConnectError"):
+        with pytest.raises(CaptionerError, match="no answer after 2 attempts: ConnectError"):
             one(PICTURE)
 
 
@@ -215,7 +215,7 @@ def test_retry_after_holds_for_all_threads(chat_server: Server, captioner: Any) 
     start = time.monotonic()
     first = threading.Thread(target=one, args=(PICTURE,))
     first.start()
-    while one._rate_limit._next < start + 0.4:  # until the answer has been read
+    while one._endpoint._rate_limit._next < start + 0.4:  # until the answer has been read
         time.sleep(0.01)
     one(PICTURE)
     first.join()

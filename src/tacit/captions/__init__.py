@@ -11,7 +11,8 @@ from tacit.captions.caption_file import CaptionFile
 from tacit.captions.caption_map import CaptionMap
 from tacit.captions.captioner import Captioner
 from tacit.captions.captioning import Captioning
-from tacit.captions.endpoint import EndpointCaptioner, EndpointOptions
+from tacit.captions.chat_endpoint import ChatEndpoint, EndpointOptions
+from tacit.captions.endpoint import EndpointCaptioner
 from tacit.captions.estimate import UNPRICED, Estimate, Price, estimate
 from tacit.captions.image_location import ImageLocation, find_images
 from tacit.captions.local import LocalCaptioner
@@ -27,6 +28,7 @@ __all__ = [
     "CaptionMap",
     "Captioner",
     "Captioning",
+    "ChatEndpoint",
     "EndpointCaptioner",
     "EndpointOptions",
     "Estimate",

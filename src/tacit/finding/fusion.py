@@ -12,14 +12,16 @@ from tacit.finding.superpixels import averaged
 from tacit.finding.view import View
 
 FLOOR = 0.01  # what a cue leaves of a place where it sees nothing
-POWER = 0.5
-SUPERPIXELS = 0.75  # the part of a map that is averaged over superpixels
-CENTRE = 0.6  # the weight of the image's middle, where things are more often than at its border
+POWER = 0.35
+SUPERPIXELS = 0.9  # the part of a map that is averaged over superpixels
+CENTRE = 0.9  # the weight of the image's middle, where things are more often than at its border
 LEAST, MOST = 0.1, 0.85  # between these a place counts from a value on,
 BALANCE = 0.8  # which is this part of the one that divides the map,
+NARROW = 80  # but at least this percentile,
 SOFTNESS = 0.03  # and so gradually
 LARGE = 0.25  # a piece of a thing is large that has this part of what the largest one has
-DENSE = 0.5  # and compact, if it has this part of the box around it
+DENSE = 0.5  # and compact, if it has this part of the box around it,
+WIDE = 0.45  # and that box at most this part of the image
 
 
 def fused(view: View, evidence: Sequence[Evidence], centred: bool = True) -> Map:
@@ -38,7 +40,7 @@ def fused(view: View, evidence: Sequence[Evidence], centred: bool = True) -> Map
     joint = (1 - SUPERPIXELS) * joint + SUPERPIXELS * averaged(joint, view.superpixels)
     joint = smoothed(joint, 1)
     joint = joint / joint.max()
-    threshold = np.clip(BALANCE * division(joint), LEAST, MOST)
+    threshold = np.clip(BALANCE * division(joint), max(LEAST, float(np.percentile(joint, NARROW))), MOST)
     sharp: Map = (1 / (1 + np.exp((threshold - joint) / SOFTNESS))).astype(np.float32)
     return filled(sharp) if centred else sharp
 
@@ -55,7 +57,7 @@ def filled(values: Map) -> Map:
     for piece in np.nonzero(mass > LARGE * mass.max())[0]:
         rows, columns = np.nonzero(labels == piece)
         box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-        if (labels[box] == piece).mean() > DENSE:
+        if (labels[box] == piece).mean() > DENSE and labels[box].size < WIDE * labels.size:
             whole[box] = 1
     return whole
 

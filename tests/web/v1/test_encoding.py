@@ -52,14 +52,17 @@ def test_targets_are_reached(client: Client, upload: bytes, target: dict[str, An
 
 @pytest.mark.slow
 def test_a_caption_steers_as_far_as_is_asked(client: Client, tiny_weights: Path) -> None:
-    upload = image_bytes(Image.fromarray(synthetic(200, 150)))
-    usual, far, nowhere = (client.encode(upload, "a dog", steer=steer).data for steer in (None, 60, 0))
+    image = synthetic(200, 150)
+    image[:64, :64] = (210, 20, 20)
+    upload = image_bytes(Image.fromarray(image))
+    usual, far, nowhere = (client.encode(upload, "the red box", steer=steer).data for steer in (None, 60, 0))
     maps = [container.read(data).header.quality_map for data in (usual, far, nowhere)]
-    reference = container.read(Codec(tiny_weights).encode(upload, "a dog")).header.quality_map
+    reference = container.read(Codec(tiny_weights).encode(upload, "the red box")).header.quality_map
     assert maps[0] == reference
+    assert reference is not None
     assert maps[1] not in (None, reference)
     assert maps[2] is None
-    assert client.encode(upload, "a dog").data == usual  # nobody else's steering is left over
+    assert client.encode(upload, "the red box").data == usual  # nobody else's steering is left over
 
 
 @pytest.mark.slow
