@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +21,9 @@ pytest.importorskip("fsspec")
     [
         (["in", "out", "--decode", "-q", "3"], "--decode must not be used together with"),
         (["in", "out", "--decode", "-e", "1"], "--decode must not be used together with"),
+        (["in", "out", "--decode", "--keep", "a dog=30dB"], "--decode must not be used together with"),
+        (["in", "out", "--keep", "a dog"], "must end in =NUMBERdB"),
+        (["in", "out", "--best-effort"], "--best-effort must be used together with"),
         (["in", "out", "-e", "10"], "10 is not in the range 0<=x<=9"),
         (["in", "out", "--decode", "--verify"], "verify must be off when decoding"),
         (["in", "out", "--format", "png"], "--format must be used together with --decode"),
@@ -82,6 +86,33 @@ def test_an_effort_refines_each_image(runner: Runner, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli.command, [*command, str(tmp_path / "refined")])
     assert done.exit_code == 2
     assert "other settings (effort was 1 and is None)" in " ".join(done.output.split())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_ray")
+def test_what_is_named_is_kept_in_each_image(runner: Runner, tmp_path: Path) -> None:
+    write_files(tmp_path / "in", {"1.png": photo(0), "2.png": photo(1)})
+    command = ["bulk", str(tmp_path / "in"), "-m", str(runner.weights), "--no-caption", "-q", "0"]
+    keep = ["--keep-box", "2,2,12,12=0.1dB", "--keep-box", "0,0,9000,12=0.1dB"]
+
+    def run(name: str, *more: str) -> dict[str, Any]:
+        arguments = [*command, str(tmp_path / name), "--max-failures", "100", "--json", *more]
+        done = CliRunner().invoke(cli.command, arguments, standalone_mode=False)
+        assert done.return_value == 0, done.output
+        counts: dict[str, Any] = json.loads(done.stdout)["now"]
+        return counts
+
+    assert run("plain")["images"] == 2
+    kept = run("kept", *keep[:2], "--verify")
+    assert (kept["images"], kept["verified"], kept["failed"]) == (2, 2, 0)
+    assert run("outside", *keep)["failed"] == 2
+    assert run("high", "--keep-box", "2,2,12,12=55dB")["failed"] == 2
+    near = run("near", "--keep-box", "2,2,12,12=55dB", "--best-effort")
+    assert near["images"] == near["warnings"]["something that was to be kept is not"] == 2
+    plain, kept_file, near_file = (tmp_path / name / "1.tacit" for name in ("plain", "kept", "near"))
+    assert plain.read_bytes() == kept_file.read_bytes() != near_file.read_bytes()
+    done = CliRunner().invoke(cli.command, [*command, str(tmp_path / "kept")])
+    assert "other settings" in " ".join(done.output.split())
 
 
 @pytest.mark.usefixtures("without_ray")

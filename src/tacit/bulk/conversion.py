@@ -26,8 +26,11 @@ from tacit.bulk.timings import Timings
 from tacit.bulk.unit import WorkUnit
 from tacit.bulk.windows import GPU_WINDOWS, WindowItem, make_windows
 from tacit.bulk.writers import RecordWriter, open_writer
+from tacit.codec.keep import KeepWarning
 from tacit.errors import CorruptFile, InvalidInput
 from tacit.image import ConversionWarning
+
+UNKEPT = "something that was to be kept is not"  # whose warnings have the figures of each image
 
 MAX_TRIES = 3  # of a unit that its worker is lost at; then it is left
 
@@ -101,6 +104,7 @@ def _code(unit: WorkUnit, job: BulkJob, engine: Engine, source: ShardStore, stor
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.simplefilter("always", ConversionWarning)
+        warnings.simplefilter("always", KeepWarning)
         records = timings.measure_each("read", read_records(unit, source, job))
         larger = GPU_WINDOWS if job.device.startswith("cuda") else 1
         all_windows = make_windows(records, engine, timings, job.threads, larger=larger)
@@ -115,7 +119,11 @@ def _code(unit: WorkUnit, job: BulkJob, engine: Engine, source: ShardStore, stor
                     raise CorruptFile(f"{written} images were written, and {there} are there")
         if unit.kind != StorageKind.FOLDER and not (tally.counts["images"] or tally.counts["failed"]):
             warnings.warn("a shard or table has no image", ConversionWarning, stacklevel=2)
-    not_kept = Counter(str(w.message) for w in caught if issubclass(w.category, ConversionWarning))
+    not_kept = Counter(
+        UNKEPT if issubclass(w.category, KeepWarning) else str(w.message)
+        for w in caught
+        if issubclass(w.category, ConversionWarning | KeepWarning)
+    )
     return ManifestEntry(
         name=unit.name,
         inputs=unit.inputs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -92,7 +92,8 @@ class EncodingEngine:
         self.job = job
         self.codec = _codec(job)
         # Whatever is wrong with the model, its text encoder or the device is no image's fault, and comes out here.
-        self.codec.encode(np.zeros((1, 1, 3), np.uint8), "a" if job.use_captions else None, options=job.options)
+        options = replace(job.options, keep=())  # in such an image there is nothing to be kept
+        self.codec.encode(np.zeros((1, 1, 3), np.uint8), "a" if job.use_captions else None, options=options)
 
     def prepare(self, record: Record) -> EngineInput:
         """Decode a record's image, and choose its caption: the record's own, else the one in the image's metadata.
@@ -114,6 +115,8 @@ class EncodingEngine:
         return _one_bad_alone(self._code, batch)
 
     def _code(self, batch: Sequence[EngineInput]) -> list[EngineOutput]:
+        if self.job.options.keep:
+            return [self._code_keeping(item) for item in batch]
         encoded = self.codec.encode_batch_latents(
             [item.raster for item in batch if item.raster is not None],
             [item.caption for item in batch],
@@ -121,6 +124,12 @@ class EncodingEngine:
         )
         verify = self.job.verify
         return [EngineOutput(data, hash_latents(latents) if verify else None) for data, latents in encoded]
+
+    def _code_keeping(self, item: EngineInput) -> EngineOutput:
+        """Encode an image alone, since what is to be kept is searched for in each."""
+        assert item.raster is not None
+        data = self.codec.encode(item.raster, item.caption, options=self.job.options)
+        return EngineOutput(data, self.latents_hash(data) if self.job.verify else None)
 
     def measure(self, raster: Raster, data: bytes) -> float:
         """Return the PSNR in dB between an image and what its `.tacit` file decodes to."""

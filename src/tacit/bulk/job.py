@@ -100,6 +100,10 @@ class BulkJob:
                 settings["finder"] = dict(load_finder(self.finder).settings)
             if self.options.effort:
                 settings["effort"] = self.options.effort
+            if self.options.keep:
+                settings["keep"] = [str(keep) for keep in self.options.keep]
+                settings["best_effort"] = self.options.best_effort
+                settings["finder"] = dict(load_finder(self.finder).settings)
         if self.source_kind == StorageKind.PARQUET:
             settings |= {"image_column": self.image_column, "caption_column": self.caption_column}
         return settings

@@ -18,6 +18,8 @@ from tacit.cli.options import (
     check_caption_options,
     effort_option,
     finder_option,
+    keep_options,
+    kept_things,
     model_option,
     no_metadata_option,
     quality_option,
@@ -25,6 +27,7 @@ from tacit.cli.options import (
     text_encoder_option,
 )
 from tacit.cli.parameters import NumberRange, WorkerRange
+from tacit.codec.keep import Keep
 from tacit.errors import InvalidInput, UnknownModel
 from tacit.machine import cores
 
@@ -62,6 +65,7 @@ could not be used.
 @click.option("--to", "output_kind", type=KINDS, help="How DEST is to be stored.  [default: as SOURCE is]")
 @quality_option
 @effort_option
+@keep_options
 @captions_option
 @caption_use_options
 @no_metadata_option
@@ -138,6 +142,9 @@ def bulk(
     output_kind: str | None,
     quality: float | None,
     effort: int | None,
+    keep_things: tuple[Keep, ...],
+    keep_boxes: tuple[Keep, ...],
+    best_effort: bool,
     captions: str | None,
     no_caption: bool,
     store_caption: bool,
@@ -169,7 +176,8 @@ def bulk(
     from tacit.image.export import FORMATS
 
     check_caption_options(no_caption, captions, store_caption)
-    if decode and (captions or no_caption or store_caption or quality is not None or effort is not None):
+    kept = kept_things(keep_things, keep_boxes, best_effort)
+    if decode and (captions or no_caption or store_caption or kept or quality is not None or effort is not None):
         raise click.UsageError("--decode must not be used together with options about quality, effort or captions.")
     if format is not None and not decode:
         raise click.UsageError("--format must be used together with --decode.")
@@ -184,7 +192,12 @@ def bulk(
             output_kind=None if output_kind is None else StorageKind(output_kind),
             decode=decode,
             options=EncodeOptions(
-                quality=quality, effort=effort, store_caption=store_caption, keep_metadata=not no_metadata
+                quality=quality,
+                effort=effort,
+                keep=kept,
+                best_effort=best_effort,
+                store_caption=store_caption,
+                keep_metadata=not no_metadata,
             ),
             use_captions=not no_caption,
             text_encoder=text_encoder,

@@ -108,7 +108,7 @@ class Keep:
     def __str__(self) -> str:
         """Return the text that `named` or `boxed` takes."""
         place = self.phrase if self.box is None else _with_size(self.box)
-        return f"{place}={self.least:g}{UNITS[self.measure]}"
+        return f"{place}={self.least:.12g}{UNITS[self.measure]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +131,15 @@ class KeptBox:
     def kept(self) -> bool:
         """Whether it is what was asked for."""
         return self.reached >= self.keep.least
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> KeptBox:
+        """Return what `described` gave the values of."""
+        left, top, width, height = values["box"]
+        box = left, top, left + width, top + height
+        place: dict[str, Any] = {"box": box} if values["phrase"] is None else {"phrase": values["phrase"]}
+        keep = Keep(**place, **{values["measure"]: values["least"]})
+        return cls(keep=keep, box=box, reached=values["reached"], cues=tuple(values["cues"]))
 
     def described(self) -> dict[str, Any]:
         """Return all of it as values fit for JSON; the box is left, top, width and height."""

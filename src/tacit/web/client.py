@@ -13,9 +13,10 @@ What is wrong with them raises the same errors as `tacit.encode` and `tacit.deco
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
 from tacit import errors
+from tacit.codec.keep import Keep, KeptBox
 from tacit.errors import InvalidInput, MissingExtra, PathError, ServiceError, TacitError
 from tacit.fileinfo import FileInfo
 
@@ -56,7 +58,11 @@ class ServiceEncoding(ServiceResult):
     bpp: float
     """Bits of the whole file per pixel."""
     psnr: float | None
-    """In dB, if a PSNR was the target."""
+    """In dB, if a PSNR was the target or something was to be kept."""
+    kept: tuple[KeptBox, ...] = ()
+    """What was to be kept and is found, each with what it has in the decoded image."""
+    kept_bytes: int | None = None
+    """The bytes that this costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +125,8 @@ class Client:
         psnr: float | None = None,
         steer: float | None = None,
         effort: int | None = None,
+        keep: Sequence[Keep] = (),
+        best_effort: bool = False,
         word_weights: bool = False,
         store_caption: bool = False,
         keep_metadata: bool = True,
@@ -135,6 +143,8 @@ class Client:
             psnr: As of `tacit.encode`.
             steer: As of `tacit.Codec`.
             effort: As of `tacit.encode`, up to what the service allows. A warning says where its time was over first.
+            keep: As of `tacit.encode`.
+            best_effort: As of `tacit.encode`.
             word_weights: As of `tacit.Codec`.
             store_caption: As of `tacit.encode`.
             keep_metadata: As of `tacit.encode`.
@@ -142,7 +152,8 @@ class Client:
 
         Raises:
             InvalidInput: An argument is out of range, or the image is damaged. The subclass TargetNotReached: no
-                quality reaches the target; ImageTooLarge: the image has more pixels than the service allows.
+                quality reaches the target, or keeps what is to be kept; NotFound: the image shows nothing that a phrase
+                of `keep` names; ImageTooLarge: the image has more pixels than the service allows.
             UnsupportedFile: The bytes are not an image of a known format.
             UnknownModel: The service has no such model.
             PathError: The image cannot be read.
@@ -156,6 +167,9 @@ class Client:
             "psnr": psnr,
             "steer": steer,
             "effort": effort,
+            "keep": [str(one) for one in keep if one.box is None] or None,
+            "keep_box": [str(one) for one in keep if one.box is not None] or None,
+            "best_effort": best_effort or None,
             "word_weights": word_weights or None,
             "store_caption": store_caption or None,
             "model": model,
@@ -164,7 +178,11 @@ class Client:
         answer = self._post("/v1/encode", image, parameters)
         texts = {name: answer.headers.get(f"tacit-{name}") for name in ("quality", "bpp", "psnr")}
         numbers: dict[str, Any] = {name: None if text is None else float(text) for name, text in texts.items()}
-        return ServiceEncoding(**_result_fields(answer), **numbers)
+        kept = tuple(map(KeptBox.of, json.loads(answer.headers.get("tacit-kept", "[]"))))
+        cost = answer.headers.get("tacit-kept-bytes")
+        return ServiceEncoding(
+            **_result_fields(answer), **numbers, kept=kept, kept_bytes=None if cost is None else int(cost)
+        )
 
     def decode(
         self,
@@ -258,7 +276,7 @@ class Client:
             for name, value in parameters.items()
             if value is not None
         }
-        path = f"{path}?{urlencode(query)}" if query else path
+        path = f"{path}?{urlencode(query, doseq=True)}" if query else path
         octets = {"Content-Type": "application/octet-stream"}
         return self._request("POST", path, _read(source), octets | dict(headers or {}))
 

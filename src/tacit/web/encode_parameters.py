@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tacit.codec.keep import Keep
 from tacit.codec.options import EFFORTS, EncodeOptions
 from tacit.errors import InvalidInput
 from tacit.web.jobs.coding import EncodeArguments
@@ -14,7 +16,12 @@ from tacit.web.service import Service
 CAPTION_LENGTH = 4096  # characters
 REFINING_SHARE = 0.7  # of a job's time; what is left is for what comes before refinements and after them
 
-_OPTIONS = {field.name for field in dataclasses.fields(EncodeOptions)}
+KEPT_THINGS = 16  # of each kind in a request
+KEPT_LENGTH = 300  # characters
+
+_OPTIONS = {field.name for field in dataclasses.fields(EncodeOptions)} - {"keep"}
+
+KeptText = Annotated[str, Field(max_length=KEPT_LENGTH)]
 
 
 class EncodeParameters(BaseModel):
@@ -49,6 +56,22 @@ class EncodeParameters(BaseModel):
         "`effort_limit` of /v1/models.",
         examples=[3],
     )
+    keep: list[KeptText] = Field(
+        [],
+        max_length=KEPT_THINGS,
+        description="What a phrase names is kept at least at a PSNR in dB or a SSIMULACRA 2: PHRASE=36dB or "
+        "PHRASE=75ssimulacra2. The rest has the quality, or takes what is left of the size.",
+        examples=[["the licence plate=36dB"]],
+    )
+    keep_box: list[KeptText] = Field(
+        [],
+        max_length=KEPT_THINGS,
+        description="The same for boxes of the image in pixels: LEFT,TOP,WIDTH,HEIGHT=36dB.",
+        examples=[["120,80,64,32=36dB"]],
+    )
+    best_effort: bool = Field(
+        False, description="Come as near as can be, with a warning, where something cannot be found or kept."
+    )
     word_weights: bool = Field(False, description="Let names and rare nouns of the caption count for more.")
     store_caption: bool = Field(False, description="Keep the caption in the file.")
     model: str | None = Field(
@@ -62,7 +85,8 @@ class EncodeParameters(BaseModel):
         """Return the encoding as workers take it; an empty caption counts as none.
 
         Raises:
-            InvalidInput: There is more than one target, or the effort is more than the service allows.
+            InvalidInput: There is more than one target, what is to be kept makes no sense, or the effort is more than
+                the service allows.
             UnknownModel: The service has no such model.
         """
         limit = service.settings.effort_limit
@@ -72,6 +96,7 @@ class EncodeParameters(BaseModel):
             caption=(self.caption or "").strip() or None,
             options=EncodeOptions(
                 **self.model_dump(include=_OPTIONS),
+                keep=[*map(Keep.named, self.keep), *map(Keep.boxed, self.keep_box)],
                 effort_seconds=REFINING_SHARE * service.settings.time_limit if self.effort else None,
             ),
             word_weights=self.word_weights,

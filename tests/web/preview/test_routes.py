@@ -56,6 +56,8 @@ def test_requests_that_cannot_be_answered(web: httpx.Client, path: str, body: ob
         ("encode", {"model": "nothing"}),
         ("encode", {"steer": 101}),
         ("encode", {"effort": 10}),
+        ("encode", {"keep": ["a dog"]}),
+        ("encode", {"keep_box": ["0,0,9999,10=30dB"]}),
     ],
 )
 def test_requests_that_make_no_sense(web: httpx.Client, upload: bytes, path: str, body: object) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -14,10 +15,10 @@ from PIL import Image
 
 import tacit
 from support.pictures import synthetic
-from support.web_service import image_bytes
+from support.web_service import image_bytes, problem
 from tacit import container
-from tacit.codec import Codec, EncodeOptions
-from tacit.errors import InvalidInput, UnknownModel
+from tacit.codec import Codec, EncodeOptions, Keep
+from tacit.errors import InvalidInput, NotFound, TargetNotReached, UnknownModel
 from tacit.web.client import Client
 from tacit.web.service import Service
 from tacit.web.v1.encoding import EncodeQuery
@@ -73,6 +74,43 @@ def test_an_effort_refines_the_file(client: Client, upload: bytes, codec: Codec)
     assert codec.decode(refined.data).size == (150, 100)
     with pytest.raises(InvalidInput, match="less than or equal to 9"):
         client.encode(upload, effort=10)
+
+
+@pytest.mark.slow
+def test_what_is_asked_for_is_kept(client: Client, upload: bytes, codec: Codec) -> None:
+    plain = codec.encode_result(upload, quality=0, keep=[Keep(box=(70, 20, 120, 70), psnr=1)])
+    least = plain.kept[0].reached + 1
+    keep = [Keep(box=(70, 20, 120, 70), psnr=least), Keep(phrase="the purple é=7 unicorn", psnr=20.5)]
+    encoded = client.encode(upload, quality=0, keep=keep[:1])
+    (kept,) = encoded.kept
+    assert kept.keep.box == kept.box == (70, 20, 120, 70)
+    assert least <= kept.reached < least + 1
+    assert encoded.kept_bytes == len(encoded.data) - len(plain.data) > 0
+    assert encoded.psnr is not None
+    with pytest.raises(NotFound, match="unicorn' cannot be found in the image"):
+        client.encode(upload, keep=keep)
+    with pytest.raises(InvalidInput, match="must be inside the image of 150x100 pixels"):
+        client.encode(upload, keep=[Keep(box=(0, 0, 151, 9), psnr=9)])
+    near = client.encode(upload, quality=0, keep=keep, best_effort=True)
+    assert near.kept == encoded.kept
+    assert any("unicorn" in warning for warning in near.warnings)
+    with pytest.raises(TargetNotReached, match="cannot be kept at 55 dB"):
+        client.encode(upload, keep=[Keep(box=(70, 20, 120, 70), psnr=55)])
+    assert client.encode(upload, quality=0).kept == ()
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("keep=the+dog", "must end in =NUMBERdB"),
+        ("keep_box=1,2,3=36dB", "a box must be LEFT,TOP,WIDTH,HEIGHT"),
+        ("keep=dog%3D90dB", "psnr of what is kept must be above 0 and at most 55, got 90"),
+        ("keep=" + 301 * "x", "at most 300 characters"),
+        ("&".join(17 * ["keep=dog%3D30dB"]), "at most 16 items"),
+    ],
+)
+def test_what_cannot_be_asked_to_be_kept(web: httpx.Client, upload: bytes, query: str, detail: str) -> None:
+    assert detail in problem(web.post(f"/v1/encode?{query}", content=upload), 422)["detail"]
 
 
 def test_refinement_ends_before_the_time_limit_does(bare: Callable[..., TestClient], upload: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tacit.codec.keep import KeptBox
 from tacit.codec.options import EncodeOptions
 from tacit.fileinfo import FileInfo, info
 from tacit.image.export import to_bytes
@@ -42,6 +43,8 @@ class EncodeReply:
     quality: float | None  # None for fixed-rate weights
     bpp: float  # bits of the whole file per pixel
     psnr: float | None  # in dB, if a PSNR was the target
+    kept: tuple[KeptBox, ...]  # what was to be kept, as far as it was found
+    kept_bytes: int | None  # that this costs
     warnings: tuple[str, ...]  # about what the file could not keep
 
 
@@ -73,6 +76,8 @@ def encode(upload: bytes, arguments: EncodeArguments, pixel_limit: int) -> Encod
         quality=result.quality,
         bpp=result.bpp,
         psnr=result.psnr,
+        kept=result.kept,
+        kept_bytes=result.kept_bytes,
         warnings=tuple(messages),
     )
 

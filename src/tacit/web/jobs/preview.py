@@ -80,7 +80,7 @@ def encode_preview(
     exact = True
     with collected_messages() as messages:
         prepared = _prepared(image, arguments, pixel_limit)
-        if arguments.options.effort:  # the search for a size has few refined attempts; `_encode_to_size` makes many
+        if arguments.options.effort or arguments.options.keep:  # of which `_encode_to_size` would make many
             target = arguments.options.target
             result = prepared.encode(target.quality, size=target.size, reconstruct=True)
         elif arguments.options.size is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Annotated
 
@@ -44,8 +45,17 @@ class EncodeQuery(EncodeParameters):
                 "Tacit-Quality": {"description": "The quality of the file.", "schema": {"type": "number"}},
                 "Tacit-Bpp": {"description": "Bits of the whole file per pixel.", "schema": {"type": "number"}},
                 "Tacit-Psnr": {
-                    "description": "The PSNR in dB, if a PSNR was the target.",
+                    "description": "The PSNR in dB, if a PSNR was the target or something was to be kept.",
                     "schema": {"type": "number"},
+                },
+                "Tacit-Kept": {
+                    "description": "What was to be kept and is found, as a JSON list: phrase, box (left, top, width, "
+                    "height), measure, least, reached, kept, cues.",
+                    "schema": {"type": "string"},
+                },
+                "Tacit-Kept-Bytes": {
+                    "description": "The bytes that this costs.",
+                    "schema": {"type": "integer"},
                 },
             },
         },
@@ -64,4 +74,7 @@ async def encode(service: ServiceDep, query: Annotated[EncodeQuery, Query()], up
         "psnr": reply.psnr,
     }
     headers = {f"tacit-{name}": f"{value:.6g}" for name, value in numbers.items() if value is not None}
+    if reply.kept:
+        headers["tacit-kept"] = json.dumps([one.described() for one in reply.kept])
+        headers["tacit-kept-bytes"] = str(reply.kept_bytes)
     return results.first_response(service, reply.data, TACIT, headers | results.timing(start), reply.warnings)
