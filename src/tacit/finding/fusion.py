@@ -13,14 +13,13 @@ from tacit.finding.view import View
 
 FLOOR = 0.01  # what a cue leaves of a place where it sees nothing
 POWER = 0.35
-SUPERPIXELS = 0.9  # the part of a map that is averaged over superpixels
 CENTRE = 0.9  # the weight of the image's middle, where things are more often than at its border
-LEAST, MOST = 0.1, 0.85  # between these a place counts from a value on,
+LEAST, MOST = 0.3, 0.85  # between these a place counts from a value on,
 BALANCE = 0.8  # which is this part of the one that divides the map,
 NARROW = 80  # but at least this percentile,
 SOFTNESS = 0.03  # and so gradually
-LARGE = 0.25  # a piece of a thing is large that has this part of what the largest one has
-DENSE = 0.5  # and compact, if it has this part of the box around it,
+LARGE = 0.1  # a piece of a thing is large that has this part of what the largest one has
+DENSE = 0.4  # and compact, if it has this part of the box around it,
 WIDE = 0.45  # and that box at most this part of the image
 
 
@@ -37,8 +36,7 @@ def fused(view: View, evidence: Sequence[Evidence], centred: bool = True) -> Map
         middle = np.exp(-(((view.across - 0.5) / 0.5) ** 2) - ((view.down - 0.5) / 0.5) ** 2)
         logs = logs + CENTRE * np.log(FLOOR + (1 - FLOOR) * middle)
     joint = np.exp(POWER * (logs - np.max(logs))).astype(np.float32)
-    joint = (1 - SUPERPIXELS) * joint + SUPERPIXELS * averaged(joint, view.superpixels)
-    joint = smoothed(joint, 1)
+    joint = smoothed(averaged(joint, view.superpixels), 1)
     joint = joint / joint.max()
     threshold = np.clip(BALANCE * division(joint), max(LEAST, float(np.percentile(joint, NARROW))), MOST)
     sharp: Map = (1 / (1 + np.exp((threshold - joint) / SOFTNESS))).astype(np.float32)
