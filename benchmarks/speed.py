@@ -217,7 +217,7 @@ def engine_times(engine: str, image: Image.Image, runs: int) -> dict[str, float]
     data = codec.encode(image, None, QUALITY)
     load = _median(lambda: Engines(engine, "cpu", "auto").model(codec.path), 3)
     model = Engines(engine, "cpu", "auto").model(codec.path)
-    pixels = np.asarray(image)[None]
+    pixels = np.array(image)[None]
     tokens = CaptionTokens.empty(1, model.text_width)
     streams = [bytes(region or b"") for region in container.read(data).regions]
     rows, columns = (model.latent_size(side) for side in pixels.shape[1:3])
