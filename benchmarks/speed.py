@@ -207,7 +207,6 @@ def _median(work: Callable[[], object], runs: int) -> float:
 
 def engine_times(engine: str, image: Image.Image, runs: int) -> dict[str, float]:
     """Return the times of tacit-s on an engine in milliseconds, and the ratio on a busy machine."""
-    from tacit import container
     from tacit.codec import Codec
     from tacit.codec.engines import Engines
     from tacit.codec.threads import thread_count
@@ -219,11 +218,10 @@ def engine_times(engine: str, image: Image.Image, runs: int) -> dict[str, float]
     model = Engines(engine, "cpu", "auto").model(codec.path)
     pixels = np.array(image)[None]
     tokens = CaptionTokens.empty(1, model.text_width)
-    streams = [bytes(region or b"") for region in container.read(data).regions]
     rows, columns = (model.latent_size(side) for side in pixels.shape[1:3])
     with thread_count(CORES):
         y = model.analyse(pixels, tokens)
-        _, latents = model.compress(y, QUALITY)
+        streams, latents = model.compress(y, QUALITY)
         times = {
             "load": load,
             "encode": _median(lambda: codec.encode(image, None, QUALITY), runs),

@@ -18,8 +18,8 @@ from support.tiny_models import LONG
 from tacit import container, weights
 from tacit.codec.synthesis import region_quality
 from tacit.container import region_grid
+from tacit.engine.bands import checkerboard
 from tacit.engine.onnx_model import OnnxModel
-from tacit.engine.schedule import checkerboard
 from tacit.entropy.streams import Stream
 from tacit.errors import CorruptFile
 from tacit.models.coding import CodingModel
@@ -124,32 +124,32 @@ def test_the_checkerboards_agree(size: tuple[int, int]) -> None:
 
 def test_batches_and_threads_change_no_integer(uneven_weights: Path) -> None:
     one, two = (weights.load_onnx(uneven_weights, threads=threads) for threads in (1, 2))
-    y = one.analyse(tiles(96, 160, 3), CaptionTokens.empty(3, 256))
+    y = one.analyse(tiles(272, 64, 3), CaptionTokens.empty(3, 256))
     qualities = np.array([10, 60, 95], np.float32)
     streams, latents = one.compress(y, qualities)
-    assert np.array_equal(two.decompress(streams, 6, 10, qualities), latents)
+    assert np.array_equal(two.decompress(streams, 17, 4, qualities), latents)
     for stream, own, quality in zip(streams, latents, qualities, strict=True):
-        assert np.array_equal(two.decompress([stream], 6, 10, float(quality))[0], own)
+        assert np.array_equal(two.decompress([stream], 17, 4, float(quality))[0], own)
 
 
 def test_several_threads_use_one_model(uneven_weights: Path) -> None:
     model = weights.load_onnx(uneven_weights, threads=2)
-    y = model.analyse(tiles(96, 160, 1), CaptionTokens.empty(1, 256))
+    y = model.analyse(tiles(272, 64, 1), CaptionTokens.empty(1, 256))
     (stream,), latents = model.compress(y, 60.0)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: model.decompress([stream], 6, 10, 60.0), range(12)))
+        found = list(pool.map(lambda _: model.decompress([stream], 17, 4, 60.0), range(12)))
     assert all(np.array_equal(one, latents) for one in found)
 
 
 def _child(model: OnnxModel, stream: Stream, out: Any) -> None:
-    out.put(model.decompress([stream], 6, 10, 60.0))
+    out.put(model.decompress([stream], 17, 4, 60.0))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
 def test_a_forked_process_decodes(uneven_weights: Path) -> None:
     model = weights.load_onnx(uneven_weights, threads=2)
-    y = model.analyse(tiles(96, 160, 1), CaptionTokens.empty(1, 256))
+    y = model.analyse(tiles(272, 64, 1), CaptionTokens.empty(1, 256))
     (stream,), latents = model.compress(y, 60.0)
     context = multiprocessing.get_context("fork")
     out = context.Queue()

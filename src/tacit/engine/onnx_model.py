@@ -53,6 +53,11 @@ class OnnxModel:
             models=StreamModels(SymbolModels(z), SymbolModels(y), self._entropy["skip"]),
             medians=self._tensors["entropy.medians"] / Z_UNIT,
             plane=self._entropy["plane"],
+            reach=max(
+                sum(layer["kind"] == "depthwise" for layer in layers)
+                for name, layers in self._entropy["chains"].items()
+                if name != "hyper_synthesis"
+            ),
         )
 
     engine = OnnxEngine()
@@ -85,7 +90,7 @@ class OnnxModel:
         steps = [f"{kind}.{group}" for group in range(len(self._entropy["groups"])) for kind in ("anchor", "other")]
         # The caller makes what it needs first, from the other end.
         first = ["synthesis"] if work == "decode" else ["hyper_analysis", "hyper"]
-        self.sessions.prepare([*first, *reversed(steps)])
+        self.sessions.prepare(first, steps[::-1])
 
     def latent_size(self, pixels: int) -> int:
         """Return the number of latents along a side of so many pixels."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tacit.engine.bands import checkerboard, cut
 from tacit.entropy.streams import LocalCoders, Stream, StreamModels, check_not_empty
 from tacit.entropy.tables import SYMBOL_LIMIT
 from tacit.entropy.units import HYPER_STEP, Y_UNIT
@@ -20,8 +21,17 @@ from tacit.entropy.units import HYPER_STEP, Y_UNIT
 class Runner(Protocol):
     """Runs a graph by its name."""
 
+    @property
+    def lanes(self) -> int:
+        """How many threads there are."""
+
     def run(self, name: str, inputs: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
         """Return the outputs that are named."""
+
+    def run_each(
+        self, name: str, inputs: Sequence[dict[str, np.ndarray]], outputs: Sequence[str]
+    ) -> list[list[np.ndarray]]:
+        """Return the outputs that are named for each of several inputs, which run at once in one thread each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +48,6 @@ Put = Callable[[GraphStep, np.ndarray, np.ndarray], None]
 
 Visit = Callable[[GraphStep, np.ndarray, np.ndarray], np.ndarray]
 """Called with a step, the tables of its values (uint8) and their means (int16), both [B, P, c]; returns the symbols."""
-
-
-def checkerboard(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of the anchors, where row + column is odd, and those of the others, row by row."""
-    odd = (np.arange(height)[:, None] + np.arange(width)) % 2 == 1
-    return np.flatnonzero(odd), np.flatnonzero(~odd)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,9 @@ class LatentCoding:
     plane: bool
     """Whether the hyper-synthesis takes the quality beside z."""
 
+    reach: int
+    """How many rows around a position the networks of a step see."""
+
     def walk(self, z: np.ndarray, quality: np.ndarray, height: int, width: int, visit: Visit) -> np.ndarray:
         """Visit every step in coding order.
 
@@ -83,30 +90,40 @@ class LatentCoding:
         if self.plane:
             inputs["quality"] = quality
         hyper = self.runner.run("hyper", inputs, ["anchors_features", "others_features"])
+        bands = cut(height, width, self.reach, self.runner.lanes)
         board = np.zeros((len(z), height, width, sum(self.groups)), np.int16)
-        rows = board.reshape(len(z), height * width, -1)
+        flat = board.reshape(len(z), height * width, -1)
         stop = 0
         for group, channels in enumerate(self.groups):
             start, stop = stop, stop + channels
 
-            def coded(positions: np.ndarray, tables: np.ndarray, means: np.ndarray, first: int, last: int) -> None:
+            def coded(positions: np.ndarray, outputs: list[list[np.ndarray]], first: int, last: int) -> None:
+                tables, means = (
+                    outputs[0][i] if len(outputs) == 1 else np.concatenate([one[i] for one in outputs], axis=1)
+                    for i in range(2)
+                )
                 symbols = visit(GraphStep(start=first, stop=last, positions=positions), tables, means)
-                rows[:, positions, first:last] = Y_UNIT * symbols + means
+                flat[:, positions, first:last] = Y_UNIT * symbols + means
 
-            known = {"features": hyper[0]}
+            known = [{"features": np.ascontiguousarray(hyper[0][:, band.anchors_span])} for band in bands]
             if group:
-                earlier = np.ascontiguousarray(board[..., :start])
-                known |= {"earlier": earlier, "anchors": anchors, "others": others}
+                for one, band in zip(known, bands, strict=True):
+                    one["earlier"] = np.ascontiguousarray(board[:, band.rows, :, :start])
+                    one |= {"anchors": band.anchors, "others": band.others}
             names = ["tables", "means", *(["context"] if group else [])]
-            tables, means, *context = self.runner.run(f"anchor.{group}", known, names)
-            coded(anchors, tables, means, start, stop)
+            outputs = self.runner.run_each(f"anchor.{group}", known, names)
+            coded(anchors, outputs, start, stop)
 
-            decoded = np.ascontiguousarray(board[..., start:stop])
-            known = {"features": hyper[1], "decoded": decoded, "others": others}
-            if context:
-                known["context"] = context[0]
-            tables, means = self.runner.run(f"other.{group}", known, ["tables", "means"])
-            coded(others, tables, means, start, stop)
+            known = [
+                {
+                    "features": np.ascontiguousarray(hyper[1][:, band.others_span]),
+                    "decoded": np.ascontiguousarray(board[:, band.rows, :, start:stop]),
+                    "others": band.others,
+                }
+                | ({"context": of_anchors[2]} if group else {})
+                for band, of_anchors in zip(bands, outputs, strict=True)
+            ]
+            coded(others, self.runner.run_each(f"other.{group}", known, names[:2]), start, stop)
         return np.ascontiguousarray(board.transpose(0, 3, 1, 2))
 
     def quantise_hyper(self, z: np.ndarray) -> np.ndarray:
