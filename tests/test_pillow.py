@@ -156,7 +156,7 @@ def test_load_decodes_once_and_closes_the_file(mode: str, codec: types.SimpleNam
     image.load()
     ((data, options),) = codec.decoded
     assert data == file_of(mode)
-    assert options == {"salvage": False, "max_pixels": None}
+    assert options == {"salvage": False, "partial": False, "max_pixels": None}
     assert file is not None
     assert file.closed
     assert np.asarray(image).reshape(15, -1)[0].tolist() == [77] * (len(mode) - mode.count("A")) + [88] * mode.count(
@@ -193,7 +193,7 @@ def test_damage_found_in_loading_is_an_os_error(codec: types.SimpleNamespace) ->
 def test_load_truncated_images_salvages(codec: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     Image.open(io.BytesIO(file_of())).load()
-    assert codec.decoded[0][1]["salvage"] is True
+    assert codec.decoded[0][1] == {"salvage": True, "partial": True, "max_pixels": None}
 
 
 def test_incremental_parser(codec: types.SimpleNamespace) -> None:

@@ -33,7 +33,7 @@ from tacit.errors import (
 )
 
 if TYPE_CHECKING:
-    from tacit.codec import Codec, EncodeOptions, EncodeResult, Keep, decode, encode
+    from tacit.codec import Codec, EncodeOptions, EncodeResult, IncrementalDecoder, Keep, decode, encode
     from tacit.fileinfo import FileInfo, info
     from tacit.weights import available_models
 
@@ -44,6 +44,7 @@ _HOMES = {
     "EncodeOptions": "tacit.codec",
     "EncodeResult": "tacit.codec",
     "FileInfo": "tacit.fileinfo",
+    "IncrementalDecoder": "tacit.codec",
     "Keep": "tacit.codec",
     "available_models": "tacit.weights",
     "decode": "tacit.codec",
@@ -62,6 +63,7 @@ __all__ = [
     "FileError",
     "FileInfo",
     "ImageTooLarge",
+    "IncrementalDecoder",
     "InvalidInput",
     "Keep",
     "MissingExtra",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tacit import files
 from tacit.batch import Record
+from tacit.container import beginning
 from tacit.files import STDIO, Task
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class FileDecoder:
     """The part of the images to decode, as (left, top, right, bottom) in pixels; None for all."""
     salvage: bool = False
     """Whether the intact parts of a damaged file are decoded, with a warning, instead of raising an error."""
+    preview: float | None = None
+    """How much of each file is decoded, up to 1; None for whole files, whose end must not be missing."""
     keep_metadata: bool = True
     """Whether the images have the files' ICC profiles, EXIF and XMP; without, their colours become sRGB."""
     force: bool = False
@@ -111,13 +114,17 @@ class FileDecoder:
         """
         from tacit.image.export import to_bytes
 
-        image = self.codec.decode(files.read(task.source), box=self.box, salvage=self.salvage)
-        data = to_bytes(image, self.format, keep_metadata=self.keep_metadata)
-        files.write(task.output, data, force=self.force)
+        data = files.read(task.source)
+        part = {} if self.preview is None else {"partial": True}
+        if self.preview is not None:
+            data = bytes(beginning(data, self.preview))
+        image = self.codec.decode(data, box=self.box, salvage=self.salvage, **part)
+        exported = to_bytes(image, self.format, keep_metadata=self.keep_metadata)
+        files.write(task.output, exported, force=self.force)
         return {
             "width": image.width,
             "height": image.height,
             "mode": image.mode,
-            "bytes": len(data),
+            "bytes": len(exported),
             "caption": image.info.get("caption"),
         }

@@ -39,8 +39,8 @@ _ENCODE_OPTIONS = tuple(field.name for field in fields(EncodeOptions))
 class TacitImageFile(ImageFile.ImageFile):
     """An opened `.tacit` file.
 
-    `ImageFile.LOAD_TRUNCATED_IMAGES` makes `load` take what it can of a damaged file. There is no `draft`: the file has
-    no smaller image, and decoding all of it to shrink it would save nothing.
+    `ImageFile.LOAD_TRUNCATED_IMAGES` makes `load` take what it can of a damaged file, or of one that was cut. There is
+    no `draft`: the file has no smaller image, and decoding all of it to shrink it would save nothing.
     """
 
     format = "TACIT"
@@ -75,7 +75,8 @@ class TacitImageFile(ImageFile.ImageFile):
 
             try:
                 # Pillow has checked the number of pixels against its own limit when it opened the file.
-                image = decode(self._read(), salvage=ImageFile.LOAD_TRUNCATED_IMAGES, max_pixels=None)
+                lenient = ImageFile.LOAD_TRUNCATED_IMAGES
+                image = decode(self._read(), salvage=lenient, partial=lenient, max_pixels=None)
             except TacitError as error:
                 raise OSError(f"cannot decode .tacit file: {error}") from error
             image.load()

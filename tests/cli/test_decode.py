@@ -23,6 +23,18 @@ def test_crop_and_salvage_reach_the_codec(fake: type[FakeCodec]) -> None:
         assert image.size == (3, 2)
 
 
+def test_what_no_share_is(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
+    make_image("a.jpg")
+    assert cli.main(["encode", "a.jpg"]) == 0
+    for share in ("0", "0%", "101%", "1.5", "-1", "half"):
+        assert cli.main(["decode", "a.tacit", "--preview", share]) == 2
+        assert f"must be above 0 and at most 1, such as 25% or 0.25, got '{share}'" in " ".join(
+            capsys.readouterr().err.split()
+        )
+    assert cli.main(["decode", "a.tacit", "--preview", "100%"]) == 0
+    assert fake.calls[-1] == {"box": None, "salvage": False, "partial": True}
+
+
 @pytest.mark.parametrize(
     ("output", "written"), [("new.v2/", "new.v2/a.png"), ("old.jpg", "old.jpg/a.jpg"), ("bare", "bare")]
 )

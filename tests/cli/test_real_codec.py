@@ -18,6 +18,7 @@ from support.codec_files import THREE, Picture, levels
 from support.pictures import synthetic
 from tacit import cli, container
 from tacit.codec import Codec
+from tacit.image.psnr import psnr
 
 
 def tree(folder: Path) -> list[str]:
@@ -60,6 +61,26 @@ def test_salvage_and_crop_from_the_command_line(
     assert status == 0
     with Image.open(tmp_path / "b.png") as image:
         assert np.abs(levels(image) - levels(codec.decode(three_regions, box=(5, 6, 75, 36)))).max() <= 1
+
+
+@pytest.mark.slow
+def test_a_preview_from_the_command_line(codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A share of the file, or what there is of a file that was cut."""
+    image = synthetic(200, 150)
+    data = codec.encode(image, quality=80)
+    (tmp_path / "a.tacit").write_bytes(data)
+    (tmp_path / "cut.tacit").write_bytes(data[: len(data) // 2])
+    fidelities = []
+    for name, share in (("a", "5%"), ("a", "0.5"), ("cut", "100%"), ("a", "100%")):
+        target = tmp_path / f"{name}.png"
+        decode: list[object] = ["decode", tmp_path / f"{name}.tacit", "-m", codec.path, "-f", "-o", target]
+        assert run_cli([*decode, "--preview", share], capsys)[0] == 0
+        with Image.open(target) as found:
+            fidelities.append(psnr(np.asarray(found), np.asarray(image)))
+    assert fidelities[1] == fidelities[2]
+    assert fidelities == sorted(fidelities)
+    assert fidelities[0] < fidelities[-1] - 1
+    assert run_cli(["decode", tmp_path / "cut.tacit", "-m", codec.path], capsys)[0] == 1
 
 
 @pytest.mark.slow

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFile
 
+import tacit.pillow  # noqa: F401
 from support.codec_files import THREE, levels
 from support.pictures import synthetic
 from tacit import container
-from tacit.codec import Codec
+from tacit.codec import Codec, DamageWarning
 from tacit.errors import CorruptFile
 from tacit.image.psnr import psnr
 
@@ -103,3 +106,15 @@ def test_an_image_of_many_regions_gets_scans(codec: Codec) -> None:
     assert scans > 1
     assert len(progressive) <= 1.006 * len(plain)
     assert np.array_equal(codec.latents(plain), codec.latents(progressive))
+
+
+def test_pillow_loads_what_there_is_of_a_cut_file(
+    files: dict[str, bytes], shipped_codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = at(files["progressive"], 0.5)
+    with pytest.raises(OSError, match="cannot decode"):
+        Image.open(io.BytesIO(cut)).load()
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.warns(DamageWarning, match="the file ends"):
+        found = levels(Image.open(io.BytesIO(cut)))
+    assert np.array_equal(found, levels(shipped_codec.decode(cut, partial=True)))

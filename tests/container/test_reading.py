@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.containers import CLEAR, FILES, HASH, MAPPED, TWO, H, R, build, chunk, flips, header, pack, small, spans
-from tacit.container import Container, Header, Metadata, front_size, read, read_header, region_grid, write
+from tacit.container import Container, Header, Metadata, beginning, front_size, read, read_header, region_grid, write
 from tacit.errors import CorruptFile, FileError, ImageTooLarge, UnsupportedFile
 
 SCANS = build(chunk("H", header(1025, 8, scans=2).to_bytes()), chunk("I", b"\6\6\6\6"), version=3)
@@ -313,6 +313,15 @@ def test_every_beginning_is_read_as_far_as_it_goes(name: str) -> None:
         most.append(sum(len(region or b"") for region in part.regions))
     assert most == sorted(most)
     assert part == whole
+
+
+def test_the_beginning_is_long_enough_to_be_read() -> None:
+    data = FILES["six regions in scans"]
+    assert bytes(beginning(data, 1)) == data
+    assert len(beginning(data, 0.9)) == round(0.9 * len(data))
+    for share in (0, 0.01, 0.3):
+        read(beginning(data, share), partial=True)
+    assert not beginning(b"", 0.5)
 
 
 def test_scans_give_every_region_a_share() -> None:

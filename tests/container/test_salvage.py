@@ -102,6 +102,17 @@ def test_salvage_says_what_is_lost() -> None:
     assert len(saved.damage) == 2
 
 
+def test_salvage_says_from_where_on_a_region_is_lost() -> None:
+    data = bytearray(write(header(1025, 8, scans=3), Metadata(), None, [bytes(90), bytes(range(90))]))
+    starts = [start for kind, start, _ in spans(bytes(data)) if kind == "R"]
+    data[starts[3] + 2] ^= 1
+    saved = read(data, salvage=True)
+    assert saved.damage[0].startswith("region 1 is lost from scan 1 on: chunk R 3: checksum must be")
+    assert saved.cut == {1}
+    assert saved.regions[0] == bytes(90)
+    assert 0 < len(saved.regions[1] or b"") < 90
+
+
 def test_salvage_never_moves_a_region() -> None:
     """Regions of equal lengths, the first one's type and the end of the file gone: the others keep their places."""
     regions = [bytes([i]) * 5 for i in range(6)]

@@ -25,9 +25,9 @@ from tacit.codec.options import EncodeFields, TargetFields
 
 NAMES = [
     "CaptionerError", "CaptionerUnusable", "Codec", "CorruptFile", "CorruptWeights", "EncodeOptions", "EncodeResult",
-    "FileError", "FileInfo", "ImageTooLarge", "InvalidInput", "Keep", "MissingExtra", "MissingWeights", "NotExact",
-    "NotFound", "PathError", "ServiceError", "TacitError", "TargetNotReached", "UnknownModel", "UnsupportedFile",
-    "WeightsError", "available_models", "decode", "encode", "info",
+    "FileError", "FileInfo", "ImageTooLarge", "IncrementalDecoder", "InvalidInput", "Keep", "MissingExtra",
+    "MissingWeights", "NotExact", "NotFound", "PathError", "ServiceError", "TacitError", "TargetNotReached",
+    "UnknownModel", "UnsupportedFile", "WeightsError", "available_models", "decode", "encode", "info",
 ]  # fmt: skip
 """What a release promises. Adding a name is a decision; taking one away breaks somebody's program."""
 

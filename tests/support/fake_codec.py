@@ -76,9 +76,14 @@ class FakeCodec:
         )
 
     def decode(
-        self, data: bytes, *, box: tuple[int, int, int, int] | None = None, salvage: bool = False
+        self,
+        data: bytes,
+        *,
+        box: tuple[int, int, int, int] | None = None,
+        salvage: bool = False,
+        partial: bool = False,
     ) -> Image.Image:
-        self.calls.append({"box": box, "salvage": salvage})
+        self.calls.append({"box": box, "salvage": salvage, **({"partial": True} if partial else {})})
         if not data.startswith(MAGIC):
             raise CorruptFile("not what I wrote")
         image = Image.open(io.BytesIO(data[len(MAGIC) :]))

@@ -12,7 +12,7 @@ from tacit.cli.batch_report import BatchReport
 from tacit.cli.formatting import byte_size
 from tacit.cli.group import command
 from tacit.cli.options import json_option, load_codec, machine_options, output_options, plan_outputs, quiet_option
-from tacit.cli.parameters import CropBox
+from tacit.cli.parameters import CropBox, Share
 
 
 @command.command(
@@ -24,6 +24,7 @@ Examples:
   tacit decode small/ -o photos/ --format webp  a folder and all folders in it
   tacit decode map.tacit --crop 4000,2500,800,600 -o detail.png
   tacit decode damaged.tacit --salvage          what is intact of it
+  tacit decode photo.tacit --preview 25%        what a quarter of the file gives
   tacit decode - < photo.tacit > photo.png
 """,
 )
@@ -41,6 +42,12 @@ Examples:
     "--salvage", is_flag=True, help="Decode the intact parts of a damaged file; the others are filled with grey."
 )
 @click.option(
+    "--preview",
+    metavar="SHARE",
+    type=Share(),
+    help="Decode only this much of each file, such as 25%: the whole image, coarser. The end of a file may be missing.",
+)
+@click.option(
     "--no-metadata", is_flag=True, help="Leave out the ICC profile (colours become sRGB), EXIF, XMP and the caption."
 )
 @click.option(
@@ -56,6 +63,7 @@ def decode(
     format: str | None,
     crop: tuple[int, int, int, int] | None,
     salvage: bool,
+    preview: float | None,
     no_metadata: bool,
     model: str | None,
     jobs: int,
@@ -78,6 +86,7 @@ def decode(
         format=suffix,
         box=crop,
         salvage=salvage,
+        preview=preview,
         keep_metadata=not no_metadata,
         force=force,
     )

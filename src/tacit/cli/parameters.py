@@ -34,6 +34,22 @@ class ByteSize(click.ParamType[int]):
         return size
 
 
+class Share(click.ParamType[float]):
+    """A part of a whole, as 25% or 0.25."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the part, above 0 and up to 1."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(rf"{_NUMBER}\s*(%?)", str(value).strip())
+        share = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+        if not 0 < share <= 1:
+            self.fail(f"must be above 0 and at most 1, such as 25% or 0.25, got {value!r}", param, ctx)
+        return share
+
+
 class CropBox(click.ParamType[tuple[int, int, int, int]]):
     """A part of an image as LEFT,TOP,WIDTH,HEIGHT in pixels."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tacit.codec.codec import Codec, Prepared, decode, encode
     from tacit.codec.decoding import DamageWarning, FileSource, read_bytes
     from tacit.codec.encoding import EncodeResult
+    from tacit.codec.incremental import IncrementalDecoder
     from tacit.codec.keep import Keep, KeepWarning, KeptBox
     from tacit.codec.options import DEFAULT_STEER, EncodeOptions, Target
     from tacit.codec.synthesis import Box, Latents
@@ -27,6 +28,7 @@ _HOMES = {
     "EncodeOptions": "options",
     "EncodeResult": "encoding",
     "FileSource": "decoding",
+    "IncrementalDecoder": "incremental",
     "Keep": "keep",
     "KeepWarning": "keep",
     "KeptBox": "keep",
@@ -46,6 +48,7 @@ __all__ = [
     "EncodeOptions",
     "EncodeResult",
     "FileSource",
+    "IncrementalDecoder",
     "Keep",
     "KeepWarning",
     "KeptBox",

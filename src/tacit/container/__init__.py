@@ -18,7 +18,7 @@ from tacit.container.contents import Container, Metadata
 from tacit.container.header import HEADER, Field, Header, Mode
 from tacit.container.payloads.caption import MAX_CAPTION, check_caption
 from tacit.container.payloads.compressed import MAX_METADATA
-from tacit.container.reading import MAX_PIXELS, front_size, read, read_header
+from tacit.container.reading import MAX_PIXELS, beginning, front_size, read, read_header
 from tacit.container.regions import CELL, REGION, Region, cells, region_grid
 from tacit.container.scans import choose_scans
 from tacit.container.signature import MIME_TYPE, SIGNATURE, VERSION, is_tacit
@@ -42,6 +42,7 @@ __all__ = [
     "Metadata",
     "Mode",
     "Region",
+    "beginning",
     "cells",
     "check_caption",
     "choose_scans",

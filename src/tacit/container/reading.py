@@ -43,7 +43,7 @@ def read(
     if rescue is None:
         regions, incomplete = read_regions(view, front.end, front.header, front.index, partial=partial)
     else:
-        (regions, incomplete), damage = rescue.regions(view, front.end, front.header, front.index)
+        (regions, incomplete), damage = rescue.regions(view, front.end, front.header, front.index, partial)
         damage = rescue.damage + damage
     return Container(
         header=front.header,
@@ -53,6 +53,17 @@ def read(
         cut=incomplete,
         damage=tuple(damage),
     )
+
+
+def beginning(data: Buffer, share: float) -> memoryview:
+    """Return the beginning of a file: so much of it, and at least everything before the first region and its length.
+
+    Args:
+        data: The file, or its beginning.
+        share: The part of the bytes, up to 1.
+    """
+    view = memoryview(data).cast("B")
+    return view[: max(round(share * len(view)), (front_size(view) or 0) + 8)]
 
 
 def front_size(data: Buffer) -> int | None:

@@ -75,7 +75,7 @@ class Salvage:
         return following
 
     def regions(
-        self, view: memoryview, start: int, header: Header, index: tuple[int, ...] | None
+        self, view: memoryview, start: int, header: Header, index: tuple[int, ...] | None, partial: bool = False
     ) -> tuple[Streams, list[str]]:
         """Return what is whole of the regions, and a line for everything that was wrong with them.
 
@@ -87,10 +87,11 @@ class Salvage:
             start: Where the first region begins if nothing before it is damaged.
             header: Its header.
             index: The lengths of the chunks' payloads, or None where there is none.
+            partial: Whether what is there of the last piece is kept in a file that is not progressive, too.
         """
-        scans = header.scans or 1
+        scans, unverified = header.scans or 1, partial or header.progressive
         if index is None:
-            found = _salvage_in_sequence(view, start, count_pieces(header), header.progressive)
+            found = _salvage_in_sequence(view, start, count_pieces(header), unverified)
         else:
             # The regions begin where the chunks before them end. If one of these is damaged, the place is known twice
             # more: by counting from the end of the file, and where the damaged chunk is if that was a region. The truth
@@ -99,18 +100,22 @@ class Salvage:
             if self.damaged_at is not None:
                 starts |= {self.damaged_at, len(view) - sum(stored_size(length, scans) for length in index)}
             candidates = [
-                _salvage_indexed(view, position, index, header) for position in sorted(starts) if position > 0
+                _salvage_indexed(view, position, index, scans, unverified)
+                for position in sorted(starts)
+                if position > 0
             ]
             found = max(candidates, key=lambda candidate: candidate.whole)
         return join(found.pieces, scans, found.unfinished), found.damage
 
 
-def _salvage_indexed(view: memoryview, position: int, index: tuple[int, ...], header: Header) -> SalvagedPieces:
+def _salvage_indexed(
+    view: memoryview, position: int, index: tuple[int, ...], scans: int, unverified: bool
+) -> SalvagedPieces:
     """Return the pieces whose lengths are in the index and the first of which begins at `position`."""
     pieces: list[bytes | None] = []
     damage: list[str] = []
     unfinished: int | None = None
-    scans, whole, ended = header.scans or 1, 0, False
+    whole, ended = 0, False
     for number, length in enumerate(index):
         size = stored_size(length, scans)
         if not size:
@@ -118,12 +123,14 @@ def _salvage_indexed(view: memoryview, position: int, index: tuple[int, ...], he
             continue
         if position >= len(view):
             if not ended:
-                damage.append(f"the file ends after {number} of {len(index)} regions")
+                damage.append(
+                    f"the file ends after {number} of {len(index)} {'pieces of regions' if scans > 1 else 'regions'}"
+                )
             ended = True
             pieces.append(None)
             continue
         try:
-            beginning = beginning_of_payload(view, position, length) if header.progressive else None
+            beginning = beginning_of_payload(view, position, length) if unverified else None
             if beginning is not None and is_region(view, position):
                 pieces.append(bytes(beginning))
                 unfinished = number
@@ -132,7 +139,8 @@ def _salvage_indexed(view: memoryview, position: int, index: tuple[int, ...], he
                 pieces.append(_piece(view, position, number, length))
                 whole += 1
         except CorruptFile as error:
-            damage.append(f"region {number} is lost: {error}")
+            scan, region = divmod(number, len(index) // scans)
+            damage.append(f"region {region} is lost{f' from scan {scan} on' if scans > 1 else ''}: {error}")
             pieces.append(None)
         position += size
     if position < len(view):
@@ -154,7 +162,7 @@ def _piece(view: memoryview, position: int, number: int, length: int) -> bytes:
     return bytes(chunk.verify().payload)
 
 
-def _salvage_in_sequence(view: memoryview, position: int, count: int, progressive: bool) -> SalvagedPieces:
+def _salvage_in_sequence(view: memoryview, position: int, count: int, unverified: bool) -> SalvagedPieces:
     """Return the pieces of a file without an index: a single one, or several if exactly as many chunks reach the end.
 
     Otherwise it is not known which pieces they are, and a region in a wrong place would be worse than none.
@@ -164,7 +172,7 @@ def _salvage_in_sequence(view: memoryview, position: int, count: int, progressiv
     try:
         for number in range(count):
             expect_region(view, position, number, count)
-            beginning = beginning_of_payload(view, position) if progressive and count == 1 else None
+            beginning = beginning_of_payload(view, position) if unverified and count == 1 else None
             if beginning is not None:
                 damage.append(f"the file ends inside chunk R {number}")
                 return SalvagedPieces(pieces=[bytes(beginning)], damage=damage, unfinished=number)
