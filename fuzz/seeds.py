@@ -8,6 +8,7 @@ import json
 import struct
 import tarfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageCms
@@ -15,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from fuzz.decode import codec
 from support.containers import FILES, MAPPED, build, chunk, header
+from tacit import container
 from tacit.container import Metadata, write
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -53,6 +55,12 @@ def files() -> Iterator[tuple[str, bytes]]:
     image.info.update(xmp=XMP, exif=exif(), icc_profile=icc()[:200])
     yield "metadata", codec().encode(image, quality=30)
     yield "two regions", codec().encode(picture(1030, 8), quality=5)
+    yield "not progressive", codec().encode(picture(48, 40), quality=50, progressive=False)
+    yield "plain quality map", codec().encode(picture(48, 40), "a boat", quality=30, progressive=False)
+    yield "cut", codec().encode(picture(48, 40), quality=50)[:-60]
+    wide = container.read(codec().encode(picture(1030, 8), quality=10))
+    regions = [region or b"" for region in wide.regions]
+    yield "scans", write(replace(wide.header, scans=4), wide.metadata, None, regions)
 
 
 def images() -> Iterator[tuple[str, bytes]]:

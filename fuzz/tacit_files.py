@@ -10,7 +10,8 @@ Change = Callable[[bytes, int], bytes]
 """Changes bytes in any way, up to a number of bytes."""
 
 START = 9  # bytes of the signature and the version
-KEPT = 9  # bytes at the end of the header that name the weights
+KEPT = 9  # bytes at the end of the header that name the weights; in a progressive file the scans follow
+PROGRESSIVE = 3  # the version of progressive files
 
 
 def mutate(data: bytes, limit: int, seed: int, change: Change) -> bytes:
@@ -33,7 +34,9 @@ def mutate(data: bytes, limit: int, seed: int, change: Change) -> bytes:
     place = chooser.randrange(len(chunks))
     letter, payload = chunks[place]
     if kind < 0.85:
-        chunks[place] = letter, _inner(letter, payload, max(1, limit - len(data) + len(payload)), chooser, change)
+        room = max(1, limit - len(data) + len(payload))
+        kept = KEPT + (data[START - 1] == PROGRESSIVE)
+        chunks[place] = letter, _inner(letter, payload, room, kept, chooser, change)
     elif kind < 0.9:
         del chunks[place]
     elif kind < 0.95:
@@ -43,7 +46,7 @@ def mutate(data: bytes, limit: int, seed: int, change: Change) -> bytes:
     return (data[:START] + b"".join(map(framed, chunks)))[:limit]
 
 
-def _inner(letter: int, payload: bytes, limit: int, chooser: random.Random, change: Change) -> bytes:
+def _inner(letter: int, payload: bytes, limit: int, kept: int, chooser: random.Random, change: Change) -> bytes:
     """Return a changed payload: of compressed data mostly what is inside, of a header mostly not the weights."""
     if letter in b"Qiex" and payload[:1] == b"\1" and chooser.random() < 0.7:
         try:
@@ -51,8 +54,8 @@ def _inner(letter: int, payload: bytes, limit: int, chooser: random.Random, chan
         except zlib.error:
             plain = b""
         return b"\1" + zlib.compress(change(plain, limit), 1)
-    if letter == ord("H") and len(payload) > KEPT and chooser.random() < 0.7:
-        return change(payload[:-KEPT], 12) + payload[-KEPT:]
+    if letter == ord("H") and len(payload) > kept and chooser.random() < 0.7:
+        return change(payload[:-kept], 12) + payload[-kept:]
     return change(payload, limit)
 
 
