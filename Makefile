@@ -88,6 +88,7 @@ kodak: .venv/installed-dev ## compare codecs on Kodak into results/kodak; an int
 
 effort: .venv/installed-dev ## measure what the levels of effort save; an interrupted run continues
 	$(BIN)/python -m benchmarks.effort $(EFFORT_ARGS)
+	$(BIN)/python -m benchmarks.refinement
 
 freezing: .venv/installed-dev ## measure what freezing costs; CHECKPOINT=FILE is the training checkpoint of the weights
 	$(BIN)/python -m benchmarks.freezing $(CHECKPOINT) src/tacit/weights/tacit-s.safetensors

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -122,7 +123,7 @@ def measure(codec: Codec, pixels: np.ndarray, quality: float, schedule: Schedule
     }
 
 
-def summarise(rows: list[Row]) -> dict[str, Any]:
+def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     """Return what each variant saves, in per cent, as a mean over the images that have all rows."""
     now = rows[-1]["weights"]
     rows = [row for row in rows if row["weights"] == now]

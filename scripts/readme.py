@@ -426,6 +426,24 @@ def effort() -> str:
     )
 
 
+def refinement() -> str:
+    """Return what schedules of refinement save."""
+    result = _results("refinement")
+    if result is None:
+        return MISSING
+    lines = ["| difference from level 5 | bits at equal distortion | at equal PSNR | at equal SSIMULACRA 2 |"]
+    lines.append("|---|---|---|---|")
+    for row in result["variants"]:
+        savings = (row[name] for name in ("distortion", "psnr", "ssimulacra2"))
+        cells = " | ".join("" if saving is None else f"{saving:+.1f} %" for saving in savings)
+        lines.append(f"| {row['difference']} | {cells} |")
+    side, images = result["side"], max(row["images"] for row in result["variants"])
+    return "\n".join(lines) + (
+        f"\n\nThe middle {side}x{side} pixels of {images} images of Kodak, quality {result['quality']}; weights"
+        f" {result['weights_hash']}, `{result['command']}`,\n`results/refinement.json`.\n"
+    )
+
+
 def reading() -> str:
     """Return what reading shards costs; times by the clock are shown only where nothing else ran."""
     result = _results("reading")
@@ -779,6 +797,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "page": page,
     "freezing": freezing,
     "effort": effort,
+    "refinement": refinement,
     "web": web,
     "bulk": bulk,
     "bulk-plan": bulk_plan,

@@ -15,6 +15,7 @@ from support.pictures import synthetic
 from tacit import cli, weights
 from tacit import image as images
 from tacit.codec import Codec, EncodeOptions
+from tacit.codec.encoding import ImageEncoding
 from tacit.codec.options import EFFORTS
 from tacit.codec.refinement import HALO, SCHEDULES, Refiner, Schedule
 from tacit.errors import InvalidInput
@@ -71,6 +72,7 @@ def test_small_images(codec: Codec, picture: Picture, width: int, height: int) -
 def test_structure_is_counted_in_images_below_its_largest_window(codec: Codec, picture: Picture) -> None:
     with torch.no_grad():
         encoding = codec.prepare(picture(40, 30), effort=1)._encoding
+    assert isinstance(encoding, ImageEncoding)
     assert encoding.refined is not None
     refiner = Refiner(encoding.refined.model.coding, Distortion(structure=1200.0), 1)
     refinement = refiner(encoding.refined.window([(encoding, encoding.regions[0])], 50.0))
@@ -110,6 +112,7 @@ def test_a_psnr_is_kept(codec: Codec, picture: Picture) -> None:
 def test_regions_are_refined_with_what_is_around_them(codec: Codec) -> None:
     image = synthetic(1100, 64)
     encoding = codec.prepare(image, effort=1)._encoding
+    assert isinstance(encoding, ImageEncoding)
     left, right = encoding.regions
     assert encoding.refined is not None
     window = encoding.refined.window([(encoding, right)], 50.0)

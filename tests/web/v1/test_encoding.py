@@ -118,9 +118,9 @@ def test_refinement_ends_before_the_time_limit_does(bare: Callable[..., TestClie
         refused = client.post("/v1/encode?effort=5", content=upload)
         assert refused.json()["detail"] == "effort must be 0 to 4 at this service, got 5"
         service: Service = client.app.state.service  # type: ignore[attr-defined]
-        query = EncodeQuery(effort=4).arguments(service)
+        query = EncodeQuery.model_validate({"effort": 4}).arguments(service)
         assert query.options.effort_seconds == pytest.approx(14.0)
-        assert EncodeQuery().arguments(service).options == EncodeOptions()
+        assert EncodeQuery.model_validate({}).arguments(service).options == EncodeOptions()
 
 
 @pytest.mark.slow
