@@ -7,28 +7,37 @@ from types import MappingProxyType
 
 from tacit.errors import InvalidInput, UnknownModel
 from tacit.finding.cue_finder import EMBEDDED, CueFinder
+from tacit.finding.endpoint_finder import EndpointFinder
 from tacit.finding.finder import Finder
 from tacit.finding.function_finder import FinderFunction, FunctionFinder
 
-FINDERS: Mapping[str, Callable[[], Finder]] = MappingProxyType({EMBEDDED: CueFinder})
+FINDERS: Mapping[str, Callable[..., Finder]] = MappingProxyType({EMBEDDED: CueFinder, "endpoint": EndpointFinder})
 """What makes a finder, by the finder's name."""
+
+WITH_SOURCE = frozenset({"endpoint"})
+"""The finders whose name may be followed by a colon and the name of a model, which is their first argument."""
 
 
 def load_finder(choice: str | Finder | FinderFunction) -> Finder:
     """Return a finder.
 
     Args:
-        choice: The name of one, as in `FINDERS`, or a finder itself, or a function of pixels and a caption that gives
+        choice: The name of one, as in `FINDERS`, which for some may be followed by ":MODEL" (`WITH_SOURCE`), or a finder itself, or a function of pixels and a caption that gives
             what `tacit.finding.FinderFunction` says.
 
     Raises:
         UnknownModel: No finder has that name.
+        MissingExtra: The finder needs a package that is not installed.
         InvalidInput: The choice is neither a name, nor a finder, nor a function.
     """
     if isinstance(choice, str):
-        if choice not in FINDERS:
-            raise UnknownModel(f"finder must be one of {', '.join(FINDERS)}, got {choice!r}")
-        return FINDERS[choice]()
+        kind, colon, source = choice.partition(":")
+        if kind in FINDERS and not colon:
+            return FINDERS[kind]()
+        if kind in WITH_SOURCE and source:
+            return FINDERS[kind](source)
+        known = [*FINDERS, *(f"{kind}:MODEL" for kind in sorted(WITH_SOURCE))]
+        raise UnknownModel(f"finder must be one of {', '.join(known)}, got {choice!r}")
     if isinstance(choice, Finder):
         return choice
     if not callable(choice):
