@@ -120,7 +120,7 @@ def parsed(answer: str) -> list[tuple[str, Box]]:
     """
     match = re.search(r"\[.*\]", answer, re.DOTALL)  # models like to put words and fences around it
     try:
-        items = json.loads(match[0] if match else answer)
+        items = json.loads(match[0] if match else "")
         boxes = [(str(item.get("phrase") or "").strip(), _box(item["box"])) for item in items]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise CaptionerError(f"the answer must be a list of phrases and boxes, got {answer[:100]!r}") from error

@@ -7,11 +7,17 @@ from types import MappingProxyType
 
 from tacit.errors import InvalidInput, UnknownModel
 from tacit.finding.cue_finder import EMBEDDED, CueFinder
-from tacit.finding.endpoint_finder import EndpointFinder
 from tacit.finding.finder import Finder
 from tacit.finding.function_finder import FinderFunction, FunctionFinder
 
-FINDERS: Mapping[str, Callable[..., Finder]] = MappingProxyType({EMBEDDED: CueFinder, "endpoint": EndpointFinder})
+
+def _endpoint(model: str | None = None) -> Finder:
+    from tacit.finding.endpoint_finder import EndpointFinder  # which most programs never ask for
+
+    return EndpointFinder(model)
+
+
+FINDERS: Mapping[str, Callable[..., Finder]] = MappingProxyType({EMBEDDED: CueFinder, "endpoint": _endpoint})
 """What makes a finder, by the finder's name."""
 
 WITH_SOURCE = frozenset({"endpoint"})
@@ -22,8 +28,8 @@ def load_finder(choice: str | Finder | FinderFunction) -> Finder:
     """Return a finder.
 
     Args:
-        choice: The name of one, as in `FINDERS`, which for some may be followed by ":MODEL" (`WITH_SOURCE`), or a finder itself, or a function of pixels and a caption that gives
-            what `tacit.finding.FinderFunction` says.
+        choice: The name of one, as in `FINDERS`, which for some may be followed by ":MODEL" (`WITH_SOURCE`); or a
+            finder itself; or a function of pixels and a caption that gives what `tacit.finding.FinderFunction` says.
 
     Raises:
         UnknownModel: No finder has that name.
