@@ -110,6 +110,7 @@ results: ## measure all figures again (Kodak in $TACIT_DATA/kodak), and write th
 	$(MAKE) page
 	$(BIN)/python -m benchmarks.web
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.progressive
 	$(MAKE) readme
 
 # An interrupted run continues. Results of other models than the default have the model's name behind theirs.

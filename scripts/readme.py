@@ -784,7 +784,24 @@ def memory() -> str:
     )
 
 
+def progressive() -> str:
+    """Return what beginnings of files give, and what a progressive file costs."""
+    result = _results("progressive")
+    if result is None:
+        return "Not measured yet: `python -m benchmarks.progressive`.\n"
+    more = 100 * (result["bytes"] / result["plain_bytes"] - 1)
+    shares = " | ".join(f"{100 * point['share']:.0f} %" for point in result["points"])
+    fidelities = " | ".join(f"{point['psnr']:.2f}" for point in result["points"])
+    return (
+        f"| bytes of the file | {shares} |\n|---|{'---|' * len(result['points'])}\n| PSNR in dB | {fidelities} |\n\n"
+        f"These are means of {result['images']} images of Kodak at quality {result['quality']:g}. The files are "
+        f"{more:+.3f} % larger than\nthose that are not progressive (weights {result['weights_hash']}, "
+        f"`{result['command']}`,\n[results/progressive.json](../results/progressive.json)).\n"
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    "progressive": progressive,
     "fuzz": fuzz,
     "memory": memory,
     "reference": reference,

@@ -191,6 +191,7 @@ class Client:
         media_type: str = "image/png",
         box: tuple[int, int, int, int] | None = None,
         salvage: bool = False,
+        partial: bool = False,
         keep_metadata: bool = True,
     ) -> ServiceResult:
         """Decode a `.tacit` file at the service, to an image file.
@@ -200,6 +201,7 @@ class Client:
             media_type: image/png, image/jpeg, image/webp or image/avif.
             box: Decode only this part: (left, top, right, bottom) in pixels.
             salvage: Decode what is intact of a damaged file.
+            partial: Decode the beginning of a file, of which the end may be missing: a coarser image.
             keep_metadata: Whether the image has the ICC profile, EXIF and XMP; without, its colours become sRGB.
 
         Raises:
@@ -212,7 +214,12 @@ class Client:
             ServiceError: The service cannot be reached, refuses, or fails.
         """
         crop = None if box is None else f"{box[0]},{box[1]},{box[2] - box[0]},{box[3] - box[1]}"
-        parameters = {"crop": crop, "salvage": salvage or None, "metadata": None if keep_metadata else False}
+        parameters = {
+            "crop": crop,
+            "salvage": salvage or None,
+            "partial": partial or None,
+            "metadata": None if keep_metadata else False,
+        }
         answer = self._post("/v1/decode", data, parameters, {"Accept": media_type})
         return ServiceResult(**_result_fields(answer))
 

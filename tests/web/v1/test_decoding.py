@@ -36,6 +36,15 @@ def test_parts_and_damage(client: Client, tacit_file: bytes) -> None:
     assert "region 0 is lost" in salvaged.warnings[0]
 
 
+def test_the_beginning_of_a_file_is_decoded_where_that_is_asked_for(client: Client, tacit_file: bytes) -> None:
+    cut = tacit_file[: len(tacit_file) // 2]
+    with pytest.raises(CorruptFile):
+        client.decode(cut)
+    part, whole = client.decode(cut, partial=True), client.decode(tacit_file)
+    assert (part.width, part.height) == (150, 100)
+    assert part.data != whole.data
+
+
 def test_weights_that_are_not_here_are_named(client: Client, uneven_codec: Codec, upload: bytes) -> None:
     with pytest.raises(MissingWeights, match="weights"):
         client.decode(uneven_codec.encode(upload))

@@ -89,6 +89,7 @@ def decode(
     salvage: bool,
     pixel_limit: int,
     keep_metadata: bool = True,
+    partial: bool = False,
 ) -> DecodeReply:
     """Decode a `.tacit` file to an image of another format.
 
@@ -99,6 +100,7 @@ def decode(
         salvage: Decode what is intact of a damaged file.
         pixel_limit: The largest width x height to decode.
         keep_metadata: Whether the image has the ICC profile, EXIF and XMP of the file.
+        partial: Whether the end of the file may be missing.
 
     Raises:
         CorruptFile: The file is damaged.
@@ -108,7 +110,7 @@ def decode(
         InvalidInput: The box is not inside the image, or the format cannot hold the image.
     """
     with collected_messages() as messages:
-        image = worker_codec().decode(data, box=box, salvage=salvage, max_pixels=pixel_limit)
+        image = worker_codec().decode(data, box=box, salvage=salvage, partial=partial, max_pixels=pixel_limit)
         exported = to_bytes(image, suffix, keep_metadata=keep_metadata)
     return DecodeReply(exported, image.width, image.height, tuple(messages))
 

@@ -60,6 +60,9 @@ async def decode(
         ),
     ] = None,
     salvage: Annotated[bool, Query(description="Decode what is intact of a damaged file.")] = False,
+    partial: Annotated[
+        bool, Query(description="Decode the beginning of a file, of which the end may be missing: a coarser image.")
+    ] = False,
     metadata: Annotated[
         bool, Query(description="Keep the ICC profile, EXIF and XMP; without, colours become sRGB.")
     ] = True,
@@ -71,7 +74,14 @@ async def decode(
         left, top, width, height = map(int, crop.split(","))
         box = left, top, left + width, top + height
     reply = await service.pool.run(
-        coding.decode, upload, IMAGE_SUFFIXES[media_type], box, salvage, service.settings.pixel_limit, metadata
+        coding.decode,
+        upload,
+        IMAGE_SUFFIXES[media_type],
+        box,
+        salvage,
+        service.settings.pixel_limit,
+        metadata,
+        partial,
     )
     headers = {"tacit-width": str(reply.width), "tacit-height": str(reply.height), "vary": "accept"}
     return results.first_response(service, reply.data, media_type, headers | results.timing(start), reply.warnings)
