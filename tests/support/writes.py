@@ -65,7 +65,7 @@ def _write_captions(folder: Path, content: str) -> None:
 def _read_captions(folder: Path) -> str:
     from tacit.captions.caption_map import CaptionMap
 
-    captions = CaptionMap.load(folder / "captions.jsonl").captions
+    captions = CaptionMap.load(folder / "captions.jsonl").captions.values
     assert all(len(caption) == LENGTH // 60 for caption in captions.values())
     return captions[f"{len(captions) - 1}.jpg"][0]  # the last one
 
