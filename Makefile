@@ -104,6 +104,7 @@ results: ## measure all figures again (Kodak in $TACIT_DATA/kodak), and write th
 	$(MAKE) kodak
 	$(MAKE) speed
 	$(MAKE) effort
+	$(BIN)/python -m benchmarks.refinement
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.bulk
 	$(if $(CHECKPOINT),$(MAKE) freezing)
