@@ -59,6 +59,7 @@ def document(codec: Codec) -> Iterator[Any]:
 OPERATIONS = [
     ("POST", "/v1/encode"),
     ("POST", "/v1/decode"),
+    ("POST", "/v1/find"),
     ("POST", "/v1/info"),
     ("POST", "/v1/caption"),
     ("GET", "/v1/results/{digest}"),
@@ -69,7 +70,7 @@ OPERATIONS = [
 
 
 POSITIVE = [(*operation, GenerationMode.POSITIVE) for operation in OPERATIONS]
-NEGATIVE = [(*operation, GenerationMode.NEGATIVE) for operation in (*OPERATIONS[:2], OPERATIONS[4])]  # with parameters
+NEGATIVE = [(*operation, GenerationMode.NEGATIVE) for operation in (*OPERATIONS[:3], OPERATIONS[5])]  # with parameters
 
 
 @pytest.mark.slow

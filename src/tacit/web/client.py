@@ -59,10 +59,27 @@ class ServiceEncoding(ServiceResult):
     """Bits of the whole file per pixel."""
     psnr: float | None
     """In dB, if a PSNR was the target or something was to be kept."""
+    found: tuple[str, ...] = ()
+    """What of the caption the image shows, where the caption steered."""
+    missed: tuple[str, ...] = ()
+    """What of the caption was not found."""
     kept: tuple[KeptBox, ...] = ()
     """What was to be kept and is found, each with what it has in the decoded image."""
     kept_bytes: int | None = None
     """The bytes that this costs."""
+
+
+@dataclass(frozen=True)
+class ServiceThing:
+    """A thing that a caption names, and where the service has found it in an image."""
+
+    phrase: str
+    """The words, as the caption has them."""
+    cues: tuple[str, ...]
+    """What it was found by."""
+    boxes: tuple[tuple[int, int, int, int], ...]
+    """Around the places where it is, the largest first: left, top, right and bottom in pixels; none where it is not
+    found."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +141,7 @@ class Client:
         bpp: float | None = None,
         psnr: float | None = None,
         steer: float | None = None,
+        boxes: Sequence[tuple[int, int, int, int]] = (),
         effort: int | None = None,
         keep: Sequence[Keep] = (),
         best_effort: bool = False,
@@ -142,6 +160,7 @@ class Client:
             bpp: As of `tacit.encode`.
             psnr: As of `tacit.encode`.
             steer: As of `tacit.Codec`.
+            boxes: As of `tacit.encode`, in whole pixels; none leaves it to the caption.
             effort: As of `tacit.encode`, up to what the service allows. A warning says where its time was over first.
             keep: As of `tacit.encode`.
             best_effort: As of `tacit.encode`.
@@ -166,6 +185,7 @@ class Client:
             "bpp": bpp,
             "psnr": psnr,
             "steer": steer,
+            "box": [_box_text(box) for box in boxes] or None,
             "effort": effort,
             "keep": [str(one) for one in keep if one.box is None] or None,
             "keep_box": [str(one) for one in keep if one.box is not None] or None,
@@ -178,10 +198,40 @@ class Client:
         answer = self._post("/v1/encode", image, parameters)
         texts = {name: answer.headers.get(f"tacit-{name}") for name in ("quality", "bpp", "psnr")}
         numbers: dict[str, Any] = {name: None if text is None else float(text) for name, text in texts.items()}
+        seen = json.loads(answer.headers.get("tacit-found", "{}"))
+        found, missed = (tuple(seen.get(name, ())) for name in ("found", "missed"))
         kept = tuple(map(KeptBox.of, json.loads(answer.headers.get("tacit-kept", "[]"))))
         cost = answer.headers.get("tacit-kept-bytes")
         return ServiceEncoding(
-            **_result_fields(answer), **numbers, kept=kept, kept_bytes=None if cost is None else int(cost)
+            **_result_fields(answer),
+            **numbers,
+            found=found,
+            missed=missed,
+            kept=kept,
+            kept_bytes=None if cost is None else int(cost),
+        )
+
+    def find(self, image: Source, caption: str) -> tuple[ServiceThing, ...]:
+        """Return what a caption names, and where the service finds it in an image.
+
+        Args:
+            image: The image file.
+            caption: The caption, or a phrase.
+
+        Raises:
+            InvalidInput: The caption is empty or too long, or the image is damaged or too large.
+            UnsupportedFile: The bytes are not an image of a known format.
+            PathError: The image cannot be read.
+            ServiceError: The service cannot be reached, refuses, or fails.
+        """
+        things = self._post("/v1/find", image, {"caption": caption}).json()["things"]
+        return tuple(
+            ServiceThing(
+                thing["phrase"],
+                tuple(thing["cues"]),
+                tuple((left, top, left + width, top + height) for left, top, width, height in thing["boxes"]),
+            )
+            for thing in things
         )
 
     def decode(
@@ -213,7 +263,7 @@ class Client:
             PathError: The file cannot be read.
             ServiceError: The service cannot be reached, refuses, or fails.
         """
-        crop = None if box is None else f"{box[0]},{box[1]},{box[2] - box[0]},{box[3] - box[1]}"
+        crop = None if box is None else _box_text(box)
         parameters = {
             "crop": crop,
             "salvage": salvage or None,
@@ -302,6 +352,12 @@ class Client:
         if answer.is_success:
             return answer
         raise _error(answer)
+
+
+def _box_text(box: tuple[int, int, int, int]) -> str:
+    """Return a box as the service takes it: left, top, width and height."""
+    left, top, right, bottom = box
+    return f"{left},{top},{right - left},{bottom - top}"
 
 
 def _result_fields(answer: Any) -> dict[str, Any]:

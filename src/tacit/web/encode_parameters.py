@@ -18,10 +18,21 @@ REFINING_SHARE = 0.7  # of a job's time; what is left is for what comes before r
 
 KEPT_THINGS = 16  # of each kind in a request
 KEPT_LENGTH = 300  # characters
+STEERING_BOXES = 64  # in a request
 
-_OPTIONS = {field.name for field in dataclasses.fields(EncodeOptions)} - {"keep"}
+BOX = r"^\d{1,9},\d{1,9},\d{1,9},\d{1,9}$"
+"""What a box looks like in a request: left, top, width and height in pixels."""
+
+_OPTIONS = {field.name for field in dataclasses.fields(EncodeOptions)} - {"keep", "boxes"}
 
 KeptText = Annotated[str, Field(max_length=KEPT_LENGTH)]
+BoxText = Annotated[str, Field(pattern=BOX)]
+
+
+def parsed_box(text: str) -> tuple[int, int, int, int]:
+    """Return a box that matches `BOX` as left, top, right and bottom."""
+    left, top, width, height = map(int, text.split(","))
+    return left, top, left + width, top + height
 
 
 class EncodeParameters(BaseModel):
@@ -47,6 +58,13 @@ class EncodeParameters(BaseModel):
         description="The difference in quality between what the caption names and the rest: 20 by default, 0 for the "
         "same quality everywhere.",
         examples=[40],
+    )
+    box: list[BoxText] = Field(
+        [],
+        max_length=STEERING_BOXES,
+        description="What matters, as boxes of the image in pixels: LEFT,TOP,WIDTH,HEIGHT. They are encoded at a "
+        "higher quality instead of what the caption names.",
+        examples=[["120,80,64,32"]],
     )
     effort: int | None = Field(
         None,
@@ -96,6 +114,7 @@ class EncodeParameters(BaseModel):
             caption=(self.caption or "").strip() or None,
             options=EncodeOptions(
                 **self.model_dump(include=_OPTIONS),
+                boxes=[parsed_box(box) for box in self.box] or None,
                 keep=[*map(Keep.named, self.keep), *map(Keep.boxed, self.keep_box)],
                 effort_seconds=REFINING_SHARE * service.settings.time_limit if self.effort else None,
             ),

@@ -43,6 +43,8 @@ class EncodeReply:
     quality: float | None  # None for fixed-rate weights
     bpp: float  # bits of the whole file per pixel
     psnr: float | None  # in dB, if a PSNR was the target
+    found: tuple[str, ...]  # what of the caption was found, where it steers
+    missed: tuple[str, ...]  # and what was not
     kept: tuple[KeptBox, ...]  # what was to be kept, as far as it was found
     kept_bytes: int | None  # that this costs
     warnings: tuple[str, ...]  # about what the file could not keep
@@ -69,6 +71,7 @@ def encode(upload: bytes, arguments: EncodeArguments, pixel_limit: int) -> Encod
     with collected_messages() as messages:
         raster = load_upload(upload, pixel_limit)
         result = arguments.codec().encode_result(raster, arguments.caption, options=arguments.options)
+    by_boxes = arguments.options.boxes is not None  # which are found because they were given
     return EncodeReply(
         data=result.data,
         width=result.width,
@@ -76,6 +79,8 @@ def encode(upload: bytes, arguments: EncodeArguments, pixel_limit: int) -> Encod
         quality=result.quality,
         bpp=result.bpp,
         psnr=result.psnr,
+        found=() if by_boxes or result.found is None else result.found.found,
+        missed=() if by_boxes or result.found is None else result.found.missed,
         kept=result.kept,
         kept_bytes=result.kept_bytes,
         warnings=tuple(messages),

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from tacit.web import problems
 from tacit.web.bodies import BINARY, Body, described, typed
+from tacit.web.encode_parameters import BOX, parsed_box
 from tacit.web.header_lists import header_list
 from tacit.web.jobs import coding
 from tacit.web.media_types import IMAGE_SUFFIXES, OCTETS, TACIT
@@ -54,7 +55,7 @@ async def decode(
     crop: Annotated[
         str | None,
         Query(
-            pattern=r"^\d{1,9},\d{1,9},\d{1,9},\d{1,9}$",
+            pattern=BOX,
             description="Decode only this part: left,top,width,height in pixels.",
             examples=["0,0,64,64"],
         ),
@@ -69,10 +70,7 @@ async def decode(
 ) -> Response:
     """The file names the weights that decode it. Damage that was left out is reported in Tacit-Warning."""
     start = time.perf_counter()
-    box = None
-    if crop is not None:
-        left, top, width, height = map(int, crop.split(","))
-        box = left, top, left + width, top + height
+    box = None if crop is None else parsed_box(crop)
     reply = await service.pool.run(
         coding.decode,
         upload,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -16,6 +17,8 @@ from tacit.web.jobs import coding
 from tacit.web.media_types import OCTETS, TACIT
 from tacit.web.service import ServiceDep
 from tacit.web.v1 import results
+
+FOUND_LENGTH = 2000  # characters of Tacit-Found; proxies refuse answers whose headers are long
 
 router = APIRouter(prefix="/v1")
 
@@ -48,6 +51,11 @@ class EncodeQuery(EncodeParameters):
                     "description": "The PSNR in dB, if a PSNR was the target or something was to be kept.",
                     "schema": {"type": "number"},
                 },
+                "Tacit-Found": {
+                    "description": "What of the caption was found in the image and what was not, as a JSON object of "
+                    "two lists of phrases, found and missed, as many as fit into 2000 characters.",
+                    "schema": {"type": "string"},
+                },
                 "Tacit-Kept": {
                     "description": "What was to be kept and is found, as a JSON list: phrase, box (left, top, width, "
                     "height), measure, least, reached, kept, cues.",
@@ -60,6 +68,7 @@ class EncodeQuery(EncodeParameters):
             },
         },
         **problems.WORK,
+        **problems.documented(502),
     },
 )
 async def encode(service: ServiceDep, query: Annotated[EncodeQuery, Query()], upload: Body) -> Response:
@@ -74,7 +83,22 @@ async def encode(service: ServiceDep, query: Annotated[EncodeQuery, Query()], up
         "psnr": reply.psnr,
     }
     headers = {f"tacit-{name}": f"{value:.6g}" for name, value in numbers.items() if value is not None}
+    if reply.found or reply.missed:
+        headers["tacit-found"] = _found_header(reply.found, reply.missed)
     if reply.kept:
         headers["tacit-kept"] = json.dumps([one.described() for one in reply.kept])
         headers["tacit-kept-bytes"] = str(reply.kept_bytes)
     return results.first_response(service, reply.data, TACIT, headers | results.timing(start), reply.warnings)
+
+
+def _found_header(found: Sequence[str], missed: Sequence[str]) -> str:
+    """Return what was found and what was not as JSON; the last phrases are left out where it would be too long."""
+    phrases = [*(("found", phrase) for phrase in found), *(("missed", phrase) for phrase in missed)]
+    while True:
+        lists: dict[str, list[str]] = {"found": [], "missed": []}
+        for key, phrase in phrases:
+            lists[key].append(phrase)
+        header = json.dumps(lists)
+        if len(header) <= FOUND_LENGTH or not phrases:
+            return header
+        phrases.pop()
