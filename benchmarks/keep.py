@@ -4,8 +4,8 @@ The images are in the folders kodak and coco_eval of $TACIT_DATA; the phrases an
 them the encoder promises the fidelity that the box has in a file of one quality (PROMISED), by its PSNR and by its
 SSIMULACRA 2, while the rest has a low quality (REST): once for the drawn box, once for what the finder makes of the
 phrase, and once more for the drawn box in a size, SIZE times that of the anchor. The anchor is the smallest file of one
-quality everywhere that keeps the same boxes by the same rule. Each file is decoded by the other engine, in fp32 and in
-bf16, and its boxes are measured there.
+quality everywhere, REST or more where the rest has that, that keeps the same boxes by the same rule. Each file is
+decoded by the other engine, in fp32 and in bf16, and its boxes are measured there.
 
 A row of runs/keep.jsonl (or of --rows FILE) is one file. Rows that are there are not measured again, so an interrupted
 run continues. The regions come in a shuffled order, so that part of them is a sample of all. The summary goes into
@@ -31,7 +31,7 @@ from benchmarks.environment import describe_machine, find_data
 from tacit import weights
 from tacit.codec import Codec, EncodeOptions, EncodeResult, Keep, Prepared
 from tacit.codec.fidelity import fidelity
-from tacit.codec.rate_control import ATTEMPTS, QualitySearch
+from tacit.codec.rate_control import ATTEMPTS, QualitySearch, Scale
 from tacit.errors import NotFound, TargetNotReached
 from tacit.evaluation.confidence import MIN_DIFFERENCES, confidence_interval
 from tacit.evaluation.journal import Journal
@@ -155,7 +155,7 @@ class Bench:
                 target = {"size": math.floor(SIZE * len(uniform(prepared, raster, keep, boxes).data))}
             made = self._codec.encode_result(raster, options=EncodeOptions(keep=[keep], **target))
             boxes = [kept.box for kept in made.kept]
-            anchor = uniform(prepared, raster, keep, boxes)
+            anchor = uniform(prepared, raster, keep, boxes, target.get("quality", 0.0))
         except NotFound:
             return {"outcome": "not found"}
         except TargetNotReached:
@@ -190,13 +190,13 @@ def measured(measure: str, decoded: np.ndarray, raster: Raster, boxes: Sequence[
     return found
 
 
-def uniform(prepared: Prepared, raster: Raster, keep: Keep, boxes: Sequence[Box]) -> EncodeResult:
-    """Return the smallest file of one quality that keeps boxes.
+def uniform(prepared: Prepared, raster: Raster, keep: Keep, boxes: Sequence[Box], lowest: float = 0.0) -> EncodeResult:
+    """Return the smallest file of one quality, `lowest` or more, that keeps boxes.
 
     Raises:
         TargetNotReached: The highest quality does not.
     """
-    search = QualitySearch(both_ends=True)
+    search = QualitySearch(Scale(0, 100 - lowest), both_ends=True)  # of 100 - quality
     best: EncodeResult | None = None
     for number in range(ATTEMPTS):
         reversed_quality = search.next(-keep.least, 0.03, number)

@@ -72,8 +72,8 @@ class EncodeResult:
     """The boxes that were to be kept (`EncodeOptions.keep`), each with what it has in the decoded image."""
 
     kept_bytes: int | None = None
-    """How many bytes more the file has than one that keeps nothing and is of the same quality elsewhere; None where
-    nothing was to be kept."""
+    """How many bytes more the file has than one that keeps nothing and is of the quality that was asked for or, with
+    another target, that the rest has; None where nothing was to be kept."""
 
 
 class ImageEncoding:

@@ -2,7 +2,9 @@
 
 Each place has a level: the quality of the cells that it covers most. The levels are searched together, in trials that
 code and decode no more than the regions of the places. Then the rest of the image takes the target's quality or, for a
-size, what is left, and all places are measured in the image that the file decodes to.
+size, what is left, and all places are measured in the image that the file decodes to. Where places are large, one
+quality everywhere may keep them in fewer bytes than a quality map, whose cells are predicted from neighbours of another
+quality; then the file has that one.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ TOLERANCE = {"psnr": 0.03, "ssimulacra2": 0.2}  # above what was asked for, in t
 RISE = {"psnr": 0.09, "ssimulacra2": 0.6}  # what a step of quality usually adds
 FALL = 12.0  # steps of quality that a cell is lower of which half as much is covered; 8 to 16 took the fewest bytes
 LEAST_COVER = 1 / 16  # of the most that a cell is covered; lower ones count as this
+BELOW = 15.0  # steps of quality below the highest level in which one quality for all may keep all, at the most
 
 
 class Keeping:
@@ -98,6 +101,9 @@ class Keeping:
             if raised == levels or lowered or last:
                 break
             levels = raised
+        even = None if short or lowered else self._even(target, levels, lifted, made)
+        if even is not None:
+            lifted, (made, found) = self._encoding, even
         for number in short:
             self._complain(self._places[number], found[number])
         result = self._encoding.result(made if reconstruct else dataclasses.replace(made, decoded=None))
@@ -105,7 +111,7 @@ class Keeping:
             KeptBox(keep=place.keep, box=place.box, reached=min(one.reached, HIGHEST_PSNR), cues=place.cues)
             for place, one in zip(self._places, found, strict=True)
         )
-        return dataclasses.replace(result, kept=kept, kept_bytes=self._cost(lifted, made))
+        return dataclasses.replace(result, kept=kept, kept_bytes=self._cost(lifted, made, target))
 
     # -- levels ---------------------------------------------------------------------------------------------------
 
@@ -168,6 +174,9 @@ class Keeping:
             limit = rate_control.size_limit(target, self._encoding.pixels)
             if limit is None:
                 raise
+            even = self._even_attempt(target, levels, limit)
+            if even is not None:
+                return self._encoding, even, False
             if not self._best_effort:
                 raise TargetNotReached(f"{error}, with what is kept") from error
             lowered = self._lowered(levels, limit)
@@ -189,11 +198,71 @@ class Keeping:
         best = search.best(math.log(limit))
         return None if best is None else [level + best - most for level in levels]
 
-    def _cost(self, lifted: ImageEncoding, made: Attempt) -> int:
+    def _even(
+        self, target: Target, levels: Sequence[float], lifted: ImageEncoding, made: Attempt
+    ) -> tuple[Attempt, list[Fidelity]] | None:
+        """Return what one quality everywhere makes, with what the places have in it; None where a map is better.
+
+        Args:
+            target: The target.
+            levels: The places' levels.
+            lifted: The encoding with these levels.
+            made: What it has made.
+        """
+        limit = rate_control.size_limit(target, self._encoding.pixels)
+        if made.quality is None or max(levels) <= made.quality:
+            return None
+        if limit is None:
+            limit = len(self._unrefined(lifted, made)) - 1
+        even = self._even_attempt(target, levels, limit)
+        if even is None or even.quality is None or even.quality <= made.quality:
+            return None
+        if target.psnr is not None and (even.psnr or 0.0) < target.psnr:
+            return None
+        if rate_control.size_limit(target, self._encoding.pixels) is None and len(even.data) >= len(made.data):
+            return None
+        found = [self._measured(place, self._cut(even, place.box)) for place in self._places]
+        kept = all(one.assured >= place.keep.least for one, place in zip(found, self._places, strict=True))
+        return (even, found) if kept else None
+
+    def _even_attempt(self, target: Target, levels: Sequence[float], limit: int) -> Attempt | None:
+        """Return the file of one quality that keeps all places, if it has at most so many bytes without refinement.
+
+        For a size, it is the best that fits.
+        """
+        start = min(100.0, max(target.quality or 0.0, max(levels) - BELOW))
+        if len(self._encoding.attempt(start, False).data) > limit:
+            return None
+        # The search runs on 100 - quality, in tolerances that the place which has the least is short of.
+        rise = min(RISE[place.keep.measure] / TOLERANCE[place.keep.measure] for place in self._places)
+        search = QualitySearch(Scale(0, 100 - (target.quality or 0.0)), prior=(-rise * (100 - max(levels)), rise))
+        for attempt in range(TRIALS):
+            reverse = search.next(0.0, 1.0, attempt)
+            if reverse is None:
+                break
+            search.add(reverse, self._shortage(100 - reverse))
+        best = search.best(0.0)
+        if best is None or len(self._encoding.attempt(100 - best, False).data) > limit:
+            return None
+        searched = target.size is not None or target.bpp is not None
+        return self._encoding.reached(target if searched else Target(quality=100 - best), True)
+
+    def _shortage(self, quality: float) -> float:
+        """Return what one quality everywhere lacks to keep all places, in tolerances; at most 0 where it keeps all."""
+        decoded = self._encoding.decoded_boxes(quality, [place.box for place in self._places])
+        return max(
+            (place.keep.least - self._measured(place, pixels).assured) / TOLERANCE[place.keep.measure]
+            for place, pixels in zip(self._places, decoded, strict=True)
+        )
+
+    def _unrefined(self, encoding: ImageEncoding, made: Attempt) -> bytes:
+        """Return the file that an encoding makes without refinement at the quality that it has."""
+        return made.data if encoding.refined is None else encoding.attempt(made.quality, False).data
+
+    def _cost(self, lifted: ImageEncoding, made: Attempt, target: Target) -> int:
         """Return the bytes that keeping costs: those of files without refinement, if the file has one."""
-        plain = len(self._encoding.attempt(made.quality, False).data)
-        own = made.data if lifted.refined is None else lifted.attempt(made.quality, False).data
-        return len(own) - plain
+        plain = len(self._encoding.attempt(made.quality if target.quality is None else target.quality, False).data)
+        return len(self._unrefined(lifted, made)) - plain
 
     # -- places ---------------------------------------------------------------------------------------------------
 
