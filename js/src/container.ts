@@ -257,6 +257,61 @@ export function parseHeader(data: Uint8Array): Header | null {
   return header;
 }
 
+/** How the beginning of a file is laid out. */
+export interface Outline {
+  /** Where the first region's chunk begins. */
+  front: number;
+  /** The bytes of the whole file, as the lengths in its beginning say; null if too little is there to tell. */
+  total: number | null;
+}
+
+/**
+ * Return the outline of a file of which only the beginning is there; null if its first region has not begun.
+ *
+ * Nothing is verified here: the outline serves to tell when there is something to show, and how far a file has come.
+ */
+export function outline(data: Uint8Array): Outline | null {
+  const reader = new Reader(data, 'the file');
+  reader.position = 9;
+  let indexed: number | null = null; // the bytes of all regions' chunks
+  try {
+    for (;;) {
+      const front = reader.position;
+      const type = String.fromCharCode(reader.byte());
+      if (type === 'R' && indexed !== null) return { front, total: front + indexed };
+      if (type === 'R') return { front, total: totalOf(reader, front) };
+      const length = reader.varint();
+      const payload = reader.bytes(length);
+      reader.bytes(4);
+      if (type !== 'I') continue;
+      const index = new Reader(payload, 'chunk I');
+      indexed = 0;
+      while (index.left) {
+        const piece = index.varint();
+        indexed += piece ? chunkSize(piece) : 0;
+      }
+    }
+  } catch {
+    return null;
+  }
+}
+
+/** Return the bytes of a chunk with a payload of so many. */
+function chunkSize(length: number): number {
+  let digits = 1;
+  for (let left = length; left >= 128; left = Math.floor(left / 128)) digits++;
+  return 1 + digits + length + 4;
+}
+
+/** Return the bytes of a file whose only region begins at `front`, whose type has been read; null if it is cut there. */
+function totalOf(reader: Reader, front: number): number | null {
+  try {
+    return front + chunkSize(reader.varint());
+  } catch {
+    return null;
+  }
+}
+
 /** Limits of reading a file. */
 export interface Limits {
   /** The most pixels, width times height. */

@@ -2,13 +2,16 @@
 
 import type { InferenceSession } from 'onnxruntime-common';
 import { alphaOf } from './alpha.js';
-import { CELL, LATENT_STEP, type Limits, type Region, type TacitFile, parse } from './container.js';
+import { CELL, LATENT_STEP, type Limits, type TacitFile, parse } from './container.js';
 import { MissingWeights, UnsupportedFile } from './errors.js';
+import { IncrementalDecoder } from './incremental_decoder.js';
 import { type Latents, Model, type QualityPlane, type Runtime, latentSize } from './model.js';
+import { type Pause, RegionDecoding } from './region_decoding.js';
 import { Weights } from './weights.js';
 
 const TACIT_S = 1; // the number of the architecture
 const TILE = 512; // pixels of a side that are synthesised at once
+const MOST_KEPT = 4; // regions whose steps are kept until more bytes come; each may take some ten megabytes
 
 /** A decoded image. */
 export interface DecodedImage {
@@ -30,6 +33,12 @@ export interface DecoderOptions {
   session?: InferenceSession.SessionOptions;
   /** Called with the name of weights that turned out to be damaged, before they are refused. */
   discard?: (id: string) => Promise<void>;
+}
+
+/** Options of decoding a file. */
+export interface DecodeOptions extends Limits {
+  /** Gives the decoding up, which then fails with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /** Decodes `.tacit` files; weights are loaded once, and kept. */
@@ -78,7 +87,27 @@ export class Decoder {
    *
    * @throws TacitError - The file or its weights are damaged, missing or not supported.
    */
-  async decode(data: Uint8Array, limits: Limits = {}): Promise<DecodedImage> {
+  async decode(data: Uint8Array, options: DecodeOptions = {}): Promise<DecodedImage> {
+    return this.decodeParts(data, options, new Map());
+  }
+
+  /** Decode a file to its latents alone: [M, h, w] in sixteenths of a step, which are equal everywhere. */
+  async latents(data: Uint8Array, limits: Limits = {}): Promise<Latents> {
+    const file = parse(data, limits);
+    return decodeLatents(file, await this.model(file.header.weights), new Map());
+  }
+
+  /** Return what decodes a file whose bytes come piece by piece. */
+  incremental(limits: Omit<Limits, 'partial'> = {}): IncrementalDecoder {
+    const parts: RegionDecodings = new Map();
+    return new IncrementalDecoder((data, options) => this.decodeParts(data, { ...limits, ...options }, parts), limits);
+  }
+
+  private async decodeParts(
+    data: Uint8Array,
+    { signal, ...limits }: DecodeOptions,
+    parts: RegionDecodings,
+  ): Promise<DecodedImage> {
     const file = parse(data, limits);
     const { header } = file;
     if (header.model !== TACIT_S || header.hundredths === null) {
@@ -86,20 +115,34 @@ export class Decoder {
     }
     const alpha = alphaOf(file);
     const model = await this.model(header.weights);
+    const pause = async () => {
+      if (!signal) return;
+      await nextTask(); // in which the signal may come
+      signal.throwIfAborted();
+    };
     // One at a time: sessions share their threads, and memory is bounded.
     const work = this.queue.then(async () => {
-      const latents = await decodeLatents(file, model);
-      return paint(file, latents, alpha, model);
+      const latents = await decodeLatents(file, model, parts, pause);
+      return paint(file, latents, alpha, model, pause);
     });
     this.queue = work.catch(() => undefined);
     return { width: header.width, height: header.height, data: await work, caption: file.caption };
   }
+}
 
-  /** Decode a file to its latents alone: [M, h, w] in sixteenths of a step, which are equal everywhere. */
-  async latents(data: Uint8Array, limits: Limits = {}): Promise<Latents> {
-    const file = parse(data, limits);
-    return decodeLatents(file, await this.model(file.header.weights));
-  }
+/** The decodings of regions by their numbers, which are kept while a file arrives. */
+type RegionDecodings = Map<number, RegionDecoding>;
+
+/** Let other tasks of the thread run, such as messages that have come. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
 }
 
 /** Return the quality of a rectangle of latents of the image. */
@@ -151,27 +194,25 @@ function emptyLatents(model: Model, rows: number, columns: number): Latents {
   return { values: new Int16Array(model.channels * rows * columns), rows, columns };
 }
 
-async function decodeLatents(file: TacitFile, model: Model): Promise<Latents> {
+async function decodeLatents(file: TacitFile, model: Model, parts: RegionDecodings, pause?: Pause): Promise<Latents> {
   const { header, grid, regions, cut } = file;
-  const progressive = header.scans !== null;
-  const shape = (region: Region) => [latentSize(region.height), latentSize(region.width)];
-  if (grid.length === 1) {
-    const [rows, columns] = shape(grid[0]);
-    const quality = qualityAt(file, 0, 0, rows, columns);
-    return model.decodeRegion(regions[0] ?? new Uint8Array(), rows, columns, quality, progressive, cut[0]);
-  }
-  const whole = emptyLatents(model, latentSize(header.height), latentSize(header.width));
+  const whole = grid.length > 1 ? emptyLatents(model, latentSize(header.height), latentSize(header.width)) : null;
   for (const [index, region] of grid.entries()) {
-    const bytes = regions[index];
+    const bytes = regions[index] ?? (whole ? null : new Uint8Array());
     if (!bytes) continue; // its latents stay zero
-    const [rows, columns] = shape(region);
-    const row = region.top / LATENT_STEP;
-    const column = region.left / LATENT_STEP;
-    const quality = qualityAt(file, row, column, rows, columns);
-    const latents = await model.decodeRegion(bytes, rows, columns, quality, progressive, cut[index]);
+    const [rows, columns] = [latentSize(region.height), latentSize(region.width)];
+    const [row, column] = [region.top / LATENT_STEP, region.left / LATENT_STEP];
+    let part = parts.get(index);
+    if (!part) {
+      const quality = qualityAt(file, row, column, rows, columns);
+      part = new RegionDecoding(model, rows, columns, quality, header.scans !== null);
+      if (grid.length <= MOST_KEPT) parts.set(index, part);
+    }
+    const latents = await part.decode(bytes, cut[index], pause);
+    if (!whole) return latents;
     copy(latents, 0, 0, whole, row, column, rows, columns);
   }
-  return whole;
+  return whole!;
 }
 
 /** Return the colours of all pixels, with alpha. */
@@ -180,12 +221,14 @@ async function paint(
   latents: Latents,
   alpha: Uint8Array | null,
   model: Model,
+  pause: Pause,
 ): Promise<Uint8ClampedArray<ArrayBuffer>> {
   const { width, height, color } = file.header;
   const out = new Uint8ClampedArray(4 * width * height);
   const step = width * height <= 2 * TILE * TILE ? Math.max(width, height) : TILE; // small images at once
   for (let top = 0; top < height; top += step) {
     for (let left = 0; left < width; left += step) {
+      await pause();
       const bottom = Math.min(top + step, height);
       const right = Math.min(left + step, width);
       const row = Math.max(0, Math.floor(top / LATENT_STEP) - model.reach);

@@ -2,6 +2,8 @@
 
 export * from './errors.js';
 export { type Header, type Limits, MAX_PIXELS, type Region, type TacitFile, parse } from './container.js';
-export { type DecodedImage, Decoder, type DecoderOptions } from './decoder.js';
+export { type DecodedImage, type DecodeOptions, Decoder, type DecoderOptions } from './decoder.js';
+export { IncomingFile } from './incoming_file.js';
+export { IncrementalDecoder } from './incremental_decoder.js';
 export { type Latents, Model, type QualityPlane, type Runtime } from './model.js';
 export { Weights } from './weights.js';

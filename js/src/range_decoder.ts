@@ -27,6 +27,16 @@ const ESCAPES: Table = {
   sums: Uint32Array.from({ length: ESCAPE_ENTRIES + 1 }, (_, i) => i * (TOTAL / ESCAPE_ENTRIES)),
 };
 
+/** Where a decoder stands: enough to go on from there when more bytes have come. */
+export interface Position {
+  next: number;
+  rangeHigh: number;
+  rangeLow: number;
+  high: number;
+  low: number;
+  untouched: boolean;
+}
+
 /** Decodes the bytes of one region. */
 export class RangeDecoder {
   private readonly words: Uint32Array;
@@ -42,16 +52,34 @@ export class RangeDecoder {
    * @param data - The bytes, or only their beginning.
    * @param falling - Whether the tables of a batch come in falling order, as in progressive files.
    * @param cut - Whether only the beginning is there. Symbols that need more are then zero.
+   * @param position - Where a decoder of fewer of the same bytes stood; the beginning if not given.
    */
   constructor(
     data: Uint8Array,
     private readonly falling = false,
     private readonly cut = false,
+    position?: Position,
   ) {
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     this.words = Uint32Array.from({ length: data.length >> 2 }, (_, i) => view.getUint32(4 * i, true));
-    this.high = this.word();
-    this.low = this.word();
+    if (position) {
+      this.next = position.next;
+      this.rangeHigh = position.rangeHigh;
+      this.rangeLow = position.rangeLow;
+      this.high = position.high;
+      this.low = position.low;
+      this.untouched = position.untouched;
+    } else {
+      this.high = this.word();
+      this.low = this.word();
+    }
+  }
+
+  /** Where the decoder stands; null if it has missed bytes already, so that more of them change what it has decoded. */
+  get position(): Position | null {
+    if (this.ended || this.next > this.words.length) return null;
+    const { next, rangeHigh, rangeLow, high, low, untouched } = this;
+    return { next, rangeHigh, rangeLow, high, low, untouched };
   }
 
   private word(): number {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Decoder, Weights } from '../dist/index.js';
+import { Decoder, IncomingFile, Weights } from '../dist/index.js';
 import { GOLDEN, MODELS, ROOT, goldenFiles, hashOf, runtime, weightsOf } from './support.mjs';
 
 const SAMPLES = 8; // along each side, of the grid of pixels that the golden files have; it reaches the corners
@@ -57,4 +57,87 @@ test('a Buffer of Node.js is as good as any bytes', async () => {
   });
   const image = await decoder.decode(await readFile(path.join(GOLDEN, 'tacit-s', 'pixel.tacit')));
   assert.equal(image.width * image.height, 1);
+});
+
+/** Return ONNX Runtime, and a map in which it counts the runs of each graph by the names of its outputs. */
+async function counting() {
+  const ort = await runtime();
+  const runs = new Map();
+  const create = async (...given) => {
+    const session = await ort.InferenceSession.create(...given);
+    const run = session.run.bind(session);
+    session.run = (inputs, outputs) => {
+      runs.set(outputs.join(), (runs.get(outputs.join()) ?? 0) + 1);
+      return run(inputs, outputs);
+    };
+    return session;
+  };
+  return [{ Tensor: ort.Tensor, InferenceSession: { create } }, runs];
+}
+
+for (const name of ['progressive', 'scans', 'alpha']) {
+  test(`${name}: while its bytes come, the image is that of its beginning, and nothing is done twice`, async () => {
+    const [ort, runs] = await counting();
+    const data = await weightsOf('tacit-s');
+    const decoder = new Decoder(ort, { weights: async () => data });
+    const bytes = new Uint8Array(await readFile(path.join(GOLDEN, 'tacit-s', `${name}.tacit`)));
+    await decoder.decode(bytes);
+    const once =
+      runs.get('tables,means') + runs.get('tables,means,context') + runs.get('anchors_features,others_features');
+    const incremental = decoder.incremental();
+    assert.equal(await incremental.image(), null);
+    const shares = [0.02, 0.3, 0.31, 0.6, 0.9];
+    let before = 0;
+    let guessed = 0;
+    for (const share of shares) {
+      const end = Math.round(share * bytes.length);
+      incremental.feed(bytes.subarray(before, end));
+      before = end;
+      const start = total(runs);
+      const image = await incremental.image();
+      guessed += total(runs) - start;
+      const expected = await decoder.decode(bytes.subarray(0, end), { partial: true }).catch(() => null);
+      assert.deepEqual(image, expected, `${share}`);
+    }
+    await assert.rejects(incremental.close(), { name: 'CorruptFile' });
+    incremental.feed(bytes.subarray(before));
+    const start = total(runs);
+    const whole = await incremental.close();
+    assert.ok(total(runs) - start < once, `the last steps only, not all ${once}: ${total(runs) - start}`);
+    assert.ok(guessed < shares.length * once);
+    assert.deepEqual(whole, await decoder.decode(bytes));
+  });
+}
+
+/** Return how many runs there were of the graphs that predict. */
+function total(runs) {
+  return [...runs].reduce((sum, [outputs, count]) => sum + (/tables|features/.test(outputs) ? count : 0), 0);
+}
+
+test('a file says how long it is before its end is there', async () => {
+  for (const [name, bytes] of await goldenFiles('tacit-s')) {
+    const file = new IncomingFile();
+    let known = 0;
+    for (let at = 0; at < bytes.length; at++) {
+      file.feed(bytes.subarray(at, at + 1));
+      if (file.total === null) continue;
+      known ||= at;
+      assert.equal(file.total, bytes.length, name);
+      assert.ok(file.begun && file.header);
+    }
+    assert.ok(known && known < 4000, `${name}: ${known}`);
+    assert.deepEqual(file.bytes, bytes);
+  }
+});
+
+test('a decoding is given up when its signal says so', async () => {
+  const data = await weightsOf('tacit-s');
+  const decoder = new Decoder(await runtime(), { weights: async () => data });
+  const bytes = await readFile(path.join(GOLDEN, 'tacit-s', 'scans.tacit'));
+  const controller = new AbortController();
+  const given = decoder.decode(bytes, { signal: controller.signal });
+  const next = decoder.decode(bytes);
+  controller.abort(new Error('another is wanted'));
+  await assert.rejects(given, /another is wanted/);
+  assert.ok((await next).width);
 });
