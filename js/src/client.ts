@@ -2,8 +2,10 @@
 
 import type { DecodedImage } from './decoder.js';
 import * as errors from './errors.js';
-import type { Reply, Request, Setup } from './messages.js';
+import { Arrival } from './arrival.js';
+import type { Message, Reply, Request, Setup } from './messages.js';
 
+export { Arrival } from './arrival.js';
 export type { DecodedImage } from './decoder.js';
 export * from './errors.js';
 
@@ -15,8 +17,18 @@ export interface ClientOptions {
   threads?: number;
 }
 
+/** Options of decoding a file. */
+export interface RequestOptions {
+  /** A limit on width times height. */
+  maxPixels?: number;
+  /** Whether the end of the file may be missing; what there is then gives a coarse image. */
+  partial?: boolean;
+  /** Gives the decoding up, which then fails with the signal's reason. */
+  signal?: AbortSignal;
+}
+
 interface Waiting {
-  resolve: (image: DecodedImage) => void;
+  resolve: (image: DecodedImage | null) => void;
   reject: (error: Error) => void;
 }
 
@@ -26,30 +38,78 @@ const KINDS: Record<string, new (message: string) => Error> = { ...errors };
 export class Client {
   private worker: Worker | undefined;
   private count = 0;
+  private arrivals = 0;
   private readonly waiting = new Map<number, Waiting>();
 
   constructor(private readonly options: ClientOptions = {}) {}
+
+  /** Whether a file is being decoded. */
+  get busy(): boolean {
+    return this.waiting.size > 0;
+  }
+
+  /** Load weights by the name that files have for them, for a file that is under way. */
+  prepare(id: string): void {
+    this.send({ kind: 'prepare', id });
+  }
 
   /**
    * Decode a file.
    *
    * @param data - The bytes of the file.
-   * @param maxPixels - A limit on width times height.
    * @throws TacitError - The file or its weights are damaged, missing or not supported.
    */
-  decode(data: Uint8Array, maxPixels?: number): Promise<DecodedImage> {
-    const worker = (this.worker ??= this.started());
-    const request: Request = { number: this.count++, data, maxPixels };
-    return new Promise((resolve, reject) => {
-      this.waiting.set(request.number, { resolve, reject });
-      worker.postMessage(request);
-    });
+  async decode(data: Uint8Array, options: RequestOptions = {}): Promise<DecodedImage> {
+    const { signal, maxPixels, partial } = options;
+    return (await this.request({ data, maxPixels, partial }, signal))!;
+  }
+
+  /**
+   * Return what decodes a file whose bytes come piece by piece.
+   *
+   * @param maxPixels - A limit on width times height.
+   */
+  arrival(maxPixels?: number): Arrival {
+    const arrival = this.arrivals++;
+    let sent = 0;
+    let receiver: Worker | undefined;
+    return new Arrival(
+      maxPixels,
+      async (bytes, partial, signal) => {
+        signal?.throwIfAborted();
+        const worker = (this.worker ??= this.started());
+        const data = bytes.slice(worker === receiver ? sent : 0); // one that was started anew has nothing
+        sent = bytes.length;
+        receiver = worker;
+        return this.request({ data, maxPixels, arrival, partial }, signal);
+      },
+      () => this.send({ kind: 'forget', arrival }),
+    );
   }
 
   /** End the worker; what is still waiting fails. */
   close(): void {
     this.worker?.terminate();
     this.failed('the decoder was closed');
+  }
+
+  private request(asked: Omit<Request, 'kind' | 'number'>, signal?: AbortSignal): Promise<DecodedImage | null> {
+    const number = this.count++;
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      this.waiting.set(number, { resolve, reject });
+      this.send({ kind: 'decode', number, ...asked });
+      signal?.addEventListener('abort', () => {
+        if (!this.waiting.has(number)) return;
+        this.send({ kind: 'abandon', number });
+        reject(signal.reason);
+      });
+    });
+  }
+
+  private send(message: Message): void {
+    this.worker ??= this.started();
+    this.worker.postMessage(message);
   }
 
   private started(): Worker {
@@ -62,6 +122,7 @@ export class Client {
     };
     worker.onerror = (event) => this.failed(`the decoder's worker failed: ${event.message ?? 'it cannot be loaded'}`);
     const setup: Setup = {
+      kind: 'setup',
       weights: new URL(this.options.weights ?? './weights/', import.meta.url).href,
       threads: this.options.threads ?? 0,
     };

@@ -1,12 +1,14 @@
 /**
- * `<tacit-image src alt>`: shows a `.tacit` image as `<img>` shows others.
+ * `<tacit-image src alt>`: shows a `.tacit` image as `<img>` shows others, coarse at first while its bytes come.
  *
  * Its size is known as soon as the first bytes are there. Where there is no `alt`, the caption that the file holds is
- * the alternative text. It fires `load` and `error`, and its `weights` attribute is the folder of the weights.
+ * the alternative text. It fires `load`, `error`, and `progress` when a coarse image is shown; its `weights` attribute
+ * is the folder of the weights.
  */
 
+import type { Arrival } from './arrival.js';
 import { Client } from './client.js';
-import { parseHeader } from './container.js';
+import { CoarseImages } from './coarse_images.js';
 import type { DecodedImage } from './decoder.js';
 
 const clients = new Map<string, Client>();
@@ -19,14 +21,23 @@ function clientFor(weights: string): Client {
 
 const STYLE = `
   :host { display: inline-block; max-width: 100%; }
-  canvas { display: block; width: 100%; height: auto; }
+  :host([hidden]) { display: none; }
+  canvas { display: block; width: 100%; height: 100%; }
+  p {
+    box-sizing: border-box; width: 100%; height: 100%; min-width: 1em; margin: 0; padding: 0.5em; overflow: auto;
+    border: 1px solid; font: small sans-serif; overflow-wrap: anywhere;
+  }
+  p::before { content: '⚠ '; }
+  [hidden] { display: none; }
 `;
 
 /** The element. */
 export class TacitImage extends HTMLElement {
-  static readonly observedAttributes = ['src', 'alt'];
+  static readonly observedAttributes = ['src', 'alt', 'width', 'height'];
 
   private readonly canvas = document.createElement('canvas');
+  private readonly failure = document.createElement('p');
+  private readonly layout = new CSSStyleSheet(); // a page's own style of the element counts more
   private request: AbortController | undefined;
   private caption: string | null = null;
 
@@ -40,10 +51,13 @@ export class TacitImage extends HTMLElement {
   constructor() {
     super();
     const root = this.attachShadow({ mode: 'open' });
-    const style = document.createElement('style');
-    style.textContent = STYLE;
+    const style = new CSSStyleSheet();
+    style.replaceSync(STYLE);
+    root.adoptedStyleSheets = [style, this.layout];
     this.canvas.width = this.canvas.height = 0;
-    root.append(style, this.canvas);
+    this.failure.setAttribute('part', 'error');
+    this.failure.hidden = true;
+    root.append(this.canvas, this.failure);
   }
 
   get src(): string {
@@ -64,7 +78,7 @@ export class TacitImage extends HTMLElement {
 
   connectedCallback(): void {
     this.describe();
-    if (!this.request) void this.show();
+    if (!this.request && !this.complete) void this.show();
   }
 
   disconnectedCallback(): void {
@@ -73,63 +87,92 @@ export class TacitImage extends HTMLElement {
   }
 
   attributeChangedCallback(name: string): void {
-    if (name === 'src' && this.isConnected) void this.show();
-    if (name === 'alt') this.describe();
+    if (name === 'src') {
+      this.complete = false;
+      if (this.isConnected) void this.show();
+    } else if (name === 'alt') this.describe();
+    else this.arrange();
   }
 
   /** Tell what the image shows to those who cannot see it. */
   private describe(): void {
     const decorative = this.getAttribute('alt') === '';
+    const text = [this.alt, this.failure.textContent].filter(Boolean).join(': ');
     this.setAttribute('role', decorative ? 'presentation' : 'img');
-    if (decorative || !this.alt) this.removeAttribute('aria-label');
-    else this.setAttribute('aria-label', this.alt);
+    if (decorative || !text) this.removeAttribute('aria-label');
+    else this.setAttribute('aria-label', text);
   }
 
   private size(width: number, height: number): void {
     if (this.naturalWidth === width && this.naturalHeight === height) return;
     this.naturalWidth = this.canvas.width = width;
     this.naturalHeight = this.canvas.height = height;
-    this.canvas.style.aspectRatio = `${width} / ${height}`;
-    this.style.width ||= `${width}px`;
+    this.arrange();
+  }
+
+  /** Give the element its room, by its attributes as `<img>` has them, and by the image. */
+  private arrange(): void {
+    const [width, height] = ['width', 'height'].map((name) => parseInt(this.getAttribute(name) ?? '', 10));
+    const [across, down] = [this.naturalWidth || width, this.naturalHeight || height];
+    const rules: string[] = [];
+    if (width >= 0) rules.push(`width: ${width}px`);
+    if (height >= 0) rules.push(`height: ${height}px`);
+    if (!rules.length && across) rules.push(`width: ${across}px`);
+    if (across && down) rules.push(`aspect-ratio: ${across} / ${down}`);
+    this.layout.replaceSync(`:host { ${rules.join('; ')} }`);
   }
 
   private async show(): Promise<void> {
     this.request?.abort();
-    if (!this.src) return;
     const request = (this.request = new AbortController());
     this.complete = false;
+    this.fail('');
+    if (!this.src) {
+      this.size(0, 0);
+      return;
+    }
+    const client = clientFor(this.getAttribute('weights') ?? '');
+    const arrival = client.arrival();
     try {
-      const data = await this.fetched(request.signal);
-      const image = await clientFor(this.getAttribute('weights') ?? '').decode(data);
-      if (request.signal.aborted) return;
+      await this.fetched(arrival, client, request.signal);
+      const image = await arrival.close(request.signal);
+      request.signal.throwIfAborted();
       this.paint(image);
       this.complete = true;
       this.dispatchEvent(new Event('load'));
     } catch (error) {
+      arrival.abandon();
       if (request.signal.aborted) return;
       this.complete = true;
+      this.fail((error as Error).message);
       this.dispatchEvent(new ErrorEvent('error', { error, message: (error as Error).message }));
     }
   }
 
-  /** Return the bytes of the file; the size is set while they arrive. */
-  private async fetched(signal: AbortSignal): Promise<Uint8Array> {
+  /** Take the bytes of the file; while they come, the size is set, and coarse images are shown. */
+  private async fetched(arrival: Arrival, client: Client, signal: AbortSignal): Promise<void> {
     const response = await fetch(new URL(this.src, document.baseURI), { signal });
-    if (!response.ok) throw new Error(`${this.src}: ${response.status} ${response.statusText}`);
-    const parts: Uint8Array[] = [];
-    let length = 0;
-    let sized = false;
+    if (!response.ok) throw new Error(`${this.src}: ${response.status} ${response.statusText}`.trimEnd());
     const reader = response.body!.getReader();
-    for (let read = await reader.read(); !read.done; read = await reader.read()) {
-      parts.push(read.value);
-      length += read.value.length;
-      if (!sized) {
-        const header = parseHeader(joined(parts, length));
-        if (header) this.size(header.width, header.height);
-        sized = header !== null;
+    const coarse = new CoarseImages(arrival, client, (image) => {
+      this.paint(image);
+      const { received: loaded, total } = arrival;
+      this.dispatchEvent(new ProgressEvent('progress', { lengthComputable: true, loaded, total: total! }));
+    });
+    try {
+      for (let read = await reader.read(); !read.done; read = await reader.read()) {
+        const known = arrival.header !== null;
+        arrival.feed(read.value);
+        if (arrival.header && !known) {
+          this.size(arrival.header.width, arrival.header.height);
+          client.prepare(arrival.header.weights);
+        }
+        coarse.consider();
       }
+    } finally {
+      coarse.end();
+      void reader.cancel().catch(() => undefined);
     }
-    return joined(parts, length);
   }
 
   private paint({ width, height, data, caption }: DecodedImage): void {
@@ -138,16 +181,14 @@ export class TacitImage extends HTMLElement {
     this.caption = caption;
     this.describe();
   }
-}
 
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const out = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
+  /** Show what went wrong in the place of the image; nothing if the message is empty. */
+  private fail(message: string): void {
+    this.failure.textContent = message;
+    this.failure.hidden = !message;
+    this.canvas.hidden = Boolean(message);
+    this.describe();
   }
-  return out;
 }
 
 if (!customElements.get('tacit-image')) customElements.define('tacit-image', TacitImage);

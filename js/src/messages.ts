@@ -4,18 +4,48 @@ import type { DecodedImage } from './decoder.js';
 
 /** The first message to a worker: where things lie. */
 export interface Setup {
+  kind: 'setup';
   /** The folder of the weights, which are named by their identifiers: `ID.safetensors`. */
   weights: string;
   /** How many threads; 0 for as many as there are, where the page is allowed to have several. */
   threads: number;
 }
 
-/** Asks for a file to be decoded. */
-export interface Request {
-  number: number;
-  data: Uint8Array;
-  maxPixels?: number;
+/** Asks for weights to be loaded, since a file that needs them is under way. */
+export interface Prepare {
+  kind: 'prepare';
+  /** Their identifier. */
+  id: string;
 }
 
+/** Asks for a file to be decoded. */
+export interface Request {
+  kind: 'decode';
+  number: number;
+  /** The bytes of the file; of one that arrives, those that have come since the last request. */
+  data: Uint8Array;
+  maxPixels?: number;
+  /** The number of a file that arrives, so that only what is new is sent and decoded. */
+  arrival?: number;
+  /** Whether only the beginning is there. */
+  partial?: boolean;
+}
+
+/** Gives a request up. */
+export interface Abandon {
+  kind: 'abandon';
+  number: number;
+}
+
+/** Says that no more comes of a file that arrived. */
+export interface Forget {
+  kind: 'forget';
+  arrival: number;
+}
+
+export type Message = Setup | Prepare | Request | Abandon | Forget;
+
 /** The answer to a request. */
-export type Reply = { number: number } & ({ image: DecodedImage } | { error: { name: string; message: string } });
+export type Reply = { number: number } & (
+  { image: DecodedImage | null } | { error: { name: string; message: string } }
+);

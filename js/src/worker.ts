@@ -4,10 +4,13 @@
 import * as ort from './ort/ort.wasm.min.mjs';
 import { Decoder } from './decoder.js';
 import { TacitError } from './errors.js';
-import type { Reply, Request, Setup } from './messages.js';
+import type { IncrementalDecoder } from './incremental_decoder.js';
+import type { Message, Reply, Request, Setup } from './messages.js';
 import { forgetWeights, storedWeights } from './stored_weights.js';
 
 let decoder: Decoder | undefined;
+const arrivals = new Map<number, IncrementalDecoder>();
+const running = new Map<number, AbortController>();
 
 function setUp({ weights, threads }: Setup): void {
   ort.env.wasm.wasmPaths = new URL('./ort/', import.meta.url).href;
@@ -23,21 +26,42 @@ function setUp({ weights, threads }: Setup): void {
   });
 }
 
-async function answer({ number, data, maxPixels }: Request): Promise<Reply> {
+async function decoded({ data, maxPixels, arrival, partial }: Request, signal: AbortSignal) {
+  if (arrival === undefined) return decoder!.decode(data, { maxPixels, partial, signal });
+  let incremental = arrivals.get(arrival);
+  if (!incremental) arrivals.set(arrival, (incremental = decoder!.incremental({ maxPixels })));
+  incremental.feed(data);
+  return partial ? incremental.image(signal) : incremental.close(signal);
+}
+
+async function answer(request: Request): Promise<Reply> {
+  const { number } = request;
+  const controller = new AbortController();
+  running.set(number, controller);
   try {
-    return { number, image: await decoder!.decode(data, { maxPixels }) };
+    return { number, image: await decoded(request, controller.signal) };
   } catch (error) {
     const { name, message } = error as Error;
     const known = error instanceof TacitError;
     return { number, error: known ? { name, message } : { name: 'TacitError', message: `${name}: ${message}` } };
+  } finally {
+    running.delete(number);
   }
 }
 
-self.onmessage = async ({ data }: MessageEvent<Setup | Request>) => {
-  if ('weights' in data) {
-    setUp(data);
-    return;
+self.onmessage = async ({ data: message }: MessageEvent<Message>) => {
+  switch (message.kind) {
+    case 'setup':
+      return setUp(message);
+    case 'prepare':
+      return void decoder!.model(message.id).catch(() => undefined); // decoding says what is wrong
+    case 'abandon':
+      return running.get(message.number)?.abort();
+    case 'forget':
+      return void arrivals.delete(message.arrival);
+    case 'decode': {
+      const reply = await answer(message);
+      self.postMessage(reply, { transfer: 'image' in reply && reply.image ? [reply.image.data.buffer] : [] });
+    }
   }
-  const reply = await answer(data);
-  self.postMessage(reply, { transfer: 'image' in reply ? [reply.image.data.buffer] : [] });
 };

@@ -15,8 +15,12 @@ const TYPES = {
   '.wasm': 'application/wasm',
 };
 
-/** Serve dist/, the weights under their identifiers, and other folders by their names, until `close` is called. */
-export async function served({ isolated = false, folders = {}, pages = {} } = {}) {
+/**
+ * Serve dist/, the weights under their identifiers, and other folders by their names, until `close` is called.
+ *
+ * `pages` are HTML by their paths, and `routes` functions that get the response with its head written.
+ */
+export async function served({ isolated = false, folders = {}, pages = {}, routes = {} } = {}) {
   const weights = new Map();
   for (const model of MODELS) {
     weights.set(
@@ -33,6 +37,11 @@ export async function served({ isolated = false, folders = {}, pages = {} } = {}
       : {};
     if (where in pages) {
       response.writeHead(200, { ...head, 'Content-Type': 'text/html' }).end(pages[where]);
+      return;
+    }
+    if (where in routes) {
+      response.writeHead(200, { ...head, 'Content-Type': 'application/octet-stream', 'Cache-Control': 'no-store' });
+      routes[where](response);
       return;
     }
     const [, first, ...rest] = where.split('/');

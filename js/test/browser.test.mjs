@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
+import { parse } from '../dist/index.js';
 import { browser, served } from './browser.mjs';
 import { GOLDEN, goldenFiles } from './support.mjs';
 
@@ -80,39 +81,164 @@ test('the viewer shows a file, its caption and what is wrong with a bad one', as
   });
 });
 
-test('the element has its size, its picture and the stored caption', async () => {
-  await withPage(
-    { pages: { '/page': `${ELEMENT}<tacit-image src="/golden/caption.tacit"></tacit-image>` } },
-    '/page',
-    async (page) => {
-      await page.waitForFunction('document.querySelector("tacit-image").complete');
-      const found = await page.evaluate(() => {
-        const element = document.querySelector('tacit-image');
-        const { width, height } = element.getBoundingClientRect();
-        const canvas = element.shadowRoot.querySelector('canvas');
-        const pixel = [...canvas.getContext('2d').getImageData(5, 5, 1, 1).data];
-        return {
-          width,
-          height,
-          natural: element.naturalWidth,
-          label: element.getAttribute('aria-label'),
-          role: element.role,
-          pixel,
-        };
-      });
-      assert.equal(found.width, found.natural);
-      assert.ok(found.height > 0);
-      assert.ok(found.label);
-      assert.equal(found.pixel[3], 255);
-    },
-  );
-});
+/** Return a route that sends a file up to some places, and waits at each of them until `go` is called. */
+function stepwise(data, places) {
+  let opened;
+  const response = new Promise((resolve) => (opened = resolve));
+  let sent = 0;
+  const go = async () => {
+    const end = places.shift() ?? data.length;
+    (await response).write(data.subarray(sent, end));
+    if (end === data.length) (await response).end();
+    sent = end;
+  };
+  return [opened, go];
+}
 
-test('the element says what is wrong with a file that is not there', async () => {
-  const page = `${ELEMENT}<script>addEventListener('error', (e) => (window.failure = e.message), true)</script><tacit-image src="/golden/none.tacit"></tacit-image>`;
-  await withPage({ pages: { '/page': page } }, '/page', async (opened) => {
-    await opened.waitForFunction('document.querySelector("tacit-image").complete');
-    assert.match(await opened.evaluate('window.failure'), /404/);
+/** A page with the element, for all tests of it: its worker has loaded the weights after the first. */
+describe('the element', () => {
+  const golden = (name) => readFile(path.join(GOLDEN, 'tacit-s', `${name}.tacit`));
+  const routes = {};
+  let context;
+  let page;
+  let server;
+
+  before(async () => {
+    server = await served({ folders, routes, pages: { '/page': ELEMENT } });
+    context = await chrome.newContext();
+    page = await context.newPage();
+    await page.goto(`${server.address}/page`);
+    await page.waitForFunction('customElements.get("tacit-image")');
+  });
+  after(async () => {
+    await context?.close();
+    await server?.close();
+  });
+
+  /** Put an element and a line of text into the page, and note its events in `events`. */
+  const placed = (attributes) =>
+    page.evaluate((given) => {
+      document.body.innerHTML = `<tacit-image ${given}></tacit-image><p id="below">below</p>`;
+      const element = document.querySelector('tacit-image');
+      window.events = [];
+      window.pictures = [];
+      for (const name of ['progress', 'load', 'error']) {
+        element.addEventListener(name, ({ type, loaded, total, message }) => {
+          const canvas = element.shadowRoot.querySelector('canvas');
+          const { width, height } = canvas;
+          if (width) pictures.push(canvas.getContext('2d').getImageData(0, 0, width, height).data);
+          events.push({ type, loaded, total, message });
+        });
+      }
+    }, attributes);
+  const events = async (count) => {
+    await page.waitForFunction(`events.length >= ${count}`);
+    return page.evaluate('events');
+  };
+  const look = () =>
+    page.evaluate(() => {
+      const element = document.querySelector('tacit-image');
+      const box = element.shadowRoot.querySelector('p');
+      return {
+        natural: [element.naturalWidth, element.naturalHeight],
+        size: [element.clientWidth, element.clientHeight],
+        label: element.ariaLabel,
+        role: element.role,
+        message: box.checkVisibility() ? box.textContent : null,
+        below: document.getElementById('below').getBoundingClientRect().top,
+      };
+    });
+
+  test('has its size, its picture and the stored caption', async () => {
+    const { header, caption } = parse(await golden('caption'));
+    await placed('src="/golden/caption.tacit"');
+    assert.equal((await events(1))[0].type, 'load');
+    assert.equal(await page.evaluate('pictures[0][3]'), 255);
+    const { natural, size, label, role } = await look();
+    assert.deepEqual([natural, size, label, role], [[header.width, header.height], natural, caption, 'img']);
+  });
+
+  test('shows an image while it arrives, and moves nothing on the page', async () => {
+    const data = await golden('progressive');
+    const { width, height } = parse(data).header;
+    const places = [0.18, 0.3, 0.5, 0.9].map((share) => Math.round(share * data.length));
+    let go;
+    [routes['/slow'], go] = stepwise(data, [40, ...places]);
+    await placed('src="/slow"');
+    await go();
+    await page.waitForFunction('document.querySelector("tacit-image").naturalWidth');
+    const early = await look();
+    assert.deepEqual([early.natural, early.size], [[width, height], early.natural]);
+    for (const count of [1, 1, 2, 2, 3]) {
+      await go();
+      await events(count);
+    }
+    assert.deepEqual(await look(), early);
+    const found = await events(3);
+    assert.deepEqual(
+      found.map(({ type, loaded, total }) => [type, loaded ?? 0, total ?? 0]),
+      [
+        ['progress', places[0], data.length],
+        ['progress', places[2], data.length],
+        ['load', 0, 0],
+      ],
+    );
+    const [first, second] = await page.evaluate(() =>
+      pictures.map((picture) => picture.reduce((sum, value, i) => sum + Math.abs(value - pictures[2][i]), 0)),
+    );
+    assert.ok(first > second && second > 0, 'each is nearer to the whole image');
+  });
+
+  test('gives up a file when it gets another', async () => {
+    const data = await golden('progressive');
+    let go;
+    [routes['/stale'], go] = stepwise(data, [Math.round(0.6 * data.length)]);
+    await placed('src="/stale"');
+    await go();
+    await events(1);
+    await page.evaluate(() => {
+      const element = document.querySelector('tacit-image');
+      for (const name of ['small', 'alpha', 'grey', 'caption']) element.src = `/golden/${name}.tacit`;
+    });
+    await events(2);
+    await go(); // the first file's end, to nobody
+    await page.waitForTimeout(200);
+    assert.deepEqual(
+      (await events(2)).map(({ type }) => type),
+      ['progress', 'load'],
+    );
+    const { width, height } = parse(await golden('caption')).header;
+    assert.deepEqual((await look()).natural, [width, height]);
+  });
+
+  test('shows what is wrong with a file, until it gets another', async () => {
+    const data = await golden('caption');
+    const damaged = Buffer.from(data);
+    damaged[data.length - 20] ^= 1;
+    routes['/damaged'] = (response) => response.end(damaged);
+    routes['/cut'] = (response) => response.end(data.subarray(0, 200));
+    routes['/page.tacit'] = (response) => response.end('<!doctype html><p>A page, not a file.');
+    routes['/empty'] = (response) => response.end();
+    await placed('alt="A boat" width="200" height="100"');
+    let count = 0;
+    for (const [src, expected] of Object.entries({
+      '/damaged': /checksum is wrong/,
+      '/cut': /ends too early/,
+      '/page.tacit': /no \.tacit file/,
+      '/empty': /no \.tacit file: it is empty/,
+      '/golden/none.tacit': /404/,
+    })) {
+      await page.evaluate((address) => (document.querySelector('tacit-image').src = address), src);
+      const { type, message } = (await events(++count)).at(-1);
+      assert.equal(type, 'error', src);
+      assert.match(message, expected);
+      const { size, label, message: shown } = await look();
+      assert.deepEqual([shown, size, label], [message, [200, 100], `A boat: ${message}`]);
+    }
+    await page.evaluate(() => (document.querySelector('tacit-image').src = '/golden/caption.tacit'));
+    assert.equal((await events(++count)).at(-1).type, 'load');
+    const { size, label, message } = await look();
+    assert.deepEqual([size, label, message], [[200, 100], 'A boat', null]);
   });
 });
 
