@@ -5,6 +5,7 @@ import pytest
 
 from tacit.finding import CueFinder, find
 from tacit.finding.colour import WINDOWS, ColourCue
+from tacit.finding.detector import Box, DetectorCue
 from tacit.finding.found import FLAT
 from tacit.finding.maps import box_mask, pieces, smoothed
 from tacit.finding.phrases import Phrase, phrases_of
@@ -56,6 +57,24 @@ def test_stuff_is_found_by_its_look_and_place() -> None:
     assert found.found == ("blue sky",)
     assert found.things[0].cues == ("colour", "stuff")
     assert inside(found.map, 0, 0, 384, 120) > 0.6
+
+
+def test_white_thing_in_coloured_light_is_found() -> None:
+    image = np.full((256, 384, 3), (120, 30, 20), np.uint8)
+    image[100:150, 150:200] = (225, 175, 150)
+    assert WINDOWS["white"](View(image)).max() < 0.5
+    assert inside(find(image, "the white knob").map, 150, 100, 200, 150) > 0.8
+
+
+def test_part_of_a_thing_that_is_hardly_seen_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for score, seen in ((0.9, True), (0.2, False)):
+        box = Box((0.1, 0.2, 0.5, 0.8), score)
+        monkeypatch.setattr(
+            "tacit.finding.detector.boxes_of", lambda view, number, box=box: [box] if number == 3 else []
+        )
+        evidence = DetectorCue()(View(scene()), only("the front wheel of the green motorcycle"))
+        assert (evidence is not None) == seen
+        assert DetectorCue()(View(scene()), only("the green motorcycle")) is not None
 
 
 def test_several_things_share_one_map() -> None:

@@ -15,6 +15,8 @@ from tacit.finding.view import View
 
 LEAST = 0.002  # share of the image that must have the colour
 WHITE_BELOW, DIMMEST_WHITE = 12.0, 50.0  # lightness below the image's lightest that is white, and the least
+TINTED = 0.6  # how much of the image's median chroma the light around may leave on a white thing,
+MOST_TINTED = 26.0  # and the most chroma that is still white
 OTHER_PIECES = 0.7  # what the other pieces of the colour count, beside the one with most of it
 
 
@@ -62,11 +64,20 @@ WINDOWS: Mapping[str, Window] = {
 
 
 def colour_map(view: View, colour: str) -> Map:
-    """Return how well each place fits a colour's name, 0 to 1; in a dim image the lightest greys are white."""
+    """Return how well each place fits a colour's name, 0 to 1; in a dim image the lightest greys are white.
+
+    Where nothing is white, what is much less coloured than the image, as a white knob on a red door is by the light of
+    the door.
+    """
     window = WINDOWS[colour]
     if colour == "white":
         lightest = float(np.percentile(view.lab[..., 0], 95)) - WHITE_BELOW
-        window = Window(None, window.chroma, (min(window.lightness[0], max(lightest, DIMMEST_WHITE)), 110))
+        lightness = (min(window.lightness[0], max(lightest, DIMMEST_WHITE)), 110)
+        fit = Window(None, window.chroma, lightness)(view)
+        tint = min(TINTED * float(np.median(view.chroma)), MOST_TINTED)
+        if fit.mean() < LEAST and tint > window.chroma[1]:
+            return Window(None, (window.chroma[0], tint), lightness)(view)
+        return fit
     return window(view)
 
 

@@ -22,6 +22,7 @@ WHOLE_WEIGHT, NEAR_WEIGHT = 0.9, 0.5  # what the thing is a part of, and what it
 SIDE = 512  # pixels of the square that the network sees, to which the image is stretched
 LEAST, RELATIVE = 0.05, 0.35  # score of a box, and beside that of the class's best one
 SIDED = 8  # the power of the ramp towards a side, by which one box of several is chosen
+SURE = 0.3  # score from which on a thing is seen so surely that a part of it is looked for there
 TOLD = 0.3  # the weight from which on a colour tells boxes apart
 BEYOND = 0.04  # shares of a box's sides that it is widened by
 CLASSES = (
@@ -121,8 +122,9 @@ class DetectorCue:
         number = class_of(phrase)
         part_of = next((_NUMBERS[word] for word in reversed(phrase.attributes) if word in _NUMBERS), None)
         weight = PERSON_WEIGHT if number == 0 else WEIGHT
+        described = phrase
         if number is None and phrase.whole is not None:
-            number, weight = class_of(phrase.whole), WHOLE_WEIGHT
+            number, weight, described = class_of(phrase.whole), WHOLE_WEIGHT, phrase.whole
         if number is None and part_of is not None:  # "the toilet seat"
             number, weight = part_of, WHOLE_WEIGHT
         if number is None:  # "the flowers in the vase"
@@ -132,9 +134,11 @@ class DetectorCue:
         if not boxes:
             return None
         top = boxes[0].score
+        if described is not phrase and top < SURE:
+            return None
         masks = [box_mask(view.shape, box.sides) for box in boxes]
         fits = np.array([box.score / top for box in boxes])
-        fits = fits**0.5 if phrase.many else fits * _fitting(masks, _described(view, phrase))
+        fits = fits**0.5 if phrase.many else fits * _fitting(masks, _described(view, described))
         seen: Map = np.zeros(view.shape, np.float32)
         for mask, fit in zip(masks, (fits / fits.max()).tolist(), strict=True):
             seen = np.maximum(seen, mask * fit)

@@ -29,7 +29,7 @@ class Phrase:
     names: tuple[str, ...] = ()
     """What the thing may be called, most specific first: "fire hydrant", "hydrant"."""
     colours: tuple[tuple[str, float], ...] = ()
-    """The colours that are named, each with how much it counts."""
+    """The colours that are named, each with how much it counts; not those of what the thing is a part of."""
     places: tuple[str, ...] = ()
     """Where in the frame the thing is."""
     attributes: tuple[str, ...] = ()
@@ -170,7 +170,7 @@ def _assembled(caption: str, clause: Sequence[_Chunk]) -> Phrase | None:
     if _is_participle(phrase.head) or not (phrase.head or phrase.colours or phrase.numbers):
         return None
     colours = dict(phrase.colours)
-    for others, factor in ((worn, WORN), (near, NEAR), ([whole] if whole else [], NEAR)):
+    for others, factor in ((worn, WORN), (near, NEAR)):
         for other in others:
             for colour, weight in other.colours:
                 colours.setdefault(colour, weight * factor)
