@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tacit import container
+from tacit.codec.keep import KeptBox
 from tacit.codec.rate_control import SIZE_TOLERANCE, SizeSearch
 from tacit.web.jobs.coding import EncodeArguments
 from tacit.web.jobs.display_images import lossless_file
+from tacit.web.jobs.finding import SeenThing, seen_things
 from tacit.web.jobs.prepared_images import prepared_images
 from tacit.web.jobs.uploads import UploadedImage, load_upload
 from tacit.web.jobs.warning_messages import collected_messages
@@ -47,6 +49,9 @@ class PreviewEncoding:
     psnr: float | None  # in dB; None if nothing was lost
     exact: bool  # whether the target was reached, and not only approached
     steps: ValueGrid | None  # what is added to the quality of each cell; None if nothing is
+    things: tuple[SeenThing, ...] | None  # what the caption names; None if it was not looked for
+    kept: tuple[KeptBox, ...]  # what was to be kept
+    kept_bytes: int | None  # that this costs
     times: dict[str, float]  # milliseconds, of the codec and of the lossless file
     warnings: tuple[str, ...]
 
@@ -89,6 +94,7 @@ def encode_preview(
             result, exact = _encode_to_size(prepared, arguments.options.size, once)
     encoded = time.perf_counter()
     assert result.image is not None
+    found = None if arguments.options.boxes is not None else result.found
     decoded, media_type = lossless_file(result.image.convert("RGB"), uncompressed)
     return PreviewEncoding(
         file=result.data,
@@ -99,6 +105,9 @@ def encode_preview(
         psnr=finite(result.psnr),
         exact=exact,
         steps=_quality_steps(result),
+        things=None if found is None else seen_things(found, result.width, result.height),
+        kept=result.kept,
+        kept_bytes=result.kept_bytes,
         times={"encode": 1000 * (encoded - start), "pack": 1000 * (time.perf_counter() - encoded)},
         warnings=tuple(messages),
     )
@@ -121,11 +130,19 @@ def codec_times(image: UploadedImage, file: bytes, arguments: EncodeArguments, p
     return CodecTimes(1000 * (encoded - start), 1000 * (time.perf_counter() - encoded))
 
 
-def bit_map(image: UploadedImage, arguments: EncodeArguments, pixel_limit: int) -> ValueGrid:
-    """Return how many bits each square of 16x16 pixels takes."""
-    options = arguments.options
+def bit_map(image: UploadedImage, file: bytes | None, arguments: EncodeArguments, pixel_limit: int) -> ValueGrid:
+    """Return how many bits each square of 16x16 pixels takes.
+
+    Args:
+        image: The image.
+        file: The file that was made of it with these arguments, whose qualities are taken from there whatever they were
+            made by; None for an encoding that steers to nothing.
+        arguments: How the image is encoded, with a quality.
+        pixel_limit: The largest number of pixels that is decoded.
+    """
+    steps = None if file is None else _quality_map(file)
     bits = arguments.codec().bit_map(
-        load_upload(image.data, pixel_limit), arguments.caption, options.quality, steer=options.steer
+        load_upload(image.data, pixel_limit), arguments.caption, arguments.options.quality, quality_map=steps, steer=0
     )
     return ValueGrid(LATENT_SIDE, bits.shape[1], bits.shape[0], [round(float(value), 1) for value in bits.flat])
 
@@ -168,8 +185,14 @@ def _encode_to_size(prepared: Prepared, size: int, once: bool) -> tuple[EncodeRe
 
 
 def _quality_steps(result: EncodeResult) -> ValueGrid | None:
-    steps = container.read(result.data, max_pixels=None).header.quality_map
-    if steps is None:
+    steps = _quality_map(result.data)
+    return None if steps is None else ValueGrid(CELL_SIDE, steps.shape[1], steps.shape[0], steps.ravel().tolist())
+
+
+def _quality_map(file: bytes) -> np.ndarray | None:
+    """Return what a file adds to the quality of each cell, or None."""
+    header = container.read(file, max_pixels=None).header
+    if header.quality_map is None:
         return None
-    rows, columns = container.cells(result.width, result.height)
-    return ValueGrid(CELL_SIDE, columns, rows, np.frombuffer(steps, np.int8).astype(float).tolist())
+    steps = np.frombuffer(header.quality_map, np.int8).astype(float)
+    return steps.reshape(container.cells(header.width, header.height))

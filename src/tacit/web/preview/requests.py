@@ -27,6 +27,12 @@ class TimesRequest(EncodeParameters):
     file: str  # the digest of its file
 
 
+class BitsRequest(EncodeParameters):
+    """Where the bits of an encoding go."""
+
+    file: str | None = None  # the digest of its file; none for an encoding that steers to nothing
+
+
 class ComparisonRequest(BaseModel, extra="forbid"):
     """Another codec's best file of at most this many bytes."""
 
@@ -40,8 +46,8 @@ class PointRequest(EncodeParameters):
     codec: Literal["tacit", "JPEG", "WebP", "AVIF"]
 
 
-class WordsRequest(BaseModel, extra="forbid"):
-    """A caption whose words are to be weighed."""
+class CaptionRequest(BaseModel, extra="forbid"):
+    """A caption whose words are to be weighed, or whose things are to be found."""
 
     caption: str = Field(max_length=CAPTION_LENGTH)
 

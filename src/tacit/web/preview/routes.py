@@ -15,18 +15,18 @@ from tacit.demo.samples import SAMPLES
 from tacit.evaluation.codecs.pillow_formats import BASELINES
 from tacit.web.access import authorized
 from tacit.web.bodies import Body, typed
-from tacit.web.encode_parameters import EncodeParameters
-from tacit.web.jobs import comparison, display_images, preview, words
+from tacit.web.jobs import comparison, display_images, finding, preview, words
 from tacit.web.jobs.display_images import DisplayImage
 from tacit.web.jobs.uploads import UploadedImage
 from tacit.web.media_types import TACIT
 from tacit.web.preview.parts import parts_response
 from tacit.web.preview.requests import (
+    BitsRequest,
+    CaptionRequest,
     ComparisonRequest,
     ImageRequest,
     PointRequest,
     TimesRequest,
-    WordsRequest,
     json_body,
 )
 from tacit.web.preview.trials import CodecTrial
@@ -127,6 +127,9 @@ async def encode(
         "psnr": encoding.psnr,
         "exact": encoding.exact,
         "steps": None if encoding.steps is None else vars(encoding.steps),
+        "things": None if encoding.things is None else [vars(thing) for thing in encoding.things],
+        "kept": [one.described() for one in encoding.kept],
+        "kept_bytes": encoding.kept_bytes,
         "work": encoding.times,
         "warnings": encoding.warnings,
         "digest": stored.digest,
@@ -139,26 +142,44 @@ async def times(
     service: ServiceDep, image: ImageDep, body: Annotated[TimesRequest, json_body(TimesRequest)]
 ) -> dict[str, float]:
     """Measure how long encoding and decoding take as a whole."""
-    stored = service.results.get(body.file)
-    if stored is None:
-        raise HTTPException(404, "this file is not kept any more")
-    limit, arguments = service.settings.pixel_limit, body.arguments(service)
+    limit, arguments, file = service.settings.pixel_limit, body.arguments(service), _kept_file(service, body.file)
     return asdict(
-        await service.pool.run_in_background(image.digest, preview.codec_times, image, stored.data, arguments, limit)
+        await service.pool.run_in_background(image.digest, preview.codec_times, image, file, arguments, limit)
     )
 
 
 @router.post("/images/{digest}/bits")
 async def bits(
-    service: ServiceDep, image: ImageDep, body: Annotated[EncodeParameters, json_body(EncodeParameters)]
+    service: ServiceDep, image: ImageDep, body: Annotated[BitsRequest, json_body(BitsRequest)]
 ) -> dict[str, Any]:
     """Return how many bits each square of the image takes."""
     limit, arguments = service.settings.pixel_limit, body.arguments(service)
-    return vars(await service.pool.run_in_background(image.digest, preview.bit_map, image, arguments, limit))
+    file = None if body.file is None else _kept_file(service, body.file)
+    return vars(await service.pool.run_in_background(image.digest, preview.bit_map, image, file, arguments, limit))
+
+
+@router.post("/images/{digest}/find")
+async def find(
+    service: ServiceDep, image: ImageDep, body: Annotated[CaptionRequest, json_body(CaptionRequest)]
+) -> dict[str, Any]:
+    """Return what a caption names, and where the image shows it; for captions that steer, each encoding says it."""
+    limit = service.settings.pixel_limit
+    reply = await service.pool.run_in_background(image.digest, finding.find, image.data, body.caption, limit)
+    return {"things": [vars(thing) for thing in reply.things]}
+
+
+def _kept_file(service: Service, digest: str) -> bytes:
+    """Return a file that was made before."""
+    stored = service.results.get(digest)
+    if stored is None:
+        raise HTTPException(404, "this file is not kept any more")
+    return stored.data
 
 
 @router.post("/words")
-async def weigh_words(service: ServiceDep, body: Annotated[WordsRequest, json_body(WordsRequest)]) -> dict[str, Any]:
+async def weigh_words(
+    service: ServiceDep, body: Annotated[CaptionRequest, json_body(CaptionRequest)]
+) -> dict[str, Any]:
     """Return the weights of a caption's words."""
     return vars(await service.pool.run_in_background(None, words.weigh_caption, body.caption))
 

@@ -7,6 +7,9 @@ import { $, linkButton } from "./dom.js";
 import { bytes, decibels, milliseconds, plain } from "./format.js";
 import { connectGuidance, effort, guidance, setEfforts, showModelControls, showWordWeights } from "./guidance.js";
 import { UNCOMPRESSED, postForImage, sendImage } from "./images.js";
+import {
+  beginMatters, breakPromise, connectMatters, findThings, foundSentence, promise, showEncodingMatters,
+} from "./matters.js";
 import { announce, hideError, setBusy, setStatus, showError } from "./messages.js";
 import { connectRate, rate, setSizeRange, showQuality } from "./rate.js";
 import { model, state } from "./state.js";
@@ -29,10 +32,10 @@ async function openImage(source, { full = false } = {}) {
     const reading = createImageBitmap(image.data); // while the encoder is at work
     const title = source.sample ?? source.file.name ?? "pasted photo";
     state.image = { ...image, source, reading, original: null, title };
+    beginMatters(state.image);
     showWork(title);
     $("caption").value = image.caption ?? "";
     $("store").checked = true;
-    $("words").hidden = true;
     showImageNotes(image, source);
     setSizeRange(image);
     state.openedAt = start;
@@ -112,6 +115,7 @@ function showWork(title) {
   $("image-name").textContent = title;
   document.body.classList.add("working");
   for (const id of ["tabs", "caption-part", "curve-part", "bits-part"]) $(id).hidden = isFile;
+  $("words").hidden = true; // until they are weighed
   $("model-part").hidden = isFile || state.models.length < 2;
   $("header-part").hidden = !isFile;
   showControls();
@@ -181,8 +185,9 @@ const encoder = new Latest(async ({ image, request, start, exact = false }) => {
     }
     encoding.latency = state.latency;
     showRefusal("");
+    showEncodingMatters(encoding);
     setStatus(encoding.exact ? "" : "Close to the size. Searching for the best file that fits.");
-    $("download").disabled = !encoding.exact || effort() > 0;
+    $("download").disabled = !encoding.exact || effort() > 0 || promise() !== null;
     $("download").dataset.bytes = encoding.bytes;
     if (request.size !== undefined) showQuality(encoding.quality);
     drawCurve();
@@ -200,8 +205,8 @@ const encoder = new Latest(async ({ image, request, start, exact = false }) => {
 
 /** What maps and other codecs' files depend on. */
 function rateKey({ bytes, request }) {
-  const { caption, steer, word_weights: weighed, model: name } = request;
-  return JSON.stringify([bytes, caption, steer, weighed, name]);
+  const { caption, steer, box, word_weights: weighed, model: name } = request;
+  return JSON.stringify([bytes, caption, steer, box, weighed, name]);
 }
 
 /** After the image itself, what takes longer: times, the codec of the tab, the map of bits. */
@@ -209,12 +214,13 @@ const slowWork = new Idle(async (signal) => {
   const { image, encoding } = state;
   if (!image || !encoding) return;
   pauseCurve();
-  if (!encoding.exact) {
+  if (!encoding.exact && !promise()) {
     encoder.ask({ image, request: encoding.request, start: encoding.start, exact: true });
     return;
   }
   try {
-    if (effort() > 0 && !encoding.refined) return await refine(image, encoding, signal);
+    await findThings(image, encoding.request.caption, signal);
+    if ((effort() > 0 || promise()) && !encoding.refined) return await refine(image, encoding, signal);
     announceEncoding(encoding);
     if (state.codec !== "tacit") await compare(image, encoding, signal);
     else if (state.bits === "named") await showNamed(encoding);
@@ -227,26 +233,37 @@ const slowWork = new Idle(async (signal) => {
   }
 }, REST);
 
-/** Look for a better file, which may take a minute; a change of the controls gives it up. */
+/** Look for a file that is better or keeps what is promised, which may take a minute; a change of the controls gives it
+ * up. */
 async function refine(image, encoding, signal) {
   const { request, start } = encoding;
-  setStatus("Looking for a better file");
+  const kept = promise();
+  setStatus(kept ? "Looking for the file that keeps what is promised" : "Looking for a better file");
+  setBusy(true);
   try {
-    const asked = { ...request, effort: effort(), uncompressed: UNCOMPRESSED };
+    const asked = { ...request, ...kept, effort: effort(), uncompressed: UNCOMPRESSED };
     const answer = await postForImage(image, "encode", asked, { signal });
     const bitmap = await createImageBitmap(answer.decoded);
     signal.throwIfAborted();
     state.encoding = { ...answer, request, bitmap, start, image, refined: true, latency: encoding.latency };
-  } finally {
+  } catch (error) {
+    if (!kept || !(error instanceof Problem) || error.status !== 422) throw error;
     setStatus("");
+    breakPromise(error.message);
+    announce(error.message);
+    return;
+  } finally {
+    if (!encoder.busy) setBusy(false);
+    if (!signal.aborted) setStatus("");
   }
+  showEncodingMatters(state.encoding);
   if (state.bits === "named") state.overlay = await namedOverlay(state.encoding);
   state.rateKey = rateKey(state.encoding);
   state.others.clear();
   state.maps.clear();
   await present();
   showFigures();
-  if (state.encoding.warnings.length) setStatus("The service's time ended the search early.");
+  if (!kept && state.encoding.warnings.length) setStatus("The service's time ended the search early.");
   $("download").disabled = false;
   $("download").dataset.bytes = state.encoding.bytes;
   if (request.size !== undefined) showQuality(state.encoding.quality);
@@ -354,7 +371,7 @@ function remark(encoding, other) {
 function announceEncoding(encoding) {
   const psnr = encoding.psnr === null ? "lossless" : `${encoding.psnr.toFixed(1)} decibels`;
   const name = encoding.quality === null ? encoding.request.model : `Quality ${plain(encoding.quality)}`;
-  announce(`${name}: ${bytes(encoding.bytes)}, ${encoding.bpp.toFixed(2)} bits per pixel, ${psnr}.`);
+  announce(`${name}: ${bytes(encoding.bytes)}, ${encoding.bpp.toFixed(2)} bits per pixel, ${psnr}.${foundSentence()}`);
 }
 
 /** Say why the last request could not be met; an empty text says that it was. */
@@ -401,6 +418,7 @@ $("against").addEventListener("change", () => present());
 
 connectRate(encode, () => state.encoding?.bytes);
 connectGuidance(encode, showControls);
+connectMatters(encode);
 
 for (const choice of document.querySelectorAll("[name=bits]")) {
   choice.addEventListener("change", () => {

@@ -1,4 +1,4 @@
-// Maps over the right image: where the bits go, what the caption changes, and what it names.
+// Maps over the right image: where the bits go, what the caption and boxes change, and what they raise.
 
 import { $ } from "./dom.js";
 import { bytes } from "./format.js";
@@ -35,50 +35,51 @@ export function showOverlay() {
 /** Make the map of bits that is selected, and show it. */
 export async function showBits(image, encoding, signal) {
   const kind = state.bits;
-  const fetchMap = async (caption) => {
-    if (!state.maps.has(caption)) {
+  const { request } = encoding;
+  const fetchMap = async (guided) => {
+    if (!state.maps.has(guided)) {
       setStatus("Counting bits");
-      const request = { ...encoding.request, size: undefined, quality: encoding.quality, caption };
-      state.maps.set(caption, await postForImage(image, "bits", request, { signal }));
+      const guide = guided ? { file: encoding.digest } : { caption: "", box: undefined };
+      const asked = { ...request, size: undefined, quality: encoding.quality, ...guide };
+      state.maps.set(guided, await postForImage(image, "bits", asked, { signal }));
     }
-    return state.maps.get(caption);
+    return state.maps.get(guided);
   };
   try {
-    const { caption } = encoding.request;
-    const own = kind === "without" ? null : await fetchMap(caption);
-    const without = kind === "with" ? state.maps.get("") : await fetchMap("");
+    const own = kind === "without" ? null : await fetchMap(true);
+    const without = kind === "with" ? state.maps.get(false) : await fetchMap(false);
     signal.throwIfAborted();
     const overlay = kind === "change"
       ? await changeOverlay(without, own)
-      : await bitOverlay(own ?? without, own ? without : state.maps.get(caption));
+      : await bitOverlay(own ?? without, own ? without : state.maps.get(true));
     signal.throwIfAborted();
     if (kind !== state.bits) return; // another map was selected meanwhile
     state.overlay = overlay;
-    $("bits-note").textContent = bitsNote(kind, caption, own, without);
+    $("bits-note").textContent = bitsNote(kind, encoding, own, without);
     await showOverlay();
   } finally {
     setStatus("");
   }
 }
 
-/** The overlay of what the caption names, or null if the caption changes the quality nowhere. */
+/** The overlay of the qualities, or null if all places have the same. */
 export function namedOverlay(encoding) {
   return encoding.steps ? stepOverlay(encoding.steps) : null;
 }
 
-/** Show what the caption names. */
+/** Show where the quality is higher and where it is lower. */
 export async function showNamed(encoding) {
   state.overlay = await namedOverlay(encoding);
   $("bits-note").textContent = state.overlay
-    ? "How much the caption raises or lowers the quality of each 64×64 pixels."
+    ? "How much the quality of each 64×64 pixels is raised or lowered."
     : "Nothing is steered: every place has the same quality.";
   await showOverlay();
 }
 
-function bitsNote(kind, caption, own, without) {
-  if (!caption && kind !== "without") return "There is no caption, so both maps are the same.";
+function bitsNote(kind, { request, steps }, own, without) {
+  if (!request.caption && !steps && kind !== "without") return "There is no caption and no box, so both maps are the same.";
   const parts = [];
-  if (own) parts.push(`with the caption ${bytes(Math.round(totalBytes(own)))}`);
+  if (own) parts.push(`with the ${request.box ? "boxes" : "caption"} ${bytes(Math.round(totalBytes(own)))}`);
   if (without) parts.push(`without ${bytes(Math.round(totalBytes(without)))}`);
   return `At this quality: ${parts.join(", ")}. Bits for each 16×16 pixels.`;
 }

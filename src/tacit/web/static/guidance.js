@@ -2,6 +2,7 @@
 
 import { post } from "./api.js";
 import { $ } from "./dom.js";
+import { showMattersControls, steering } from "./matters.js";
 import { setStatus, showError } from "./messages.js";
 import { coupleSlider } from "./sliders.js";
 import { model, state } from "./state.js";
@@ -10,10 +11,9 @@ const TYPING_DELAY = 400; // ms without a key before a changed caption is used
 
 /** What guides the encoder, as the service takes it. */
 export function guidance() {
-  const steer = Math.min(100, Math.max(0, Number($("steer-number").value)));
   return {
     caption: $("caption").value.trim(),
-    steer: model().steers ? steer : undefined,
+    ...steering(),
     word_weights: $("by-weight").checked,
     model: model().name,
   };
@@ -35,11 +35,12 @@ export function setEfforts(highest) {
 export function showModelControls() {
   const { variable_rate: variable, steers } = model();
   $("rate").hidden = state.file !== null || !variable;
-  $("steer-part").hidden = $("named").hidden = !steers;
+  $("named").hidden = !steers;
+  showMattersControls();
   $("effort-part").hidden = state.file !== null || !variable || $("effort").max === "0";
   $("caption-note").textContent = steers
-    ? "What the caption names is encoded at a higher quality, the rest at a lower one. “Named” and “Change” below show "
-      + "where. This lowers the PSNR of the whole image. Decoding does not need the caption."
+    ? "What the caption names is looked for, and encoded at a higher quality than the rest. This lowers the PSNR of the "
+      + "whole image. Decoding does not need the caption."
     : "The caption guides the encoder. Decoding does not need it.";
 }
 
@@ -75,7 +76,6 @@ export function connectGuidance(changed, modelChanged) {
     clearTimeout(typing);
     typing = setTimeout(changed, TYPING_DELAY);
   });
-  coupleSlider($("steer"), $("steer-number"), changed);
   coupleSlider($("effort"), $("effort-number"), changed);
   for (const id of ["store", "by-weight"]) $(id).addEventListener("change", () => changed());
   $("model").addEventListener("change", () => {

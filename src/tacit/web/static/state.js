@@ -8,7 +8,7 @@ export const state = {
   file: null, // the .tacit file that is open, instead of a photo
   encoding: null, // the last encoding of the photo
   others: new Map(), // other codecs' files of as many bytes, by codec
-  maps: new Map(), // bit maps, by caption
+  maps: new Map(), // bit maps, by whether anything guides the encoder
   points: null, // of the curves, by codec
   drawingCurve: false,
   codec: "tacit", // of the selected tab

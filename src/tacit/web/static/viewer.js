@@ -20,6 +20,9 @@ class Viewer {
   #pointers = new Map();
   #drag = null;
 
+  /** Called after each drawing with the place of the image in the stage, in CSS pixels: x, y, and the scale. */
+  onplace = () => {};
+
   constructor(stage, canvas, divider, level) {
     this.#stage = stage;
     this.#canvas = canvas;
@@ -207,6 +210,7 @@ class Viewer {
       context.drawImage(this.#right, box.x, box.y, box.width, box.height);
       if (this.#overlay) this.#drawOverlay(box);
     });
+    this.onplace({ x: box.x, y: box.y, scale: this.#scale() });
     this.#divider.style.left = `${x}px`;
     this.#level.textContent = `${Math.round(100 * this.#scale())} %`;
     this.#stage.classList.toggle("zoomed", this.#zoom > 1.001);
