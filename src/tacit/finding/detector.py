@@ -13,7 +13,7 @@ from tacit.finding.cue import Evidence
 from tacit.finding.maps import Map, box_mask
 from tacit.finding.networks import network
 from tacit.finding.phrases import Phrase
-from tacit.finding.place import place_map
+from tacit.finding.place import SIDED, place_map
 from tacit.finding.view import View
 from tacit.finding.vocabulary import PEOPLE
 
@@ -21,7 +21,6 @@ WEIGHT, PERSON_WEIGHT = 2.4, 1.8
 WHOLE_WEIGHT, NEAR_WEIGHT = 0.9, 0.5  # what the thing is a part of, and what it is near
 SIDE = 512  # pixels of the square that the network sees, to which the image is stretched
 LEAST, RELATIVE = 0.05, 0.35  # score of a box, and beside that of the class's best one
-SIDED = 8  # the power of the ramp towards a side, by which one box of several is chosen
 SURE = 0.3  # score from which on a thing is seen so surely that a part of it is looked for there
 TOLD = 0.3  # the weight from which on a colour tells boxes apart
 BEYOND = 0.04  # shares of a box's sides that it is widened by

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from tacit.errors import InvalidInput, UnknownModel
 from tacit.finding.cue_finder import EMBEDDED, CueFinder
 from tacit.finding.finder import Finder
 from tacit.finding.function_finder import FinderFunction, FunctionFinder
+from tacit.finding.network_finder import NETWORKS, NetworkFinder
 
 
 def _endpoint(model: str | None = None) -> Finder:
@@ -17,11 +19,13 @@ def _endpoint(model: str | None = None) -> Finder:
     return EndpointFinder(model)
 
 
-FINDERS: Mapping[str, Callable[..., Finder]] = MappingProxyType({EMBEDDED: CueFinder, "endpoint": _endpoint})
+FINDERS: Mapping[str, Callable[..., Finder]] = MappingProxyType(
+    {EMBEDDED: CueFinder, "endpoint": _endpoint, **{kind: partial(NetworkFinder, kind) for kind in NETWORKS}}
+)
 """What makes a finder, by the finder's name."""
 
-WITH_SOURCE = frozenset({"endpoint"})
-"""The finders whose name may be followed by a colon and the name of a model, which is their first argument."""
+WITH_SOURCE = frozenset({"endpoint", *NETWORKS})
+"""The finders whose name may be followed by a colon and a model's name or folder, which is their first argument."""
 
 
 def load_finder(choice: str | Finder | FinderFunction) -> Finder:
@@ -34,6 +38,7 @@ def load_finder(choice: str | Finder | FinderFunction) -> Finder:
     Raises:
         UnknownModel: No finder has that name.
         MissingExtra: The finder needs a package that is not installed.
+        MissingWeights: The finder's model is not on this machine.
         InvalidInput: The choice is neither a name, nor a finder, nor a function.
     """
     if isinstance(choice, str):

@@ -1,25 +1,20 @@
 """CLIP, which embeds images and sentences into one space.
 
-This is the only place that loads CLIP. Nothing is downloaded here: `hf download openai/clip-vit-base-patch32` puts the
-files into the Hugging Face cache, where they are found by their name.
+This is the only place that loads CLIP. Nothing is downloaded: see `tacit.pretrained.offline`.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from tacit.errors import CorruptWeights, MissingWeights
-from tacit.extras import require
+from tacit.errors import CorruptWeights
+from tacit.pretrained.offline import load_offline
 
 DEFAULT = "openai/clip-vit-base-patch32"
 _SIZE, _SHA256 = 605_247_071, "a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f"
@@ -96,64 +91,10 @@ def load_clip(source: str | os.PathLike[str] = DEFAULT, *, text_only: bool = Fal
         CorruptWeights: The files are not a CLIP model, or not all of one.
     """
     source = os.fspath(source)
-    transformers = require("transformers", "CLIP", "clip")  # takes seconds
-    in_folder = Path(source).is_dir()
-    if not in_folder and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
-        raise MissingWeights(f"CLIP {source}: no such folder, and not a name on the Hugging Face hub")
-    if in_folder and not Path(source, "config.json").is_file():
-        raise MissingWeights(f"CLIP {source}: no config.json in this folder, which must hold {_files(source)}")
-    network = transformers.CLIPTextModel if text_only else transformers.CLIPModel
-    try:
-        with _quiet(transformers.utils.logging):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(source, local_files_only=True)
-            model, report = network.from_pretrained(source, output_loading_info=True, local_files_only=True)
-    except OSError as error:
-        raise _missing(source, error, in_folder=in_folder) from error
-    except (ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        # Where the cache has only a part of the files, the tokenizer raises a ValueError.
-        if isinstance(error, ValueError) and not in_folder:
-            raise _missing(source, error, in_folder=False) from error
-        raise CorruptWeights(f"CLIP {source}: {_first_line(error)}") from error
-    # transformers fills in random numbers for what a file lacks, and continues.
-    if lacking := sorted(report["missing_keys"]):
-        raise CorruptWeights(f"CLIP {source}: {len(lacking)} tensors missing, the first {lacking[0]}")
+    known = f" ({_SIZE:,} bytes, sha256 {_SHA256})" if source == DEFAULT else ""
+    model, tokenizer = load_offline("CLIP", source, "CLIPTextModel" if text_only else "CLIPModel", known)
     vocabulary = (model.config if text_only else model.config.text_config).vocab_size
     special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
     if None in special or len(tokenizer) > vocabulary:
         raise CorruptWeights(f"CLIP {source}: its tokenizer is not the model's")
-    return model.eval().requires_grad_(False), tokenizer
-
-
-def _missing(source: str, error: Exception, *, in_folder: bool) -> MissingWeights:
-    if in_folder:
-        return MissingWeights(f"CLIP {source}: {_first_line(error)}; the folder must hold {_files(source)}")
-    return MissingWeights(
-        f"CLIP {source} is not on this machine: run `hf download {source}`, or name a folder that holds "
-        f"{_files(source)}"
-    )
-
-
-def _files(source: str) -> str:
-    known = f" ({_SIZE:,} bytes, sha256 {_SHA256})" if source == DEFAULT else ""
-    return f"its config.json, its tokenizer's files and its model.safetensors or pytorch_model.bin{known}"
-
-
-@contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
-    """Hold back transformers' progress bars, and its report of the weights that were left unread.
-
-    A whole CLIP checkpoint holds the image network's weights too, so loading the text network leaves some unread.
-    """
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return model, tokenizer
