@@ -19,6 +19,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeCodec]:
     """The class that stands in for `tacit.codec.Codec`."""
     codec = type("Codec", (FakeCodec,), {"made": [], "calls": [], "before": staticmethod(lambda: None)})
     monkeypatch.setattr(tacit.codec, "Codec", codec)
+    monkeypatch.setattr("tacit.weights.ahead.load_ahead", lambda *arguments: None)
     return codec
 
 

@@ -173,7 +173,7 @@ def bulk(
     from tacit.bulk import BulkJob, Cluster, Interrupted, RunFailed, StorageKind, run
     from tacit.captions import CaptionMap
     from tacit.codec.options import EncodeOptions
-    from tacit.image.export import FORMATS
+    from tacit.image.formats import FORMATS
 
     check_caption_options(no_caption, captions, store_caption)
     kept = kept_things(keep_things, keep_boxes, best_effort)

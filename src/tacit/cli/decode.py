@@ -11,7 +11,15 @@ from tacit.batch import Record
 from tacit.cli.batch_report import BatchReport
 from tacit.cli.formatting import byte_size
 from tacit.cli.group import command
-from tacit.cli.options import json_option, load_codec, machine_options, output_options, plan_outputs, quiet_option
+from tacit.cli.options import (
+    json_option,
+    load_ahead,
+    load_codec,
+    machine_options,
+    output_options,
+    plan_outputs,
+    quiet_option,
+)
 from tacit.cli.parameters import CropBox, Share
 
 
@@ -73,14 +81,16 @@ def decode(
     quiet: bool,
 ) -> int:
     """Decode .tacit files to images."""
-    from tacit.conversion import FileDecoder
-    from tacit.image.export import FORMATS
+    from tacit.image.formats import FORMATS
 
     output_format = PurePath(output or "").suffix.lower().lstrip(".")
     suffix = format or (output_format if output_format in FORMATS else "png")
     tasks = plan_outputs(inputs, files.TACIT_SUFFIXES, output, f".{suffix}", force=force, as_json=as_json)
     if suffix not in FORMATS or (not format and output_format not in ("", suffix) and tasks[0].output == output):
         raise click.UsageError(f"The format must be one of {', '.join(FORMATS)}, got {format or output_format}.")
+    load_ahead("decode", model, device=device, threads=threads, jobs=jobs, source=tasks[0].source)
+    from tacit.conversion import FileDecoder
+
     decoder = FileDecoder(
         codec=load_codec(model, device=device, threads=threads, jobs=jobs),
         format=suffix,

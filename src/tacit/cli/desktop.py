@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tacit.cli.group import command
+from tacit.cli.options import load_ahead
 
 MAX_SIZE = 4096
 
@@ -28,6 +29,7 @@ Example:
 )
 def thumbnail(source: str, target: str, size: int) -> None:
     """Write a thumbnail of the .tacit file FILE to PNG, in sRGB and without metadata; what is there is replaced."""
+    load_ahead("decode", None, source=source)
     from tacit import decode, files
     from tacit.image.export import to_bytes
 

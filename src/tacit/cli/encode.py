@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from tacit import files
 from tacit.batch import Record, WarningFilter
 from tacit.cli.batch_report import BatchReport
 from tacit.cli.console import print_message
@@ -18,6 +21,7 @@ from tacit.cli.options import (
     json_option,
     keep_options,
     kept_things,
+    load_ahead,
     load_codec,
     machine_options,
     model_option,
@@ -160,9 +164,13 @@ def encode(
         )
     except InvalidInput as error:
         raise click.UsageError(str(error)) from error
-    from tacit.image import readable_suffixes
+    suffixes = files.IMAGE_SUFFIXES
+    if not all(one == files.STDIO or os.path.isfile(one) for one in inputs):  # else all of Pillow's plugins are loaded
+        from tacit.image import readable_suffixes
 
-    tasks = plan_outputs(inputs, readable_suffixes(), output, ".tacit", force=force, as_json=as_json)
+        suffixes = readable_suffixes()
+    tasks = plan_outputs(inputs, suffixes, output, ".tacit", force=force, as_json=as_json)
+    load_ahead("encode", model, device=device, threads=threads, jobs=jobs)
 
     from PIL import Image
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from tacit import files
 from tacit.cli.parameters import KeptThing, NumberRange
 from tacit.codec.options import DEFAULT_FINDER, DEFAULT_QUALITY, EFFORTS
-from tacit.errors import InvalidInput, UnknownModel
+from tacit.errors import InvalidInput, TacitError, UnknownModel
 from tacit.files import STDIO, Task
 from tacit.files.atomic import exists_problem
 from tacit.machine import cores
@@ -216,6 +218,47 @@ machine_options = combined(
 )
 
 
+def load_ahead(
+    work: Literal["encode", "decode"],
+    model: str | None,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    jobs: int = 1,
+    source: str = STDIO,
+) -> None:
+    """Begin to load what work needs, beside the imports that follow; what is wrong is said by those who need it.
+
+    Args:
+        work: The work.
+        model: The value of --model; None for the default.
+        device: The value of --device.
+        threads: The value of --threads.
+        jobs: The value of --jobs.
+        source: The first file to decode, which names its weights.
+    """
+    from tacit import weights
+    from tacit.weights import ahead
+
+    if device != "cpu":
+        return
+    with suppress(TacitError, OSError):
+        path = weights.locate(DEFAULT_MODEL if model is None else model)
+        if os.path.isfile(source):  # and no pipe, which is read once
+            from tacit import container
+
+            with open(source, "rb") as stream:
+                header, _, _ = container.read_header(stream)
+            if header.weights_hash != weights.describe(path).decode_hash:
+                path = weights.for_file(header.weights_hash, header.model_id).path
+        ahead.load_ahead(path, work, _share(threads, jobs))
+
+
+def _share(threads: int | None, jobs: int) -> int | None:
+    """Return the threads for each file, or None for all cores."""
+    return max(1, cores() // jobs) if threads is None and jobs > 1 else threads
+
+
 def load_codec(
     model: str | None,
     *,
@@ -242,13 +285,11 @@ def load_codec(
     """
     from tacit.codec import Codec
 
-    if threads is None and jobs > 1:
-        threads = max(1, cores() // jobs)
     try:
         return Codec(
             DEFAULT_MODEL if model is None else model,
             device=device,
-            threads=threads,
+            threads=_share(threads, jobs),
             text_encoder=text_encoder,
             word_weights=word_weights,
             finder=finder,

@@ -17,7 +17,6 @@ from tacit import container, weights
 from tacit import image as images
 from tacit.architectures import ARCHITECTURES
 from tacit.codec.decoding import FileDecoding, FileSource, decode_regions, parts_together, read_bytes, warn_of_damage
-from tacit.codec.encoding import EncodeResult, ImageEncoding, encode_together, quality_offsets
 from tacit.codec.engines import Engines
 from tacit.codec.model import Array, Model
 from tacit.codec.options import (
@@ -36,16 +35,18 @@ from tacit.codec.synthesis import Box, Latents, quality_at, synthesise
 from tacit.codec.threads import map_threads, thread_count
 from tacit.container import MAX_PIXELS, Container, Header, Metadata
 from tacit.errors import CorruptFile, InvalidInput
-from tacit.image import ImageSource, Raster
+from tacit.image import Raster
 from tacit.text.caption_tokens import CaptionTokens
 
 if TYPE_CHECKING:
     import torch
 
+    from tacit.codec.encoding import EncodeResult, ImageEncoding
     from tacit.codec.keeping import Keeping
     from tacit.codec.refined_coding import RefinedCoding
     from tacit.codec.refinement import Progress
     from tacit.finding import Finder, FinderFunction, Found
+    from tacit.image import ImageSource
     from tacit.text.encoders import TextEncoder
     from tacit.words import Weigher
 
@@ -291,6 +292,8 @@ class Codec:
             raise InvalidInput("captions must be a list with one for each image, got one text")
         if len(captions) != len(sources):
             raise InvalidInput(f"there must be one caption for each image, got {len(captions)} for {len(sources)}")
+        from tacit.codec.encoding import encode_together
+
         with thread_count(self.threads):
             rasters = map_threads(images.load, sources)
             model = self._model(self.path)
@@ -554,6 +557,8 @@ class Codec:
         progress: Progress | None = None,
     ) -> ImageEncoding:
         """Return the encoding of an image, made of the parts that it needs from this codec."""
+        from tacit.codec.encoding import ImageEncoding, quality_offsets
+
         if not isinstance(caption, str | None):
             raise InvalidInput(f"a caption must be text, got {type(caption).__name__}")
         caption = caption.strip() or None if caption is not None else None

@@ -11,6 +11,7 @@ from tacit.codec.model import Engine, Model
 from tacit.engine.onnx_engine import OnnxEngine
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights
 from tacit.extras import require
+from tacit.weights.ahead import loaded_ahead
 
 if TYPE_CHECKING:
     from tacit.codec.torch_engine import TorchEngine
@@ -78,7 +79,7 @@ class Engines:
         if weights.describe(path).graphs:
             with self._lock:
                 if ("onnx", path) not in self._models:
-                    self._models["onnx", path] = weights.load_onnx(path)
+                    self._models["onnx", path] = loaded_ahead(path) or weights.load_onnx(path)
                 return self._models["onnx", path]
         why = _without_graphs(path)
         if self._only:

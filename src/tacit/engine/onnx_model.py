@@ -87,10 +87,20 @@ class OnnxModel:
 
     def prepare(self, work: Literal["encode", "decode"]) -> None:
         """Begin to make the sessions that work needs later on, beside what the caller does next."""
-        steps = [f"{kind}.{group}" for group in range(len(self._entropy["groups"])) for kind in ("anchor", "other")]
         # The caller makes what it needs first, from the other end.
         first = ["synthesis"] if work == "decode" else ["hyper_analysis", "hyper"]
-        self.sessions.prepare(first, steps[::-1])
+        self.sessions.prepare(first, self._steps()[::-1])
+
+    def make_sessions(self, work: Literal["encode", "decode"]) -> None:
+        """Make the sessions that work needs, in the order in which it needs them."""
+        if work == "decode":
+            self.sessions.make((["hyper"], False), (self._steps(), True), (["synthesis"], False))
+        else:
+            self.sessions.make((["analysis", "hyper_analysis", "hyper"], False), (self._steps(), True))
+
+    def _steps(self) -> list[str]:
+        """Return the names of the coding order's graphs, in their order."""
+        return [f"{kind}.{group}" for group in range(len(self._entropy["groups"])) for kind in ("anchor", "other")]
 
     def latent_size(self, pixels: int) -> int:
         """Return the number of latents along a side of so many pixels."""

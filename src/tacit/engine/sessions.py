@@ -69,13 +69,14 @@ class Sessions:
         self._graphs, self._tensors, self._hash = graphs, tensors, decode_hash
         self.threads = threads
         self._made: dict[tuple[str, int], Future[tuple[Any, list[Any]]]] = {}
+        self._coming: set[tuple[str, int]] = set()  # what `make` is about to make
         self._process = os.getpid()
         self._lock = threading.Lock()
-        _checked_version()
+        check_version()
 
     def __getstate__(self) -> dict[str, object]:
         """Return what a copy or another process needs: it makes sessions again when it needs them."""
-        state = self.__dict__ | {"_made": {}}
+        state = self.__dict__ | {"_made": {}, "_coming": set()}
         del state["_lock"]
         return state
 
@@ -128,12 +129,27 @@ class Sessions:
             of_each: Graphs for `run_each`, made after the others.
         """
         keys = [(name, self.lanes) for name in names] + [(name, 1) for name in of_each]
-        missing = [key for key in keys if key not in self._made or self._process != os.getpid()]
+        known = self._made.keys() | self._coming if self._process == os.getpid() else ()
+        missing = [key for key in keys if key not in known]
         if self.lanes > 1 and missing:
             # No daemon: the interpreter must not end while a session is made.
             maker = threading.Thread(target=self._make_all, args=(missing,), name="tacit-sessions")
             _makers.add(maker)
             maker.start()
+
+    def make(self, *steps: tuple[Sequence[str], bool]) -> None:
+        """Make the sessions of graphs, in this order, in the caller's thread. What fails is left to the run.
+
+        Args:
+            *steps: Names of graphs, and whether `run_each` runs them.
+        """
+        keys = [(name, 1 if of_each else self.lanes) for names, of_each in steps for name in names]
+        _makers.add(threading.current_thread())
+        self._coming.update(keys)
+        try:
+            self._make_all(keys)
+        finally:
+            self._coming.difference_update(keys)
 
     def _make_all(self, keys: Sequence[tuple[str, int]]) -> None:
         try:
@@ -197,8 +213,8 @@ class Sessions:
         return sorted(self._tensors.keys() & found)
 
 
-def _checked_version() -> None:
-    """Raise InvalidInput if ONNX Runtime is too old."""
+def check_version() -> None:
+    """Import ONNX Runtime, and raise InvalidInput if it is too old."""
     import onnxruntime
 
     version = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])

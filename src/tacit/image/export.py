@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -15,31 +14,12 @@ from tacit.container import Metadata
 from tacit.errors import InvalidInput
 from tacit.image.exif import EXIF_PREFIX, without_makers_note
 from tacit.image.extended_xmp import split_packet
-from tacit.image.icc import as_srgb
+from tacit.image.formats import FORMATS
 from tacit.image.messages import warn
 from tacit.image.metadata import metadata_of_srgb, pil_info
 from tacit.image.raster import Raster
 from tacit.image.resolution import usable_resolution
-from tacit.image.tiff import tiff_with_metadata
 from tacit.image.xmp import with_properties, xmp_descriptions, xmp_packet
-
-# A decoded image has been through one lossy codec already; none of these options adds loss that is seen. In PNG nearly
-# all that photographs' differences give comes from their frequencies: the search for repetitions takes four times as
-# long, and saves 1 or 2 %.
-FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
-    {
-        "png": ("PNG", {"compress_type": zlib.Z_RLE}),
-        "jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
-        "jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
-        "webp": ("WEBP", {"lossless": True}),
-        "avif": ("AVIF", {"quality": 95, "subsampling": "4:4:4"}),
-        "tif": ("TIFF", {"compression": "tiff_deflate"}),
-        "tiff": ("TIFF", {"compression": "tiff_deflate"}),
-        "bmp": ("BMP", {}),
-        "ppm": ("PPM", {}),
-    }
-)
-"""Pillow's name of each format and its options, by suffix."""
 
 _CAPTION_PLACES = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
 _WITH_RESOLUTION = ("PNG", "JPEG", "BMP")  # beside EXIF
@@ -88,6 +68,8 @@ def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> 
     name, options = FORMATS[suffix]
     converted = bool(image.info.get("icc_profile")) and not (keep_metadata and _holds_profile(image, name))
     if converted:
+        from tacit.image.icc import as_srgb
+
         image = as_srgb(image)
     metadata = _fitting_metadata(image, name) if keep_metadata else Metadata()
     if converted:
@@ -110,6 +92,8 @@ def to_bytes(image: Image.Image, suffix: str, *, keep_metadata: bool = True) -> 
     data = stream.getvalue()
     if name != "TIFF" or not any((metadata.icc, metadata.exif, metadata.xmp)):
         return data
+    from tacit.image.tiff import tiff_with_metadata
+
     try:
         return tiff_with_metadata(data, exif=metadata.exif, icc=metadata.icc, xmp=metadata.xmp)
     except InvalidInput as error:

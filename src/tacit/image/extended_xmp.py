@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 import struct
 from collections.abc import Sequence
-from xml.dom import minidom
-from xml.parsers.expat import ExpatError
+from typing import TYPE_CHECKING
 
 from tacit.container import MAX_METADATA
+
+if TYPE_CHECKING:  # otherwise imported where there is XML: most images have none
+    from xml.dom import minidom
 
 _HEAD = b"http://ns.adobe.com/xmp/extension/\0"
 _PART = struct.Struct(">32sII")  # GUID, size of the whole, offset of the part
@@ -64,6 +65,9 @@ def split_packet(packet: bytes, limit: int) -> tuple[bytes, bytes] | None:
     packet = body.rstrip(b" \r\n\t") + mark + end  # without padding
     if len(packet) <= limit:
         return packet, b""
+    import html
+    from xml.dom import minidom
+
     document = _parsed(packet)
     if document is None:
         return None
@@ -121,6 +125,8 @@ def _assembled(guid: bytes, segments: Sequence[tuple[str, bytes]]) -> bytes | No
 
 def _descriptions(extension: bytes) -> str | None:
     """Return the descriptions of a packet as text that has all namespaces, or None in what is no XMP."""
+    from xml.dom import minidom
+
     document = _parsed(extension)
     if document is None:
         return None
@@ -140,6 +146,9 @@ def _descriptions(extension: bytes) -> str | None:
 
 def _properties(document: minidom.Document) -> list[tuple[int, minidom.Attr | minidom.Element, minidom.Element]]:
     """Return the properties with their sizes, and the descriptions that they are in."""
+    import html
+    from xml.dom import minidom
+
     found: list[tuple[int, minidom.Attr | minidom.Element, minidom.Element]] = []
     for description in document.getElementsByTagNameNS(_RDF, "Description"):
         if description.parentNode is None or description.parentNode.localName != "RDF":
@@ -159,6 +168,9 @@ def _properties(document: minidom.Document) -> list[tuple[int, minidom.Attr | mi
 def _parsed(packet: bytes) -> minidom.Document | None:
     if len(packet) > _MOST or b"<!DOCTYPE" in packet:
         return None  # XMP has no entities, which an XML bomb is made of
+    from xml.dom import minidom
+    from xml.parsers.expat import ExpatError
+
     try:
         return minidom.parseString(packet.strip(b"\0 \r\n\t"))
     except (ExpatError, ValueError):

@@ -10,10 +10,8 @@ from typing import Any
 from PIL import Image
 
 from tacit.container import MAX_CAPTION, MAX_METADATA, Metadata
-from tacit.image.caption import caption_from_metadata
 from tacit.image.exif import EXIF_PREFIX, colours_of_exif, exif_as_srgb, kept_exif, without_previews, without_thumbnail
 from tacit.image.extended_xmp import without_reference
-from tacit.image.iptc import iptc_properties, text_properties
 from tacit.image.messages import one_line, warn
 from tacit.image.resolution import resolution_of
 from tacit.image.xmp import (
@@ -42,6 +40,9 @@ def kept_metadata(image: Image.Image, mode: str, grey: bool, name: str) -> Metad
         grey: Whether the pixels have become grey.
         name: What warnings call the image.
     """
+    from tacit.image.caption import caption_from_metadata
+    from tacit.image.iptc import iptc_properties, text_properties
+
     iptc, texts = iptc_properties(image, name), text_properties(image, name)
     kept = {
         "ICC profile": _kept_icc(image, mode, grey, name),

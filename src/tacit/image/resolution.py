@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import struct
 from contextlib import suppress
-from fractions import Fraction
 
 from PIL import ExifTags
 
@@ -38,6 +37,8 @@ def with_resolution(exif: bytes | None, dpi: object) -> bytes | None:
     Raises:
         struct.error: The structure is cut short.
     """
+    from fractions import Fraction  # and with it decimal, which decoding does without
+
     resolution = usable_resolution(dpi)
     if resolution is None or set(resolution) <= _UNKNOWN:
         return exif

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Mapping
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from tacit.image.extended_xmp import whole_packet
+
+if TYPE_CHECKING:  # otherwise imported where there is XML: most images have none
+    from xml.etree import ElementTree
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _NAMESPACES = {
@@ -57,6 +59,8 @@ def with_properties(packet: bytes | None, properties: Mapping[str, tuple[str, ..
     Returns:
         The packet, or None where it is none that can be read.
     """
+    import html
+
     text = _EMPTY if packet is None else packet.decode("utf-8", "replace").rstrip("\0")
     rdf = _rdf(text)
     if rdf is None:
@@ -87,6 +91,8 @@ def with_properties(packet: bytes | None, properties: Mapping[str, tuple[str, ..
 
 
 def _element(name: str, values: tuple[str, ...]) -> str:
+    import html
+
     kind = _KINDS.get(name)
     if kind is None:
         return f"<{name}>{html.escape(values[0], quote=False)}</{name}>"
@@ -143,6 +149,8 @@ def _rdf(text: str) -> ElementTree.Element | None:
     """Return the element with the properties, or None in what is no XMP."""
     if "<!DOCTYPE" in text:
         return None  # XMP has none, and entities are what an XML bomb is made of
+    from xml.etree import ElementTree
+
     try:
         root = ElementTree.fromstring(text.strip("\0\ufeff \r\n\t"))
     except (ElementTree.ParseError, ValueError):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from tacit.architectures import ARCHITECTURES
 from tacit.engine.checking import check_entropy, check_transforms
 from tacit.engine.onnx_model import OnnxModel
 from tacit.engine.sessions import Sessions
-from tacit.errors import CorruptWeights, InvalidInput, PathError
+from tacit.errors import CorruptWeights, InvalidInput
 from tacit.graphs.export import PREFIX, can_have_graphs, make_graphs
-from tacit.weights.catalogue import SHIPPED, shipped_path
+from tacit.weights.catalogue import shipped_path
+from tacit.weights.contents import Contents, read_contents
 from tacit.weights.metadata import checked_config, contents_hash, decode_hash, read_metadata
 
 
@@ -68,19 +68,20 @@ def add_graphs(path: str | os.PathLike[str], out: str | os.PathLike[str] | None 
     return target
 
 
-def load_onnx(path: Path, threads: int | None = None) -> OnnxModel:
+def load_onnx(path: Path, threads: int | None = None, *, read: Callable[[Path], Contents] = read_contents) -> OnnxModel:
     """Read a weights file, verify it, and return the model that runs its graphs.
 
     Args:
         path: The weights file.
         threads: Threads of ONNX Runtime's work; None for one for each core.
+        read: What reads the file.
 
     Raises:
         PathError: The file cannot be read.
         CorruptWeights: The file does not verify, or has no graphs.
         InvalidInput: The installed ONNX Runtime is too old.
     """
-    about, tensors = _verified(path)
+    about, tensors = _verified(path, read)
     graphs = {n.removeprefix(PREFIX): a.tobytes() for n, a in tensors.items() if n.startswith(PREFIX)}
     if not graphs:
         raise CorruptWeights(f"{path}: no graphs, which the engine onnx runs; tacit.weights.add_graphs(FILE) adds them")
@@ -98,7 +99,9 @@ def load_onnx(path: Path, threads: int | None = None) -> OnnxModel:
     return OnnxModel(about["config"], about["entropy"], tensors, sessions)
 
 
-def _verified(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _verified(
+    path: Path, read: Callable[[Path], Contents] = read_contents
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the metadata and the tensors of a weights file.
 
     Raises:
@@ -106,16 +109,13 @@ def _verified(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         CorruptWeights: The file does not verify.
     """
     about = read_metadata(path)
+    contents = read(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PathError(f"{path}: {error.strerror}") from error
-    try:
-        tensors: dict[str, np.ndarray] = parse(data)
+        tensors: dict[str, np.ndarray] = parse(contents.data)
     except (SafetensorError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise CorruptWeights(f"{path}: {error}") from error
-    if path == shipped_path(path.stem):  # which says all that the other hashes do
-        expected = {"sha256": (hashlib.sha256(data).hexdigest(), SHIPPED.get(path.stem))}
+    if contents.sha256 is not None:  # which says all that the other hashes do
+        expected = {"sha256": contents.sha256}
     else:
         try:
             expected = {

@@ -100,7 +100,7 @@ def decode(
 
     Args:
         data: The `.tacit` file.
-        suffix: The format, a key of `tacit.image.export.FORMATS`.
+        suffix: The format, a key of `tacit.image.formats.FORMATS`.
         box: (left, top, right, bottom) in pixels, or None for the whole image.
         salvage: Decode what is intact of a damaged file.
         pixel_limit: The largest width x height to decode.
