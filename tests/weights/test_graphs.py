@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
+from safetensors.numpy import load as parse
 from torch import Tensor
 
 from support.weights_files import forged
@@ -16,6 +18,7 @@ from tacit import weights
 from tacit.entropy.streams import Stream
 from tacit.errors import CorruptWeights, InvalidInput, PathError
 from tacit.graphs.export import PREFIX
+from tacit.weights import graphs
 
 
 def without_graphs(path: Path, out: Path) -> Path:
@@ -92,3 +95,22 @@ def test_no_torch_is_imported(tiny_weights: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+
+
+def test_shipped_weights_are_read_where_they_are() -> None:
+    data = weights.locate(weights.DEFAULT).read_bytes()
+    found, expected = graphs._views(data), parse(data)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype
+        assert np.array_equal(found[name], array), name
+        assert found[name].base is not None  # no copy
+
+
+def test_a_changed_byte_of_shipped_weights_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray(weights.locate(weights.DEFAULT).read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "tacit-s.safetensors").write_bytes(data)
+    monkeypatch.setattr("tacit.weights.catalogue.FOLDER", tmp_path)
+    with pytest.raises(CorruptWeights, match="sha256 must be"):
+        weights.load_onnx(tmp_path / "tacit-s.safetensors")

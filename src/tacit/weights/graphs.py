@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,18 @@ from tacit.graphs.export import PREFIX, can_have_graphs, make_graphs
 from tacit.weights.catalogue import shipped_path
 from tacit.weights.contents import Contents, read_contents
 from tacit.weights.metadata import checked_config, contents_hash, decode_hash, read_metadata
+
+# The types of safetensors that weights of this package have.
+_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+}
 
 
 def graphs_of(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -110,21 +123,37 @@ def _verified(
     """
     about = read_metadata(path)
     contents = read(path)
+    if contents.sha256 is not None:  # which says all that the other hashes do, and that the file is well formed
+        _expect(path, "sha256", *contents.sha256)
+        return about, _views(contents.data)
     try:
         tensors: dict[str, np.ndarray] = parse(contents.data)
     except (SafetensorError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise CorruptWeights(f"{path}: {error}") from error
-    if contents.sha256 is not None:  # which says all that the other hashes do
-        expected = {"sha256": contents.sha256}
-    else:
-        try:
-            expected = {
-                "decode hash": (decode_hash(about, tensors), about["decode_hash"]),
-                "contents hash": (contents_hash(about, tensors), about["contents_hash"]),
-            }
-        except (LookupError, TypeError, ValueError) as error:
-            raise CorruptWeights(f"{path}: metadata are not those of tacit weights ({error})") from error
+    try:
+        expected = {
+            "decode hash": (decode_hash(about, tensors), about["decode_hash"]),
+            "contents hash": (contents_hash(about, tensors), about["contents_hash"]),
+        }
+    except (LookupError, TypeError, ValueError) as error:
+        raise CorruptWeights(f"{path}: metadata are not those of tacit weights ({error})") from error
     for name, (computed, stored) in expected.items():
-        if computed != stored:
-            raise CorruptWeights(f"{path}: {name} must be {stored}, got {computed}")
+        _expect(path, name, computed, stored)
     return about, tensors
+
+
+def _expect(path: Path, name: str, computed: str, stored: str | None) -> None:
+    if computed != stored:
+        raise CorruptWeights(f"{path}: {name} must be {stored}, got {computed}")
+
+
+def _views(data: bytes) -> dict[str, np.ndarray]:
+    """Return the tensors of a well-formed safetensors file where they are; `parse` would copy them."""
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + length])
+    views = {}
+    for name, about in header.items():
+        if name != "__metadata__":
+            begin, end = (8 + length + offset for offset in about["data_offsets"])
+            views[name] = np.frombuffer(memoryview(data)[begin:end], _TYPES[about["dtype"]]).reshape(about["shape"])
+    return views
