@@ -4,7 +4,7 @@ import type { InferenceSession } from 'onnxruntime-common';
 import { floatGraph } from './float_graph.js';
 import type { Latents, Model, QualityPlane, Runtime } from './model.js';
 
-const PROBE = 8; // latents along a side of what it is tried with
+const PROBE = 4; // latents along a side of what it is tried with
 const TOLERANCE = 1.5 / 255; // of the probe's pixels
 
 /** Synthesises latents to planes. */
