@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from tacit.codec.refined_coding import RefinedCoding
     from tacit.codec.refinement import Progress
     from tacit.finding import Finder, FinderFunction, Found
+    from tacit.finding.boxes import Box as GivenBox
     from tacit.image import ImageSource
     from tacit.text.encoders import TextEncoder
     from tacit.words import Weigher
@@ -285,11 +286,20 @@ class Codec:
         quality: float | None = None,
         *,
         options: EncodeOptions | None = None,
+        boxes_of_each: Sequence[Sequence[GivenBox] | None] | None = None,
         **fields: Unpack[EncodeFields],
     ) -> list[tuple[bytes, np.ndarray]]:
         """Encode several images, as `encode_batch` does, and return each file with the integers that were coded.
 
         The integers are what `latents` must give for the file: [M, h, w] int16.
+
+        Args:
+            sources: As for `encode_batch`.
+            captions: As for `encode_batch`.
+            quality: As for `encode_batch`.
+            options: As for `encode_batch`.
+            boxes_of_each: What matters in each image, as `EncodeOptions.boxes` has it; None for what options say.
+            **fields: As for `encode_batch`.
         """
         options = merged(options, quality, fields)
         if options.target != Target(quality=options.quality):
@@ -308,8 +318,10 @@ class Codec:
             model = self._model(self.path)
             chosen = _complete(options.target, model).quality
             encodings = [
-                self._encoding(model, raster, caption, options)
-                for raster, caption in zip(rasters, captions, strict=True)
+                self._encoding(model, raster, caption, options if boxes is None else replace(options, boxes=boxes))
+                for raster, caption, boxes in zip(
+                    rasters, captions, boxes_of_each or [None] * len(rasters), strict=True
+                )
             ]
             return encode_together(encodings, chosen)
 
