@@ -25,7 +25,7 @@ from tacit.codec.steering import relevance
 from tacit.container import CELL
 from tacit.evaluation.readable_json import dumps
 from tacit.finding import CueFinder
-from tacit.finding.cue_finder import default_cues
+from tacit.finding.cue_finder import core_cues, default_cues
 from tacit.finding.maps import Map
 from tacit.study.named_regions import NamedRegion, other_phrases, read_named_regions
 
@@ -120,9 +120,11 @@ def main() -> None:
 def conditions(regions: Sequence[NamedRegion], quick: bool) -> dict[str, tuple[CueFinder, Sequence[str]]]:
     """Return the finders that are compared, and the phrases that each one gets."""
     phrases = [region.phrase for region in regions]
-    cues = default_cues()
+    cues, core = default_cues(), core_cues()
     compared: dict[str, tuple[CueFinder, Sequence[str]]] = {
         "all": (CueFinder(cues), phrases),
+        "core": (CueFinder(core), phrases),
+        **{f"core and {cue.name}": (CueFinder([*core, cue]), phrases) for cue in cues[len(core) :]},
         "another phrase": (CueFinder(cues), other_phrases(regions)),
     }
     if not quick:

@@ -528,6 +528,32 @@ def _figure(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
+def finding() -> str:
+    """Return the table of what the finder's cues are worth."""
+    result = _results("finding")
+    if result is None or "core" not in next(iter(result["results"].values())):
+        return "Not measured yet: `python -m benchmarks.finding`.\n"
+    sets = result["results"]
+    names = [name for name in next(iter(sets.values())) if name != "another phrase" and not name.startswith("without")]
+    heads = ["cues", *(f"{name}: share, found" for name in sets)]
+    rows = [
+        [
+            name,
+            *(
+                f"{of[name]['share']:.2f}, {of[name]['phrases'] - of[name]['not found']} of {of[name]['phrases']}"
+                for of in sets.values()
+            ),
+        ]
+        for name in [*names, "another phrase"]
+    ]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows])
+    return (
+        f"{table}\n\nThe share is that of what a map of the box itself would move, over all phrases of a set; unseen "
+        f"photos were not looked at while the finder was built. {result['processor']}, `{result['command']}`; "
+        "[results/finding.json](../results/finding.json).\n"
+    )
+
+
 def study(name: str) -> str:
     """Return the tables of a study as its report has them, and how they were made.
 
@@ -827,8 +853,11 @@ def progressive() -> str:
     )
 
 
+STUDIES = ("captions", "steering", "oracle", "survive", "sweep", "small")
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "progressive": progressive,
+    "finding": finding,
     "fuzz": fuzz,
     "memory": memory,
     "reference": reference,
@@ -847,7 +876,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "bulk-plan": bulk_plan,
     "reading": reading,
     "shipped": shipped,
-    **{f"study-{name}": partial(study, name) for name in ("captions", "steering", "oracle", "sweep", "small")},
+    **{
+        f"study-{name}": partial(study, name)
+        for name in ("captions", "steering", "oracle", "survive", "sweep", "small")
+    },
     "named": named,
     "study-text": text_path,
     "study-claims": claims,

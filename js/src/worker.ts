@@ -4,7 +4,6 @@
 import * as ort from './ort/ort.wasm.min.mjs';
 import { Decoder } from './decoder.js';
 import { TacitError } from './errors.js';
-import { gpuRuntime } from './gpu_runtime.js';
 import type { IncrementalDecoder } from './incremental_decoder.js';
 import type { Message, Reply, Request, Setup } from './messages.js';
 import { forgetWeights, storedWeights } from './stored_weights.js';
@@ -13,7 +12,7 @@ let decoder: Decoder | undefined;
 const arrivals = new Map<number, IncrementalDecoder>();
 const running = new Map<number, AbortController>();
 
-function setUp({ weights, threads, backend }: Setup): void {
+function setUp({ weights, threads }: Setup): void {
   ort.env.wasm.wasmPaths = new URL('./ort/', import.meta.url).href;
   // Without isolation there is no shared memory, and so no threads.
   const most = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
@@ -24,8 +23,6 @@ function setUp({ weights, threads, backend }: Setup): void {
     weights: load,
     session: { executionProviders: ['wasm'], logSeverityLevel: 3 },
     discard: (id) => forgetWeights(weights, id),
-    gpu: backend === 'wasm' ? undefined : () => gpuRuntime(backend === 'webgpu'),
-    gpuFirst: backend === 'webgpu',
   });
 }
 

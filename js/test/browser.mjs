@@ -72,10 +72,10 @@ export async function served({ isolated = false, folders = {}, pages = {}, route
 }
 
 /** Start Chromium. */
-export async function browser(options = []) {
+export async function browser() {
   const found = process.env.CHROMIUM ?? '/usr/bin/chromium';
   await stat(found);
-  return chromium.launch({ executablePath: found, args: ['--no-sandbox', ...options] });
+  return chromium.launch({ executablePath: found, args: ['--no-sandbox'] });
 }
 
 export { readFile, readdir };

@@ -65,11 +65,12 @@ async function counting() {
   const runs = new Map();
   const create = async (...given) => {
     const session = await ort.InferenceSession.create(...given);
-    const run = (inputs, outputs) => {
+    const run = session.run.bind(session);
+    session.run = (inputs, outputs) => {
       runs.set(outputs.join(), (runs.get(outputs.join()) ?? 0) + 1);
-      return session.run(inputs, outputs);
+      return run(inputs, outputs);
     };
-    return { run };
+    return session;
   };
   return [{ Tensor: ort.Tensor, InferenceSession: { create } }, runs];
 }
@@ -85,7 +86,7 @@ for (const name of ['progressive', 'scans', 'alpha']) {
       runs.get('tables,means') + runs.get('tables,means,context') + runs.get('anchors_features,others_features');
     const incremental = decoder.incremental();
     assert.equal(await incremental.image(), null);
-    const shares = name === 'scans' ? [0.3, 0.9] : [0.02, 0.3, 0.31, 0.6, 0.9]; // the large one takes longer
+    const shares = [0.02, 0.3, 0.31, 0.6, 0.9];
     let before = 0;
     let guessed = 0;
     for (const share of shares) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tacit import files
 from tacit.batch import Record
@@ -80,6 +80,7 @@ class FileEncoder:
             "caption_from": caption and caption.origin,
             "found": None if result.found is None else result.found.found,
             "missed": None if result.found is None else result.found.missed,
+            **({"hint": result.found.hint} if result.found is not None and result.found.hint else {}),
             **(kept if result.kept else {}),
         }
 
@@ -94,8 +95,6 @@ class FileDecoder:
     """The images' format, by its suffix without the dot, such as "png"."""
     box: Box | None = None
     """The part of the images to decode, as (left, top, right, bottom) in pixels; None for all."""
-    max_side: int | None = None
-    """The most pixels along a side of the images, to which larger ones are shrunk; None to keep their size."""
     salvage: bool = False
     """Whether the intact parts of a damaged file are decoded, with a warning, instead of raising an error."""
     preview: float | None = None
@@ -117,12 +116,10 @@ class FileDecoder:
         from tacit.image.export import to_bytes
 
         data = files.read(task.source)
-        options: dict[str, Any] = {} if self.preview is None else {"partial": True}
-        if self.max_side is not None:
-            options["max_side"] = self.max_side
+        part = {} if self.preview is None else {"partial": True}
         if self.preview is not None:
             data = bytes(beginning(data, self.preview))
-        image = self.codec.decode(data, box=self.box, salvage=self.salvage, **options)
+        image = self.codec.decode(data, box=self.box, salvage=self.salvage, **part)
         exported = to_bytes(image, self.format, keep_metadata=self.keep_metadata)
         files.write(task.output, exported, force=self.force)
         return {

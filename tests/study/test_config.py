@@ -9,19 +9,20 @@ import pytest
 
 from tacit.errors import InvalidInput
 from tacit.study import config as configurations
-from tacit.study.config import AblationConfig, CaptionStudyConfig, OracleConfig, SteeringConfig
+from tacit.study.config import AblationConfig, CaptionStudyConfig, OracleConfig, SteeringConfig, SurvivalConfig
 
 
 def test_the_package_has_configurations_that_hold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TACIT_DATA", "/photos")
     monkeypatch.setenv("TACIT_POOL", "/pool")
-    assert set(configurations.names()) == {"captions", "oracle", "small", "steering", "sweep"}
+    assert set(configurations.names()) == {"captions", "oracle", "small", "steering", "survive", "sweep"}
     kinds = {name: type(configurations.read(name)) for name in configurations.names()}
     assert kinds == {
         "captions": CaptionStudyConfig,
         "oracle": OracleConfig,
         "small": AblationConfig,
         "steering": SteeringConfig,
+        "survive": SurvivalConfig,
         "sweep": OracleConfig,
     }
     small = configurations.read("small", ["seeds=[3]", "measure.qualities=[1, 2, 3]"])

@@ -33,7 +33,8 @@ def thumbnail(source: str, target: str, size: int) -> None:
     from tacit import decode, files
     from tacit.image.export import to_bytes
 
-    image = decode(source, max_side=size)
+    image = decode(source)
+    image.thumbnail((size, size))
     files.write(target, to_bytes(image, "png", keep_metadata=False), force=True)
 
 

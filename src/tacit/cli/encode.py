@@ -227,6 +227,8 @@ def _result_line(record: Record) -> str:
     for name, label in (("found", "found"), ("missed", "not found")):
         if record.get(name):
             parts.append(f"{label}: {'; '.join(record[name])}")
+    if record.get("hint"):
+        parts[-1] += f" ({record['hint']})"
     kept = [described(one) for one in record.get("kept", ())]
     if kept:
         kept[-1] += f", for {byte_size(record['kept_bytes'])} in all"

@@ -60,10 +60,13 @@ def find(image: str, caption: str, output: str | None, finder: str, force: bool,
         files.write(output, stream.getvalue(), force=force)
     if as_json:
         things = [{"phrase": thing.phrase, "cues": thing.cues} for thing in found.things]
-        click.echo(json_line({"caption": caption, "found": found.found, "missed": found.missed, "things": things}))
+        values = {"caption": caption, "found": found.found, "missed": found.missed, "hint": found.hint}
+        click.echo(json_line({**values, "things": things}))
         return
     width = max((len(thing.phrase) for thing in found.things), default=0)
     for thing in found.things:
         click.echo(f"{thing.phrase:<{width}}  {', '.join(thing.cues) if thing.cues else 'not found'}")
     if not found.things:
         click.echo("the caption names nothing")
+    if found.hint:
+        click.echo(found.hint)

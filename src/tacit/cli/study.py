@@ -20,6 +20,7 @@ Examples:
   tacit study captions -o captions-study
   tacit study steering -o steering-study weights=my.safetensors pairs=24
   tacit study oracle -o oracle-study images=seen
+  tacit study survive -o survive rates=[0.15]
   tacit study small -o ablation -j 2
   tacit study my.yaml -o ablation seeds=[0,1,2]
 \b
@@ -28,6 +29,8 @@ Configurations in the package:
              one, and another image's
   oracle     measures what steering is worth where boxes say what is named, and
              what part of it words reach
+  survive    measures whether what is named can still be read, detected and
+             recognised in small files of equal size
   sweep      measures strengths and forms of such maps
   steering   measures whether words bring quality to what they name, in mosaics
              and in single images

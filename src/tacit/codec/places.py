@@ -66,14 +66,16 @@ def find_places(
 def _places(keep: Keep, raster: Raster, find: Callable[[Raster, str], Found]) -> list[Place]:
     assert keep.phrase is not None
     places, missed = [], []
-    for thing in find(raster, keep.phrase).things:
+    found = find(raster, keep.phrase)
+    for thing in found.things:
         around = [] if thing.map is None else boxes(thing.map, raster.width, raster.height)
         places += [Place(keep, box, thing.cues) for box in around]
         if not around:
             missed.append(thing.phrase)
     if missed or not places:
         names = " and ".join(map(repr, missed)) or repr(keep.phrase)
-        raise NotFound(f"{names} cannot be found in the image: name it in other words, or give its box")
+        advice = "name it in other words, or give its box" + (f"; {found.hint}" if found.hint else "")
+        raise NotFound(f"{names} cannot be found in the image: {advice}")
     return places
 
 

@@ -30,3 +30,15 @@ class Cue(Protocol):
 
     def __call__(self, view: View, phrase: Phrase) -> Evidence | None:
         """Return where the phrase's thing may be; None where the cue knows nothing of it, or sees nothing of it."""
+
+
+class ExtraCue(Cue, Protocol):
+    """A cue whose network comes with the extra `find`."""
+
+    @staticmethod
+    def installed() -> bool:
+        """Return whether the network is here."""
+
+    @staticmethod
+    def wanted(phrase: Phrase) -> bool:
+        """Return whether the cue knows of the phrase's thing."""

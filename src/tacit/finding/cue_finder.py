@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tacit.finding.classes import ClassesCue
 from tacit.finding.colour import ColourCue
-from tacit.finding.cue import Cue, Evidence
+from tacit.finding.cue import Cue, Evidence, ExtraCue
 from tacit.finding.detector import DetectorCue
 from tacit.finding.faces import FacesCue
 from tacit.finding.found import FLAT, Found, FoundThing
@@ -18,27 +19,34 @@ from tacit.finding.networks import SHA256
 from tacit.finding.phrases import Phrase, phrases_of
 from tacit.finding.place import PlaceCue
 from tacit.finding.rarity import RarityCue
+from tacit.finding.scene_text import TextCue, is_text
 from tacit.finding.stuff import StuffCue, is_stuff
 from tacit.finding.view import View
 
 EMBEDDED = "embedded"
-VERSION = 6  # of the rules and figures in this package: raised whenever one is changed
+CORE = "core"  # the same with the package's own cues alone, and so the same wherever it runs
+VERSION = 7  # of the rules and figures in this package: raised whenever one is changed
 
 
 class CueFinder:
     """Finds what captions name.
 
     Args:
-        cues: The ways of finding, in any order; None takes all that the package has.
+        cues: The ways of finding, in any order; None takes all that are installed.
+        name: What the finder is called.
     """
 
-    def __init__(self, cues: Sequence[Cue] | None = None) -> None:
+    def __init__(self, cues: Sequence[Cue] | None = None, name: str = EMBEDDED) -> None:
         self.cues = tuple(default_cues() if cues is None else cues)
+        self.name = name
+        self._absent = tuple(cue for cue in extra_cues() if not cue.installed())
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """The finder's version, its cues and their networks."""
-        return {"finder": EMBEDDED, "version": VERSION, "cues": [cue.name for cue in self.cues], "networks": SHA256}
+        names = [cue.name for cue in self.cues]
+        networks = {name: SHA256[name] for name in names if name in SHA256}
+        return {"finder": self.name, "version": VERSION, "cues": names, "networks": networks}
 
     def __call__(self, pixels: NDArray[np.uint8], caption: str) -> Found:
         """Return what is found of a caption.
@@ -59,12 +67,28 @@ class CueFinder:
             if evidence is not None:
                 said.append((cue, evidence))
         names = tuple(cue.name for cue, _ in said if cue.specific)
+        needs = tuple(cue.name for cue in self._absent if cue.wanted(phrase) and (not names or is_text(phrase)))
         if not names:
-            return FoundThing(phrase.text, (), None)
+            return FoundThing(phrase.text, (), None, needs)
         evidence_of = [evidence for _, evidence in said]
-        return FoundThing(phrase.text, names, fused(view, evidence_of, centred=not is_stuff(phrase)))
+        return FoundThing(phrase.text, names, fused(view, evidence_of, centred=not is_stuff(phrase)), needs)
+
+
+def core_finder() -> CueFinder:
+    """Return the finder that has the package's own cues, whatever else is installed."""
+    return CueFinder(core_cues(), CORE)
+
+
+def core_cues() -> tuple[Cue, ...]:
+    """Return the cues of the package."""
+    return (ColourCue(), PlaceCue(), StuffCue(), DetectorCue(), FacesCue(), RarityCue())
+
+
+def extra_cues() -> tuple[ExtraCue, ...]:
+    """Return the cues whose networks the extra `find` installs."""
+    return (TextCue(), ClassesCue())
 
 
 def default_cues() -> tuple[Cue, ...]:
-    """Return the cues of the package."""
-    return (ColourCue(), PlaceCue(), StuffCue(), DetectorCue(), FacesCue(), RarityCue())
+    """Return the cues of the package, and those of the extra `find` that are installed."""
+    return (*core_cues(), *(cue for cue in extra_cues() if cue.installed()))

@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 
 from tacit.errors import InvalidInput, UnknownModel
-from tacit.finding.cue_finder import EMBEDDED, CueFinder
+from tacit.finding.cue_finder import CORE, EMBEDDED, CueFinder, core_finder
 from tacit.finding.finder import Finder
 from tacit.finding.function_finder import FinderFunction, FunctionFinder
 from tacit.finding.network_finder import NETWORKS, NetworkFinder
@@ -20,7 +20,12 @@ def _endpoint(model: str | None = None) -> Finder:
 
 
 FINDERS: Mapping[str, Callable[..., Finder]] = MappingProxyType(
-    {EMBEDDED: CueFinder, "endpoint": _endpoint, **{kind: partial(NetworkFinder, kind) for kind in NETWORKS}}
+    {
+        EMBEDDED: CueFinder,
+        CORE: core_finder,
+        "endpoint": _endpoint,
+        **{kind: partial(NetworkFinder, kind) for kind in NETWORKS},
+    }
 )
 """What makes a finder, by the finder's name."""
 

@@ -22,6 +22,8 @@ class FoundThing:
     """The names of the cues that saw it; empty where none did."""
     map: Map | None
     """How likely each place shows it, 0 to 1 [h, w]; None where it is not found."""
+    needs: tuple[str, ...] = ()
+    """The names of cues that could see it, and that the extra `find` would bring."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ class Found:
     def missed(self) -> tuple[str, ...]:
         """The phrases whose things were not found; they change nothing."""
         return tuple(thing.phrase for thing in self.things if thing.map is None)
+
+    @property
+    def hint(self) -> str | None:
+        """How more could be found; None where nothing that is known of would help."""
+        needs = {name: thing.phrase for thing in reversed(self.things) for name in thing.needs}
+        if not needs:
+            return None
+        why = ", ".join(f"{phrase!r} by its {name}" for name, phrase in sorted(needs.items()))
+        return f"pip install 'tacit[find]' may find {why}"
 
 
 def nothing(phrases: Sequence[str] = ()) -> Found:

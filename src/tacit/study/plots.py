@@ -33,7 +33,7 @@ def draw(result: Values) -> dict[str, str]:
     elif result["study"] == "oracle":
         for name, set_values in result["sets"].items():
             svgs[f"{name}-gains.svg"] = _region_gains(set_values["comparisons"])
-    else:
+    elif result["study"] == "steering":
         gains = {title: result[key] for title, key in (("mosaics", "mosaics"), ("phrases", "regions")) if result[key]}
         svgs["gains.svg"] = _gains(gains)
     return svgs

@@ -216,6 +216,54 @@ def _oracle(result: Values) -> list[str]:
     return lines
 
 
+def _survival(result: Values) -> list[str]:
+    lines: list[str] = []
+    box = result["config"]["map"]["name"]
+    for name, set_values in result["sets"].items():
+        lines += [f"# {name}: what is still recognised, at equal bytes", ""]
+        explanation = (
+            f"{set_values['regions']} named things in {set_values['images']} images. Each measure is 0 to 100 %, a "
+            "mean over images; differences are in percentage points, in brackets their 95 % intervals by bootstrap "
+            "over images. Files of one rate have the same size, that of the whole file, as near as the encoder comes."
+        )
+        lines += [explanation, ""]
+        rows = []
+        for s in set_values["survivals"]:
+            of = {(d["test"], d["against"]): d for d in s["differences"]}
+            shown = [("phrase", "no caption"), ("phrase", "another phrase"), (box, "no caption")]
+            rows.append(
+                [
+                    s["measure"],
+                    "all" if s["rate"] is None else f"{s['rate']:g}",
+                    f"{s['things']} in {len(s['differences'][0]['values'])}",
+                    *(f"{100 * s['means'][c]:.0f}" for c in ("no caption", "another phrase", "phrase", box)),
+                    *(_points_of(of[pair]) for pair in shown),
+                ]
+            )
+        heads = ["measure", "bpp", "things, images", "no caption", "another phrase", "phrase", box]
+        heads += ["phrase against none", "phrase against another", f"{box} against none"]
+        lines += _table(heads, rows)
+        sizes = [
+            f"at {rate} bpp {', '.join(f'{size:,.0f} ({condition})' for condition, size in by_condition.items())}"
+            for rate, by_condition in set_values["bytes"].items()
+        ]
+        lines += [f"Mean bytes of a file: {'; '.join(sizes)}.", ""] if sizes else []
+        left = [f"{count} at {rate} bpp" for rate, count in set_values["unreached"].items() if count]
+        lines += [f"Left out, because the lowest quality takes more: {', '.join(left)}.", ""] if left else []
+    lines += [*(f"- {metric['name']}: {metric['protocol']}" for metric in result["metrics"]), ""]
+    return lines
+
+
+def _points_of(differences: Values) -> str:
+    """Return a mean difference in percentage points, with its interval by bootstrap."""
+    if differences["mean"] is None:
+        return ""
+    text = f"{100 * differences['mean']:+.1f}"
+    if interval := differences["bootstrap"]:
+        text += f" [{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}]"
+    return text
+
+
 def _bracketed(differences: Values, digits: int, unit: str = "") -> str:
     """Return a mean, with its interval by bootstrap in brackets and how many images have none."""
     if differences["mean"] is None:
@@ -256,4 +304,5 @@ _TABLES: Mapping[str, Callable[[Values], list[str]]] = {
     "captions": _captions,
     "steering": _steering,
     "oracle": _oracle,
+    "survival": _survival,
 }

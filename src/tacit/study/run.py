@@ -10,9 +10,10 @@ from tacit.evaluation.progress import EvalProgress
 from tacit.study import report, summary
 from tacit.study.ablation_study import run_ablation
 from tacit.study.caption_study import run_caption_study
-from tacit.study.config import AblationConfig, CaptionStudyConfig, OracleConfig, StudyConfig
+from tacit.study.config import AblationConfig, CaptionStudyConfig, OracleConfig, StudyConfig, SurvivalConfig
 from tacit.study.oracle_study import run_oracle_study
 from tacit.study.steering_study import run_steering_study
+from tacit.study.survival_study import run_survival_study
 
 
 def run_study(
@@ -47,6 +48,9 @@ def run_study(
     elif isinstance(config, OracleConfig):
         oracle = run_oracle_study(config, out, progress, jobs=jobs)
         values = summary.of_oracle(config, oracle, command, time.monotonic() - start)
+    elif isinstance(config, SurvivalConfig):
+        survival = run_survival_study(config, out, progress, jobs=jobs)
+        values = summary.of_survival(config, survival, command, time.monotonic() - start)
     else:
         steering = run_steering_study(config, out, progress, jobs=jobs)
         values = summary.of_steering(config, steering, command, time.monotonic() - start)

@@ -25,6 +25,7 @@ from tacit.study.config import StudyConfig, VariantConfig
 from tacit.study.oracle_study import OracleSetResults
 from tacit.study.statistics import PairedDifferences, rate_differences
 from tacit.study.steering_study import SteeringGains, SteeringResults
+from tacit.study.survival_study import SurvivalStudy
 
 FORMAT = 1
 """The version of the values' layout."""
@@ -305,6 +306,48 @@ def of_oracle(config: StudyConfig, sets: Sequence[OracleSetResults], command: st
                     "failures": [_failure(f) for f in result.conditions.failures],
                 }
                 for result in sets
+            },
+        }
+    )
+
+
+def of_survival(config: StudyConfig, survival: SurvivalStudy, command: str, seconds: float) -> Values:
+    """Return what was judged in a survival study, by set of images.
+
+    Args:
+        config: The study's configuration.
+        survival: What was judged.
+        command: How the study can be run again.
+        seconds: How long the study took.
+    """
+    return rounded(  # type: ignore[no-any-return]
+        {
+            **_head(config, command, seconds),
+            "weights": dict(survival.settings),
+            "metrics": [{"name": name, "protocol": protocol} for name, protocol in survival.measures.items()],
+            "skipped": configurations.contracted(dict(survival.skipped)),
+            "sets": {
+                result.dataset.name: {
+                    "images": result.images,
+                    "regions": result.regions,
+                    "notes": list(result.dataset.notes),
+                    "bytes": {f"{rate:g}": sizes for rate, sizes in result.bytes_by_rate.items()},
+                    "unreached": {f"{rate:g}": count for rate, count in result.unreached.items()},
+                    "survivals": [
+                        {
+                            "measure": s.measure,
+                            "rate": s.rate,
+                            "things": s.things,
+                            "means": dict(s.means),
+                            "differences": [
+                                {"test": test, "against": anchor, **_differences(differences)}
+                                for (test, anchor), differences in s.differences.items()
+                            ],
+                        }
+                        for s in result.survivals
+                    ],
+                }
+                for result in survival.sets
             },
         }
     )

@@ -11,12 +11,8 @@ let busyTimer = 0;
 /** Show that the page is waiting, or that it is not. */
 export function setBusy(busy) {
   clearTimeout(busyTimer);
-  if (busy) busyTimer = setTimeout(() => showBars(true), BUSY_DELAY);
-  else showBars(false);
-}
-
-function showBars(shown) {
-  for (const bar of document.querySelectorAll(".busy")) bar.hidden = !shown;
+  if (busy) busyTimer = setTimeout(() => ($("busy").hidden = false), BUSY_DELAY);
+  else $("busy").hidden = true;
 }
 
 /** Show what is being done, or nothing. */

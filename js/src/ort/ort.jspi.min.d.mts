@@ -1,1 +1,0 @@
-export * from 'onnxruntime-web';
