@@ -191,6 +191,17 @@ def test_a_promise_about_a_box_is_kept_or_said_to_be_too_much(page: Any, codec: 
     assert decoded.size == (256, 192)
 
 
+def test_what_a_promise_leaves_out_is_said(page: Any) -> None:
+    things = [{"phrase": "accordion", "cues": ["touch"], "boxes": [[8, 8, 64, 64]]}]
+    page.route("**/find", lambda route: route.fulfill(json={"things": things}))  # and the encoder finds none
+    page.get_by_label("A promise").check()
+    page.locator("#caption").fill("an accordion, played")
+    page.get_by_label("If it cannot be kept").check()
+    expect(page.locator("#promise-note")).to_contain_text("'accordion' cannot be found in the image")
+    expect(page.locator("#promise-note")).to_contain_text("Nothing is kept")
+    expect(page.locator("#download")).to_be_enabled()
+
+
 def test_a_promise_about_what_is_named(page: Any) -> None:
     bodies = encode_requests(page)
     page.get_by_label("A promise").check()

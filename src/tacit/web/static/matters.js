@@ -71,7 +71,7 @@ export function showEncodingMatters(encoding) {
   if (encoding.things) image.things = { caption: encoding.request.caption, list: encoding.things };
   if (encoding.refined) {
     const { kept: list, kept_bytes: cost, warnings } = encoding;
-    image.kept = list.length ? { list, cost, warnings, stale: false } : null;
+    image.kept = list.length || (promise() && warnings.length) ? { list, cost, warnings, stale: false } : null;
   }
   showMatters();
 }
@@ -215,8 +215,9 @@ function promiseNote(image) {
     return image.things ? "Nothing is promised: choose something above that is found, or draw boxes." : "";
   }
   if (!image.kept) return "";
-  const { cost, warnings } = image.kept;
-  return [cost > 0 ? `This costs ${bytes(cost)}.` : "This costs nothing: the quality is enough.", ...warnings].join(" ");
+  const { list, cost, warnings } = image.kept;
+  const price = cost > 0 ? `This costs ${bytes(cost)}.` : "This costs nothing: the quality is enough.";
+  return [list.length ? price : "Nothing is kept.", ...warnings.map((text) => `${text}.`)].join(" ");
 }
 
 // -- boxes ------------------------------------------------------------------------------------------------------------
@@ -278,6 +279,7 @@ function addBox() {
 function boxesChanged(message) {
   const { image } = state;
   image.boxes = layer.boxes.slice(0, MOST);
+  if (layer.boxes.length > MOST) message = `There can be at most ${MOST} boxes`;
   if (image.kept) image.kept.stale = true;
   showMatters();
   announce(message);
