@@ -3,7 +3,11 @@ import { build } from 'esbuild';
 import { cp, mkdir, rm } from 'node:fs/promises';
 
 const RUNTIME = 'node_modules/onnxruntime-web/dist';
-const FILES = ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
+const KINDS = [
+  ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded'],
+  ['ort.jspi.min.mjs', 'ort-wasm-simd-threaded.jspi'], // with WebGPU; loaded where there is a GPU
+];
+const FILES = KINDS.flatMap(([script, core]) => [script, `${core}.mjs`, `${core}.wasm`]);
 
 await rm('dist', { recursive: true, force: true });
 const common = { outdir: 'dist', bundle: true, format: 'esm', target: 'es2022', minify: true };
@@ -12,7 +16,7 @@ await build({
   entryPoints: ['src/index.ts', 'src/client.ts', 'src/element.ts', 'src/viewer.ts'],
   splitting: true,
 });
-await build({ ...common, entryPoints: ['src/worker.ts'], external: ['./ort/ort.wasm.min.mjs'] });
+await build({ ...common, entryPoints: ['src/worker.ts'], external: ['./ort/*'] });
 await build({ ...common, entryPoints: ['src/service_worker.ts'], format: 'iife' });
 await mkdir('dist/ort');
 for (const file of FILES) await cp(`${RUNTIME}/${file}`, `dist/ort/${file}`);

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import tacit.pillow
 from support.image_files import exif_with
 from tacit import container
 from tacit.codec import EncodeOptions
+from tacit.codec.reduction import reduced_size
 from tacit.container import Header, Metadata, region_grid
 from tacit.errors import CorruptFile, InvalidInput, MissingWeights, TacitError, UnsupportedFile
 from tacit.image import EXIF_PREFIX, ConversionWarning, Raster, encode_alpha, load, to_pil
@@ -49,7 +51,11 @@ def codec(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
 
     def decode(data: bytes, **options: Any) -> Image.Image:
         fake.decoded.append((data, options))
+        max_side = options.get("max_side")
         header, metadata, _ = container.read_header(data)
+        if max_side is not None:
+            width, height = reduced_size(header.width, header.height, max_side)
+            header = replace(header, width=width, height=height)
         pixels = np.full((header.height, header.width, 3 if header.color else 1), 77, np.uint8)
         alpha = np.full((header.height, header.width), 88, np.uint8) if header.alpha else None
         return to_pil(Raster(pixels, alpha, metadata))
@@ -156,7 +162,7 @@ def test_load_decodes_once_and_closes_the_file(mode: str, codec: types.SimpleNam
     image.load()
     ((data, options),) = codec.decoded
     assert data == file_of(mode)
-    assert options == {"salvage": False, "partial": False, "max_pixels": None}
+    assert options == {"max_side": None, "salvage": False, "partial": False, "max_pixels": None}
     assert file is not None
     assert file.closed
     assert np.asarray(image).reshape(15, -1)[0].tolist() == [77] * (len(mode) - mode.count("A")) + [88] * mode.count(
@@ -182,6 +188,38 @@ def test_pillows_operations_load_by_themselves(codec: types.SimpleNamespace) -> 
     assert Image.open(io.BytesIO(file_of())).copy().mode == "RGB"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "side", "size"),
+    [
+        ((300, 150), None, (403, 201)),
+        ((201, 100), 202, (202, 101)),
+        ((100, 100), 202, (202, 101)),
+        ((100, 25), 101, (101, 50)),
+        ((1, 0), 51, (51, 25)),
+    ],
+)
+def test_drafts_are_decoded_smaller(
+    codec: types.SimpleNamespace, wanted: tuple[int, int], side: int | None, size: tuple[int, int]
+) -> None:
+    image = Image.open(io.BytesIO(file_of(size=(403, 201))))
+    found = image.draft("RGB", wanted)
+    assert found == (None if side is None else ("RGB", (0, 0, *size)))
+    assert image.draft(None, (1, 1)) is None or side is None  # once
+    image.load()
+    assert image.draft(None, (1, 1)) is None  # nothing is left to be decoded
+    if side is not None:
+        assert image.size == size
+        assert codec.decoded[0][1]["max_side"] == side
+
+
+def test_thumbnails_are_made_of_drafts(codec: types.SimpleNamespace) -> None:
+    image = Image.open(io.BytesIO(file_of(size=(800, 600))))
+    image.thumbnail((100, 100))
+    assert image.size == (100, 75)
+    assert codec.decoded[0][1]["max_side"] == 400
+    assert image.getpixel((50, 50)) == (77, 77, 77)
+
+
 def test_damage_found_in_loading_is_an_os_error(codec: types.SimpleNamespace) -> None:
     image = Image.open(io.BytesIO(file_of()))
     codec.decode = raising(MissingWeights("weights 00ff of model 1 are not here"))
@@ -193,7 +231,7 @@ def test_damage_found_in_loading_is_an_os_error(codec: types.SimpleNamespace) ->
 def test_load_truncated_images_salvages(codec: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     Image.open(io.BytesIO(file_of())).load()
-    assert codec.decoded[0][1] == {"salvage": True, "partial": True, "max_pixels": None}
+    assert codec.decoded[0][1] == {"max_side": None, "salvage": True, "partial": True, "max_pixels": None}
 
 
 def test_incremental_parser(codec: types.SimpleNamespace) -> None:

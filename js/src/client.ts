@@ -4,6 +4,7 @@ import type { DecodedImage } from './decoder.js';
 import * as errors from './errors.js';
 import { Arrival } from './arrival.js';
 import type { Message, Reply, Request, Setup } from './messages.js';
+import type { Backend } from './synthesiser.js';
 
 export { Arrival } from './arrival.js';
 export type { DecodedImage } from './decoder.js';
@@ -15,6 +16,12 @@ export interface ClientOptions {
   weights?: string | URL;
   /** How many threads decode; as many as there are if not given. A page needs cross-origin isolation for several. */
   threads?: number;
+  /**
+   * Where pixels are computed. With `auto`, which is the default, on the GPU where there is one; the images until it is
+   * ready come from WebAssembly. With `webgpu` the first image waits for the GPU, and one that a processor simulates will
+   * do. Where the GPU fails, WebAssembly goes on.
+   */
+  backend?: 'auto' | Backend;
 }
 
 /** Options of decoding a file. */
@@ -125,6 +132,7 @@ export class Client {
       kind: 'setup',
       weights: new URL(this.options.weights ?? './weights/', import.meta.url).href,
       threads: this.options.threads ?? 0,
+      backend: this.options.backend ?? 'auto',
     };
     worker.postMessage(setup);
     return worker;

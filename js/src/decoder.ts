@@ -7,6 +7,7 @@ import { MissingWeights, UnsupportedFile } from './errors.js';
 import { IncrementalDecoder } from './incremental_decoder.js';
 import { type Latents, Model, type QualityPlane, type Runtime, latentSize } from './model.js';
 import { type Pause, RegionDecoding } from './region_decoding.js';
+import { type Backend, Synthesiser } from './synthesiser.js';
 import { Weights } from './weights.js';
 
 const TACIT_S = 1; // the number of the architecture
@@ -23,6 +24,8 @@ export interface DecodedImage {
   data: Uint8ClampedArray<ArrayBuffer>;
   /** What the file says the image shows; null if it says nothing. */
   caption: string | null;
+  /** Where its pixels were computed. */
+  backend: Backend;
 }
 
 /** Options of a decoder. */
@@ -33,6 +36,10 @@ export interface DecoderOptions {
   session?: InferenceSession.SessionOptions;
   /** Called with the name of weights that turned out to be damaged, before they are refused. */
   discard?: (id: string) => Promise<void>;
+  /** Loads ONNX Runtime with WebGPU, or fails where there is none: then the first one computes pixels, too. */
+  gpu?: () => Promise<Runtime>;
+  /** Whether the first image waits until the GPU is ready. */
+  gpuFirst?: boolean;
 }
 
 /** Options of decoding a file. */
@@ -43,7 +50,7 @@ export interface DecodeOptions extends Limits {
 
 /** Decodes `.tacit` files; weights are loaded once, and kept. */
 export class Decoder {
-  private readonly models = new Map<string, Promise<Model>>();
+  private readonly models = new Map<string, Promise<Loaded>>();
   private queue: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -57,17 +64,21 @@ export class Decoder {
    * @throws MissingWeights - There are no weights of this name.
    * @throws CorruptWeights - They are damaged, or are others.
    */
-  model(id: string): Promise<Model> {
-    let model = this.models.get(id);
-    if (!model) {
-      model = this.loaded(id);
-      this.models.set(id, model);
-      model.catch(() => this.models.delete(id)); // the next file may find them
-    }
-    return model;
+  async model(id: string): Promise<Model> {
+    return (await this.loaded(id)).model;
   }
 
-  private async loaded(id: string): Promise<Model> {
+  private loaded(id: string): Promise<Loaded> {
+    let loaded = this.models.get(id);
+    if (!loaded) {
+      loaded = this.load(id);
+      this.models.set(id, loaded);
+      loaded.catch(() => this.models.delete(id)); // the next file may find them
+    }
+    return loaded;
+  }
+
+  private async load(id: string): Promise<Loaded> {
     let weights: Weights;
     try {
       weights = new Weights(await this.options.weights(id));
@@ -79,7 +90,18 @@ export class Decoder {
     }
     const model = new Model(weights, this.runtime, this.options.session);
     await model.load();
-    return model;
+    const synthesiser = new Synthesiser(model);
+    const { gpu, gpuFirst } = this.options;
+    const ready = gpu && synthesiser.accelerate(gpu, (work) => this.inTurn(work));
+    if (gpuFirst) await ready;
+    return { model, synthesiser };
+  }
+
+  /** Do work when what was asked for before is done: sessions share their threads, and memory is bounded. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.queue.then(work);
+    this.queue = done.catch(() => undefined);
+    return done;
   }
 
   /**
@@ -114,20 +136,25 @@ export class Decoder {
       throw new UnsupportedFile(`files of model ${header.model} cannot be decoded here: it must be tacit-s`);
     }
     const alpha = alphaOf(file);
-    const model = await this.model(header.weights);
+    const { model, synthesiser } = await this.loaded(header.weights);
     const pause = async () => {
       if (!signal) return;
       await nextTask(); // in which the signal may come
       signal.throwIfAborted();
     };
-    // One at a time: sessions share their threads, and memory is bounded.
-    const work = this.queue.then(async () => {
+    return this.inTurn(async () => {
       const latents = await decodeLatents(file, model, parts, pause);
-      return paint(file, latents, alpha, model, pause);
+      const painted = await paint(file, latents, alpha, model, synthesiser, pause);
+      const { backend } = synthesiser;
+      return { width: header.width, height: header.height, data: painted, caption: file.caption, backend };
     });
-    this.queue = work.catch(() => undefined);
-    return { width: header.width, height: header.height, data: await work, caption: file.caption };
   }
+}
+
+/** A model, and what runs its synthesis. */
+interface Loaded {
+  model: Model;
+  synthesiser: Synthesiser;
 }
 
 /** The decodings of regions by their numbers, which are kept while a file arrives. */
@@ -221,6 +248,7 @@ async function paint(
   latents: Latents,
   alpha: Uint8Array | null,
   model: Model,
+  synthesiser: Synthesiser,
   pause: Pause,
 ): Promise<Uint8ClampedArray<ArrayBuffer>> {
   const { width, height, color } = file.header;
@@ -240,21 +268,26 @@ async function paint(
         tile = emptyLatents(model, rows, columns);
         copy(latents, row, column, tile, 0, 0, rows, columns);
       }
-      const values = await model.synthesise(tile, qualityAt(file, row, column, rows, columns), !color);
+      const values = await synthesiser.synthesise(tile, qualityAt(file, row, column, rows, columns), !color);
+      const planes = values instanceof Float32Array;
       const across = columns * LATENT_STEP;
       const plane = rows * LATENT_STEP * across;
       for (let y = top; y < bottom; y++) {
         let from = (y - row * LATENT_STEP) * across + left - column * LATENT_STEP;
         let to = 4 * (y * width + left);
         for (let x = left; x < right; x++, from++, to += 4) {
-          if (color) {
-            out[to] = values[3 * from];
-            out[to + 1] = values[3 * from + 1];
-            out[to + 2] = values[3 * from + 2];
-          } else {
+          if (!color) {
             const clamped = (at: number) => Math.max(0, Math.min(1, values[at]));
             const mean = (clamped(from) + clamped(from + plane) + clamped(from + 2 * plane)) / 3;
             out[to] = out[to + 1] = out[to + 2] = 255 * mean; // rounded by the array
+          } else if (planes) {
+            out[to] = 255 * values[from]; // rounded and clipped by the array
+            out[to + 1] = 255 * values[from + plane];
+            out[to + 2] = 255 * values[from + 2 * plane];
+          } else {
+            out[to] = values[3 * from];
+            out[to + 1] = values[3 * from + 1];
+            out[to + 2] = values[3 * from + 2];
           }
           out[to + 3] = alpha ? alpha[y * width + x] : 255;
         }

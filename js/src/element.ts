@@ -3,7 +3,7 @@
  *
  * Its size is known as soon as the first bytes are there. Where there is no `alt`, the caption that the file holds is
  * the alternative text. It fires `load`, `error`, and `progress` when a coarse image is shown; its `weights` attribute
- * is the folder of the weights.
+ * is the folder of the weights, and `backend` where pixels are computed, as in `ClientOptions`.
  */
 
 import type { Arrival } from './arrival.js';
@@ -13,9 +13,14 @@ import type { DecodedImage } from './decoder.js';
 
 const clients = new Map<string, Client>();
 
-function clientFor(weights: string): Client {
-  let client = clients.get(weights);
-  if (!client) clients.set(weights, (client = new Client(weights ? { weights } : {})));
+/** Return the client of an element's attributes; elements with the same ones share it. */
+function clientFor(element: Element): Client {
+  const weights = element.getAttribute('weights') || undefined;
+  const asked = element.getAttribute('backend');
+  const backend = asked === 'wasm' || asked === 'webgpu' ? asked : 'auto';
+  const key = `${backend} ${weights ?? ''}`;
+  let client = clients.get(key);
+  if (!client) clients.set(key, (client = new Client({ weights, backend })));
   return client;
 }
 
@@ -131,7 +136,7 @@ export class TacitImage extends HTMLElement {
       this.size(0, 0);
       return;
     }
-    const client = clientFor(this.getAttribute('weights') ?? '');
+    const client = clientFor(this);
     const arrival = client.arrival();
     try {
       await this.fetched(arrival, client, request.signal);

@@ -6,4 +6,5 @@ export { type DecodedImage, type DecodeOptions, Decoder, type DecoderOptions } f
 export { IncomingFile } from './incoming_file.js';
 export { IncrementalDecoder } from './incremental_decoder.js';
 export { type Latents, Model, type QualityPlane, type Runtime } from './model.js';
+export type { Backend } from './synthesiser.js';
 export { Weights } from './weights.js';

@@ -1,6 +1,7 @@
 /** What a page and the worker that decodes for it tell each other. */
 
 import type { DecodedImage } from './decoder.js';
+import type { Backend } from './synthesiser.js';
 
 /** The first message to a worker: where things lie. */
 export interface Setup {
@@ -9,6 +10,8 @@ export interface Setup {
   weights: string;
   /** How many threads; 0 for as many as there are, where the page is allowed to have several. */
   threads: number;
+  /** Whether to compute pixels on the GPU; `auto` does so where there is one, as soon as it is ready. */
+  backend: 'auto' | Backend;
 }
 
 /** Asks for weights to be loaded, since a file that needs them is under way. */

@@ -99,20 +99,21 @@ export class Model {
     return this.tensor('int64', BigInt64Array.from(values, BigInt), [values.length]);
   }
 
+  /** Return the quality as the synthesis takes it: its values and their shape. */
+  qualityInput({ hundredths, rows, columns }: QualityPlane): [Float32Array, number[]] {
+    const single = hundredths.length === 1;
+    return [Float32Array.from(hundredths, (value) => value / 100), single ? [1, 1, 1] : [1, rows, columns]];
+  }
+
   /**
    * Synthesise a rectangle of latents.
    *
    * @param raw - Whether the values are about 0 to 1, in planes [3, H, W], rather than levels [H, W, 3].
    */
   async synthesise(latents: Latents, quality: QualityPlane, raw: boolean): Promise<Float32Array | Uint8Array> {
-    const single = quality.hundredths.length === 1;
     const inputs = {
       latents: this.tensor('int16', latents.values, [1, this.channels, latents.rows, latents.columns]),
-      quality: this.tensor(
-        'float32',
-        Float32Array.from(quality.hundredths, (value) => value / 100),
-        single ? [1, 1, 1] : [1, quality.rows, quality.columns],
-      ),
+      quality: this.tensor('float32', ...this.qualityInput(quality)),
     };
     const [result] = await this.run('synthesis', inputs, [raw ? 'image' : 'pixels']);
     return result.data as Float32Array | Uint8Array;

@@ -16,6 +16,7 @@ interface Opened {
 const byId = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 const [stage, list, canvas] = [byId('stage'), byId('list'), byId<HTMLCanvasElement>('canvas')];
 const [status, hint, details] = [byId('status'), byId('hint'), byId('details')];
+const BACKENDS = { wasm: 'on the processor', webgpu: 'on the GPU' };
 const client = new Client();
 let current: Opened | undefined;
 let zoom: number | null = null; // null: as large as the window allows
@@ -41,7 +42,7 @@ function zoomBy(factor: number): void {
   applyZoom();
 }
 
-function facts(file: TacitFile, { data, milliseconds }: Opened): [string, string][] {
+function facts(file: TacitFile, { data, image, milliseconds }: Opened): [string, string][] {
   const { header } = file;
   const found: [string, string][] = [
     ['Size', `${header.width} × ${header.height}`],
@@ -55,7 +56,8 @@ function facts(file: TacitFile, { data, milliseconds }: Opened): [string, string
   if (file.qualityMap) found.push(['Quality map', 'yes']);
   const metadata = [file.icc && 'ICC', file.exif && 'EXIF', file.xmp && 'XMP'].filter(Boolean);
   if (metadata.length) found.push(['Metadata', metadata.join(', ')]);
-  if (milliseconds !== undefined) found.push(['Decoded in', `${(milliseconds / 1000).toFixed(2)} s`]);
+  if (milliseconds !== undefined)
+    found.push(['Decoded in', `${(milliseconds / 1000).toFixed(2)} s, ${BACKENDS[image!.backend]}`]);
   return found;
 }
 

@@ -4,6 +4,7 @@
 import * as ort from './ort/ort.wasm.min.mjs';
 import { Decoder } from './decoder.js';
 import { TacitError } from './errors.js';
+import { gpuRuntime } from './gpu_runtime.js';
 import type { IncrementalDecoder } from './incremental_decoder.js';
 import type { Message, Reply, Request, Setup } from './messages.js';
 import { forgetWeights, storedWeights } from './stored_weights.js';
@@ -12,7 +13,7 @@ let decoder: Decoder | undefined;
 const arrivals = new Map<number, IncrementalDecoder>();
 const running = new Map<number, AbortController>();
 
-function setUp({ weights, threads }: Setup): void {
+function setUp({ weights, threads, backend }: Setup): void {
   ort.env.wasm.wasmPaths = new URL('./ort/', import.meta.url).href;
   // Without isolation there is no shared memory, and so no threads.
   const most = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
@@ -23,6 +24,8 @@ function setUp({ weights, threads }: Setup): void {
     weights: load,
     session: { executionProviders: ['wasm'], logSeverityLevel: 3 },
     discard: (id) => forgetWeights(weights, id),
+    gpu: backend === 'wasm' ? undefined : () => gpuRuntime(backend === 'webgpu'),
+    gpuFirst: backend === 'webgpu',
   });
 }
 

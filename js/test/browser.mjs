@@ -72,10 +72,10 @@ export async function served({ isolated = false, folders = {}, pages = {}, route
 }
 
 /** Start Chromium. */
-export async function browser() {
+export async function browser(options = []) {
   const found = process.env.CHROMIUM ?? '/usr/bin/chromium';
   await stat(found);
-  return chromium.launch({ executablePath: found, args: ['--no-sandbox'] });
+  return chromium.launch({ executablePath: found, args: ['--no-sandbox', ...options] });
 }
 
 export { readFile, readdir };

@@ -65,12 +65,11 @@ async function counting() {
   const runs = new Map();
   const create = async (...given) => {
     const session = await ort.InferenceSession.create(...given);
-    const run = session.run.bind(session);
-    session.run = (inputs, outputs) => {
+    const run = (inputs, outputs) => {
       runs.set(outputs.join(), (runs.get(outputs.join()) ?? 0) + 1);
-      return run(inputs, outputs);
+      return session.run(inputs, outputs);
     };
-    return session;
+    return { run };
   };
   return [{ Tensor: ort.Tensor, InferenceSession: { create } }, runs];
 }
@@ -86,7 +85,7 @@ for (const name of ['progressive', 'scans', 'alpha']) {
       runs.get('tables,means') + runs.get('tables,means,context') + runs.get('anchors_features,others_features');
     const incremental = decoder.incremental();
     assert.equal(await incremental.image(), null);
-    const shares = [0.02, 0.3, 0.31, 0.6, 0.9];
+    const shares = name === 'scans' ? [0.3, 0.9] : [0.02, 0.3, 0.31, 0.6, 0.9]; // the large one takes longer
     let before = 0;
     let guessed = 0;
     for (const share of shares) {

@@ -33,9 +33,18 @@ export function hashOf({ values }) {
     .digest('hex');
 }
 
-/** Return ONNX Runtime as Node.js runs it: its WebAssembly, on one thread. */
+const sessions = new Map(); // by the hash of a graph and of its weights
+
+/** Return ONNX Runtime as Node.js runs it: its WebAssembly, on one thread. A session is made once, for all decoders. */
 export async function runtime() {
   const ort = await import(path.join(ROOT, 'js', 'node_modules', 'onnxruntime-web', 'dist', 'ort.node.min.mjs'));
   ort.env.logLevel = 'error';
-  return ort;
+  const create = (graph, options) => {
+    const hash = createHash('sha256').update(graph);
+    for (const { data } of options?.externalData ?? []) hash.update(data);
+    const key = hash.digest('hex');
+    if (!sessions.has(key)) sessions.set(key, ort.InferenceSession.create(graph, options));
+    return sessions.get(key);
+  };
+  return { Tensor: ort.Tensor, InferenceSession: { create } };
 }

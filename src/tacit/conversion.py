@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tacit import files
 from tacit.batch import Record
@@ -95,6 +95,8 @@ class FileDecoder:
     """The images' format, by its suffix without the dot, such as "png"."""
     box: Box | None = None
     """The part of the images to decode, as (left, top, right, bottom) in pixels; None for all."""
+    max_side: int | None = None
+    """The most pixels along a side of the images, to which larger ones are shrunk; None to keep their size."""
     salvage: bool = False
     """Whether the intact parts of a damaged file are decoded, with a warning, instead of raising an error."""
     preview: float | None = None
@@ -116,10 +118,12 @@ class FileDecoder:
         from tacit.image.export import to_bytes
 
         data = files.read(task.source)
-        part = {} if self.preview is None else {"partial": True}
+        options: dict[str, Any] = {} if self.preview is None else {"partial": True}
+        if self.max_side is not None:
+            options["max_side"] = self.max_side
         if self.preview is not None:
             data = bytes(beginning(data, self.preview))
-        image = self.codec.decode(data, box=self.box, salvage=self.salvage, **part)
+        image = self.codec.decode(data, box=self.box, salvage=self.salvage, **options)
         exported = to_bytes(image, self.format, keep_metadata=self.keep_metadata)
         files.write(task.output, exported, force=self.force)
         return {

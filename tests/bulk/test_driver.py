@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.bulk_runner import Runner, read_tar, write_files
+from support.bulk_runner import Runner, read_files, read_tar, write_files
 from support.shards import photo, sample, write_tar
-from tacit.bulk import Interrupted, NoImages, StorageKind, TooManyFailures, run
+from tacit.bulk import BoxSource, Interrupted, NoImages, StorageKind, TooManyFailures, run
 from tacit.bulk.manifest import FAILURES, MANIFEST
 from tacit.captions import CaptionMap
+from tacit.container import read
 from tacit.errors import InvalidInput
+from tacit.finding.box_map import BoxMap
 
 pytest.importorskip("fsspec")
 
@@ -116,3 +120,75 @@ def test_a_shard_whose_images_are_all_bad_is_not_one_without_images(runner: Runn
         run(runner.job(tmp_path / "in", tmp_path / "out"))
     outcome = run(runner.job(tmp_path / "in", tmp_path / "out"), max_failures=1)
     assert (outcome.all.failed, outcome.all.warnings) == (1, {})
+
+
+def offsets(data: bytes) -> list[int] | None:
+    """The quality map of a file, whose image has 2x1 cells."""
+    stored = read(data).header.quality_map
+    return None if stored is None else [byte - 256 if byte > 127 else byte for byte in stored]
+
+
+LEFT: dict[str, Any] = {"file": "a.png", "boxes": [[0, 0, 64, 64]]}
+RIGHT: dict[str, Any] = {
+    "file": "b.png",
+    "boxes": [{"yolo": [0.75, 0.5, 0.5, 1]}, [70, 0, 0, 9], {"xyxy": [500, 0, 600, 9]}],
+}
+
+
+@pytest.mark.usefixtures("without_ray")
+@pytest.mark.parametrize("kind", ["folder", "tar", "tar by names"])
+def test_images_are_steered_to_their_boxes(runner: Runner, tmp_path: Path, kind: str) -> None:
+    members = {f"{name}.png": photo(n, 128, 64) for n, name in enumerate("abc")}
+    rows = [LEFT, RIGHT]
+    if kind == "folder":
+        write_files(tmp_path / "in", members)
+    else:
+        write_tar(tmp_path / "in" / "0.tar", members)
+    if kind == "tar":  # as `tacit caption` names them, and a shard that is not there
+        rows = [row | {"file": f"in/{n}.tar/{row['file']}"} for n in range(2) for row in rows]
+    list_of_boxes = tmp_path / "boxes.jsonl"
+    list_of_boxes.write_text("\n".join(map(json.dumps, rows)))
+    job = runner.job(tmp_path / "in", tmp_path / "out", steer=20, verify=True)
+    outcome = run(job, boxes=BoxMap.load(list_of_boxes))
+    assert (outcome.now.images, outcome.now.unboxed, outcome.now.verified) == (3, 1, 3)
+    assert outcome.now.warnings == {"a box of no size, or outside of its image, is left out": 1}
+    out = read_files(tmp_path / "out") if kind == "folder" else read_tar(tmp_path / "out" / "0.tar")
+    assert [offsets(out[f"{name}.tacit"]) for name in "abc"] == [[10, -10], [-10, 10], None]
+    # the same again has nothing to do; other boxes of an image are other work
+    assert run(job, boxes=BoxMap.load(list_of_boxes)).now.shards == 0
+    rows[0] = rows[0] | {"boxes": []}
+    list_of_boxes.write_text("\n".join(map(json.dumps, rows)))
+    again = run(job, boxes=BoxMap.load(list_of_boxes))
+    assert (again.now.shards, again.now.images, again.now.unboxed) == (1, 3, 2)
+    with pytest.raises(
+        InvalidInput, match=r"other settings \(boxes was list and is None, finder was None and is embedded"
+    ):
+        run(job)
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_boxes_in_sidecars(runner: Runner, tmp_path: Path) -> None:
+    members = {
+        **{f"{name}.png": photo(n, 128, 64) for n, name in enumerate("abc")},
+        "a.json": json.dumps({"caption": "a boat", "boxes": [{"box": [0, 0, 64, 64], "label": "boat"}]}).encode(),
+        "b.json": b'{"boxes": [["x", 0, 1, 1]]}',
+    }
+    write_tar(tmp_path / "in" / "0.tar", dict(sorted(members.items())))
+    job = runner.job(tmp_path / "in", tmp_path / "out", steer=20, box_source=BoxSource.SIDECARS)
+    outcome = run(job)
+    assert (outcome.now.images, outcome.now.captions, outcome.now.unboxed) == (3, 1, 2)
+    assert outcome.now.warnings == {"a sidecar whose boxes cannot be read is left out": 1}
+    assert offsets(read_tar(tmp_path / "out" / "0.tar")["a.tacit"]) == [10, -10]
+    with pytest.raises(InvalidInput, match=r"boxes was sidecars and is list"):
+        run(job, boxes=BoxMap.load(tmp_path / "in"))  # a folder without any
+
+
+def test_boxes_that_cannot_be(runner: Runner, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="boxes must not be given when decoding"):
+        runner.job("in", "out", decode=True, box_source=BoxSource.LIST)
+    write_files(tmp_path / "in", {"a.png": photo(0)})
+    with pytest.raises(InvalidInput, match="boxes of a list need the list"):
+        run(runner.job(tmp_path / "in", tmp_path / "out", box_source=BoxSource.LIST))
+    (tmp_path / "in" / "a.png").rename(tmp_path / "in" / "a.parquet")
+    with pytest.raises(InvalidInput, match="boxes in sidecars need images in files or in tar shards"):
+        run(runner.job(tmp_path / "in", tmp_path / "out", box_source=BoxSource.SIDECARS))

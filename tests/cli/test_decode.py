@@ -23,6 +23,14 @@ def test_crop_and_salvage_reach_the_codec(fake: type[FakeCodec]) -> None:
         assert image.size == (3, 2)
 
 
+def test_the_most_pixels_along_a_side_reach_the_codec(fake: type[FakeCodec]) -> None:
+    make_image("a.jpg")
+    assert cli.main(["encode", "a.jpg"]) == 0
+    assert cli.main(["decode", "a.tacit", "--max-side", "256", "--preview", "50%"]) != 2
+    assert fake.calls[-1] == {"box": None, "salvage": False, "partial": True, "max_side": 256}
+    assert cli.main(["decode", "a.tacit", "--max-side", "0"]) == 2
+
+
 def test_what_no_share_is(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
     make_image("a.jpg")
     assert cli.main(["encode", "a.jpg"]) == 0

@@ -78,7 +78,7 @@ def test_the_signatures() -> None:
     guided = "quality_map steer boxes effort effort_seconds keep best_effort"
     options = f"{targets} {guided} progressive store_caption keep_metadata"
     assert names(tacit.encode) == f"image caption quality * model options {options}"
-    assert names(tacit.decode) == "data * box salvage partial max_pixels"
+    assert names(tacit.decode) == "data * box max_side salvage partial max_pixels"
     assert names(tacit.info) == "source * "
     assert names(tacit.available_models) == " * "
     assert (
@@ -89,7 +89,7 @@ def test_the_signatures() -> None:
     assert names(tacit.Codec.encode_result) == f"self image caption quality * options reconstruct progress {options}"
     assert names(tacit.Codec.prepare) == f"self image caption * options {options}"
     assert names(Prepared.encode) == f"self quality * reconstruct {targets}"
-    assert names(tacit.Codec.decode) == "self data * box salvage partial max_pixels"
+    assert names(tacit.Codec.decode) == "self data * box max_side salvage partial max_pixels"
     assert names(tacit.Codec.encode_batch) == f"self sources captions quality * options {options}"
     assert names(tacit.Codec.decode_batch) == "self files * max_pixels"
 

@@ -80,10 +80,12 @@ class FakeCodec:
         data: bytes,
         *,
         box: tuple[int, int, int, int] | None = None,
+        max_side: int | None = None,
         salvage: bool = False,
         partial: bool = False,
     ) -> Image.Image:
-        self.calls.append({"box": box, "salvage": salvage, **({"partial": True} if partial else {})})
+        rare = {**({"partial": True} if partial else {}), **({"max_side": max_side} if max_side else {})}
+        self.calls.append({"box": box, "salvage": salvage, **rare})
         if not data.startswith(MAGIC):
             raise CorruptFile("not what I wrote")
         image = Image.open(io.BytesIO(data[len(MAGIC) :]))

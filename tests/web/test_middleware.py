@@ -34,6 +34,8 @@ def test_headers_are_safe(web: httpx.Client) -> None:
         assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
         assert policy["script-src"] == policy["connect-src"] == policy["style-src"] == "'self'"
         assert headers["x-content-type-options"] == "nosniff"
+        isolation = headers["cross-origin-opener-policy"], headers["cross-origin-embedder-policy"]
+        assert isolation == ("same-origin", "require-corp")
 
 
 def test_head_is_get_without_its_body(web: httpx.Client) -> None:

@@ -9,10 +9,11 @@ descriptions and reports travels between processes, and a lost worker costs the 
 
 from tacit.bulk.cluster import Cluster
 from tacit.bulk.driver import Interrupted, NoImages, RunFailed, TooManyFailures, run
-from tacit.bulk.job import BulkJob, StorageKind
+from tacit.bulk.job import BoxSource, BulkJob, StorageKind
 from tacit.bulk.summary import RunOutcome, RunSummary
 
 __all__ = [
+    "BoxSource",
     "BulkJob",
     "Cluster",
     "Interrupted",

@@ -198,6 +198,7 @@ def _code_window(
         tally.counts.update(
             images=1,
             captions=bool(image.caption),
+            unboxed=image.boxes == (),
             pixels=image.pixels,
             bytes_in=len(record.image or b""),
             bytes_out=len(data),
@@ -232,7 +233,7 @@ def _verify(
     column = job.image_column if unit.kind == StorageKind.PARQUET else None
     if column is not None and column.lower() in IMAGE_EXTENSIONS:
         column = engine.suffix  # the name that the writer gives it
-    reading = replace(job, verify=False, decode=True, image_column=column, caption_column=None)
+    reading = replace(job, verify=False, decode=True, box_source=None, image_column=column, caption_column=None)
     count = 0
     for record in read_records(written, store, reading):
         if record.image is None:

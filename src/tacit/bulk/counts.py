@@ -15,6 +15,8 @@ class Counts:
     """Images that were left out."""
     captions: int = 0
     """Coded images that have a caption."""
+    unboxed: int = 0
+    """Coded images without a box, where boxes were to be steered to."""
     others: int = 0
     """Samples and files without an image."""
     pixels: int = 0

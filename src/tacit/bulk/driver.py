@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from tacit.bulk.cluster import Cluster, connect
-from tacit.bulk.job import BulkJob, StorageKind
+from tacit.bulk.job import BoxSource, BulkJob, StorageKind
 from tacit.bulk.manifest import Manifest, ManifestEntry
 from tacit.bulk.plan import Plan, make_plan
 from tacit.bulk.source import Source, open_source
@@ -17,6 +17,7 @@ from tacit.bulk.summary import RunningTotal, RunOutcome, RunSummary
 from tacit.bulk.workers import run_units
 from tacit.captions import CaptionMap
 from tacit.errors import InvalidInput, TacitError
+from tacit.finding.box_map import BoxMap
 
 ENOUGH_IMAGES, ENOUGH_SHARDS = 100, 10  # from which on a failure rate is meaningful
 
@@ -58,6 +59,7 @@ def run(
     cluster: Cluster | None = None,
     *,
     captions: CaptionMap | None = None,
+    boxes: BoxMap | None = None,
     max_failures: float = 0.05,
     on_plan: Callable[[Source, Plan], object] = lambda source, plan: None,
     on_progress: Callable[[str, RunSummary], object] = lambda name, summary: None,
@@ -68,6 +70,7 @@ def run(
         job: The settings of the run.
         cluster: Where it takes place; None for one local worker.
         captions: Captions of images, for sources that are folders.
+        boxes: Boxes of what matters in images, to which they are steered.
         max_failures: The share of bad images, and of bad shards, above which the run stops, 0 to 1; judged from 100
             images or 10 shards on, and at the end.
         on_plan: Called with the source and what is to be done, before it begins.
@@ -88,13 +91,19 @@ def run(
     source = open_source(job.source, job.source_kind, job.decode)
     output_kind = job.output_kind or source.kind
     job = replace(job, source=source.store.url, source_kind=source.kind, output_kind=output_kind)
+    if boxes is not None:
+        job = replace(job, box_source=BoxSource.LIST)
+    elif job.box_source == BoxSource.LIST:
+        raise InvalidInput("boxes of a list need the list")
+    if job.box_source == BoxSource.SIDECARS and job.source_kind == StorageKind.PARQUET:
+        raise InvalidInput("boxes in sidecars need images in files or in tar shards; these are in parquet shards")
     store = ShardStore(job.destination)
     _check_apart(source, store)
     if captions is not None and job.source_kind != StorageKind.FOLDER:
         raise InvalidInput(f"a caption map needs images in files; these are in {job.source_kind} shards")
     settings = {"source": source.store.absolute, "captions": "of a map" if captions is not None else None}
     manifest = Manifest(store, settings | job.settings())
-    plan = make_plan(source, job, manifest.entries, store.list(), captions)
+    plan = make_plan(source, job, manifest.entries, store.list(), captions, boxes)
     on_plan(source, plan)
     before = [manifest.entries[name] for name in plan.done]
     state = _RunState(before, len(plan.units), max_failures)

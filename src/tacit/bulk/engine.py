@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -17,10 +18,14 @@ from tacit.codec.threads import map_threads, thread_count
 from tacit.container import check_caption
 from tacit.errors import TacitError
 from tacit.fileinfo import info
+from tacit.finding.box_map import named_boxes
+from tacit.finding.boxes import usable
+from tacit.image import ConversionWarning
 from tacit.image.export import to_bytes
 from tacit.image.psnr import psnr
 
 if TYPE_CHECKING:
+    from tacit.finding.boxes import Box
     from tacit.image import Raster
 
 T = TypeVar("T")
@@ -41,6 +46,8 @@ class EngineInput:
     """The caption for the encoder."""
     pixels: int
     """The number of the image's pixels, which is what coding it takes memory for."""
+    boxes: tuple[Box, ...] | None = None
+    """What matters in the image; None where that is to be found."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,16 @@ class EncodingEngine:
         caption = _printable(caption) if caption and self.job.use_captions else None
         if caption:
             _usable(lambda: check_caption(caption))
-        return EngineInput(record, raster, caption or None, raster.width * raster.height)
+        boxes = None if self.job.box_source is None else self._boxes(record, caption or None, raster)
+        return EngineInput(record, raster, caption or None, raster.width * raster.height, boxes)
+
+    def _boxes(self, record: Record, caption: str | None, raster: Raster) -> tuple[Box, ...]:
+        """Return the boxes of an image that matter; what is none of this image costs only itself."""
+        boxes = named_boxes(record.boxes, caption, raster.width, raster.height)
+        inside = usable(boxes, raster.width, raster.height)
+        if len(inside) < len(boxes):
+            warnings.warn("a box of no size, or outside of its image, is left out", ConversionWarning, stacklevel=2)
+        return inside
 
     def code(self, batch: Sequence[EngineInput]) -> list[EngineOutput | UnusableImage]:
         """Encode images, those of equal shape together; where that fails, one by one."""
@@ -121,6 +137,7 @@ class EncodingEngine:
             [item.raster for item in batch if item.raster is not None],
             [item.caption for item in batch],
             options=self.job.options,
+            boxes_of_each=[item.boxes for item in batch],
         )
         verify = self.job.verify
         return [EngineOutput(data, hash_latents(latents) if verify else None) for data, latents in encoded]
@@ -128,7 +145,8 @@ class EncodingEngine:
     def _code_keeping(self, item: EngineInput) -> EngineOutput:
         """Encode an image alone, since what is to be kept is searched for in each."""
         assert item.raster is not None
-        data = self.codec.encode(item.raster, item.caption, options=self.job.options)
+        options = self.job.options if item.boxes is None else replace(self.job.options, boxes=item.boxes)
+        data = self.codec.encode(item.raster, item.caption, options=options)
         return EngineOutput(data, self.latents_hash(data) if self.job.verify else None)
 
     def measure(self, raster: Raster, data: bytes) -> float:

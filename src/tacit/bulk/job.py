@@ -23,6 +23,15 @@ class StorageKind(StrEnum):
     """Parquet files with a column of images."""
 
 
+class BoxSource(StrEnum):
+    """Where boxes of what matters in each image come from."""
+
+    LIST = "list"
+    """A list of the boxes of many images."""
+    SIDECARS = "sidecars"
+    """The `.json` beside each image, which has them under "boxes"."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BulkJob:
     """A run's settings, as each worker gets them."""
@@ -47,6 +56,8 @@ class BulkJob:
     """The name of a text encoder; None for the model's own."""
     finder: str = DEFAULT_FINDER
     """The name of what finds what captions name."""
+    box_source: BoxSource | None = None
+    """Where boxes come from, to which images are steered in place of what is found; None finds."""
     format: str = "png"
     """The format of decoded images."""
     image_column: str | None = None
@@ -72,6 +83,8 @@ class BulkJob:
             raise InvalidInput("a data set must be encoded without boxes, which all its images would share")
         if self.verify and self.decode:
             raise InvalidInput("verify must be off when decoding: it compares latents of .tacit files that are written")
+        if self.box_source is not None and self.decode:
+            raise InvalidInput("boxes must not be given when decoding: they are for the encoder")
         for name in ("shard_size", "threads", "psnr_every"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -96,7 +109,9 @@ class BulkJob:
             }
             if self.options.steer is not None:
                 settings["steer"] = self.options.steer
-            if self.use_captions and self.options.steer != 0:
+            if self.box_source is not None:
+                settings["boxes"] = str(self.box_source)
+            elif self.use_captions and self.options.steer != 0:
                 settings["finder"] = dict(load_finder(self.finder).settings)
             if self.options.effort:
                 settings["effort"] = self.options.effort

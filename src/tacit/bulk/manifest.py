@@ -51,7 +51,10 @@ class ManifestEntry(Counts):
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as JSON has it."""
-        return {"name": self.name, **asdict(self)}
+        fields = {"name": self.name, **asdict(self)}
+        if not self.unboxed:  # which entries of earlier versions do not have
+            del fields["unboxed"]
+        return fields
 
     @staticmethod
     def from_json(data: bytes | str, path: str) -> ManifestEntry:
@@ -175,7 +178,10 @@ class Manifest:
         except (ValueError, TypeError) as error:
             raise InvalidInput(f"{url}/{SETTINGS}: not the settings of a run ({error})") from error
         if changed := [name for name in {**earlier, **settings} if earlier.get(name) != settings.get(name)]:
-            changes = ", ".join(f"{n.replace('_', ' ')} was {earlier.get(n)} and is {settings.get(n)}" for n in changed)
+            pairs = [(name, earlier.get(name), settings.get(name)) for name in changed]
+            changes = ", ".join(
+                f"{n.replace('_', ' ')} was {_told(was, now)} and is {_told(now, was)}" for n, was, now in pairs
+            )
             raise InvalidInput(f"{url}: was made with other settings ({changes}); name another destination")
 
     def _load(self) -> None:
@@ -196,6 +202,15 @@ class Manifest:
         if FAILURES in self._own_files:
             with self.store.open(FAILURES) as stream:
                 yield from stream
+
+
+def _told(value: Any, other: Any) -> Any:
+    """Return a setting as a message tells it beside another one; of a finder what differs, or its name."""
+    if not isinstance(value, dict):
+        return value
+    if isinstance(other, dict) and other.get("finder") == value.get("finder"):
+        return {name: own for name, own in value.items() if other.get(name) != own}
+    return value.get("finder", value)
 
 
 def _without_failures(entry: ManifestEntry) -> ManifestEntry:

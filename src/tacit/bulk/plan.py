@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tacit.bulk.job import BulkJob, StorageKind
 from tacit.bulk.manifest import ManifestEntry
@@ -14,9 +16,12 @@ from tacit.bulk.source import PARQUET_SUFFIXES, TAR_SUFFIXES, Source
 from tacit.bulk.store import FileStat
 from tacit.bulk.unit import WorkUnit, group_by_key
 from tacit.captions import CaptionMap
+from tacit.captions.file_index import file_key
 from tacit.errors import InvalidInput
+from tacit.finding.box_map import BoxMap
 
 LARGE = 64 << 20  # bytes of a file without an image from which on it is copied on its own and never held in memory
+IN_SHARD = re.compile(r"(.*?\.(?:tar(?:\.\w+)?|tgz|parquet|pq))/", re.IGNORECASE)  # a file of a list that is in a shard
 COPIES = 1000  # files of a unit that are copied as they are
 
 
@@ -38,6 +43,7 @@ def make_plan(
     earlier: Mapping[str, ManifestEntry],
     written: Mapping[str, FileStat],
     captions: CaptionMap | None = None,
+    boxes: BoxMap | None = None,
 ) -> Plan:
     """Return the units that are to be done.
 
@@ -50,11 +56,12 @@ def make_plan(
         earlier: The manifest's entries, by unit.
         written: The destination's files.
         captions: Captions of the images of a folder.
+        boxes: Boxes of images; those in a shard are named as if it were a folder, or by their own names.
 
     Raises:
         InvalidInput: A unit must be done again, but some of its inputs are gone: doing it would delete their results.
     """
-    planner = _Planner(source, job, earlier, written, captions)
+    planner = _Planner(source, job, earlier, written, captions, boxes)
     planner.run()
     return Plan(tuple(planner.units), tuple(planner.done), planner.redone)
 
@@ -67,8 +74,11 @@ class _Planner:
         earlier: Mapping[str, ManifestEntry],
         written: Mapping[str, FileStat],
         captions: CaptionMap | None,
+        boxes: BoxMap | None,
     ) -> None:
         self.source, self.job, self.earlier, self.written, self.captions = source, job, earlier, written, captions
+        self.boxes = boxes
+        self._by_shard: dict[str, list[str]] | None = None  # the files of the list
         self.extensions = TACIT_EXTENSIONS if job.decode else image_extensions()
         self.units: list[WorkUnit] = []
         self.done: list[str] = []
@@ -97,7 +107,22 @@ class _Planner:
             if unit in shards:
                 raise InvalidInput(f"{shards[unit]} and {name} would both become {unit}; rename one of them")
             shards[unit] = name
-            self._settle(WorkUnit(unit, kind, {name: self.source.files[name].stamp}))
+            stamp, boxes = self.source.files[name].stamp, self._boxes_of_shard(name)
+            if boxes is not None:  # a shard with other boxes counts as another shard
+                stamp += f"-{boxes.digest}"
+            self._settle(WorkUnit(unit, kind, {name: stamp}, boxes=boxes))
+
+    def _boxes_of_shard(self, name: str) -> BoxMap | None:
+        """Return the boxes of rows that name a shard; where none does, of those that name no shard."""
+        if self.boxes is None:
+            return None
+        if self._by_shard is None:
+            self._by_shard = {}
+            for file in self.boxes.boxes.values:
+                shard = IN_SHARD.match(file)
+                self._by_shard.setdefault("" if shard is None else shard[1], []).append(file)
+        key = file_key(os.path.join(self._root(self.boxes.folder), name), self.boxes.folder)
+        return self.boxes.of_files(self._by_shard.get(key) or self._by_shard.get("", []))
 
     def _plan_files(self, prefix: str, kind: StorageKind | None, groups: Mapping[str, list[str]], size: int) -> None:
         """Put groups of files into the units that they were in before, and into new ones where they were in none."""
@@ -128,7 +153,15 @@ class _Planner:
         captions = {} if self.captions is None else self._captions(groups, keys)
         for image, caption in captions.items():  # an image with another caption counts as another image
             inputs[image] += f"-{hashlib.sha256(caption.encode()).hexdigest()[:8]}"
-        return WorkUnit(name, kind, inputs, {split_file(image)[0]: caption for image, caption in captions.items()})
+        boxes = None
+        if self.boxes is not None and kind is not None:
+            folder = self._root(self.boxes.folder)
+            paths = {image: os.path.join(folder, image) for image in self._images(groups, keys)}
+            boxes = self.boxes.part(paths.values())
+            for image, path in paths.items():  # an image with other boxes counts as another image
+                inputs[image] += f"-{boxes.part([path]).digest}"
+        captions_by_key = {split_file(image)[0]: caption for image, caption in captions.items()}
+        return WorkUnit(name, kind, inputs, captions_by_key, boxes)
 
     def _captions(self, groups: Mapping[str, list[str]], keys: list[str]) -> dict[str, str]:
         """Return captions from the map by image.
@@ -136,16 +169,21 @@ class _Planner:
         The map is asked for the image's path or, where the source is not on this machine, for a path beside the map.
         """
         assert self.captions is not None
-        captions: dict[str, str] = {}
+        folder = self._root(self.captions.folder)
+        found = ((image, self.captions.find(os.path.join(folder, image))) for image in self._images(groups, keys))
+        return {image: caption for image, caption in found if caption}
+
+    def _images(self, groups: Mapping[str, list[str]], keys: list[str]) -> Iterator[str]:
+        """Yield the image of each key that has one."""
         for key in keys:
             names = {split_file(name)[1]: name for name in groups[key]}
             suffix = first_image(names, self.extensions)
             if suffix is not None:
-                image = names[suffix]
-                folder = self.source.store.root if self.source.store.local else str(self.captions.folder)
-                if caption := self.captions.find(os.path.join(folder, image)):
-                    captions[image] = caption
-        return captions
+                yield names[suffix]
+
+    def _root(self, folder: Path) -> str:
+        """Return where images are for a list of something: in the source, or beside the list if that is not here."""
+        return self.source.store.root if self.source.store.local else str(folder)
 
     def _settle(self, unit: WorkUnit) -> None:
         """Decide whether a unit that an earlier run may have done is to be done."""

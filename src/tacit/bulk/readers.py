@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tacit.bulk.job import BulkJob, StorageKind
+from tacit.bulk.job import BoxSource, BulkJob, StorageKind
 from tacit.bulk.record import (
     IMAGE_EXTENSIONS,
     TACIT_EXTENSIONS,
@@ -27,6 +28,7 @@ from tacit.captions.caption_value import usable_texts
 from tacit.captions.sidecar import member_captions
 from tacit.errors import InvalidInput, PathError
 from tacit.files.shard_members import dotted_samples
+from tacit.finding.box_map import BoxMap, ListedBox, listed_boxes
 from tacit.image import ConversionWarning
 
 if TYPE_CHECKING:
@@ -49,6 +51,31 @@ def read_records(unit: WorkUnit, store: ShardStore, job: BulkJob) -> Iterator[Re
         PathError: A shard cannot be read.
         InvalidInput: A shard is damaged or cut off, or a table has no column of images.
     """
+    for record in _read(unit, store, job):
+        yield replace(record, boxes=_boxes(record, unit, store, job)) if job.box_source and record.image else record
+
+
+def _boxes(record: Record, unit: WorkUnit, store: ShardStore, job: BulkJob) -> tuple[ListedBox, ...]:
+    """Return the boxes that a record's image has in the list, or in the `.json` beside it."""
+    name = file_name(record.key, record.suffix)
+    if job.box_source == BoxSource.LIST:
+        assert unit.boxes is not None
+        within = [] if unit.kind == StorageKind.FOLDER else list(unit.inputs)  # the shard, as if it were a folder
+        return unit.boxes.boxes.find(os.path.join(_listed_root(store, unit.boxes), *within, name)) or ()
+    try:
+        content = json.loads(record.rest.get("json", b"null"))
+        return listed_boxes(content, name) if isinstance(content, dict) and "boxes" in content else ()
+    except (ValueError, RecursionError):  # one bad sidecar must not end a run, nor cost its image
+        warnings.warn("a sidecar whose boxes cannot be read is left out", ConversionWarning, stacklevel=2)
+        return ()
+
+
+def _listed_root(store: ShardStore, boxes: BoxMap) -> str:
+    """Return where a list's paths are seen from: the source's folder or, if that is not here, the list's."""
+    return store.root if store.local else str(boxes.folder)
+
+
+def _read(unit: WorkUnit, store: ShardStore, job: BulkJob) -> Iterator[Record]:
     extensions = TACIT_EXTENSIONS if job.decode else image_extensions()
     if unit.kind == StorageKind.FOLDER:
         yield from _with_captions(_read_files(store, unit, extensions), unit.captions)

@@ -13,6 +13,8 @@ from tacit.image import readable_suffixes
 if TYPE_CHECKING:
     import pyarrow
 
+    from tacit.finding.box_map import ListedBox
+
 IMAGE_EXTENSIONS = frozenset(suffix.lstrip(".") for suffix in IMAGE_SUFFIXES)
 TACIT_EXTENSIONS = frozenset(suffix.lstrip(".") for suffix in TACIT_SUFFIXES)
 
@@ -48,6 +50,8 @@ class Record:
     """The bytes of the image's file; None where there is no image."""
     caption: str | None = None
     """The caption that the source has for the image."""
+    boxes: tuple[ListedBox, ...] = ()
+    """Boxes of what matters in the image, where the job takes them from somewhere."""
     rest: Mapping[str, bytes] = field(default_factory=dict)
     """Everything else, unchanged, by suffix ("" for a file that has none)."""
     row: pyarrow.RecordBatch | None = None

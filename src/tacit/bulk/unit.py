@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tacit.bulk.job import StorageKind
 from tacit.bulk.record import split_file
+from tacit.finding.box_map import BoxMap
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class WorkUnit:
     """The files by their names in the source, each with a stamp that changes when the file does."""
     captions: Mapping[str, str] = field(default_factory=dict)
     """Captions from a map, by record key."""
+    boxes: BoxMap | None = None
+    """Boxes from a list, of the unit's images; None where there is no list."""
 
     def groups(self) -> dict[str, list[str]]:
         """Return the files of a folder by the key that they share."""

@@ -97,6 +97,12 @@ could not be used.
 @text_encoder_option
 @finder_option
 @click.option(
+    "--boxes",
+    metavar="FILE|FOLDER|sidecars",
+    help="Boxes of what matters in each image, steered to instead of what is found: .json, .jsonl, a folder of YOLO's "
+    ".txt files, or sidecars for the .json beside each image. Images without boxes are not steered.",
+)
+@click.option(
     "-j",
     "--workers",
     type=WorkerRange(),
@@ -156,6 +162,7 @@ def bulk(
     model: str | None,
     text_encoder: str | None,
     finder: str,
+    boxes: str | None,
     workers: tuple[int, int] | None,
     cpus_per_worker: int,
     gpus_per_worker: float,
@@ -170,15 +177,20 @@ def bulk(
     SOURCE and DEST are folders, tar shards as WebDataset and img2dataset write them, or Parquet files. They are local,
     or behind any URL that fsspec knows. Everything that is not an image is copied unchanged.
     """
-    from tacit.bulk import BulkJob, Cluster, Interrupted, RunFailed, StorageKind, run
+    from tacit.bulk import BoxSource, BulkJob, Cluster, Interrupted, RunFailed, StorageKind, run
     from tacit.captions import CaptionMap
     from tacit.codec.options import EncodeOptions
+    from tacit.finding.box_map import BoxMap
     from tacit.image.formats import FORMATS
 
     check_caption_options(no_caption, captions, store_caption)
     kept = kept_things(keep_things, keep_boxes, best_effort)
-    if decode and (captions or no_caption or store_caption or kept or quality is not None or effort is not None):
-        raise click.UsageError("--decode must not be used together with options about quality, effort or captions.")
+    if decode and (
+        captions or no_caption or store_caption or kept or boxes or quality is not None or effort is not None
+    ):
+        raise click.UsageError(
+            "--decode must not be used together with options about quality, effort, captions or boxes."
+        )
     if format is not None and not decode:
         raise click.UsageError("--format must be used together with --decode.")
     if format is not None and format not in FORMATS:
@@ -202,6 +214,7 @@ def bulk(
             use_captions=not no_caption,
             text_encoder=text_encoder,
             finder=finder,
+            box_source=BoxSource.SIDECARS if boxes == BoxSource.SIDECARS else None,
             image_column=image_column,
             caption_column=caption_column,
             shard_size=shard_size,
@@ -213,6 +226,7 @@ def bulk(
         pool = workers or (max(1, cores() // cpus_per_worker),) * 2
         cluster = Cluster(address, pool, cpus_per_worker, gpus_per_worker)
         caption_map = None if captions is None else CaptionMap.load(captions)
+        box_map = None if boxes is None or boxes == BoxSource.SIDECARS else BoxMap.load(boxes)
     except InvalidInput as error:
         raise click.UsageError(str(error)) from error
     progress = _BulkProgress(quiet or as_json)
@@ -223,6 +237,7 @@ def bulk(
                 job,
                 cluster,
                 captions=caption_map,
+                boxes=box_map,
                 max_failures=max_failures / 100,
                 on_plan=progress.begin,
                 on_progress=progress.update,
@@ -329,6 +344,7 @@ def _counts(summary: RunSummary) -> str:
     if summary.ratio is not None:
         before, after = byte_size(summary.bytes_in), byte_size(summary.bytes_out)
         parts.append(f"{before} -> {after} ({summary.ratio:.2f}:1)")
+    parts += [f"{counted(summary.unboxed, 'image')} without boxes"] if summary.unboxed else []
     parts += [f"{byte_size(summary.bytes_rest)} of other data"] if summary.bytes_rest else []
     parts += [f"{counted(summary.others, 'record')} without an image"] if summary.others else []
     parts += [] if summary.psnr is None else [f"PSNR {summary.psnr:.2f} dB ({summary.measured:,} measured)"]

@@ -31,6 +31,7 @@ Examples:
   tacit decode photo.tacit -o photo.jpg
   tacit decode small/ -o photos/ --format webp  a folder and all folders in it
   tacit decode map.tacit --crop 4000,2500,800,600 -o detail.png
+  tacit decode photos/ -o small/ --max-side 512
   tacit decode damaged.tacit --salvage          what is intact of it
   tacit decode photo.tacit --preview 25%        what a quarter of the file gives
   tacit decode - < photo.tacit > photo.png
@@ -46,6 +47,12 @@ Examples:
     "png]",
 )
 @click.option("--crop", type=CropBox(), help="Decode only this part of the image, in pixels.")
+@click.option(
+    "--max-side",
+    metavar="PIXELS",
+    type=click.IntRange(min=1),
+    help="Shrink larger images to this many pixels along the longer side; that is much faster from half the size on.",
+)
 @click.option(
     "--salvage", is_flag=True, help="Decode the intact parts of a damaged file; the others are filled with grey."
 )
@@ -70,6 +77,7 @@ def decode(
     force: bool,
     format: str | None,
     crop: tuple[int, int, int, int] | None,
+    max_side: int | None,
     salvage: bool,
     preview: float | None,
     no_metadata: bool,
@@ -95,6 +103,7 @@ def decode(
         codec=load_codec(model, device=device, threads=threads, jobs=jobs),
         format=suffix,
         box=crop,
+        max_side=max_side,
         salvage=salvage,
         preview=preview,
         keep_metadata=not no_metadata,

@@ -33,8 +33,7 @@ def thumbnail(source: str, target: str, size: int) -> None:
     from tacit import decode, files
     from tacit.image.export import to_bytes
 
-    image = decode(source)
-    image.thumbnail((size, size))
+    image = decode(source, max_side=size)
     files.write(target, to_bytes(image, "png", keep_metadata=False), force=True)
 
 

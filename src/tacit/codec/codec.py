@@ -16,7 +16,15 @@ from PIL import Image
 from tacit import container, weights
 from tacit import image as images
 from tacit.architectures import ARCHITECTURES
-from tacit.codec.decoding import FileDecoding, FileSource, decode_regions, parts_together, read_bytes, warn_of_damage
+from tacit.codec.decoding import (
+    FileDecoding,
+    FileSource,
+    check_box,
+    decode_regions,
+    parts_together,
+    read_bytes,
+    warn_of_damage,
+)
 from tacit.codec.engines import Engines
 from tacit.codec.model import Array, Model
 from tacit.codec.options import (
@@ -31,6 +39,7 @@ from tacit.codec.options import (
     check_steer,
     merged,
 )
+from tacit.codec.reduction import check_max_side, choose_factor, decode_reduced, reduced_size, shrink
 from tacit.codec.synthesis import Box, Latents, quality_at, synthesise
 from tacit.codec.threads import map_threads, thread_count
 from tacit.container import MAX_PIXELS, Container, Header, Metadata
@@ -46,6 +55,7 @@ if TYPE_CHECKING:
     from tacit.codec.refined_coding import RefinedCoding
     from tacit.codec.refinement import Progress
     from tacit.finding import Finder, FinderFunction, Found
+    from tacit.finding.boxes import Box as GivenBox
     from tacit.image import ImageSource
     from tacit.text.encoders import TextEncoder
     from tacit.words import Weigher
@@ -276,11 +286,20 @@ class Codec:
         quality: float | None = None,
         *,
         options: EncodeOptions | None = None,
+        boxes_of_each: Sequence[Sequence[GivenBox] | None] | None = None,
         **fields: Unpack[EncodeFields],
     ) -> list[tuple[bytes, np.ndarray]]:
         """Encode several images, as `encode_batch` does, and return each file with the integers that were coded.
 
         The integers are what `latents` must give for the file: [M, h, w] int16.
+
+        Args:
+            sources: As for `encode_batch`.
+            captions: As for `encode_batch`.
+            quality: As for `encode_batch`.
+            options: As for `encode_batch`.
+            boxes_of_each: What matters in each image, as `EncodeOptions.boxes` has it; None for what options say.
+            **fields: As for `encode_batch`.
         """
         options = merged(options, quality, fields)
         if options.target != Target(quality=options.quality):
@@ -299,8 +318,10 @@ class Codec:
             model = self._model(self.path)
             chosen = _complete(options.target, model).quality
             encodings = [
-                self._encoding(model, raster, caption, options)
-                for raster, caption in zip(rasters, captions, strict=True)
+                self._encoding(model, raster, caption, options if boxes is None else replace(options, boxes=boxes))
+                for raster, caption, boxes in zip(
+                    rasters, captions, boxes_of_each or [None] * len(rasters), strict=True
+                )
             ]
             return encode_together(encodings, chosen)
 
@@ -356,6 +377,7 @@ class Codec:
         data: FileSource,
         *,
         box: Box | None = None,
+        max_side: int | None = None,
         salvage: bool = False,
         partial: bool = False,
         max_pixels: int | None = MAX_PIXELS,
@@ -365,6 +387,9 @@ class Codec:
         Args:
             data: Bytes, a path or a binary file, read from where it stands, or whole at its end.
             box: The part that is decoded, without the rest: left, top, right, bottom in pixels.
+            max_side: The most pixels along a side: a larger image is shrunk, in its proportions. At half the size and
+                below, that takes a fraction of the time and memory, and the levels are near those of the whole image
+                shrunk (docs/thumbnails.md).
             salvage: Whether damaged parts are left out, with a DamageWarning for each, instead of raising; lost regions
                 are grey, lost alpha is opaque.
             partial: Whether the end of the file may be missing. What is there is decoded: of a progressive file, the
@@ -376,11 +401,14 @@ class Codec:
             UnsupportedFile: It is no `.tacit` file, or its version of the format is newer than this tacit.
             MissingWeights: The weights that it needs are not on this machine.
             ImageTooLarge: It has more pixels than the limit.
-            InvalidInput: The box is not four whole numbers, or not inside the image.
+            InvalidInput: The box is not four whole numbers, or not inside the image; `max_side` is less than 1.
             PathError: The file cannot be read.
         """
+        side = None if max_side is None else check_max_side(max_side)
         parsed = container.read(read_bytes(data), salvage=salvage, partial=partial, max_pixels=max_pixels)
         with thread_count(self.threads):
+            if side is not None:
+                return self._decode_smaller(parsed, box, side, salvage)
             return self._decode([parsed], box, salvage)[0]
 
     def decode_batch(self, files: Sequence[FileSource], *, max_pixels: int | None = MAX_PIXELS) -> list[Image.Image]:
@@ -509,7 +537,22 @@ class Codec:
             warn_of_damage(damage)
         return [image for image, _ in decoded]
 
-    def _rasters(self, decodings: Sequence[FileDecoding], salvage: bool) -> list[Raster]:
+    def _decode_smaller(self, file: Container, box: Box | None, max_side: int, salvage: bool) -> Image.Image:
+        """Return the image of a file, or a box of it, with at most so many pixels along a side."""
+        left, top, right, bottom = check_box(box, file.header)
+        width, height = right - left, bottom - top
+        size = reduced_size(width, height, max_side)
+        small = self._for_file(file.header).small
+        factor = choose_factor(small, file, width, height, size)
+        if small is None or factor is None:
+            (image,) = self._decode([file], box, salvage)
+            return image if image.size == size else shrink(image, size)
+        decoding = FileDecoding(file, small, box)
+        raster = decode_reduced(decoding, factor, size, salvage)
+        warn_of_damage([*file.damage, *decoding.damage])
+        return images.to_pil(raster)
+
+    def _rasters(self, decodings: Sequence[FileDecoding[Model]], salvage: bool) -> list[Raster]:
         """Synthesise the boxes of files, together on a GPU."""
         engine = self._engines.main
         if not engine.overlaps or len(decodings) == 1:
@@ -725,9 +768,12 @@ def decode(
     data: FileSource,
     *,
     box: Box | None = None,
+    max_side: int | None = None,
     salvage: bool = False,
     partial: bool = False,
     max_pixels: int | None = MAX_PIXELS,
 ) -> Image.Image:
     """Return the image of a `.tacit` file: `Codec().decode(...)`; the weights are those that the file names."""
-    return _shared(weights.DEFAULT).decode(data, box=box, salvage=salvage, partial=partial, max_pixels=max_pixels)
+    return _shared(weights.DEFAULT).decode(
+        data, box=box, max_side=max_side, salvage=salvage, partial=partial, max_pixels=max_pixels
+    )

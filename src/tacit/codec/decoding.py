@@ -10,12 +10,12 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Generic, TypeVar
 
 import numpy as np
 
 from tacit import image as images
-from tacit.codec.model import Array, Engine, Model
+from tacit.codec.model import Array, DecodingModel, Engine, Model
 from tacit.codec.synthesis import Box, Latents, region_quality, stack_qualities, synthesise
 from tacit.container import Container, Header, Region, region_grid
 from tacit.entropy.streams import Stream
@@ -41,7 +41,10 @@ def warn_of_damage(lines: Sequence[str]) -> None:
         warnings.warn(DamageWarning(line), stacklevel=level)
 
 
-class FileDecoding:
+M = TypeVar("M", bound=DecodingModel)
+
+
+class FileDecoding(Generic[M]):
     """One file on its way to an image: the file, and the latents of those of its regions that a box needs.
 
     Args:
@@ -53,11 +56,11 @@ class FileDecoding:
         InvalidInput: The box is not four whole numbers, or not inside the image.
     """
 
-    def __init__(self, file: Container, model: Model, box: Box | None = None) -> None:
+    def __init__(self, file: Container, model: M, box: Box | None = None) -> None:
         self.file, self.model = file, model
         self.header = file.header
         self.regions = region_grid(self.header.width, self.header.height)
-        self.box = _checked_box(box, self.header)
+        self.box = check_box(box, self.header)
         self.damage: list[str] = []
         reach = model.synthesis_reach * LATENT_STEP
         left, top, right, bottom = self.box
@@ -94,7 +97,7 @@ class FileDecoding:
         """Return what is decoded so far."""
         return Latents(self.header, self.box, self.origin, self.values)
 
-    def raster(self, salvage: bool = False) -> Raster:
+    def raster(self: FileDecoding[Model], salvage: bool = False) -> Raster:
         """Synthesise the box.
 
         Args:
@@ -116,12 +119,18 @@ class FileDecoding:
         Raises:
             CorruptFile: The alpha channel is damaged.
         """
-        alpha = self._alpha(salvage) if self.header.alpha else None
+        alpha = self.alpha(salvage)
         # Files of earlier versions have thumbnails, which show what a box leaves out.
         return Raster(pixels, alpha, images.without_thumbnails(self.file.metadata))
 
-    def _alpha(self, salvage: bool) -> images.Pixels:
-        """Return the alpha channel of the box; opaque where it is lost."""
+    def alpha(self, salvage: bool = False) -> images.Pixels | None:
+        """Return the alpha channel of the box, opaque where it is lost; None where the image has none.
+
+        Raises:
+            CorruptFile: The alpha channel is damaged, and `salvage` is False.
+        """
+        if not self.header.alpha:
+            return None
         left, top, right, bottom = self.box
         if self.file.alpha is not None:
             try:
@@ -134,7 +143,7 @@ class FileDecoding:
         return np.full((bottom - top, right - left), 255, dtype=np.uint8)
 
 
-def decode_regions(decodings: Sequence[FileDecoding], *, salvage: bool) -> None:
+def decode_regions(decodings: Sequence[FileDecoding[Any]], *, salvage: bool) -> None:
     """Decode the regions that are needed into the latents of their files; those of equal shape together.
 
     Args:
@@ -148,9 +157,9 @@ def decode_regions(decodings: Sequence[FileDecoding], *, salvage: bool) -> None:
         _decode_of_model([d for d in decodings if d.model is model], model, salvage)
 
 
-def _decode_of_model(decodings: Sequence[FileDecoding], model: Model, salvage: bool) -> None:
+def _decode_of_model(decodings: Sequence[FileDecoding[Any]], model: DecodingModel, salvage: bool) -> None:
     # (height, width, quality, whether there is a map) -> files and regions
-    groups: dict[tuple[int, int, float | None, bool], list[tuple[FileDecoding, int]]] = {}
+    groups: dict[tuple[int, int, float | None, bool], list[tuple[FileDecoding[Any], int]]] = {}
     for decoding in decodings:
         for index in decoding.needed:
             if decoding.file.regions[index] is not None:
@@ -165,7 +174,7 @@ def _decode_of_model(decodings: Sequence[FileDecoding], model: Model, salvage: b
 
 
 def _decode_batch(
-    members: Sequence[tuple[FileDecoding, int]], model: Model, height: int, width: int, salvage: bool
+    members: Sequence[tuple[FileDecoding[Any], int]], model: DecodingModel, height: int, width: int, salvage: bool
 ) -> None:
     """Decode regions, each of height x width latents."""
     streams = [decoding.stream(index) for decoding, index in members]
@@ -214,7 +223,12 @@ def parts_together(headers: Sequence[Header], engine: Engine) -> list[list[int]]
     return parts
 
 
-def _checked_box(box: Box | None, header: Header) -> Box:
+def check_box(box: Box | None, header: Header) -> Box:
+    """Return the part of an image that a box names, the whole image for None.
+
+    Raises:
+        InvalidInput: The box is not four whole numbers, or not inside the image.
+    """
     if box is None:
         return 0, 0, header.width, header.height
     try:

@@ -79,8 +79,8 @@ class Engine(Protocol):
         """Return `work(part)` for each part, several of them at a time where the engine overlaps."""
 
 
-class Model(Protocol):
-    """A model on an engine."""
+class DecodingModel(Protocol):
+    """What decodes latents, on an engine."""
 
     @property
     def engine(self) -> Engine:
@@ -89,6 +89,39 @@ class Model(Protocol):
     @property
     def latent(self) -> int:
         """Channels of y."""
+
+    @property
+    def synthesis_reach(self) -> int:
+        """Latents around a tile that its pixels depend on."""
+
+    def latent_size(self, pixels: int) -> int:
+        """Return the number of latents along a side of so many pixels."""
+
+    def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: Quality) -> Array:
+        """Decode latents: y in sixteenths [B, M, height, width], int16.
+
+        Raises:
+            CorruptFile: No encoder can have written the bytes.
+        """
+
+
+class SmallModel(DecodingModel, Protocol):
+    """What makes reduced images of a file: it decodes the first groups of latents alone."""
+
+    @property
+    def factors(self) -> Sequence[int]:
+        """How much smaller than the image the reduced images can be, in rising order."""
+
+    def reduced(self, latents: Array, quality: Quality, factor: int, *, color: bool = True) -> np.ndarray:
+        """Return reduced images as levels [B, 16 h / factor, 16 w / factor, 3] uint8, or grey ones [.., 1]."""
+
+
+class Model(DecodingModel, Protocol):
+    """A model on an engine."""
+
+    @property
+    def small(self) -> SmallModel | None:
+        """What makes reduced images with these weights; None if there is nothing."""
 
     @property
     def text_encoder(self) -> str:
@@ -121,15 +154,8 @@ class Model(Protocol):
     def analysis_reach(self) -> int:
         """Pixels around a tile that its latents depend on, in whole latents."""
 
-    @property
-    def synthesis_reach(self) -> int:
-        """Latents around a tile that its pixels depend on."""
-
     def prepare(self, work: Work) -> None:
         """Begin to make ready what work needs later on, beside what the caller does next."""
-
-    def latent_size(self, pixels: int) -> int:
-        """Return the number of latents along a side of so many pixels."""
 
     def analyse(self, pixels: np.ndarray, tokens: CaptionTokens) -> Array:
         """Return y before the gain [B, M, H/16, W/16], float32.
@@ -153,13 +179,6 @@ class Model(Protocol):
 
     def bits(self, y: Array, quality: Quality) -> np.ndarray:
         """Return the bits that `compress` takes at each position [B, h, w], float64."""
-
-    def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: Quality) -> Array:
-        """Decode latents: y in sixteenths [B, M, height, width], int16.
-
-        Raises:
-            CorruptFile: No encoder can have written the bytes.
-        """
 
     def synthesise(self, latents: Array, quality: Quality) -> Array:
         """Return images [B, 3, 16 h, 16 w] float32, about 0 to 1 and not clamped, for latents in sixteenths."""

@@ -57,6 +57,8 @@ class TorchModel:
         self.analysis_reach = coding.analysis_reach
         self.synthesis_reach = coding.synthesis_reach
 
+    small = None  # on a device, the whole synthesis takes no time to speak of
+
     def prepare(self, work: Work) -> None:
         """Do nothing: the whole model is loaded."""
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from tacit.engine.onnx_engine import OnnxEngine
+from tacit.engine.qualities import Quality, hundredths_of, planes
 from tacit.engine.schedule import LatentCoding
 from tacit.engine.sessions import Sessions
+from tacit.engine.small_model import SmallModel
 from tacit.entropy.coder import SymbolModels
 from tacit.entropy.streams import Stream, StreamModels
 from tacit.entropy.tables import FrequencyTables
 from tacit.entropy.units import HYPER_STEP, LATENT_STEP, Z_UNIT
 from tacit.text.caption_tokens import CaptionTokens
-
-Quality = float | np.ndarray | None
-"""One quality for all, [B], or a map [B, h, w] with a value for each position of y; None means nothing to a model of
-one fixed rate."""
 
 
 class OnnxModel:
@@ -30,6 +28,7 @@ class OnnxModel:
         entropy: The shapes of the frozen networks, as the weights file's metadata have them.
         tensors: All tensors of the weights file but the graphs.
         sessions: Runs the graphs.
+        small: Loads the small synthesis, of the latents' coding; None if there is none.
     """
 
     def __init__(
@@ -38,9 +37,11 @@ class OnnxModel:
         entropy: Mapping[str, Any],
         tensors: Mapping[str, np.ndarray],
         sessions: Sessions,
+        small: Callable[[LatentCoding], SmallModel] | None = None,
     ) -> None:
         self.config, self.sessions = config, sessions
         self._entropy, self._tensors = entropy, tensors
+        self._load_small = small
 
     @cached_property
     def coding(self) -> LatentCoding:
@@ -59,6 +60,11 @@ class OnnxModel:
                 if name != "hyper_synthesis"
             ),
         )
+
+    @cached_property
+    def small(self) -> SmallModel | None:
+        """What makes reduced images; None if there is no small synthesis for these weights."""
+        return None if self._load_small is None else self._load_small(self.coding)
 
     engine = OnnxEngine()
     published = False
@@ -134,12 +140,12 @@ class OnnxModel:
     def compress(self, y: np.ndarray, quality: Quality, falling: bool = False) -> tuple[list[Stream], np.ndarray]:
         """Entropy-code y before the gain: the stream of each image, and y as decoded, in sixteenths, int16."""
         scaled, z = self._scaled(y, quality)
-        return self.coding.compress(scaled, z, _hundredths(quality, len(z), z.shape[2], z.shape[3]), falling)
+        return self.coding.compress(scaled, z, hundredths_of(quality, len(z), z.shape[2], z.shape[3]), falling)
 
     def bits(self, y: np.ndarray, quality: Quality) -> np.ndarray:
         """Return the bits that `compress` takes at each position [B, h, w], float64."""
         scaled, z = self._scaled(y, quality)
-        return self.coding.bits(scaled, z, _hundredths(quality, len(z), z.shape[2], z.shape[3]))
+        return self.coding.bits(scaled, z, hundredths_of(quality, len(z), z.shape[2], z.shape[3]))
 
     def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: Quality) -> np.ndarray:
         """Decode latents: y in sixteenths [B, M, height, width], int16.
@@ -147,12 +153,12 @@ class OnnxModel:
         Raises:
             CorruptFile: No encoder can have written the bytes.
         """
-        hundredths = _hundredths(quality, len(streams), -(-height // HYPER_STEP), -(-width // HYPER_STEP))
+        hundredths = hundredths_of(quality, len(streams), -(-height // HYPER_STEP), -(-width // HYPER_STEP))
         return self.coding.decompress(streams, height, width, hundredths)
 
     def synthesise(self, latents: np.ndarray, quality: Quality) -> np.ndarray:
         """Return images [B, 3, 16 h, 16 w], about 0 to 1 and not clamped, for latents in sixteenths."""
-        inputs = {"latents": latents, "quality": _planes(quality, len(latents))}
+        inputs = {"latents": latents, "quality": planes(quality, len(latents))}
         return self.sessions.run("synthesis", inputs, ["image"])[0]
 
     def levels(self, latents: np.ndarray, quality: Quality, *, color: bool = True) -> np.ndarray:
@@ -161,25 +167,11 @@ class OnnxModel:
             x = self.synthesise(latents, quality).clip(0, 1).mean(axis=1, dtype=np.float32)
             levels: np.ndarray = np.rint(x * np.float32(255)).astype(np.uint8)[..., None]
             return levels
-        inputs = {"latents": latents, "quality": _planes(quality, len(latents))}
+        inputs = {"latents": latents, "quality": planes(quality, len(latents))}
         return self.sessions.run("synthesis", inputs, ["pixels"])[0]
 
     def _scaled(self, y: np.ndarray, quality: Quality) -> tuple[np.ndarray, np.ndarray]:
         """Return y after the gain, and its hyper-latents."""
-        inputs = {"y": np.ascontiguousarray(y, np.float32), "quality": _planes(quality, len(y))}
+        inputs = {"y": np.ascontiguousarray(y, np.float32), "quality": planes(quality, len(y))}
         scaled, z = self.sessions.run("hyper_analysis", inputs, ["scaled", "z"])
         return scaled, z
-
-
-def _planes(quality: Quality, batch: int) -> np.ndarray:
-    """Return a quality as the transforms take it: [B, 1, 1] or [B, h, w], float32."""
-    values = np.asarray(quality, dtype=np.float32)
-    return values if values.ndim == 3 else np.broadcast_to(values.reshape(-1, 1, 1), (batch, 1, 1)).copy()
-
-
-def _hundredths(quality: Quality, batch: int, rows: int, columns: int) -> np.ndarray:
-    """Return a quality as the entropy networks take it: whole hundredths of each hyper-latent [B, hz, wz], int32."""
-    values = np.asarray(quality, dtype=np.float64)
-    values = values[:, ::HYPER_STEP, ::HYPER_STEP] if values.ndim == 3 else values.reshape(-1, 1, 1)
-    hundredths = np.rint(values * 100).astype(np.int32)
-    return np.broadcast_to(hundredths, (batch, rows, columns)).copy()

@@ -72,8 +72,10 @@ class LatentCoding:
     reach: int
     """How many rows around a position the networks of a step see."""
 
-    def walk(self, z: np.ndarray, quality: np.ndarray, height: int, width: int, visit: Visit) -> np.ndarray:
-        """Visit every step in coding order.
+    def walk(
+        self, z: np.ndarray, quality: np.ndarray, height: int, width: int, visit: Visit, count: int | None = None
+    ) -> np.ndarray:
+        """Visit the steps in coding order.
 
         Args:
             z: Symbols [B, Z, hz, wz], int32.
@@ -81,20 +83,22 @@ class LatentCoding:
             height: Of y.
             width: Of y.
             visit: Codes a step.
+            count: How many groups are visited; None for all.
 
         Returns:
-            y in sixteenths [B, M, height, width], int16.
+            y of these groups in sixteenths [B, M, height, width], int16.
         """
+        groups = self.groups[:count]
         anchors, others = checkerboard(height, width)
         inputs = {"symbols": z, "size": np.array([height, width]), "anchors": anchors, "others": others}
         if self.plane:
             inputs["quality"] = quality
         hyper = self.runner.run("hyper", inputs, ["anchors_features", "others_features"])
         bands = cut(height, width, self.reach, self.runner.lanes)
-        board = np.zeros((len(z), height, width, sum(self.groups)), np.int16)
+        board = np.zeros((len(z), height, width, sum(groups)), np.int16)
         flat = board.reshape(len(z), height * width, -1)
         stop = 0
-        for group, channels in enumerate(self.groups):
+        for group, channels in enumerate(groups):
             start, stop = stop, stop + channels
 
             def coded(positions: np.ndarray, outputs: list[list[np.ndarray]], first: int, last: int) -> None:
@@ -202,7 +206,9 @@ class LatentCoding:
         self.walk(symbols, quality, height, width, self._quantising(y, put))
         return totals
 
-    def decompress(self, streams: Sequence[Stream], height: int, width: int, quality: np.ndarray) -> np.ndarray:
+    def decompress(
+        self, streams: Sequence[Stream], height: int, width: int, quality: np.ndarray, count: int | None = None
+    ) -> np.ndarray:
         """Decode latents.
 
         Args:
@@ -210,12 +216,13 @@ class LatentCoding:
             height: Of y.
             width: Of y.
             quality: As in `walk`.
+            count: How many groups are decoded, the first of the coding order; None for all.
 
         Returns:
-            y in sixteenths [B, M, height, width], int16.
+            y of these groups in sixteenths [B, M, height, width], int16.
 
         Raises:
-            CorruptFile: No encoder can have written the bytes.
+            CorruptFile: No encoder can have written the bytes, as far as they were read.
         """
         check_not_empty(streams)
         decoders = LocalCoders().decode(self.models, streams)
@@ -227,6 +234,7 @@ class LatentCoding:
             decoders.step(tables.reshape(len(streams), -1), symbols)
             return symbols.reshape(means.shape).astype(np.int32)
 
-        latents = self.walk(z.astype(np.int32), quality, height, width, visit)
-        decoders.finish()
+        latents = self.walk(z.astype(np.int32), quality, height, width, visit, count)
+        if count is None or count >= len(self.groups):
+            decoders.finish()
         return latents

@@ -10,11 +10,13 @@ image, with a line "class x y width height" for each box, and may hold their cla
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +93,67 @@ class BoxMap:
             height: The image's height in pixels.
         """
         boxes = self.boxes.find(path)
-        if boxes is None:
-            return None
-        named = None if caption is None else {name for phrase in phrases_of(caption) for name in _names(phrase)}
-        return tuple(
-            box.sides(width, height)
-            for box in boxes
-            if box.label is None or named is None or _is_named(box.label, named)
-        )
+        return None if boxes is None else named_boxes(boxes, caption, width, height)
+
+    @property
+    def folder(self) -> Path:
+        """The list's folder, as an absolute path."""
+        return self.boxes.folder
+
+    def of_files(self, files: Iterable[str]) -> BoxMap:
+        """Return the boxes of some of the files, as `boxes.values` names them."""
+        return BoxMap(self.name, FileIndex({file: self.boxes.values[file] for file in files}, self.folder))
+
+    def part(self, paths: Iterable[str]) -> BoxMap:
+        """Return the boxes of the images at some paths, by these paths."""
+        found = {file_key(path, self.folder): self.boxes.find(path) for path in paths}
+        listed = {file: boxes for file, boxes in found.items() if boxes is not None}
+        return BoxMap(self.name, FileIndex(listed, self.folder))
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight letters that are others where any box is another."""
+        rows = ((file, [(box.numbers, box.form, box.label) for box in boxes]) for file, boxes in self._sorted())
+        return hashlib.sha256(repr(list(rows)).encode()).hexdigest()[:8]
+
+    def _sorted(self) -> list[tuple[str, tuple[ListedBox, ...]]]:
+        return sorted(self.boxes.values.items())
+
+
+def named_boxes(boxes: Iterable[ListedBox], caption: str | None, width: int, height: int) -> tuple[Box, ...]:
+    """Return the boxes of an image that matter: those without a label, and those whose label its caption names.
+
+    Args:
+        boxes: The image's boxes.
+        caption: Its caption; without one, all boxes matter.
+        width: Its width in pixels.
+        height: Its height in pixels.
+    """
+    named = None if caption is None else {name for phrase in phrases_of(caption) for name in _names(phrase)}
+    return tuple(
+        box.sides(width, height)
+        for box in boxes
+        if box.label is None
+        or named is None
+        or box.label.lower() in (caption or "").lower()
+        or _is_named(box.label, named)
+    )
+
+
+def listed_boxes(row: Mapping[str, Any], place: str) -> tuple[ListedBox, ...]:
+    """Return the boxes of a row of a list, or of a file beside an image, which has them under "boxes".
+
+    Args:
+        row: A JSON object.
+        place: Where it stands, with which error messages begin.
+
+    Raises:
+        InvalidInput: What it has there is no list of boxes.
+    """
+    boxes = row.get("boxes")
+    if not isinstance(boxes, list):
+        raise InvalidInput(f'{place}: must have a list of "boxes", got {json.dumps(boxes)[:60]}')
+    return tuple(_listed(box, place) for box in boxes)
 
 
 def _names(phrase: Phrase) -> Iterator[str]:
@@ -140,9 +195,12 @@ def _parsed(text: str, place: str) -> Any:
 
 
 def _row(row: Any, place: str) -> tuple[str, tuple[ListedBox, ...]]:
-    if not (isinstance(row, dict) and isinstance(row.get("file"), str) and isinstance(row.get("boxes"), list)):
+    has_captions = isinstance(row, dict) and ("captions" in row or "caption" in row)  # of `tacit caption` without boxes
+    if not (isinstance(row, dict) and isinstance(row.get("file"), str)) or not (
+        isinstance(row.get("boxes"), list) or (has_captions and "boxes" not in row)
+    ):
         raise InvalidInput(f'{place}: a row must have "file" and a list of "boxes", got {json.dumps(row)[:60]}')
-    return row["file"], tuple(_listed(box, place) for box in row["boxes"])
+    return row["file"], listed_boxes(row, place) if "boxes" in row else ()
 
 
 def _listed(value: Any, place: str) -> ListedBox:

@@ -75,6 +75,19 @@ def clipped(box: Box, width: int, height: int) -> Box:
     return inside
 
 
+def usable(boxes: Sequence[Box], width: int, height: int) -> tuple[Box, ...]:
+    """Return the boxes of which something is in an image; what detectors write is not always."""
+
+    def is_usable(box: Box) -> bool:
+        try:
+            clipped(box, width, height)
+        except InvalidInput:
+            return False
+        return True
+
+    return tuple(box for box in boxes if is_usable(box))
+
+
 def _text(box: Box) -> str:
     return f"({', '.join(f'{edge:g}' for edge in box)})"
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tacit.graphs.builder import GraphBuilder
 from tacit.graphs.entropy import EntropyGraphs
-from tacit.graphs.transforms import build_analysis, build_hyper_analysis, build_synthesis
+from tacit.graphs.transforms import build_analysis, build_hyper_analysis, build_small_synthesis, build_synthesis
 
 PREFIX = "graphs."  # of the names of graphs among the tensors of a weights file
 
@@ -54,3 +54,19 @@ def make_graphs(
         make(f"anchor.{group}", lambda b, group=group: nets.build_anchor(b, group))
         make(f"other.{group}", lambda b, group=group: nets.build_other(b, group))
     return graphs
+
+
+def make_small_synthesis(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], decode_hash: str) -> bytes:
+    """Return the graph of a small synthesis.
+
+    Args:
+        config: Its configuration.
+        tensors: Its tensors.
+        decode_hash: What the graph says of the weights that it fits.
+
+    Raises:
+        MissingExtra: The package `onnx` is not installed.
+    """
+    builder = GraphBuilder("small_synthesis", tensors)
+    build_small_synthesis(builder, config)
+    return builder.serialise({"decode_hash": decode_hash})

@@ -1,6 +1,7 @@
-"""Graphs of the float transforms of `tacit-s`: analysis, hyper-analysis, synthesis.
+"""Graphs of the float transforms of `tacit-s`: analysis, hyper-analysis, synthesis, and the small synthesis.
 
-The same as `tacit.models.tacit_s`, on planes [B, C, h, w]. A quality comes as [B, 1, 1] or as a map [B, h, w].
+The same as `tacit.models.tacit_s` and `tacit.models.small_synthesis`, on planes [B, C, h, w]. A quality comes as
+[B, 1, 1] or as a map [B, h, w].
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
 from tacit.graphs.builder import BOOL, FLOAT, INT16, UINT8, GraphBuilder
 
@@ -219,6 +221,28 @@ def build_synthesis(b: GraphBuilder, config: Mapping[str, Any]) -> None:
     y = b.op("DepthToSpace", y, blocksize=8, mode="CRD")
     y = b.op("Mul", b.op("Add", y, b.constant(1.0)), b.constant(0.5))
     b.output("image", y, FLOAT, ["batch", 3, "height", "width"])
-    levels = b.op("Round", b.op("Mul", b.op("Clip", y, b.constant(0.0), b.constant(1.0)), b.constant(255.0)))
-    levels = b.op("Transpose", b.cast(levels, UINT8), perm=[0, 2, 3, 1])
-    b.output("pixels", levels, UINT8, ["batch", "height", "width", 3])
+    b.output("pixels", _levels(b, y), UINT8, ["batch", "height", "width", 3])
+
+
+def _levels(b: GraphBuilder, x: str) -> str:
+    """Return planes of about 0 to 1 as levels [B, h, w, C] uint8."""
+    levels = b.op("Round", b.op("Mul", b.op("Clip", x, b.constant(0.0), b.constant(1.0)), b.constant(255.0)))
+    return b.op("Transpose", b.cast(levels, UINT8), perm=[0, 2, 3, 1])
+
+
+def build_small_synthesis(b: GraphBuilder, config: Mapping[str, Any]) -> None:
+    """Build a small synthesis: the first channels of decoded integers to reduced images.
+
+    For each factor F, `pixelsF` are levels. A run makes those that it is asked for alone.
+    """
+    latents = b.input("latents", INT16, ["batch", config["channels"], "rows", "columns"])
+    quality = b.input("quality", FLOAT, ["batch", "quality_rows", "quality_columns"])
+    y = b.op("Mul", b.op("Mul", b.cast(latents, FLOAT), b.constant(1 / 16)), gain(b, "inverse_gain", quality))
+    y = affine(b, y, "affine", quality)
+    y = conv(b, b.op("Pad", y, b.sizes(0, 0, 1, 1, 0, 0, 1, 1), mode="edge"), "gather")
+    for number in range(config["blocks"]):
+        y = gated_block(b, y, f"blocks.{number}")
+    for factor in config["factors"]:
+        x = b.op("DepthToSpace", conv(b, y, f"heads.{factor}"), blocksize=LATENT_STEP // factor, mode="CRD")
+        x = b.op("Mul", b.op("Add", x, b.constant(1.0)), b.constant(0.5))
+        b.output(f"pixels{factor}", _levels(b, x), UINT8, ["batch", f"height{factor}", f"width{factor}", 3])

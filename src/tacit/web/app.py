@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
 import tacit
-from tacit.web import openapi, problems, v1
+from tacit.web import openapi, problems, v1, viewer
 from tacit.web.access import authorized
 from tacit.web.metrics import ServiceMetrics
 from tacit.web.middleware import ServiceMiddleware
@@ -71,6 +71,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     app.add_middleware(ServiceMiddleware, metrics=metrics, hosts=settings.hosts)
     app.include_router(v1.router)
     app.include_router(preview.router)
+    app.include_router(viewer.router)
 
     @app.get("/healthz", summary="Check the health of the service", responses=problems.documented(503))
     async def healthz(service: ServiceDep) -> HealthResponse:

@@ -240,6 +240,7 @@ class Client:
         *,
         media_type: str = "image/png",
         box: tuple[int, int, int, int] | None = None,
+        max_side: int | None = None,
         salvage: bool = False,
         partial: bool = False,
         keep_metadata: bool = True,
@@ -250,6 +251,7 @@ class Client:
             data: The `.tacit` file.
             media_type: image/png, image/jpeg, image/webp or image/avif.
             box: Decode only this part: (left, top, right, bottom) in pixels.
+            max_side: The most pixels along a side, to which a larger image is shrunk.
             salvage: Decode what is intact of a damaged file.
             partial: Decode the beginning of a file, of which the end may be missing: a coarser image.
             keep_metadata: Whether the image has the ICC profile, EXIF and XMP; without, its colours become sRGB.
@@ -259,13 +261,14 @@ class Client:
             UnsupportedFile: It is not a `.tacit` file, or of a newer version.
             MissingWeights: The service does not have the weights that the file names.
             ImageTooLarge: The image has more pixels than the service allows.
-            InvalidInput: The box is not inside the image.
+            InvalidInput: The box is not inside the image, or `max_side` is less than 1.
             PathError: The file cannot be read.
             ServiceError: The service cannot be reached, refuses, or fails.
         """
         crop = None if box is None else _box_text(box)
         parameters = {
             "crop": crop,
+            "max_side": max_side,
             "salvage": salvage or None,
             "partial": partial or None,
             "metadata": None if keep_metadata else False,

@@ -11,18 +11,31 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tacit.web import problems
 from tacit.web.metrics import ServiceMetrics
 
-# The page loads nothing from elsewhere, has no inline scripts or styles, and cannot be shown in another page's frame.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "font-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
+
+def policy(*scripts: str) -> str:
+    """Return the content security policy of a page.
+
+    It loads nothing from elsewhere, has no inline scripts or styles, and cannot be shown in another page's frame.
+
+    Args:
+        scripts: What it may run besides its own scripts, as the policy says it.
+    """
+    own = ["'self'", *scripts]
+    return (
+        f"default-src 'none'; script-src {' '.join(own)}; style-src 'self'; "
+        "img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
 SAFETY_HEADERS = {
-    "content-security-policy": POLICY,
+    "content-security-policy": policy(),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
+    # Both together isolate the page, so that its decoder may have several threads.
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 

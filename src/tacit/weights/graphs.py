@@ -6,6 +6,7 @@ import json
 import os
 import struct
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tacit.graphs.export import PREFIX, can_have_graphs, make_graphs
 from tacit.weights.catalogue import shipped_path
 from tacit.weights.contents import Contents, read_contents
 from tacit.weights.metadata import checked_config, contents_hash, decode_hash, read_metadata
+from tacit.weights.small import load_small, small_path
 
 # The types of safetensors that weights of this package have.
 _TYPES = {
@@ -109,7 +111,9 @@ def load_onnx(path: Path, threads: int | None = None, *, read: Callable[[Path], 
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise CorruptWeights(f"{path}: parts do not belong together: {reason}") from error
     sessions = Sessions(graphs, tensors, about["decode_hash"], threads)
-    return OnnxModel(about["config"], about["entropy"], tensors, sessions)
+    beside = small_path(path, about["decode_hash"])
+    small = partial(load_small, beside, about["decode_hash"], threads=threads) if beside.is_file() else None
+    return OnnxModel(about["config"], about["entropy"], tensors, sessions, small)
 
 
 def _verified(

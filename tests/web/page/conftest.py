@@ -15,10 +15,17 @@ playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright
 from support.page import CAPTION, PATIENCE, Visit  # noqa: E402
 from support.pictures import synthetic  # noqa: E402
 from support.web_service import serving  # noqa: E402
+from tacit import viewer  # noqa: E402
 from tacit.web.app import create_app  # noqa: E402
 from tacit.web.settings import ServiceSettings  # noqa: E402
 
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+
+@pytest.fixture(autouse=True)
+def no_viewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service decodes, unless a test is about decoding in the browser: that would take seconds to load."""
+    monkeypatch.setattr(viewer, "STATIC", tmp_path / "no viewer")
 
 
 @pytest.fixture(scope="session")

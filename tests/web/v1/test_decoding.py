@@ -10,6 +10,7 @@ from PIL import Image
 from tacit.codec import Codec
 from tacit.errors import (
     CorruptFile,
+    InvalidInput,
     MissingWeights,
 )
 from tacit.web.client import Client
@@ -43,6 +44,15 @@ def test_the_beginning_of_a_file_is_decoded_where_that_is_asked_for(client: Clie
     part, whole = client.decode(cut, partial=True), client.decode(tacit_file)
     assert (part.width, part.height) == (150, 100)
     assert part.data != whole.data
+
+
+def test_thumbnails(client: Client, tacit_file: bytes) -> None:
+    thumbnail = client.decode(tacit_file, max_side=30)
+    assert (thumbnail.width, thumbnail.height) == (30, 20)
+    whole = client.decode(tacit_file, max_side=1000, box=(10, 20, 74, 50))
+    assert (whole.width, whole.height) == (64, 30)
+    with pytest.raises(InvalidInput, match="max_side"):
+        client.decode(tacit_file, max_side=0)
 
 
 def test_weights_that_are_not_here_are_named(client: Client, uneven_codec: Codec, upload: bytes) -> None:

@@ -95,6 +95,7 @@ def decode(
     pixel_limit: int,
     keep_metadata: bool = True,
     partial: bool = False,
+    max_side: int | None = None,
 ) -> DecodeReply:
     """Decode a `.tacit` file to an image of another format.
 
@@ -106,6 +107,7 @@ def decode(
         pixel_limit: The largest width x height to decode.
         keep_metadata: Whether the image has the ICC profile, EXIF and XMP of the file.
         partial: Whether the end of the file may be missing.
+        max_side: The most pixels along a side of the image, to which a larger one is shrunk; None to keep its size.
 
     Raises:
         CorruptFile: The file is damaged.
@@ -115,7 +117,9 @@ def decode(
         InvalidInput: The box is not inside the image, or the format cannot hold the image.
     """
     with collected_messages() as messages:
-        image = worker_codec().decode(data, box=box, salvage=salvage, partial=partial, max_pixels=pixel_limit)
+        image = worker_codec().decode(
+            data, box=box, max_side=max_side, salvage=salvage, partial=partial, max_pixels=pixel_limit
+        )
         exported = to_bytes(image, suffix, keep_metadata=keep_metadata)
     return DecodeReply(exported, image.width, image.height, tuple(messages))
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from tacit.codec.rate_control import SizeSearch
 from tacit.demo.samples import SAMPLES
 from tacit.evaluation.codecs.pillow_formats import BASELINES
+from tacit.web import viewer
 from tacit.web.access import authorized
 from tacit.web.bodies import Body, typed
 from tacit.web.jobs import comparison, display_images, finding, preview, words
@@ -67,6 +68,7 @@ def offer(service: ServiceDep) -> dict[str, Any]:
         "captioner": None if settings.caption_url is None else settings.caption_model,
         "kept": settings.cache_time,
         "body_limit": settings.body_limit,
+        "viewer": viewer.offered(),
         "effort_limit": settings.effort_limit if importlib.util.find_spec("torch") else 0,
         "models": [
             {

@@ -66,25 +66,33 @@ async function openTacit(file) {
   const opening = beginOpening();
   try {
     await started;
-    const decoded = await decodeTacit(file);
+    const decoded = await decodeTacit(file, state.viewer, (coarse) => opening === state.opening && showFile(coarse));
     if (opening !== state.opening) return;
-    forget();
-    state.file = decoded;
-    showWork(decoded.name);
-    $("file-caption").hidden = !decoded.caption;
-    $("file-caption").textContent = decoded.caption ?? "";
-    $("header").replaceChildren(...headerRows(decoded));
-    $("right-tag").textContent = `tacit, ${bytes(decoded.bytes)}`;
-    $("canvas").setAttribute("aria-label", decoded.caption ?? decoded.name);
-    $("image-note").hidden = true;
+    showFile(decoded);
     $("download").disabled = false;
-    decoded.latency = (await present()) - decoded.start;
+    state.file.latency = (await present()) - decoded.start;
     showFigures();
   } catch (error) {
-    if (opening === state.opening) showError(error);
+    if (opening !== state.opening) return;
+    if (state.file?.coarse) showStart(); // its beginning was shown, and nothing was before it any more
+    showError(error);
   } finally {
     if (opening === state.opening) setBusy(false);
   }
+}
+
+/** Show a file that is decoded, or the coarse image of one that is being decoded. */
+function showFile(decoded) {
+  forget();
+  state.file = { ...decoded, coarse: decoded.png === undefined };
+  showWork(decoded.name);
+  $("file-caption").hidden = !decoded.caption;
+  $("file-caption").textContent = decoded.caption ?? "";
+  $("header").replaceChildren(...headerRows(decoded));
+  $("right-tag").textContent = `tacit, ${bytes(decoded.bytes)}`;
+  $("canvas").setAttribute("aria-label", decoded.caption ?? decoded.name);
+  $("image-note").hidden = true;
+  present();
 }
 
 /** Begin to open something. What was being opened before and has not arrived yet will not be shown. */
@@ -433,10 +441,10 @@ $("zoom-in").addEventListener("click", () => viewer.zoomBy(1.5));
 $("zoom-out").addEventListener("click", () => viewer.zoomBy(1 / 1.5));
 $("zoom-level").addEventListener("click", () => viewer.toggle());
 
-$("download").addEventListener("click", () => {
+$("download").addEventListener("click", async () => {
   const stem = (name) => name.replace(/\.[^.]*$/, "");
   const [data, name] = state.file
-    ? [state.file.data, `${stem(state.file.name)}.png`]
+    ? [await state.file.png(), `${stem(state.file.name)}.png`]
     : [state.encoding.file, `${stem(state.image.title)}.tacit`];
   const link = document.createElement("a");
   link.href = URL.createObjectURL(data);
@@ -499,6 +507,7 @@ async function start() {
   $("generate").hidden = offer.captioner === null;
   $("generate").title = `By ${offer.captioner}`;
   state.models = offer.models;
+  state.viewer = offer.viewer ?? false;
   setEfforts(offer.effort_limit ?? 0);
   $("model").replaceChildren(...offer.models.map(({ name }) => new Option(name)));
   const minutes = Math.max(1, Math.round(offer.kept / 60));

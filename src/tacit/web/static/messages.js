@@ -11,8 +11,12 @@ let busyTimer = 0;
 /** Show that the page is waiting, or that it is not. */
 export function setBusy(busy) {
   clearTimeout(busyTimer);
-  if (busy) busyTimer = setTimeout(() => ($("busy").hidden = false), BUSY_DELAY);
-  else $("busy").hidden = true;
+  if (busy) busyTimer = setTimeout(() => showBars(true), BUSY_DELAY);
+  else showBars(false);
+}
+
+function showBars(shown) {
+  for (const bar of document.querySelectorAll(".busy")) bar.hidden = !shown;
 }
 
 /** Show what is being done, or nothing. */

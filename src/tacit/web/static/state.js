@@ -4,6 +4,7 @@ import { $ } from "./dom.js";
 
 export const state = {
   models: [], // that can encode, the default first
+  viewer: false, // whether the service has a decoder for browsers
   image: null, // the photo that is open, as the service keeps it
   file: null, // the .tacit file that is open, instead of a photo
   encoding: null, // the last encoding of the photo

@@ -1,6 +1,7 @@
 // A .tacit file that was opened, and what its header says.
 
 import { post } from "./api.js";
+import { decodeHere, leaves } from "./browser_decoder.js";
 import { plain } from "./format.js";
 import { withoutType } from "./images.js";
 
@@ -14,13 +15,38 @@ export async function isTacit(file) {
   return SIGNATURE.every((byte, i) => start[i] === byte);
 }
 
-/** Decode a file: its header, its image as PNG (`data`) and as bitmap, and when decoding began (`start`). */
-export async function decodeTacit(file) {
+/** Decode a file, in this browser where it can and otherwise by the service. Returns its header, its image as bitmap, how
+ * it was decoded (`decoded`), when that began (`start`), and what makes a PNG of it (`png`).
+ *
+ * offered: whether the service has a decoder for browsers. showCoarse: called with the same before, where that takes long
+ * and a coarse image comes first.
+ */
+export async function decodeTacit(file, offered, showCoarse) {
   const body = withoutType(file);
   const info = await post("v1/info", body);
-  const start = performance.now();
+  const about = { ...info, name: file.name ?? "file.tacit", start: performance.now() };
+  let why = leaves(info, offered);
+  if (!why) {
+    try {
+      const coarse = (bitmap) => showCoarse({ ...about, bitmap, decoded: "a coarse image so far" });
+      const { bitmap, threads } = await decodeHere(body, info, coarse);
+      const decoded = `in this browser, with ${threads === 1 ? "one thread" : `${threads} threads`}`;
+      const png = () => post("v1/decode", body, { accept: "image/png" }).catch(() => pngOf(bitmap));
+      return { ...about, bitmap, decoded, png };
+    } catch (error) {
+      why = error.message;
+    }
+  }
   const data = await post("v1/decode", body, { accept: "image/png" });
-  return { ...info, data, bitmap: await createImageBitmap(data), name: file.name ?? "file.tacit", start };
+  const bitmap = await createImageBitmap(data);
+  return { ...about, bitmap, decoded: `by the service: ${why}`, png: async () => data };
+}
+
+/** A PNG of what is shown, without the metadata of the file. */
+function pngOf(bitmap) {
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  return canvas.convertToBlob({ type: "image/png" });
 }
 
 /** The header as elements of a list. */
@@ -31,6 +57,7 @@ export function headerRows(info) {
     "Quality": info.quality === null ? "fixed" : plain(info.quality),
     "Model": info.model ?? info.architecture ?? "unknown",
     "Weights": info.weights_hash,
+    "Decoded": info.decoded,
     "Regions": info.regions,
     "Format version": info.format_version,
   };
