@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.small_models import with_small_synthesis
 from tacit import weights
 from tacit.codec import Codec
 from tacit.engine import sessions as sessions_module
@@ -45,6 +46,39 @@ def test_the_codec_takes_what_was_loaded_ahead(
     assert "hyper_analysis" not in makers
     assert set(makers.values()) == {"tacit-ahead"}
     assert loaded_ahead(tiny_weights) is None  # it has been taken
+
+
+def test_for_reduced_images_the_first_groups_are_made_ahead(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_small_synthesis(tiny_weights, tmp_path)
+    data = Codec(path, engine="onnx").encode(np.zeros((40, 64, 3), np.uint8))
+    makers: dict[str, str] = {}
+    make = Sessions._make
+
+    def noted(sessions: Sessions, name: str, threads: int) -> object:
+        makers[name] = threading.current_thread().name
+        return make(sessions, name, threads)
+
+    monkeypatch.setattr(Sessions, "_make", noted)
+    load_ahead(path, "reduce", 2)
+    wait()
+    assert list(makers) == ["hyper", "anchor.0", "other.0", "anchor.1", "other.1", "small_synthesis"]
+    assert Codec(path, engine="onnx", threads=2).decode(data, max_side=16).size == (16, 10)
+    assert set(makers.values()) == {"tacit-ahead"}
+
+
+def test_a_damaged_small_synthesis_is_reported_by_the_codec(tiny_weights: Path, tmp_path: Path) -> None:
+    path = with_small_synthesis(tiny_weights, tmp_path)
+    data = Codec(path, engine="onnx").encode(np.zeros((40, 64, 3), np.uint8))
+    (own,) = (tmp_path / "small").iterdir()
+    own.write_bytes(own.read_bytes()[:-1])
+    load_ahead(path, "reduce", 2)
+    wait()
+    codec = Codec(path, engine="onnx", threads=2)
+    with pytest.raises(CorruptWeights, match=own.name):
+        codec.decode(data, max_side=16)
+    assert codec.decode(data).size == (64, 40)
 
 
 def test_one_thread_loads_nothing_ahead(tiny_weights: Path) -> None:

@@ -19,6 +19,20 @@ def loaded(path: Path) -> SmallModel | None:
     return weights.load_onnx(path).small
 
 
+@pytest.mark.parametrize("name", weights.SHIPPED)
+def test_the_models_in_the_package_have_one(name: str) -> None:
+    path = weights.locate(name)
+    about = read_metadata(path)
+    own = small_path(path, about["decode_hash"])
+    assert own.stat().st_size <= 300_000
+    card = read_metadata(own)["card"]
+    assert card["data"]
+    assert card["terms"]
+    small = loaded(path)
+    assert small is not None
+    assert (small.latent, small.factors) == (64, [2, 4, 8])
+
+
 def test_weights_without_one(tiny_weights: Path) -> None:
     assert loaded(tiny_weights) is None
 

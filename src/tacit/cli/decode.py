@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,9 @@ from tacit.cli.options import (
     quiet_option,
 )
 from tacit.cli.parameters import CropBox, Share
+
+if TYPE_CHECKING:
+    from tacit.codec.model import Work
 
 
 @command.command(
@@ -96,7 +100,8 @@ def decode(
     tasks = plan_outputs(inputs, files.TACIT_SUFFIXES, output, f".{suffix}", force=force, as_json=as_json)
     if suffix not in FORMATS or (not format and output_format not in ("", suffix) and tasks[0].output == output):
         raise click.UsageError(f"The format must be one of {', '.join(FORMATS)}, got {format or output_format}.")
-    load_ahead("decode", model, device=device, threads=threads, jobs=jobs, source=tasks[0].source)
+    work: Work = "decode" if max_side is None else "reduce"
+    load_ahead(work, model, device=device, threads=threads, jobs=jobs, source=tasks[0].source)
     from tacit.conversion import FileDecoder
 
     decoder = FileDecoder(

@@ -29,7 +29,7 @@ Example:
 )
 def thumbnail(source: str, target: str, size: int) -> None:
     """Write a thumbnail of the .tacit file FILE to PNG, in sRGB and without metadata; what is there is replaced."""
-    load_ahead("decode", None, source=source)
+    load_ahead("reduce", None, source=source)
     from tacit import decode, files
     from tacit.image.export import to_bytes
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,7 @@ from tacit.weights import DEFAULT as DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from tacit.codec import Codec, Keep
+    from tacit.codec.model import Work
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -219,7 +220,7 @@ machine_options = combined(
 
 
 def load_ahead(
-    work: Literal["encode", "decode"],
+    work: Work,
     model: str | None,
     *,
     device: str = "cpu",

@@ -542,11 +542,13 @@ class Codec:
         left, top, right, bottom = check_box(box, file.header)
         width, height = right - left, bottom - top
         size = reduced_size(width, height, max_side)
-        small = self._for_file(file.header).small
+        model = self._for_file(file.header)
+        small = model.small
         factor = choose_factor(small, file, width, height, size)
         if small is None or factor is None:
             (image,) = self._decode([file], box, salvage)
             return image if image.size == size else shrink(image, size)
+        model.prepare("reduce")
         decoding = FileDecoding(file, small, box)
         raster = decode_reduced(decoding, factor, size, salvage)
         warn_of_damage([*file.damage, *decoding.damage])

@@ -27,8 +27,8 @@ Quality = float | np.ndarray | None
 A map has a value for each position of y, which is the same for the 4x4 positions of a hyper-latent.
 """
 
-Work = Literal["encode", "decode"]
-"""What a model is used for: pixels to bytes, or bytes to pixels."""
+Work = Literal["encode", "decode", "reduce"]
+"""What a model is used for: pixels to bytes, bytes to pixels, or bytes to a reduced image."""
 
 
 class Engine(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,7 +18,11 @@ from tacit.entropy.coder import SymbolModels
 from tacit.entropy.streams import Stream, StreamModels
 from tacit.entropy.tables import FrequencyTables
 from tacit.entropy.units import HYPER_STEP, LATENT_STEP, Z_UNIT
+from tacit.errors import TacitError
 from tacit.text.caption_tokens import CaptionTokens
+
+Work = Literal["encode", "decode", "reduce"]
+"""What a model is used for: pixels to bytes, bytes to pixels, or bytes to a reduced image."""
 
 
 class OnnxModel:
@@ -91,22 +96,34 @@ class OnnxModel:
         """Whether a quality means anything."""
         return bool(self.config["knots"])
 
-    def prepare(self, work: Literal["encode", "decode"]) -> None:
+    def prepare(self, work: Work) -> None:
         """Begin to make the sessions that work needs later on, beside what the caller does next."""
         # The caller makes what it needs first, from the other end.
+        if work == "reduce" and self.small is not None:
+            self.small.prepare()
+            self.sessions.prepare([], self._steps(self.small.groups)[::-1])
+            return
         first = ["synthesis"] if work == "decode" else ["hyper_analysis", "hyper"]
         self.sessions.prepare(first, self._steps()[::-1])
 
-    def make_sessions(self, work: Literal["encode", "decode"]) -> None:
-        """Make the sessions that work needs, in the order in which it needs them."""
-        if work == "decode":
+    def make_sessions(self, work: Work) -> None:
+        """Make the sessions that work needs, in the order in which it needs them. What fails is left to the run."""
+        small = None
+        if work == "reduce":
+            with suppress(TacitError):
+                small = self.small
+        if small is not None:
+            self.sessions.make((["hyper"], False), (self._steps(small.groups), True))
+            small.make_session()
+        elif work != "encode":
             self.sessions.make((["hyper"], False), (self._steps(), True), (["synthesis"], False))
         else:
             self.sessions.make((["analysis", "hyper_analysis", "hyper"], False), (self._steps(), True))
 
-    def _steps(self) -> list[str]:
-        """Return the names of the coding order's graphs, in their order."""
-        return [f"{kind}.{group}" for group in range(len(self._entropy["groups"])) for kind in ("anchor", "other")]
+    def _steps(self, count: int | None = None) -> list[str]:
+        """Return the names of the coding order's graphs, in their order; those of the first groups by their count."""
+        groups = len(self._entropy["groups"]) if count is None else count
+        return [f"{kind}.{group}" for group in range(groups) for kind in ("anchor", "other")]
 
     def latent_size(self, pixels: int) -> int:
         """Return the number of latents along a side of so many pixels."""

@@ -37,6 +37,11 @@ class SmallModel:
         return sorted(self._config["factors"])
 
     @property
+    def groups(self) -> int:
+        """How many groups of latents are decoded."""
+        return int(self._config["groups"])
+
+    @property
     def latent(self) -> int:
         """Channels of y that are decoded."""
         return int(self._config["channels"])
@@ -45,6 +50,14 @@ class SmallModel:
     def synthesis_reach(self) -> int:
         """Latents around a tile that its pixels depend on."""
         return 1 + int(self._config["blocks"])
+
+    def prepare(self) -> None:
+        """Begin to make the session of the small synthesis, beside what the caller does next."""
+        self._sessions.prepare([GRAPH])
+
+    def make_session(self) -> None:
+        """Make the session of the small synthesis, in the caller's thread."""
+        self._sessions.make(([GRAPH], False))
 
     def latent_size(self, pixels: int) -> int:
         """Return the number of latents along a side of so many pixels."""
@@ -57,7 +70,7 @@ class SmallModel:
             CorruptFile: No encoder can have written the bytes, as far as they were read.
         """
         hundredths = hundredths_of(quality, len(streams), -(-height // HYPER_STEP), -(-width // HYPER_STEP))
-        return self._coding.decompress(streams, height, width, hundredths, self._config["groups"])
+        return self._coding.decompress(streams, height, width, hundredths, self.groups)
 
     def reduced(self, latents: np.ndarray, quality: Quality, factor: int, *, color: bool = True) -> np.ndarray:
         """Return reduced images as levels [B, 16 h / factor, 16 w / factor, 3] uint8, or grey ones [.., 1].

@@ -6,21 +6,21 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tacit.engine.threads import current_threads, thread_count
 from tacit.weights.catalogue import describe
 from tacit.weights.contents import Contents, read_contents
 
 if TYPE_CHECKING:
-    from tacit.engine.onnx_model import OnnxModel
+    from tacit.engine.onnx_model import OnnxModel, Work
 
 T = TypeVar("T")
 
 _begun: dict[Path, Future[OnnxModel]] = {}
 
 
-def load_ahead(path: Path, work: Literal["encode", "decode"], threads: int | None) -> None:
+def load_ahead(path: Path, work: Work, threads: int | None) -> None:
     """Begin to load what work needs of a weights file, for the `loaded_ahead` that follows; errors are left to it.
 
     Does nothing where the work may take one thread only, or the file has no graphs.
