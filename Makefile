@@ -110,6 +110,7 @@ results: ## measure all figures again (Kodak in $TACIT_DATA/kodak), and write th
 	$(if $(CHECKPOINT),$(MAKE) freezing)
 	$(MAKE) page
 	$(BIN)/python -m benchmarks.web
+	$(if $(shell command -v npm),$(MAKE) js && $(BIN)/python -m benchmarks.browser)
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.progressive
 	$(MAKE) readme

@@ -853,9 +853,28 @@ def progressive() -> str:
     )
 
 
+def browser() -> str:
+    """Return how long decoding takes in a browser."""
+    result = _results("browser")
+    if result is None:
+        return "Not measured yet: `python -m benchmarks.browser`.\n"
+    machine = result["machine"]
+    rows = "".join(
+        f"| {row['threads']} | {row['median_ms'] / 1000:.2f} s | {row['load_ms'] / 1000:.2f} s |\n"
+        for row in result["threads"]
+    )
+    return (
+        f"| threads | a further image | the first image, with loading |\n|---|---|---|\n{rows}\n"
+        f"These are medians for 768x512 pixels at quality {result['quality']:g} in {result['browser']}, on "
+        f"{machine['processor']} with {machine['cores']} cores\nand {machine['instructions']} (weights "
+        f"{result['weights_hash'][:16]}, `{result['command']}`,\n[results/browser.json](../results/browser.json)).\n"
+    )
+
+
 STUDIES = ("captions", "steering", "oracle", "survive", "sweep", "small")
 
 BLOCKS: dict[str, Callable[[], str]] = {
+    "browser": browser,
     "progressive": progressive,
     "finding": finding,
     "fuzz": fuzz,
