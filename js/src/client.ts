@@ -9,6 +9,7 @@ import type { Backend } from './synthesiser.js';
 export { Arrival } from './arrival.js';
 export type { DecodedImage } from './decoder.js';
 export * from './errors.js';
+export { bitmapOf, pngOf } from './png.js';
 
 /** Options of a client. */
 export interface ClientOptions {

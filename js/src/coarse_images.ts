@@ -17,7 +17,7 @@ export class CoarseImages {
   constructor(
     private readonly arrival: Arrival,
     private readonly client: Client,
-    private readonly show: (image: DecodedImage) => void,
+    private readonly show: (image: DecodedImage, signal: AbortSignal) => Promise<void>,
   ) {}
 
   /** Look whether the bytes that have come are enough for the next image. */
@@ -46,7 +46,7 @@ export class CoarseImages {
     this.decoding = true;
     try {
       const image = await arrival.image(this.giveUp.signal);
-      if (image && !this.giveUp.signal.aborted) this.show(image);
+      if (image) await this.show(image, this.giveUp.signal);
     } catch {
       // The whole file says what is wrong with it.
     } finally {

@@ -24,6 +24,10 @@ export interface DecodedImage {
   data: Uint8ClampedArray<ArrayBuffer>;
   /** What the file says the image shows; null if it says nothing. */
   caption: string | null;
+  /** Whether the file is greyscale: red, green and blue are then equal. */
+  grey: boolean;
+  /** The ICC profile, which says what the values mean; null where they are sRGB. `bitmapOf` applies it. */
+  icc: Uint8Array | null;
   /** Where its pixels were computed. */
   backend: Backend;
 }
@@ -145,8 +149,10 @@ export class Decoder {
     return this.inTurn(async () => {
       const latents = await decodeLatents(file, model, parts, pause);
       const painted = await paint(file, latents, alpha, model, synthesiser, pause);
-      const { backend } = synthesiser;
-      return { width: header.width, height: header.height, data: painted, caption: file.caption, backend };
+      const { width, height, color } = header;
+      const { caption } = file;
+      const icc = file.icc?.slice() ?? null; // not a view: what goes to another thread is all that it views
+      return { width, height, data: painted, caption, grey: !color, icc, backend: synthesiser.backend };
     });
   }
 }

@@ -7,7 +7,7 @@
  */
 
 import type { Arrival } from './arrival.js';
-import { Client } from './client.js';
+import { Client, bitmapOf } from './client.js';
 import { CoarseImages } from './coarse_images.js';
 import type { DecodedImage } from './decoder.js';
 
@@ -141,8 +141,7 @@ export class TacitImage extends HTMLElement {
     try {
       await this.fetched(arrival, client, request.signal);
       const image = await arrival.close(request.signal);
-      request.signal.throwIfAborted();
-      this.paint(image);
+      await this.paint(image, request.signal);
       this.complete = true;
       this.dispatchEvent(new Event('load'));
     } catch (error) {
@@ -159,8 +158,8 @@ export class TacitImage extends HTMLElement {
     const response = await fetch(new URL(this.src, document.baseURI), { signal });
     if (!response.ok) throw new Error(`${this.src}: ${response.status} ${response.statusText}`.trimEnd());
     const reader = response.body!.getReader();
-    const coarse = new CoarseImages(arrival, client, (image) => {
-      this.paint(image);
+    const coarse = new CoarseImages(arrival, client, async (image, stale) => {
+      await this.paint(image, stale);
       const { received: loaded, total } = arrival;
       this.dispatchEvent(new ProgressEvent('progress', { lengthComputable: true, loaded, total: total! }));
     });
@@ -180,10 +179,16 @@ export class TacitImage extends HTMLElement {
     }
   }
 
-  private paint({ width, height, data, caption }: DecodedImage): void {
-    this.size(width, height);
-    this.canvas.getContext('2d')!.putImageData(new ImageData(data, width, height), 0, 0);
-    this.caption = caption;
+  /** Draw an image, unless another has been asked for meanwhile. */
+  private async paint(image: DecodedImage, stale: AbortSignal): Promise<void> {
+    const bitmap = await bitmapOf(image);
+    stale.throwIfAborted();
+    this.size(image.width, image.height);
+    const context = this.canvas.getContext('2d')!;
+    context.clearRect(0, 0, image.width, image.height);
+    context.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    this.caption = image.caption;
     this.describe();
   }
 

@@ -6,6 +6,7 @@
 
 import * as ort from 'onnxruntime-web/wasm';
 import { Decoder } from './decoder.js';
+import { pngOf } from './png.js';
 import { storedWeights } from './stored_weights.js';
 
 declare const self: ServiceWorkerGlobalScope;
@@ -22,10 +23,8 @@ const decoder = new Decoder(ort, {
 async function asPng(request: globalThis.Request): Promise<Response> {
   const response = await fetch(request.url, { credentials: 'same-origin' });
   if (!response.ok) return response;
-  const { width, height, data } = await decoder.decode(new Uint8Array(await response.arrayBuffer()));
-  const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext('2d')!.putImageData(new ImageData(data, width, height), 0, 0);
-  return new Response(await canvas.convertToBlob({ type: 'image/png' }), { headers: { 'Content-Type': 'image/png' } });
+  const image = await decoder.decode(new Uint8Array(await response.arrayBuffer()));
+  return new Response(await pngOf(image), { headers: { 'Content-Type': 'image/png' } });
 }
 
 self.addEventListener('install', () => void self.skipWaiting());

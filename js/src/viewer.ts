@@ -1,6 +1,6 @@
 /** The viewer: a static page that decodes the files that are dropped on it. */
 
-import { Client } from './client.js';
+import { Client, bitmapOf, pngOf } from './client.js';
 import { type TacitFile, parse } from './container.js';
 import type { DecodedImage } from './decoder.js';
 
@@ -92,13 +92,13 @@ async function show(opened: Opened): Promise<void> {
       opened.image = await client.decode(opened.data);
       opened.milliseconds = performance.now() - start;
     }
+    const bitmap = await bitmapOf(opened.image);
     if (current !== opened) return; // another was chosen meanwhile
-    const { width, height, data, caption } = opened.image;
-    canvas.width = width;
-    canvas.height = height;
-    canvas.getContext('2d')!.putImageData(new ImageData(data, width, height), 0, 0);
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+    canvas.getContext('2d')!.drawImage(bitmap, 0, 0);
     canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-label', caption || opened.name);
+    canvas.setAttribute('aria-label', opened.image.caption || opened.name);
     canvas.hidden = byId('zoom').hidden = byId('save').hidden = false;
     say(null);
     describe(file, opened);
@@ -124,12 +124,11 @@ async function open(files: Iterable<File>): Promise<void> {
 }
 
 async function save(): Promise<void> {
-  if (!current) return;
-  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
-  if (!blob) return say('The image is too large for this browser to save.', true);
+  if (!current?.image) return;
+  const { name, image } = current;
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = `${current.name.replace(/\.tacit$/i, '')}.png`;
+  link.href = URL.createObjectURL(await pngOf(image));
+  link.download = `${name.replace(/\.tacit$/i, '')}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

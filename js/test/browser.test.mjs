@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { parse } from '../dist/index.js';
+import { Weights, parse } from '../dist/index.js';
 import { browser, served } from './browser.mjs';
-import { GOLDEN, goldenFiles } from './support.mjs';
+import { GOLDEN, exchangedProfile, goldenFiles, weightsOf, withChunk } from './support.mjs';
 
 const folders = { golden: path.join(GOLDEN, 'tacit-s') };
 const ELEMENT = `<!doctype html><script type="module" src="/element.js"></script>`;
@@ -20,6 +20,7 @@ after(() => chrome?.close());
 async function withPage(options, where, work) {
   const server = await served({ folders, ...options });
   const context = await chrome.newContext();
+  context.setDefaultTimeout(120_000); // on a busy machine, loading takes long
   try {
     const page = await context.newPage();
     const errors = [];
@@ -106,6 +107,7 @@ describe('the element', () => {
   before(async () => {
     server = await served({ folders, routes, pages: { '/page': ELEMENT } });
     context = await chrome.newContext();
+    context.setDefaultTimeout(120_000);
     page = await context.newPage();
     await page.goto(`${server.address}/page`);
     await page.waitForFunction('customElements.get("tacit-image")');
@@ -239,6 +241,65 @@ describe('the element', () => {
     assert.equal((await events(++count)).at(-1).type, 'load');
     const { size, label, message } = await look();
     assert.deepEqual([size, label, message], [[200, 100], 'A boat', null]);
+  });
+
+  test('shows the colours that the ICC profile means', async () => {
+    const plain = await golden('caption');
+    routes['/icc'] = (response) => response.end(withChunk(plain, 'i', Buffer.from([0, ...exchangedProfile()])));
+    await placed('src="/icc"');
+    assert.equal((await events(1))[0].type, 'load');
+    const [kept, exchanged] = await page.evaluate(async () => {
+      const { Client } = await import('/client.js');
+      const response = await fetch('/icc');
+      const client = (window.client ??= new Client());
+      const { data } = await client.decode(new Uint8Array(await response.arrayBuffer()));
+      const away = (channels) =>
+        pictures[0].reduce((sum, value, i) => sum + Math.abs(value - data[i - (i % 4) + channels[i % 4]]), 0);
+      return [away([0, 1, 2, 3]) / data.length, away([1, 0, 2, 3]) / data.length];
+    });
+    assert.ok(exchanged < 3 && kept > 2 * exchanged, `${exchanged} levels from the exchanged, ${kept} from the kept`);
+  });
+
+  test('has fetched the weights once, and needs the network no more', async () => {
+    const fetched = () => server.requests.filter((address) => address.startsWith('/weights/')).length;
+    assert.equal(fetched(), 1);
+    const file = '/golden/small.tacit';
+    /** Decode with a new worker, and return the error's name and message, if there is one. */
+    const decode = () =>
+      page.evaluate(async (address) => {
+        const { Client } = await import('/client.js');
+        const client = new Client();
+        const data = new Uint8Array(await (await fetch(address)).arrayBuffer());
+        const failed = await client.decode(data).then(
+          () => null,
+          ({ name, message }) => ({ name, message }),
+        );
+        client.close();
+        return failed;
+      }, file);
+    await page.route('**/weights/*', (route) => route.abort());
+    assert.equal(await decode(), null);
+    // What the cache holds is verified as what comes from the network is, and damage is not kept.
+    const whole = await weightsOf('tacit-s');
+    const { offset } = new Weights(whole).places.get('synthesis.project.weight');
+    await page.evaluate(async (at) => {
+      const cache = await caches.open('tacit-weights');
+      const [request] = await cache.keys();
+      const bytes = new Uint8Array(await (await cache.match(request)).arrayBuffer());
+      bytes[at] ^= 1;
+      await cache.put(request, new Response(bytes));
+    }, offset);
+    const damage = { name: 'CorruptWeights', message: 'the weights file is damaged: its contents do not fit its hash' };
+    assert.deepEqual(await decode(), damage);
+    const offline = await decode();
+    assert.equal(offline.name, 'MissingWeights');
+    assert.match(offline.message, /^the weights 2e4657fc0b81227a cannot be loaded from http.*safetensors: /);
+    await page.unroute('**/weights/*');
+    whole[offset] ^= 1;
+    await page.route('**/weights/*', (route) => route.fulfill({ body: Buffer.from(whole) }));
+    assert.deepEqual(await decode(), damage);
+    assert.equal(await page.evaluate(async () => (await (await caches.open('tacit-weights')).keys()).length), 0);
+    assert.equal(fetched(), 1);
   });
 });
 

@@ -3,8 +3,19 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Decoder, IncomingFile, Weights } from '../dist/index.js';
-import { GOLDEN, MODELS, ROOT, goldenFiles, hashOf, runtime, weightsOf } from './support.mjs';
+import { decode as decodePng } from 'fast-png';
+import { Decoder, IncomingFile, Weights, pngOf } from '../dist/index.js';
+import {
+  GOLDEN,
+  MODELS,
+  ROOT,
+  exchangedProfile,
+  goldenFiles,
+  hashOf,
+  runtime,
+  weightsOf,
+  withChunk,
+} from './support.mjs';
 
 const SAMPLES = 8; // along each side, of the grid of pixels that the golden files have; it reaches the corners
 const CHANNELS = { L: [0], LA: [0, 3], RGB: [0, 1, 2], RGBA: [0, 1, 2, 3] };
@@ -139,4 +150,25 @@ test('a decoding is given up when its signal says so', async () => {
   controller.abort(new Error('another is wanted'));
   await assert.rejects(given, /another is wanted/);
   assert.ok((await next).width);
+});
+
+test('a PNG has the very pixels, and the ICC profile', async () => {
+  const weights = await weightsOf('tacit-s');
+  const decoder = new Decoder(await runtime(), { weights: async () => weights });
+  const profile = exchangedProfile();
+  for (const name of ['small', 'grey', 'alpha']) {
+    const plain = new Uint8Array(await readFile(path.join(GOLDEN, 'tacit-s', `${name}.tacit`)));
+    const image = await decoder.decode(withChunk(plain, 'i', Buffer.from([0, ...profile])));
+    assert.deepEqual(image.icc, profile);
+    for (const compressed of [true, false]) {
+      const png = decodePng(new Uint8Array(await (await pngOf(image, compressed)).arrayBuffer()), { checkCrc: true });
+      assert.deepEqual(png.iccEmbeddedProfile.profile, profile);
+      assert.deepEqual([png.width, png.height, png.depth], [image.width, image.height, 8]);
+      assert.equal(png.channels < 3, image.grey);
+      const channels = { 1: [0], 2: [0, 3], 3: [0, 1, 2], 4: [0, 1, 2, 3] }[png.channels];
+      assert.equal(png.channels % 2 === 0, name === 'alpha');
+      const expected = Array.from(image.data).filter((_, i) => channels.includes(i % 4));
+      assert.deepEqual(Array.from(png.data), expected);
+    }
+  }
 });

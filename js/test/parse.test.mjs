@@ -1,7 +1,7 @@
 // Damaged files: each gives one of this package's errors, and never anything else.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Decoder, TacitError, parse } from '../dist/index.js';
+import { Decoder, TacitError, crc32, parse } from '../dist/index.js';
 import { goldenFiles, runtime, weightsOf } from './support.mjs';
 
 const files = await goldenFiles('tacit-s');
@@ -14,16 +14,6 @@ function numbers(seed) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * limit);
   };
-}
-
-/** Return the CRC-32 of bytes. */
-function crc32(data) {
-  let crc = 0xffffffff;
-  for (const byte of data) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  }
-  return (crc ^ 0xffffffff) >>> 0;
 }
 
 test('a file that is cut anywhere is refused', () => {
