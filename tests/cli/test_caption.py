@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -11,10 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from support.chat_server import KEY, Server, caption, error, hang_up
 from tacit import cli
+from tacit.captions import CaptionMap
+from tacit.finding.box_map import BoxMap
 
 pytest.importorskip("httpx", reason="the extra tacit[caption] is not installed")
 
@@ -254,3 +259,87 @@ def test_the_command_runs_a_local_model(run: Any, chat_server: Server, tiny_blip
     assert run("one.png", "--local", "-m", tiny_blip, "--max-tokens", "5") == 0
     assert rows()["one.png"]
     assert not chat_server.asked
+
+
+SHOWN = 'A red boat lies in the middle. BOXES: [{"phrase": "A red boat", "box": [250, 500, 750, 1000]}]'
+
+
+def test_boxes_come_with_the_caption(run: Any, chat_server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    chat_server.replies = [caption(SHOWN.replace(" BOXES: ", "\n\n**BOXES:**\n```json\n").replace("**", "") + "\n```")]
+    Path("in").mkdir()
+    shard(Path("in/0.tar"), {"a.png": png((9, 9, 9))})
+    assert run("in", "--boxes", "--estimate") == 0
+    assert "at most 1,500 from it" in capsys.readouterr().err
+    assert not chat_server.asked
+    assert run("in", "--boxes", "-o", "out.jsonl") == 0
+    (asked,) = chat_server.asked
+    question = asked["messages"][0]["content"][0]["text"]
+    assert question.startswith("Describe this photograph")
+    assert "write BOXES: and then a JSON list" in question
+    assert "A red boat lies in the middle., 1 box\n" in capsys.readouterr().out
+    (row,) = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    width, height = Image.open(io.BytesIO(png((9, 9, 9)))).size
+    assert row == {
+        "file": "in/0.tar/a.png",
+        "captions": ["A red boat lies in the middle."],
+        "source": "gpt-4o",
+        "boxes": [{"box": [width // 4, height // 2, width // 2, height - height // 2], "phrase": "A red boat"}],
+    }
+    assert CaptionMap.load("out.jsonl").find("in/0.tar/a.png") == row["captions"][0]
+    found = BoxMap.load("out.jsonl").find("in/0.tar/a.png", "two red boats", width, height)
+    assert found == ((width // 4, height // 2, 3 * width // 4, height),)
+    # a second run asks for nothing; a new list is made from the cache
+    assert run("in", "--boxes", "-o", "out.jsonl") == run("in", "--boxes", "-o", "again.jsonl") == 0
+    assert Path("again.jsonl").read_text() == Path("out.jsonl").read_text()
+    assert len(chat_server.asked) == 1
+
+
+def test_answers_without_boxes_are_errors_of_that_image_and_not_kept(
+    run: Any, chat_server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat_server.replies = [caption("A red boat."), caption("A boat. BOXES: it is on the left"), caption(SHOWN)]
+    save(Path("one.png"))
+    for message in ("the answer must be a caption, BOXES: and a list", "must be a list of phrases and boxes"):
+        assert run("one.png", "--boxes", "-j", "1") == 1
+        assert message in capsys.readouterr().err
+        assert not Path("captions.jsonl").exists()
+    assert run("one.png", "--boxes") == 0
+    assert len(chat_server.asked) == 3
+
+
+def test_a_finder_finds_the_boxes_of_captions_that_are_there(
+    run: Any, chat_server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.full((64, 96, 3), 128, np.uint8)
+    pixels[16:48, 48:80] = (255, 0, 0)
+    Image.fromarray(pixels).save("one.png")
+    assert run("one.png") == 0
+    capsys.readouterr()
+    assert run("one.png", "--boxes", "--finder", "embedded") == 0
+    said = capsys.readouterr()
+    assert "1 image, 1 to find boxes in, 0 to ask for" in said.err
+    assert "a red boat, 1 box\n" in said.out
+    assert len(chat_server.asked) == 1
+    first, second = map(json.loads, Path("captions.jsonl").read_text().splitlines())
+    assert first == {name: value for name, value in second.items() if name != "boxes"}
+    ((left, top, right, bottom),) = BoxMap.load("captions.jsonl").find("one.png", "a red boat", 96, 64) or ()
+    assert abs(left - 48) + abs(top - 16) + abs(right - 80) + abs(bottom - 48) < 24
+    assert run("one.png", "--boxes", "--finder", "embedded") == 0
+    assert len(Path("captions.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--finder", "embedded"], "--finder must be used together with --boxes"),
+        (["--boxes", "--finder", "nobody"], "finder must be one of embedded"),
+        (["--boxes", "--finder", "endpoint:other"], "must be the endpoint and the --model that write the captions"),
+        (["--boxes", "--finder", "endpoint", "--local", "-m", "x"], "must be the endpoint and the --model"),
+    ],
+)
+def test_finders_that_cannot_be(
+    run: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    save(Path("one.png"))
+    assert run("one.png", *arguments) == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tacit.codec.keep import Keep, KeepWarning
-from tacit.codec.places import MOST, Place, boxes, find_places
+from tacit.codec.places import Place, find_places
 from tacit.errors import InvalidInput, NotFound
 from tacit.finding import Found, FoundThing
+from tacit.finding.boxes import MOST_PIECES, boxes_around
 from tacit.finding.maps import Map
 from tacit.image import Raster, from_array
 
@@ -24,16 +25,16 @@ def mask(*parts: tuple[slice, slice]) -> Map:
 
 def test_a_box_is_around_each_large_piece() -> None:
     seen = mask(np.s_[2:6, 3:9], np.s_[10:30, 20:40], np.s_[10:20, 0:12], np.s_[29:30, 0:1])
-    assert boxes(seen, 80, 60) == [(40, 20, 80, 60), (0, 20, 24, 40)]
-    assert boxes(mask(np.s_[0:30, 0:40]), 77, 53) == [(0, 0, 77, 53)]
-    assert boxes(mask(), 80, 60) == []
-    assert boxes(0.2 * mask(np.s_[2:6, 3:9]), 80, 60) == [(6, 4, 18, 12)]  # the most that there is
+    assert boxes_around(seen, 80, 60) == [(40, 20, 80, 60), (0, 20, 24, 40)]
+    assert boxes_around(mask(np.s_[0:30, 0:40]), 77, 53) == [(0, 0, 77, 53)]
+    assert boxes_around(mask(), 80, 60) == []
+    assert boxes_around(0.2 * mask(np.s_[2:6, 3:9]), 80, 60) == [(6, 4, 18, 12)]  # the most that there is
 
 
 def test_many_pieces_are_one_box() -> None:
-    parts = [np.s_[2 : 2 + 4, 3 * n + 1 : 3 * n + 3] for n in range(MOST + 1)]
-    assert boxes(mask(*parts), 80, 60) == [(2, 4, 78, 12)]
-    assert len(boxes(mask(*parts[1:]), 80, 60)) == MOST
+    parts = [np.s_[2 : 2 + 4, 3 * n + 1 : 3 * n + 3] for n in range(MOST_PIECES + 1)]
+    assert boxes_around(mask(*parts), 80, 60) == [(2, 4, 78, 12)]
+    assert len(boxes_around(mask(*parts[1:]), 80, 60)) == MOST_PIECES
 
 
 def test_a_phrase_may_name_several_things() -> None:

@@ -60,7 +60,12 @@ def test_nothing_is_found_where_the_model_sees_nothing(chat_server: Server, make
         "[[1, 2, 3, 4]]",
         json.dumps([{"phrase": "boat"}]),
         json.dumps([{"phrase": "boat", "box": [1, 2, 3]}]),
-        json.dumps([{"phrase": "boat", "box": [9, 0, 3, 500]}]),
+        json.dumps([{"phrase": "boat", "box": [9, 0, 9, 500]}]),  # of no size
+        json.dumps([{"phrase": "boat", "box": [-300, 0, 300, 500]}]),
+        json.dumps([{"phrase": "boat", "box": [1005, 0, 1010, 500]}]),  # outside
+        json.dumps([{"phrase": "boat", "box": "the left half"}]),
+        json.dumps([BOAT]).replace("]}", ""),
+        "I'm sorry, but I can't help with identifying things in this image.",
         json.dumps([{"phrase": "boat", "box": [0, 0, 1920, 1080]}]),
         '[{"phrase": "boat", "box": [0, 0, NaN, 10]}]',
         "[" * 100_000,
@@ -72,6 +77,18 @@ def test_nonsense_is_an_error_and_not_kept(chat_server: Server, make: Any, answe
     with pytest.raises(CaptionerError, match="the answer must be a list of phrases and boxes, got"):
         finder(PIXELS, "the red boat")
     assert finder(PIXELS, "the red boat").found == ("the red boat",)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [[1000, 500, 500, 0], ["500", "0", "1000", "500"], "500, 0, 1000, 500", "[500,0,1000,500]", [500, -9, 1009, 500]],
+)
+def test_boxes_that_are_nearly_right_are_put_right(chat_server: Server, make: Any, box: Any) -> None:
+    chat_server.replies = [caption("Sure!\n```json\n" + json.dumps([BOAT | {"box": box}], indent=1) + "\n```\nDone.")]
+    found = make()(PIXELS, "the red boat")
+    assert found.found == ("the red boat",)
+    assert found.map[:4, 8:].all()
+    assert found.map.sum() == 32
 
 
 def test_too_many_boxes_are_an_error(chat_server: Server, make: Any) -> None:

@@ -4,6 +4,7 @@ A caption comes from the command line, a caption map, a sidecar file or the imag
 the image and describes it.
 """
 
+from tacit.captions.boxer import Boxer, LabelledBox
 from tacit.captions.cache import AnswerCache, default_folder
 from tacit.captions.caption import Caption, find_caption
 from tacit.captions.caption_entries import CaptionEntry, read_caption_entries
@@ -22,6 +23,7 @@ from tacit.captions.sidecar import read_sidecar
 __all__ = [
     "UNPRICED",
     "AnswerCache",
+    "Boxer",
     "Caption",
     "CaptionEntry",
     "CaptionFile",
@@ -33,6 +35,7 @@ __all__ = [
     "EndpointOptions",
     "Estimate",
     "ImageLocation",
+    "LabelledBox",
     "LocalCaptioner",
     "Price",
     "default_folder",

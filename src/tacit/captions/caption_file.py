@@ -6,10 +6,12 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import BinaryIO
 
+from tacit.captions.boxer import LabelledBox
 from tacit.captions.caption_entries import JSONL_SUFFIXES, parse_jsonl
 from tacit.captions.file_index import file_key
 from tacit.errors import InvalidInput, PathError
@@ -17,7 +19,7 @@ from tacit.files import reason
 
 
 class CaptionFile:
-    """A file of JSONL rows {"file", "captions", "source"}, as `CaptionMap` reads them.
+    """A file of JSONL rows {"file", "captions", "source"}, some with "boxes", as `CaptionMap` and `BoxMap` read them.
 
     Files are named relative to the JSONL's folder. A last line that was cut short, as by a power failure, is dropped.
     Nothing is written before the first row. Several threads may use one object; it is a context manager.
@@ -44,25 +46,44 @@ class CaptionFile:
         except UnicodeDecodeError as error:
             raise InvalidInput(f"{self.path}: not UTF-8 (at byte {error.start})") from error
         entries = parse_jsonl(text, str(self.path))
-        self._captioned = {file_key(entry.file, self.folder) for entry in entries if entry.captions}
+        self._captions: dict[str, str] = {}
+        for entry in entries:
+            if entry.captions:
+                self._captions.setdefault(file_key(entry.file, self.folder), entry.captions[0])
+        rows = (json.loads(line) for line in text.split("\n") if '"boxes"' in line)
+        self._boxed = {
+            file_key(str(row.get("file")), self.folder) for row in rows if isinstance(row.get("boxes"), list)
+        }
 
     def __contains__(self, name: str) -> bool:
-        return file_key(os.path.abspath(name), self.folder) in self._captioned
+        return self.caption(name) is not None
 
-    def add(self, name: str, caption: str, source: str) -> None:
+    def caption(self, name: str) -> str | None:
+        """Return the first caption of an image, None where it has no row."""
+        return self._captions.get(file_key(os.path.abspath(name), self.folder))
+
+    def has_boxes(self, name: str) -> bool:
+        """Return whether a row says which boxes an image has, be it none."""
+        return file_key(os.path.abspath(name), self.folder) in self._boxed
+
+    def add(self, name: str, caption: str, source: str, boxes: Sequence[LabelledBox] | None = None) -> None:
         """Write one row at once.
 
         Args:
             name: The image's path.
             caption: Its caption.
             source: Who wrote the caption, such as a model's name.
+            boxes: Where its things are; None where nobody has looked.
 
         Raises:
             PathError: The row cannot be written; the file then ends with the row before.
         """
         file = PurePath(os.path.relpath(os.path.abspath(name), self.folder)).as_posix()
         # ASCII: a path that is not UTF-8 is escaped, and reads back as the same path.
-        line = json.dumps({"file": file, "captions": [caption], "source": source}).encode() + b"\n"
+        row: dict[str, object] = {"file": file, "captions": [caption], "source": source}
+        if boxes is not None:
+            row["boxes"] = [{"box": one.box, "phrase": one.phrase} for one in boxes]
+        line = json.dumps(row).encode() + b"\n"
         with self._lock:
             try:
                 stream = self._stream = self._stream or self._open()
@@ -72,7 +93,10 @@ class CaptionFile:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
                 raise PathError(f"{self.path}: cannot be written: {reason(error)}") from error
-            self._captioned.add(file_key(file, self.folder))
+            key = file_key(file, self.folder)
+            self._captions.setdefault(key, caption)
+            if boxes is not None:
+                self._boxed.add(key)
 
     def __enter__(self) -> CaptionFile:
         return self

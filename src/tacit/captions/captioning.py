@@ -13,6 +13,7 @@ from types import FrameType
 
 from PIL import Image
 
+from tacit.captions.boxer import Boxer
 from tacit.captions.cache import AnswerCache
 from tacit.captions.caption_file import CaptionFile
 from tacit.captions.captioner import Captioner
@@ -34,12 +35,15 @@ class RemainingWork:
     """The number of other images that have an answer in the cache."""
     unreadable: int
     """The number of images that cannot be read."""
+    to_box: int = 0
+    """The number of images whose caption is written, and whose boxes are found without asking."""
 
     def __str__(self) -> str:
-        images = len(self.sizes) + self.written + self.cached + self.unreadable
+        images = len(self.sizes) + self.written + self.cached + self.unreadable + self.to_box
         parts = [f"{images:,} image{'s' * (images != 1)}"]
         parts += [f"{self.written:,} written already"] if self.written else []
         parts += [f"{self.cached:,} in the cache"] if self.cached else []
+        parts += [f"{self.to_box:,} to find boxes in"] if self.to_box else []
         parts += [f"{self.unreadable:,} that cannot be read"] if self.unreadable else []
         return ", ".join([*parts, f"{len(self.sizes):,} to ask for"])
 
@@ -51,9 +55,17 @@ class Captioning:
         captioner: Writes the captions.
         rows: The file that captions are written to.
         cache: Answers of earlier runs; None asks the captioner for every image.
+        boxer: Says where the things of a caption are, which the rows then have; None where they need not.
     """
 
-    def __init__(self, captioner: Captioner, rows: CaptionFile, cache: AnswerCache | None = None) -> None:
+    def __init__(
+        self,
+        captioner: Captioner,
+        rows: CaptionFile,
+        cache: AnswerCache | None = None,
+        boxer: Boxer | None = None,
+    ) -> None:
+        self._boxer = boxer
         self._captioner = captioner
         self._rows = rows
         self._cache = cache
@@ -61,10 +73,13 @@ class Captioning:
     def remaining_work(self, images: Iterable[ImageLocation]) -> RemainingWork:
         """Read each image that has no row yet and report what is left to do; nothing is asked or written."""
         sizes: list[tuple[int, int]] = []
-        written = cached = unreadable = 0
+        written = cached = unreadable = to_box = 0
         for image in images:
-            if image.name in self._rows:
+            if self._is_done(image):
                 written += 1
+                continue
+            if self._known_caption(image) is not None:
+                to_box += 1
                 continue
             try:
                 data = image.read()
@@ -76,13 +91,14 @@ class Captioning:
                 cached += 1
             else:
                 sizes.append(size)
-        return RemainingWork(tuple(sizes), written, cached, unreadable)
+        return RemainingWork(tuple(sizes), written, cached, unreadable, to_box)
 
     def __call__(self, image: ImageLocation) -> Mapping[str, object]:
         """Caption one image and write its row.
 
         Returns:
-            {"caption": text, "from": "cache" or "model"}; {"caption": None, "from": "row"} where the image has a row.
+            {"caption": text, "from": "cache", "model" or, where only boxes were missing, "row"}, and "boxes", their
+            number, where they are found; {"caption": None, "from": "row"} where the image has all.
 
         Raises:
             CaptionerError: The captioner has no caption of this image.
@@ -90,16 +106,35 @@ class Captioning:
             PathError: The image cannot be read, or the row cannot be written.
             InvalidInput: The file is not an image.
         """
-        if image.name in self._rows:
+        if self._is_done(image):
             return {"caption": None, "from": "row"}
         data = image.read()
-        caption = self._cached_caption(data)
-        origin = "model" if caption is None else "cache"
-        if caption is None:
-            caption = self._captioner(_upright_rgb(data))
-            self._store_in_cache(data, caption)
-        self._rows.add(image.name, caption, self._captioner.model)
-        return {"caption": caption, "from": origin}
+        answer, origin = self._known_caption(image), "row"
+        if answer is None:
+            answer, origin = self._cached_caption(data), "cache"
+        asked = answer is None
+        pixels = _upright_rgb(data) if asked or self._boxer is not None else None
+        if answer is None:
+            assert pixels is not None
+            answer, origin = self._captioner(pixels), "model"
+        caption, boxes = answer, None
+        if self._boxer is not None and self._boxer.reads_answers:
+            assert pixels is not None
+            caption, boxes = self._boxer(pixels, answer)
+        if asked:  # only now: an answer that cannot be used is not kept
+            self._store_in_cache(data, answer)
+        if self._boxer is not None and not self._boxer.reads_answers:
+            assert pixels is not None
+            caption, boxes = self._boxer(pixels, answer)
+        self._rows.add(image.name, caption, self._captioner.model, boxes)
+        return {"caption": caption, "from": origin} | ({} if boxes is None else {"boxes": len(boxes)})
+
+    def _is_done(self, image: ImageLocation) -> bool:
+        return image.name in self._rows if self._boxer is None else self._rows.has_boxes(image.name)
+
+    def _known_caption(self, image: ImageLocation) -> str | None:
+        """Return the caption that an image has a row with, if boxes can be found without asking for another one."""
+        return None if self._boxer is None or self._boxer.reads_answers else self._rows.caption(image.name)
 
     @contextlib.contextmanager
     def stopping_on_interrupt(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,10 +14,15 @@ from tacit.cli.console import print_message
 from tacit.cli.group import command
 from tacit.cli.options import json_option, quiet_option
 from tacit.cli.parameters import NumberRange, TokenPrice
-from tacit.errors import CaptionerUnusable
+from tacit.codec.options import DEFAULT_FINDER
+from tacit.errors import CaptionerUnusable, UnknownModel
 from tacit.files import Task
 
+if TYPE_CHECKING:
+    from tacit.captions import Boxer
+
 LONGEST_SHOWN = 60  # characters of a caption that are printed
+ENDPOINT = "endpoint"  # the finder that asks for boxes together with the caption
 
 
 @command.command(
@@ -29,6 +35,8 @@ Examples:
   tacit caption photos/ --base-url http://localhost:8000/v1 -m my-model
   tacit caption photos/ --local -m Salesforce/blip-image-captioning-large
   tacit encode photos/ -o small/ --captions captions.jsonl
+  tacit caption photos/ --boxes                         and where everything is
+  tacit bulk photos/ small/ --captions captions.jsonl --boxes captions.jsonl
 \b
 Run an interrupted command again to go on from there: images that have a row in
 the output are left out, and answers are kept in a cache.
@@ -60,6 +68,17 @@ the output are left out, and answers are kept in a cache.
     "--prompt", metavar="FILE", help="File with the question to the model.  [default: the question in the package]"
 )
 @click.option(
+    "--boxes",
+    is_flag=True,
+    help="Write where the things of each caption are, too, for --boxes of `tacit encode` and `tacit bulk`.",
+)
+@click.option(
+    "--finder",
+    metavar="NAME",
+    help="With --boxes, what finds them; see docs/steering.md.  [default: endpoint, which is asked for them together "
+    "with the caption; with --local, embedded]",
+)
+@click.option(
     "--image-size",
     metavar="N",
     type=click.IntRange(32, 8192),
@@ -71,9 +90,7 @@ the output are left out, and answers are kept in a cache.
     "--max-tokens",
     metavar="N",
     type=click.IntRange(1, 16384),
-    default=300,
-    show_default=True,
-    help="Largest length of an answer, in tokens.",
+    help="Largest length of an answer, in tokens.  [default: 300; 1500 where it has boxes]",
 )
 @click.option(
     "-j",
@@ -142,8 +159,10 @@ def caption(
     local: bool,
     base_url: str | None,
     prompt: str | None,
+    boxes: bool,
+    finder: str | None,
     image_size: int,
-    max_tokens: int,
+    max_tokens: int | None,
     jobs: int,
     rate: float,
     timeout: float,
@@ -164,6 +183,14 @@ def caption(
     """
     if local and (model is None or base_url is not None or price is not None):
         raise click.UsageError("--local needs --model, and must not be used together with --base-url or --price.")
+    if finder is not None and not boxes:
+        raise click.UsageError("--finder must be used together with --boxes.")
+    finder = finder or (DEFAULT_FINDER if local else ENDPOINT)
+    asked = boxes and finder.split(":")[0] == ENDPOINT  # for boxes, together with the caption
+    model_name = model or "gpt-4o"
+    if asked and (local or finder not in (ENDPOINT, f"{ENDPOINT}:{model_name}")):
+        raise click.UsageError(f"--finder {finder} must be the endpoint and the --model that write the captions.")
+    max_tokens = max_tokens or (1500 if asked else 300)
 
     from PIL import Image
 
@@ -171,8 +198,14 @@ def caption(
     from tacit.image import ConversionWarning
 
     question = captions.load_prompt(prompt)
+    boxer: Boxer | None = None
+    if boxes:
+        from tacit.finding.boxers import AnswerBoxer
+
+        boxer = AnswerBoxer() if asked else _finder_boxer(finder)
+        question = AnswerBoxer.question(question) if asked else question
     options = captions.EndpointOptions(
-        model=model or "gpt-4o",
+        model=model_name,
         base_url=base_url or os.environ.get("OPENAI_BASE_URL") or captions.EndpointOptions.base_url,
         image_size=image_size,
         max_tokens=max_tokens,
@@ -188,7 +221,7 @@ def caption(
             captioner = stack.enter_context(captions.EndpointCaptioner(question, options))
         rows = stack.enter_context(captions.CaptionFile(output, overwrite=force))
         answers = None if no_cache else captions.AnswerCache(cache or captions.default_folder())
-        captioning = captions.Captioning(captioner, rows, answers)
+        captioning = captions.Captioning(captioner, rows, answers, boxer)
 
         images = {image.name: image for image in captions.find_images(inputs)}
         remaining = captioning.remaining_work(images.values())
@@ -220,10 +253,27 @@ def caption(
         return report.run(work, jobs, filters)
 
 
+def _finder_boxer(finder: str) -> Boxer:
+    """Return what has a finder say where things are.
+
+    Raises:
+        click.UsageError: There is no such finder.
+    """
+    from tacit.finding import load_finder
+    from tacit.finding.boxers import FinderBoxer
+
+    try:
+        return FinderBoxer(load_finder(finder))
+    except UnknownModel as error:
+        raise click.UsageError(str(error)) from error
+
+
 def _result_line(record: Record) -> str:
     """Return the beginning of a caption, and where it comes from if that is the cache."""
-    if record["from"] == "row":
+    if record["caption"] is None:
         return "  has a caption"
     text = str(record["caption"])
     shortened = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
-    return f"  {shortened}{' (from the cache)' if record['from'] == 'cache' else ''}"
+    number = record.get("boxes")
+    boxes = "" if number is None else f", {number:,} box{'es' if number != 1 else ''}"
+    return f"  {shortened}{' (from the cache)' if record['from'] == 'cache' else ''}{boxes}"

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from tacit.codec.keep import Keep, KeepWarning
 from tacit.errors import InvalidInput, NotFound
 from tacit.finding import Found
-from tacit.finding.maps import Map, pieces
+from tacit.finding.boxes import boxes_around
 from tacit.image import Raster
 from tacit.image.ssimulacra2 import SMALLEST
 
 Box = tuple[int, int, int, int]
-
-SEEN = 0.5  # a place of a map shows the thing from here on
-SMALL = 0.25  # pieces below this part of the largest one's area are left out
-MOST = 12  # boxes of one thing; more become one box around all
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,7 @@ def _places(keep: Keep, raster: Raster, find: Callable[[Raster, str], Found]) ->
     places, missed = [], []
     found = find(raster, keep.phrase)
     for thing in found.things:
-        around = [] if thing.map is None else boxes(thing.map, raster.width, raster.height)
+        around = [] if thing.map is None else boxes_around(thing.map, raster.width, raster.height)
         places += [Place(keep, box, thing.cues) for box in around]
         if not around:
             missed.append(thing.phrase)
@@ -77,35 +70,6 @@ def _places(keep: Keep, raster: Raster, find: Callable[[Raster, str], Found]) ->
         advice = "name it in other words, or give its box" + (f"; {found.hint}" if found.hint else "")
         raise NotFound(f"{names} cannot be found in the image: {advice}")
     return places
-
-
-def boxes(seen: Map, width: int, height: int) -> list[Box]:
-    """Return the boxes around the pieces of a thing, largest piece first; none where the map shows nothing.
-
-    Args:
-        seen: How likely each place shows the thing, 0 to 1 [h, w].
-        width: The image's width in pixels.
-        height: The image's height in pixels.
-    """
-    mask = seen > min(SEEN, float(seen.max()) / 2)
-    labels = pieces(mask)
-    areas = np.bincount(labels.ravel(), minlength=2)[1:]
-    if not areas.any():
-        return []
-    large = [n + 1 for n in np.argsort(-areas, kind="stable") if areas[n] >= SMALL * areas.max()]
-    masks = [labels == n for n in large] if len(large) <= MOST else [np.isin(labels, large)]
-    return [_around(one, width, height) for one in masks]
-
-
-def _around(mask: np.ndarray, width: int, height: int) -> Box:
-    down, across = (np.nonzero(mask.any(axis=axis))[0].tolist() for axis in (1, 0))
-    x, y = width / mask.shape[1], height / mask.shape[0]
-    return (
-        math.floor(across[0] * x),
-        math.floor(down[0] * y),
-        min(width, math.ceil((across[-1] + 1) * x)),
-        min(height, math.ceil((down[-1] + 1) * y)),
-    )
 
 
 def _check(place: Place, raster: Raster) -> None:

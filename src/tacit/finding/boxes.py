@@ -9,14 +9,20 @@ import numpy as np
 
 from tacit.errors import InvalidInput
 from tacit.finding.found import Found, FoundThing, nothing
-from tacit.finding.maps import Map
+from tacit.finding.maps import Map, pieces
 
 SOURCE = "boxes"  # the cue that boxes are
 STEP = 8  # pixels of an image for each place of a map
 MOST = 1024  # places along a map's longer side
 
+SEEN = 0.5  # a place of a map shows the thing from here on
+SMALL = 0.25  # pieces below this part of the largest one's area are left out
+MOST_PIECES = 12  # boxes of one thing; more become one box around all
+
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in pixels."""
+WholeBox = tuple[int, int, int, int]
+"""Left, top, right and bottom in whole pixels."""
 
 
 def map_of_boxes(boxes: Sequence[Box], width: int, height: int) -> Map:
@@ -86,6 +92,35 @@ def usable(boxes: Sequence[Box], width: int, height: int) -> tuple[Box, ...]:
         return True
 
     return tuple(box for box in boxes if is_usable(box))
+
+
+def boxes_around(seen: Map, width: int, height: int) -> list[WholeBox]:
+    """Return the boxes around the pieces of a thing, largest piece first; none where the map shows nothing.
+
+    Args:
+        seen: How likely each place shows the thing, 0 to 1 [h, w].
+        width: The image's width in pixels.
+        height: The image's height in pixels.
+    """
+    mask = seen > min(SEEN, float(seen.max()) / 2)
+    labels = pieces(mask)
+    areas = np.bincount(labels.ravel(), minlength=2)[1:]
+    if not areas.any():
+        return []
+    large = [n + 1 for n in np.argsort(-areas, kind="stable") if areas[n] >= SMALL * areas.max()]
+    masks = [labels == n for n in large] if len(large) <= MOST_PIECES else [np.isin(labels, large)]
+    return [_around(one, width, height) for one in masks]
+
+
+def _around(mask: np.ndarray, width: int, height: int) -> WholeBox:
+    down, across = (np.nonzero(mask.any(axis=axis))[0].tolist() for axis in (1, 0))
+    x, y = width / mask.shape[1], height / mask.shape[0]
+    return (
+        math.floor(across[0] * x),
+        math.floor(down[0] * y),
+        min(width, math.ceil((across[-1] + 1) * x)),
+        min(height, math.ceil((down[-1] + 1) * y)),
+    )
 
 
 def _text(box: Box) -> str:

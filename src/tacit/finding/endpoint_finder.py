@@ -23,6 +23,7 @@ NAME = "endpoint"
 BASE_URL = "OPENAI_BASE_URL"  # the environment variable with the endpoint's address
 PLACE = "{caption}"  # where the prompt has the caption
 SCALE = 1000  # what the model calls the width and the height
+BEYOND = 20  # in the same unit, how far a box may be beyond the image's border
 MOST = 100  # boxes of an answer
 
 
@@ -130,7 +131,18 @@ def parsed(answer: str) -> list[tuple[str, Box]]:
 
 
 def _box(values: Any) -> Box:
-    left, top, right, bottom = (float(value) for value in values)
-    if not (0 <= left < right <= SCALE and 0 <= top < bottom <= SCALE):
+    """Return a box; one of swapped corners, or a little beyond the border, is put right.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(values, str):  # "[10, 20, 30, 40]"
+        values = re.findall(r"[^\s,;()\[\]]+", values)
+    a, b, c, d = (float(value) for value in values)
+    if not all(-BEYOND <= value <= SCALE + BEYOND for value in (a, b, c, d)):
+        raise ValueError(values)
+    (left, right), (top, bottom) = sorted((a, c)), sorted((b, d))
+    left, top, right, bottom = (min(max(value, 0.0), float(SCALE)) for value in (left, top, right, bottom))
+    if left == right or top == bottom:
         raise ValueError(values)
     return left, top, right, bottom

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tacit.codec.places import boxes
 from tacit.finding import Found
+from tacit.finding.boxes import boxes_around
 from tacit.web.jobs.uploads import load_upload
 from tacit.web.jobs.warning_messages import collected_messages
 from tacit.web.workers.codecs import worker_codec
@@ -64,7 +64,7 @@ def seen_things(found: Found, width: int, height: int) -> tuple[SeenThing, ...]:
             cues=thing.cues,
             boxes=tuple(
                 (left, top, right - left, bottom - top)
-                for left, top, right, bottom in (() if thing.map is None else boxes(thing.map, width, height))
+                for left, top, right, bottom in (() if thing.map is None else boxes_around(thing.map, width, height))
             ),
         )
         for thing in found.things
