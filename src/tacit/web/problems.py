@@ -129,8 +129,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         problems = [{"in": list(map(str, one["loc"])), "detail": one["msg"]} for one in error.errors()]
-        return response(422, "; ".join(f"{one['in'][-1]}: {one['detail']}" for one in problems), errors=problems)
+        named = (f"{_parameter(one['in'])}: {one['detail']}" for one in problems)
+        return response(422, "; ".join(named), errors=problems)
 
     @app.exception_handler(errors.TacitError)
     async def tacit_error(request: Request, error: errors.TacitError) -> Response:
         return from_error(error)
+
+
+def _parameter(place: list[str]) -> str:
+    """Return the name of the parameter at a place, which may end in the number of a value of a list."""
+    return next((part for part in reversed(place) if not part.isdecimal()), place[-1])

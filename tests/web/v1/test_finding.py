@@ -68,7 +68,7 @@ def test_boxes_steer_instead_of_the_caption(client: Client, red_box: bytes, code
     assert steps is not None
     with pytest.raises(InvalidInput, match=r"a box must be in the image of 200x150 pixels"):
         client.encode(red_box, boxes=[(200, 0, 210, 9)])
-    with pytest.raises(InvalidInput, match=r"box: String should match pattern|0: String should match"):
+    with pytest.raises(InvalidInput, match="box: String should match pattern"):
         client.encode(red_box, boxes=[(-1, 0, 10, 9)])
 
 
