@@ -4,7 +4,8 @@ Generated blocks stand between `<!-- NAME: made by scripts/readme.py -->` and `<
 They hold output of the command line, which is run for them, and figures from results/. --check changes nothing: it
 names the blocks that are not current and exits with status 1 if there are any; the figures in the command line's output
 may differ, since they follow the weights. It also names what in the report of results/kodak, which `make kodak` writes,
-does not belong to its results.json. --picture also makes docs/demo.webp and docs/images/map-*.webp again.
+does not belong to its results.json. --picture also makes docs/demo.webp,
+docs/images/kept-face.webp and docs/images/map-*.webp again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,7 @@ def main() -> int:
             print(f"{path.relative_to(ROOT)} written")
     if arguments.picture:
         picture().save(ROOT / "docs" / "demo.webp", quality=88, method=6)
+        kept().save(ROOT / "docs" / "images" / "kept-face.webp", quality=88, method=6)
         for name, drawn in maps():
             drawn.save(ROOT / "docs" / "images" / f"map-{name}.webp", quality=88, method=6)
     return 0
@@ -142,10 +144,12 @@ SESSION = (
 
 
 def session() -> str:
-    """Return commands and their output, run on a sample of scikit-image."""
+    """Return commands and their output, run on a sample of scikit-image, as they are without the extra `find`."""
     import shlex
+    from unittest.mock import patch
 
     from tacit.demo.samples import sample_image
+    from tacit.finding.cue_finder import core_cues
 
     lines = ["```console"]
     before = Path.cwd()
@@ -154,8 +158,9 @@ def session() -> str:
         try:
             sample_image("chelsea").save("chelsea.png")
             Path("chelsea.txt").write_text("a close-up of a tabby cat with green eyes\n")
-            for command in SESSION:
-                lines += [f"$ {command}", *_run(shlex.split(command)[1:])]
+            with patch("tacit.finding.cue_finder.default_cues", core_cues):
+                for command in SESSION:
+                    lines += [f"$ {command}", *_run(shlex.split(command)[1:])]
         finally:
             os.chdir(before)
     return "\n".join([*lines, "```\n"])
@@ -546,12 +551,88 @@ def finding() -> str:
         ]
         for name in [*names, "another phrase"]
     ]
-    table = "\n".join("| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows])
     return (
-        f"{table}\n\nThe share is that of what a map of the box itself would move, over all phrases of a set; unseen "
-        f"photos were not looked at while the finder was built. {result['processor']}, `{result['command']}`; "
+        f"{_table(heads, rows)}\nThe share is that of what a map of the box itself would move, over all phrases of a "
+        "set; unseen photos were not looked at while the finder was built. "
+        f"{result['processor']}, `{result['command']}`; "
         "[results/finding.json](../results/finding.json).\n"
     )
+
+
+def survives() -> str:
+    """Return in a few words what the survival study says of each set; nothing before it has been run."""
+    result = _results("study/survive")
+    if result is None:
+        return ""
+    lines = []
+    for name, of in result["sets"].items():
+        parts = []
+        for row in of["survivals"]:
+            if row["rate"] is None and row["measure"] != "same class":
+                pairs = {(d["test"], d["against"]): d for d in row["differences"]}
+                means = {condition: f"{100 * mean:.0f}" for condition, mean in row["means"].items()}
+                parts.append(
+                    f"{_MEASURED[row['measure']]} {means['phrase']} %, without a caption {means['no caption']} % "
+                    f"({_in_points(pairs['phrase', 'no caption'])} points), with a phrase for something else "
+                    f"{means['another phrase']} % ({row['things']} things)"
+                )
+        lines.append(f"{name}: {'; '.join(parts)}.")
+    rates = " and ".join(f"{rate:g}" for rate in result["config"]["rates"])
+    return (
+        f"What a phrase names, in files of equal size ({rates} bits per pixel). {' '.join(lines)} Means over images, "
+        f"with 95 % intervals of the difference; `{result['command']}`, "
+        "[results/study/survive.json](results/study/survive.json).\n"
+    )
+
+
+_MEASURED = {
+    "text read": "text in it is read alike to",
+    "thing detected": "a detector still finds",
+    "among five": "a classifier's first five classes have the original's first one for",
+}
+
+
+def finder_captions() -> str:
+    """Return the tables of what detailed captions and weighted words are worth to the finder."""
+    result = _results("study/finder")
+    if result is None:
+        return "Not measured yet: `python -m benchmarks.finder_captions`.\n"
+    sets = result["sets"]
+    conditions = ["the phrases", "short caption", "detailed caption", "another's detailed caption"]
+    heads = ["what the finder gets", *(f"{name}: share, things found" for name in sets), "with weights"]
+    rows = [
+        [
+            condition,
+            *(f"{of['shares'][condition]:.0%}, {of['things found'][condition]:.1f}" for of in sets.values()),
+            ", ".join(f"{of['shares'][f'{condition}, weighted']:.0%}" for of in sets.values()),
+        ]
+        for condition in conditions
+    ]
+    differences = [
+        [
+            f"{row['test']} against {row['against']}",
+            *(_in_points(of["differences"][number]) for of in sets.values()),
+        ]
+        for number, row in enumerate(next(iter(sets.values()))["differences"])
+    ]
+    counted = "; ".join(f"{name}: {of['boxes']} boxes in {of['images']} images" for name, of in sets.items())
+    return (
+        f"{_table(heads, rows)}\n{_table(['share, in percentage points', *sets], differences)}\n{counted}. The "
+        "share is that of what maps of the boxes would move, a mean over images; in brackets the 95 % interval by "
+        f"bootstrap over images. {result['processor']}; `{result['command']}`; "
+        "[results/study/finder.json](../results/study/finder.json).\n"
+    )
+
+
+def _in_points(difference: dict[str, Any]) -> str:
+    text = f"{100 * difference['mean']:+.1f}"
+    if interval := difference["bootstrap"]:
+        text += f" [{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}]"
+    return text
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(row) + " |\n" for row in [heads, ["---"] * len(heads), *rows])
 
 
 def study(name: str) -> str:
@@ -877,6 +958,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "browser": browser,
     "progressive": progressive,
     "finding": finding,
+    "finder-captions": finder_captions,
+    "survives": survives,
     "fuzz": fuzz,
     "memory": memory,
     "reference": reference,
@@ -945,6 +1028,36 @@ def picture() -> Any:
                 canvas.paste(part.resize((WIDE, HIGH), Image.Resampling.NEAREST), (left, top))
                 draw.text((left + 2, top + HIGH + 2), title, fill="#b3481c" if title == "tacit" else "#222", font=bold)
                 draw.text((left + 2, top + HIGH + 20), words, fill="#555", font=plain)
+    return canvas
+
+
+NAMED = ("astronaut", "the woman's face", 0.1, (140, 40, 300, 220))  # a photograph, a phrase, bits per pixel, a part
+
+
+def kept() -> Any:
+    """Draw a part of an image as it was, and from files of equal size without a caption and with one that names it."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    from tacit.codec import Codec
+    from tacit.demo.samples import SAMPLES, sample_image
+
+    name, phrase, bpp, box = NAMED
+    assert any(sample.name == name for sample in SAMPLES)
+    image, codec = sample_image(name), Codec(finder="core")
+    files = [codec.encode(image, bpp=bpp), codec.encode(image, phrase, bpp=bpp)]
+    wide, high = 2 * (box[2] - box[0]), 2 * (box[3] - box[1])
+    canvas = Image.new("RGB", (3 * (wide + GAP) - GAP, high + LINE), "white")
+    draw = ImageDraw.Draw(canvas)
+    bold, plain = ImageFont.load_default(15), ImageFont.load_default(13)
+    shown = [("original", f"{image.width}x{image.height}", image)]
+    titles = ("no caption", f"caption: {phrase}")
+    shown += [(title, f"{len(data):,} bytes", codec.decode(data)) for title, data in zip(titles, files, strict=True)]
+    for number, (title, words, picture_of) in enumerate(shown):
+        left = number * (wide + GAP)
+        part = picture_of.convert("RGB").crop(box)
+        canvas.paste(part.resize((wide, high), Image.Resampling.BICUBIC), (left, 0))
+        draw.text((left + 2, high + 2), title, fill="#b3481c" if number == 2 else "#222", font=bold)
+        draw.text((left + 2, high + 20), words, fill="#555", font=plain)
     return canvas
 
 
