@@ -72,3 +72,11 @@ def test_a_damaged_graph_is_reported_where_it_is_run(sessions: Sessions) -> None
     for _ in range(2):
         with pytest.raises(CorruptWeights, match="graph synthesis cannot be loaded"):
             sessions.run("synthesis", {}, ["pixels"])
+
+
+def test_released_sessions_are_made_again(sessions: Sessions) -> None:
+    inputs = {"y": np.zeros((1, 48, 4, 4), np.float32), "quality": np.full((1, 1, 1), 50, np.float32)}
+    before = sessions.run("hyper_analysis", inputs, ["scaled"])
+    sessions.release()
+    assert not sessions._made
+    assert np.array_equal(sessions.run("hyper_analysis", inputs, ["scaled"])[0], before[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import math
 import operator
 import os
 import warnings
@@ -18,6 +19,7 @@ from tacit import image as images
 from tacit.codec.model import Array, DecodingModel, Engine, Model
 from tacit.codec.synthesis import Box, Latents, region_quality, stack_qualities, synthesise
 from tacit.container import Container, Header, Region, region_grid
+from tacit.engine.limits import LARGE
 from tacit.entropy.streams import Stream
 from tacit.entropy.units import LATENT_STEP
 from tacit.errors import CorruptFile, InvalidInput, PathError
@@ -171,6 +173,8 @@ def _decode_of_model(decodings: Sequence[FileDecoding[Any]], model: DecodingMode
         step = max(1, model.engine.pixels_together() // (height * width * LATENT_STEP**2))
         for start in range(0, len(members), step):
             _decode_batch(members[start : start + step], model, height, width, salvage)
+    if any(math.prod(decoding.values.shape[1:]) * LATENT_STEP**2 > LARGE for decoding in decodings):
+        model.release()  # for the synthesis, which needs memory of its own
 
 
 def _decode_batch(

@@ -22,7 +22,7 @@ from tacit.codec.steering import steering
 from tacit.codec.synthesis import Box, region_quality, stack_qualities, synthesise
 from tacit.codec.threads import map_regions, map_threads
 from tacit.container import Container, Header, Metadata, Region, region_grid
-from tacit.engine.limits import BATCH_PIXELS
+from tacit.engine.limits import BATCH_PIXELS, LARGE
 from tacit.entropy.streams import Stream
 from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
@@ -228,13 +228,14 @@ class ImageEncoding:
     def keep_analysis(self) -> None:
         """Analyse the image once for all the qualities that are tried; large images are kept in half precision."""
         if self._kept is None:
-            half = self.pixels > 8 * BATCH_PIXELS
+            half = self.pixels > LARGE
             at_a_time = self.model.engine.regions_at_a_time
 
             def keep(_: int, region: Region) -> Array:
                 return self.model.kept(self.analyse(region), half)
 
             self._kept = map_regions(keep, self.regions, at_a_time)
+            self._release()
 
     def attempt(self, quality: float | None, reconstruct: bool) -> Attempt:
         """Make the file at a quality, without refinement.
@@ -250,7 +251,14 @@ class ImageEncoding:
             (stream,), integers = self.model.compress(y, self.quality(quality, region), self.progressive)
             return stream, engine.to_host(integers[0]) if reconstruct else None
 
-        return self._finished(quality, map_regions(code, self.regions, engine.regions_at_a_time), reconstruct)
+        coded = map_regions(code, self.regions, engine.regions_at_a_time)
+        self._release()
+        return self._finished(quality, coded, reconstruct)
+
+    def _release(self) -> None:
+        """Give back the memory of a large image's networks: those that come next need theirs beside it."""
+        if self.pixels > LARGE:
+            self.model.release()
 
     def refined_attempt(
         self, quality: float | None, reconstruct: bool, span: tuple[float, float] = (0.0, 1.0)

@@ -104,6 +104,9 @@ class DecodingModel(Protocol):
             CorruptFile: No encoder can have written the bytes.
         """
 
+    def release(self) -> None:
+        """Give back the memory that is kept for the next work."""
+
 
 class SmallModel(DecodingModel, Protocol):
     """What makes reduced images of a file: it decodes the first groups of latents alone."""

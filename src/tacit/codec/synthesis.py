@@ -14,6 +14,7 @@ import numpy as np
 
 from tacit.codec.model import Array, Model, Quality
 from tacit.container import CELL, REGION, Header, Region, cells
+from tacit.engine.limits import LARGE
 from tacit.entropy.units import LATENT_STEP
 
 Box = tuple[int, int, int, int]
@@ -230,6 +231,10 @@ def synthesise(
             if not together:  # the next tile may be as blank as this one
                 copies.finish()
     copies.finish()
+    for one, model in zip(latents, models, strict=True):
+        left, top, right, bottom = one.box
+        if (right - left) * (bottom - top) > LARGE:
+            model.release()
     return results
 
 

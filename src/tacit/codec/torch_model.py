@@ -62,6 +62,9 @@ class TorchModel:
     def prepare(self, work: Work) -> None:
         """Do nothing: the whole model is loaded."""
 
+    def release(self) -> None:
+        """Do nothing: torch shares what it keeps among all that it does."""
+
     def latent_size(self, pixels: int) -> int:
         """Return the number of latents along a side of so many pixels."""
         return self.coding.latent_size(pixels)

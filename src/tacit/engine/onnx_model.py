@@ -120,6 +120,10 @@ class OnnxModel:
         else:
             self.sessions.make((["analysis", "hyper_analysis", "hyper"], False), (self._steps(), True))
 
+    def release(self) -> None:
+        """Give back the memory that is kept for the next work; what it takes is made again."""
+        self.sessions.release()
+
     def _steps(self, count: int | None = None) -> list[str]:
         """Return the names of the coding order's graphs, in their order; those of the first groups by their count."""
         groups = len(self._entropy["groups"]) if count is None else count

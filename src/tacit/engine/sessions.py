@@ -151,6 +151,12 @@ class Sessions:
         finally:
             self._coming.difference_update(keys)
 
+    def release(self) -> None:
+        """Forget all sessions, with the memory that each keeps for its next run; those that run end first."""
+        with self._lock:
+            if self._process == os.getpid():
+                self._made = {}
+
     def _make_all(self, keys: Sequence[tuple[str, int]]) -> None:
         try:
             for name, threads in keys:

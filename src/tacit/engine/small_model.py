@@ -51,6 +51,10 @@ class SmallModel:
         """Latents around a tile that its pixels depend on."""
         return 1 + int(self._config["blocks"])
 
+    def release(self) -> None:
+        """Give back the memory that the small synthesis keeps for its next run."""
+        self._sessions.release()
+
     def prepare(self) -> None:
         """Begin to make the session of the small synthesis, beside what the caller does next."""
         self._sessions.prepare([GRAPH])
