@@ -113,6 +113,7 @@ results: ## measure all figures again (Kodak in $TACIT_DATA/kodak), and write th
 	$(if $(shell command -v npm),$(MAKE) js && $(BIN)/python -m benchmarks.browser)
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.progressive
+	$(BIN)/python -m benchmarks.thumbnails
 	$(MAKE) readme
 
 # An interrupted run continues. Results of other models than the default have the model's name behind theirs.

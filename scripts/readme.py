@@ -952,10 +952,43 @@ def browser() -> str:
     )
 
 
+def thumbnails() -> str:
+    """Return how near thumbnails are to the whole image shrunk, and what they cost."""
+    result = _results("thumbnails")
+    if result is None:
+        return "Not measured yet: `python -m benchmarks.thumbnails`.\n"
+    lines: list[str] = []
+    for name, model in result["models"].items():
+        for side in sorted({point["side"] for point in model["points"]}, reverse=True):
+            points = sorted((p for p in model["points"] if p["side"] == side), key=lambda p: float(p["quality"]))
+            if not lines:
+                qualities = " | ".join(f"quality {point['quality']:g}" for point in points)
+                lines += [f"| model | side | {qualities} | least | time |", f"|{'---|' * (len(points) + 4)}"]
+            cells = [f"{point['psnr']:.1f} dB, {point['ssimulacra2']:.0f}" for point in points]
+            least = f"{min(point['least_psnr'] for point in points):.1f} dB"
+            shares = [100 * point["share"] for point in points if "share" in point]
+            time = f"{min(shares):.0f} to {max(shares):.0f} %" if shares else "not measured"
+            lines.append(f"| {' | '.join([name, str(side), *cells, least, time])} |")
+    text = (
+        f"PSNR and SSIMULACRA 2 against the whole image shrunk, means of {result['images']} images of Kodak (768x512), "
+        "and the\nleast PSNR of one. The time is the processor's, as a part of the whole image's. "
+    )
+    if "large" in result:
+        large = result["large"]
+        text += (
+            f"Of {large['pixels'] / 1e6:.0f} megapixels, a thumbnail\ntakes {large['thumbnail_mb']} MB of memory, "
+            f"and the whole image {large['whole_mb']} MB. "
+        )
+    hashes = ", ".join(model["weights_hash"] for model in result["models"].values())
+    source = f"Weights {hashes};\n`{result['command']}`, [results/thumbnails.json](../results/thumbnails.json)."
+    return "\n".join(lines) + f"\n\n{text}{source}\n"
+
+
 STUDIES = ("captions", "steering", "oracle", "survive", "sweep", "small")
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "browser": browser,
+    "thumbnails": thumbnails,
     "progressive": progressive,
     "finding": finding,
     "finder-captions": finder_captions,

@@ -61,7 +61,7 @@ def test_every_command_is_in_the_readme_and_all_its_options_in_the_reference(nam
 @pytest.mark.parametrize(
     "block",
     [
-        *("reference", "bulk", "bulk-plan", "kodak", "speed", "freezing", "reading", "web", "fuzz"),
+        *("reference", "bulk", "bulk-plan", "kodak", "speed", "freezing", "reading", "web", "fuzz", "thumbnails"),
         *("weighing", "words", "names"),
         *("study-captions", "study-steering", "study-oracle", "study-sweep", "study-small"),
         *("study-text", "study-claims"),
