@@ -35,19 +35,18 @@ def superpixels(lab: Map, count: int = 250, rounds: int = 5) -> NDArray[np.int64
             for down, across in _OFFSETS
         ]
     )
+    axes, everywhere = np.ascontiguousarray(points.T), np.arange(len(points))
     centres = np.zeros((rows * columns, 5), np.float32)
     for _ in range(rounds):
         counts = np.bincount(labels, minlength=len(centres))
         sums = np.stack([np.bincount(labels, points[:, i], len(centres)) for i in range(5)], axis=1)
         present = counts > 0
         centres[present] = sums[present] / counts[present, None]
-        best = np.full(len(points), np.inf, np.float32)
-        for candidate in candidates:
-            difference = points - centres[candidate]
-            distance = np.einsum("ij,ij->i", difference, difference)
-            nearer = distance < best
-            best[nearer] = distance[nearer]
-            labels[nearer] = candidate[nearer]
+        distances = np.zeros(candidates.shape, np.float32)
+        for own, of_centres in zip(axes, centres.T, strict=True):
+            differences = own - of_centres[candidates]
+            distances += differences * differences
+        labels = candidates[distances.argmin(axis=0), everywhere]
     grid: NDArray[np.int64] = labels.reshape(height, width)
     return grid
 
