@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from support.page import Visit, becomes, drop, expect
 from support.pictures import synthetic
@@ -25,6 +25,7 @@ const image = (red) => {
     for (let i = 0; i < data.length; i += 4) data.set([red, 0, 0], i);
     return { width: WIDTH, height: HEIGHT, data, caption: null };
 };
+export const bitmapOf = ({ data, width, height }) => createImageBitmap(new ImageData(data, width, height));
 export class Client {
     async decode(data, options) { DECODE }
     arrival() {
@@ -119,5 +120,10 @@ def test_the_real_decoder(visit: Visit, image_file: Path, codec: Codec, monkeypa
         pytest.skip("needs the decoder for browsers: make js")
     monkeypatch.setattr(viewer, "STATIC", BUILT)
     page = visit()
-    drop(page, "x.tacit", codec.encode(image_file))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    with Image.open(image_file) as image:
+        image.info["icc_profile"] = profile
+        data = codec.encode(image)
+    drop(page, "x.tacit", data)
     expect(header(page)).to_contain_text("Decodedin this browser")
+    expect(header(page)).to_contain_text("ICC profile")

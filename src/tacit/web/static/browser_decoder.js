@@ -12,19 +12,18 @@ export function leaves(info, offered) {
   if (!offered) return "this service has no decoder for browsers";
   if (typeof WebAssembly === "undefined") return "this browser has no WebAssembly";
   if (info.width * info.height > MOST_PIXELS) return "the image is large";
-  if (info.icc_bytes) return "the image has a colour profile";
   return "";
 }
 
 /** Decode a file. showCoarse: called with a coarse bitmap before, where decoding takes long. Returns a bitmap and how
  * many threads decoded it. */
 export async function decodeHere(file, info, showCoarse) {
-  const { Client } = await import("./viewer/client.js");
+  const { Client, bitmapOf } = await import("./viewer/client.js"); // bitmapOf gives sRGB, whatever the file's profile
   const own = (client ??= new Client());
   const data = new Uint8Array(await file.arrayBuffer());
   const late = AbortSignal.timeout(PATIENCE);
   try {
-    const image = await withSignal(decodeInSteps(own, data, info, showCoarse), late);
+    const image = await withSignal(decodeInSteps(own, data, info, async (coarse) => showCoarse(await bitmapOf(coarse))), late);
     return { bitmap: await bitmapOf(image), threads: crossOriginIsolated ? navigator.hardwareConcurrency : 1 };
   } catch (error) {
     client = null; // the next file gets another worker
@@ -39,13 +38,9 @@ async function decodeInSteps(decoder, data, { width, height, progressive }, show
   const arrival = decoder.arrival(pixels);
   arrival.feed(data.subarray(0, COARSE_SHARE * data.length));
   const coarse = await arrival.image();
-  if (coarse) showCoarse(await bitmapOf(coarse));
+  if (coarse) await showCoarse(coarse);
   arrival.feed(data.subarray(COARSE_SHARE * data.length));
   return arrival.close();
-}
-
-function bitmapOf({ data, width, height }) {
-  return createImageBitmap(new ImageData(data, width, height));
 }
 
 function withSignal(work, signal) {
