@@ -89,13 +89,17 @@ class Reader {
     return this.data.length - this.position;
   }
 
+  private ended(): CorruptFile {
+    return new CorruptFile(`${this.what} ends too early`);
+  }
+
   byte(): number {
-    if (this.left < 1) throw new CorruptFile(`${this.what}: the file ends too early`);
+    if (this.left < 1) throw this.ended();
     return this.data[this.position++];
   }
 
   bytes(count: number): Uint8Array {
-    if (count > this.left) throw new CorruptFile(`${this.what}: the file ends too early`);
+    if (count > this.left) throw this.ended();
     this.position += count;
     return this.data.subarray(this.position - count, this.position);
   }

@@ -45,6 +45,7 @@ export class TacitImage extends HTMLElement {
   private readonly layout = new CSSStyleSheet(); // a page's own style of the element counts more
   private request: AbortController | undefined;
   private caption: string | null = null;
+  private message = ''; // what went wrong
 
   /** Pixels; 0 until they are known. */
   naturalWidth = 0;
@@ -102,7 +103,8 @@ export class TacitImage extends HTMLElement {
   /** Tell what the image shows to those who cannot see it. */
   private describe(): void {
     const decorative = this.getAttribute('alt') === '';
-    const text = [this.alt, this.failure.textContent].filter(Boolean).join(': ');
+    const text = [this.alt, this.message].filter(Boolean).join(': ');
+    this.failure.textContent = this.message ? text : '';
     this.setAttribute('role', decorative ? 'presentation' : 'img');
     if (decorative || !text) this.removeAttribute('aria-label');
     else this.setAttribute('aria-label', text);
@@ -192,9 +194,9 @@ export class TacitImage extends HTMLElement {
     this.describe();
   }
 
-  /** Show what went wrong in the place of the image; nothing if the message is empty. */
+  /** Show what went wrong, and the alternative text, in the place of the image; nothing if the message is empty. */
   private fail(message: string): void {
-    this.failure.textContent = message;
+    this.message = message;
     this.failure.hidden = !message;
     this.canvas.hidden = Boolean(message);
     this.describe();

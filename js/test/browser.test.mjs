@@ -235,7 +235,7 @@ describe('the element', () => {
       assert.equal(type, 'error', src);
       assert.match(message, expected);
       const { size, label, message: shown } = await look();
-      assert.deepEqual([shown, size, label], [message, [200, 100], `A boat: ${message}`]);
+      assert.deepEqual([shown, size, label], [`A boat: ${message}`, [200, 100], `A boat: ${message}`]);
     }
     await page.evaluate(() => (document.querySelector('tacit-image').src = '/golden/caption.tacit'));
     assert.equal((await events(++count)).at(-1).type, 'load');
