@@ -3,10 +3,9 @@
 The images are those of the studies' named things, in the folders kodak and coco_eval of $TACIT_DATA. Whole captions are
 given to the finder `core`: short and detailed ones of Kodak (data/captions), the first of several people's and all of
 them joined of COCO; another image's caption as a control; and the phrases themselves, joined. What is measured is the
-share of what maps of the things' boxes would move (`benchmarks.finding`): nobody who wrote the boxes' phrases saw the
-captions. With weights, each thing's map counts by the heaviest of its words (`tacit.words`: TF-IDF and names), the
-heaviest thing in full; "turned" gives the lightest thing what the heaviest should have. The results are written to
-results/study/finder.json.
+share of what maps of the things' boxes would move (`benchmarks.finding`). With weights, each thing's map counts by the
+heaviest of its words (`tacit.words`: TF-IDF and names), the heaviest thing in full; "turned" gives the lightest thing
+what the heaviest should have. The results are written to results/study/finder.json.
 """
 
 from __future__ import annotations

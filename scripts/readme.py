@@ -554,7 +554,7 @@ def finding() -> str:
     return (
         f"{_table(heads, rows)}\nThe share is that of what a map of the box itself would move, over all phrases of a "
         "set; unseen photos were not looked at while the finder was built. "
-        f"{result['processor']}, `{result['command']}`; "
+        f"{result['machine']['processor']}, `{result['command']}`; "
         "[results/finding.json](../results/finding.json).\n"
     )
 
@@ -619,7 +619,7 @@ def finder_captions() -> str:
     return (
         f"{_table(heads, rows)}\n{_table(['share, in percentage points', *sets], differences)}\n{counted}. The "
         "share is that of what maps of the boxes would move, a mean over images; in brackets the 95 % interval by "
-        f"bootstrap over images. {result['processor']}; `{result['command']}`; "
+        f"bootstrap over images. {result['machine']['processor']}; `{result['command']}`; "
         "[results/study/finder.json](../results/study/finder.json).\n"
     )
 

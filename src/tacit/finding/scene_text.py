@@ -22,7 +22,7 @@ from tacit.finding.vocabulary import TEXT
 PACKAGE = "rapidocr"
 WEIGHT, NEAR_WEIGHT = 3.0, 1.2  # of what is written, and of a thing that something is written on
 UNLIKE = 0.15  # what a line counts that does not have the number or the word that is named
-SURE = 0.5  # the least score of a line
+SURE = 0.7  # the least score of a line
 _AROUND = {"sign": 0.6, "plate": 0.25, "label": 0.3, "logo": 0.3}  # of the text's height, to each side
 _QUOTED = frozenset("word letter text name title number inscription".split())  # before what is written itself
 _WORD = re.compile(r"[a-z0-9]+")
@@ -63,7 +63,8 @@ class TextCue:
             margin = around * height * view.shape[0] / view.shape[1], around * height
             box = (left - margin[0], top - margin[1], right + margin[0], bottom + margin[1])
             seen = np.maximum(seen, fit * box_mask(view.shape, box, soft=0.1))
-        return Evidence(seen / seen.max(), WEIGHT if is_text(phrase) else NEAR_WEIGHT) if seen.max() > 0 else None
+        top = float(seen.max())
+        return Evidence(seen / top, top * (WEIGHT if is_text(phrase) else NEAR_WEIGHT)) if top > 0 else None
 
     @staticmethod
     def installed() -> bool:

@@ -80,10 +80,11 @@ def _candidates(entry: PretrainedFile) -> Iterator[Path]:
         spec = importlib.util.find_spec(package)
         for home in (spec.submodule_search_locations or ()) if spec else ():
             yield Path(home) / inside
-    if importlib.util.find_spec("torch"):
+    try:
         import torch
-
-        yield Path(torch.hub.get_dir()) / "checkpoints" / entry.file
+    except ImportError:  # without it there is no such cache
+        return
+    yield Path(torch.hub.get_dir()) / "checkpoints" / entry.file
 
 
 def _verify(entry: PretrainedFile, path: Path) -> None:
