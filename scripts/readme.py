@@ -660,6 +660,9 @@ def _study(name: str) -> str:
     )
 
 
+SETS = {"coco_eval": "COCO"}
+
+
 def named() -> str:
     """Return what a phrase gains for the thing that it names, on each set of the oracle study."""
     result = _results("study/oracle")
@@ -676,15 +679,28 @@ def named() -> str:
             **pairs["phrase", "box psnr"]["rate_percent"]
         )
         sentences.append(
-            f"Over {found['regions']} named things in {found['images']} images of {name}, a phrase changes what it "
-            f"names by {gain('phrase')} in a file of as many bytes, or the file by {saved} where what is named is to "
-            f"be as good. The whole image changes by {gain('phrase', 'image psnr')}. A phrase for something else gives "
-            f"{gain('another phrase')}, and boxes that were drawn by hand give {gain('boxes')}."
+            f"Over {found['regions']} named things in {found['images']} images of {SETS.get(name, name)}, a phrase "
+            f"changes what it names by {gain('phrase')} in a file of as many bytes, or the file by {saved} where what "
+            f"is named is to be as good. The whole image changes by {gain('phrase', 'image psnr')}. A phrase for "
+            f"something else gives {gain('another phrase')}, and boxes that were drawn around it give {gain('boxes')}."
         )
+        reached = {seen: _reached(found["by_region"], seen) for seen in (True, False)}
+        if all(reached.values()):
+            sentences.append(
+                f"Of what the boxes gain, phrases reach {reached[True]:.0%} in images that were looked at while the "
+                f"finder was built, and {reached[False]:.0%} in the others."
+            )
     return (
         f"{' '.join(sentences)} Means over images of PSNR, with 95 % intervals; weights {_model(result)}, "
         f"`tacit study oracle`, [results/study/oracle.json](results/study/oracle.json).\n"
     )
+
+
+def _reached(regions: Sequence[Mapping[str, Any]], seen: bool) -> float | None:
+    """Return the part of the boxes' gain that phrases reach in images seen or not; None if there are none."""
+    gains = [region["gains"] for region in regions if region["seen"] == seen]
+    pairs = [(of["phrase"], of["boxes"]) for of in gains if None not in (of["phrase"], of["boxes"])]
+    return sum(phrase for phrase, _ in pairs) / sum(boxes for _, boxes in pairs) if pairs else None
 
 
 def _model(result: dict[str, Any]) -> str:
