@@ -16,7 +16,7 @@ def test_the_command_refuses_what_it_cannot_do(
 ) -> None:
     monkeypatch.setenv("TACIT_DATA", str(tmp_path))
     for arguments, said in (
-        (["nowhere.yaml", "-o", "x"], "in the package: captions, oracle, small, steering, sweep"),
+        (["nowhere.yaml", "-o", "x"], "in the package: captions, oracle, small, steering, survive, sweep"),
         (["captions"], "-o/--output"),
         (["captions", "-o", "x", "rotations=0"], "rotations must be at least 1, got 0"),
         (["captions", "-o", "x", "steer=[0, 101]"], "steer must be 0 to 100"),

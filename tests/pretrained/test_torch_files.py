@@ -45,7 +45,7 @@ def test_tensors_are_those_that_torch_reads(tensors: dict[str, Any]) -> None:
 
 def test_cut_files_are_refused(tensors: dict[str, Any]) -> None:
     data = saved(tensors)
-    for length in (0, 1, len(data) // 3, len(data) // 2, len(data) - 1):
+    for length in (*range(0, len(data) - 100, 37), *range(len(data) - 100, len(data))):
         with pytest.raises(CorruptWeights, match="cannot be read"):
             read_tensors(data[:length])
 

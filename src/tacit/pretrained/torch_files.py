@@ -43,7 +43,9 @@ def read_tensors(data: bytes) -> dict[str, NDArray[Any]]:
         system = pickle_load(stream, storages)
         tensors = pickle_load(stream, storages)
         for key in pickle_load(stream, storages):
-            count = int.from_bytes(stream.read(8), "little")
+            if len(header := stream.read(8)) != 8:
+                raise ValueError("a tensor is cut off")
+            count = int.from_bytes(header, "little")
             storage = storages[key]
             size = count * storage.dtype.itemsize
             if count != storage.size or len(content := stream.read(size)) != size:
