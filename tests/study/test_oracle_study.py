@@ -26,7 +26,7 @@ from tacit.study.steering_study import OTHER_PHRASE, PHRASE
 def config(tiny_weights: Path, measured: Callable[..., MeasureConfig], tmp_path: Path) -> OracleConfig:
     """Of five images, one with two regions; the second half of them is unseen."""
     rows = [
-        {"image": f"p{i}.png", "phrase": f"{side} part {i}", "box": box, "seen": i < 3}
+        {"image": f"p{i}.png", "phrase": f"{side} part {'abcde'[i]}", "box": box, "seen": i < 3}
         for i, side, box in (*((i, "left", [0, 0, 48, 80]) for i in range(5)), (0, "right", [64, 0, 96, 80]))
     ]
     path = tmp_path / "regions.jsonl"
@@ -99,7 +99,7 @@ def test_what_cannot_be_measured_is_said_at_once(
 ) -> None:
     rows = (tmp_path / "regions.jsonl").read_text()
     (tmp_path / "regions.jsonl").write_text(rows.replace("[64, 0, 96, 80]", "[64, 0, 97, 80]"))
-    with pytest.raises(InvalidInput, match=r"p0\.png, 'right part 0': a box must be a part of the image of 96x80"):
+    with pytest.raises(InvalidInput, match=r"p0\.png, 'right part a': a box must be a part of the image of 96x80"):
         oracle_study.run_oracle_study(config, tmp_path / "out", progress)
     (tmp_path / "regions.jsonl").write_text(rows.replace(".png", ".jpg"))
     with pytest.raises(InvalidInput, match="none of the named regions is in an image"):

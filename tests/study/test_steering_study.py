@@ -25,7 +25,7 @@ def test_steering(
 ) -> None:
     regions = tmp_path / "regions.jsonl"
     rows = [
-        {"image": f"p{i}.png", "phrase": f"{side} part {i}", "box": box}
+        {"image": f"p{i}.png", "phrase": f"{side} part {'abcde'[i]}", "box": box}
         for i, side, box in (*((i, "left", [0, 0, 48, 80]) for i in range(5)), (0, "right", [48, 0, 96, 80]))
     ]
     regions.write_text("\n".join(map(json.dumps, rows)))
@@ -43,7 +43,7 @@ def test_steering(
             wanted = found["named"]["values"][unit] - found["rest"]["values"][unit]
             assert value == pytest.approx(wanted, abs=1e-4)
     text = (tmp_path / "out" / report.MARKDOWN).read_text()
-    assert "| p0.png | left part 0 |" in text
+    assert "| p0.png | left part a |" in text
     regions.write_text("\n".join(map(json.dumps, [*rows, {"image": "p1.png", "phrase": "all", "box": [0, 0, 96, 81]}])))
     before = list(progress.begun)
     with pytest.raises(InvalidInput, match=r"p1\.png, 'all': a box must be a part of the image of 96x80 pixels"):
