@@ -576,7 +576,7 @@ def survives() -> str:
                     f"({_in_points(pairs['phrase', 'no caption'])} points), with a phrase for something else "
                     f"{means['another phrase']} % ({row['things']} things)"
                 )
-        lines.append(f"{name}: {'; '.join(parts)}.")
+        lines.append(f"{SETS.get(name, name)}: {'; '.join(parts)}.")
     rates = " and ".join(f"{rate:g}" for rate in result["config"]["rates"])
     return (
         f"What a phrase names, in files of equal size ({rates} bits per pixel). {' '.join(lines)} Means over images, "
