@@ -2,11 +2,12 @@
 
 import type { InferenceSession } from 'onnxruntime-common';
 import { alphaOf } from './alpha.js';
-import { CELL, LATENT_STEP, type Limits, type TacitFile, parse } from './container.js';
-import { MissingWeights, UnsupportedFile } from './errors.js';
+import { type Limits, type TacitFile, parse } from './container.js';
+import { CorruptFile, MissingWeights, UnsupportedFile } from './errors.js';
 import { IncrementalDecoder } from './incremental_decoder.js';
-import { type Latents, Model, type QualityPlane, type Runtime, latentSize } from './model.js';
+import { LATENT_STEP, type Latents, Model, type QualityPlane, type Runtime, latentSize } from './model.js';
 import { type Pause, RegionDecoding } from './region_decoding.js';
+import { CELL } from './regions.js';
 import { type Backend, Synthesiser } from './synthesiser.js';
 import { Weights } from './weights.js';
 
@@ -241,7 +242,9 @@ async function decodeLatents(file: TacitFile, model: Model, parts: RegionDecodin
       part = new RegionDecoding(model, rows, columns, quality, header.scans !== null);
       if (grid.length <= MOST_KEPT) parts.set(index, part);
     }
-    const latents = await part.decode(bytes, cut[index], pause);
+    const latents = await part.decode(bytes, cut[index], pause).catch((error: Error) => {
+      throw error instanceof CorruptFile ? new CorruptFile(`chunk R ${index}: ${error.message}`) : error;
+    });
     if (!whole) return latents;
     copy(latents, 0, 0, whole, row, column, rows, columns);
   }

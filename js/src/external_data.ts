@@ -5,8 +5,9 @@
  * the web takes external weights from a file at an offset, so the offsets are written into the graph here.
  */
 
+import { joined } from './bytes.js';
 import { CorruptWeights } from './errors.js';
-import { field, fieldsOf, joined } from './protobuf.js';
+import { field, fieldsOf } from './protobuf.js';
 
 /** Where a tensor's bytes lie in the file. */
 export interface Place {

@@ -5,8 +5,9 @@
  * made floats of 32 bits, and the output with levels is left out, with all that only it needs.
  */
 
-import { field, fieldsOf, joined, numberField } from './protobuf.js';
+import { joined } from './bytes.js';
 import { CorruptWeights } from './errors.js';
+import { field, fieldsOf, numberField } from './protobuf.js';
 import type { Weights } from './weights.js';
 
 // Numbers of fields in onnx.proto.

@@ -1,7 +1,8 @@
 /** A file whose bytes come piece by piece. */
 
-import { type Header, MAX_PIXELS, outline, parseHeader } from './container.js';
-import { ImageTooLarge } from './errors.js';
+import { MAX_PIXELS, checkPixels } from './container.js';
+import type { Header } from './header.js';
+import { outline, parseHeader } from './outline.js';
 
 /** The bytes of a file that have come so far, and what they say of the file. */
 export class IncomingFile {
@@ -34,10 +35,7 @@ export class IncomingFile {
     this.received = needed;
     if (!this.header) {
       this.header = parseHeader(this.bytes);
-      if (this.header && this.header.width * this.header.height > this.maxPixels) {
-        const { width, height } = this.header;
-        throw new ImageTooLarge(`${width}x${height} pixels are more than the limit of ${this.maxPixels}`);
-      }
+      if (this.header) checkPixels(this.header, this.maxPixels);
     }
     if (this.header && this.total === null) {
       const found = outline(this.bytes);

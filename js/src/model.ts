@@ -1,7 +1,6 @@
 /** A model on ONNX Runtime: the graphs of a weights file, and from latents to pixels (docs/onnx.md). */
 
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
-import { LATENT_STEP } from './container.js';
 import { placed } from './external_data.js';
 import type { Table } from './range_decoder.js';
 import type { Weights } from './weights.js';
@@ -11,6 +10,8 @@ export interface Runtime {
   InferenceSession: { create(model: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession> };
   Tensor: new (type: any, data: any, dims: readonly number[]) => Tensor;
 }
+
+export const LATENT_STEP = 16; // pixels of a side of a latent
 
 const WEIGHTS_FILE = 'weights';
 

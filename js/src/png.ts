@@ -1,7 +1,7 @@
 /** Images as PNG files, with exactly the pixels and the ICC profile that were decoded. */
 
 import { zlibSync } from 'fflate';
-import { crc32 } from './container.js';
+import { crc32 } from './framing.js';
 import type { DecodedImage } from './decoder.js';
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];

@@ -1,5 +1,6 @@
 /** The encoding of Protocol Buffers, in which ONNX graphs are written: as much of it as they need. */
 
+import { joined } from './bytes.js';
 import { CorruptWeights } from './errors.js';
 
 /** A field of a message. */
@@ -53,17 +54,6 @@ function encodedVarint(value: number): number[] {
     value = Math.floor(value / 128);
   } while (value);
   return bytes;
-}
-
-/** Return bytes one after the other. */
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 /** Return a field that has a length. */

@@ -53,6 +53,7 @@ export class RangeDecoder {
    * @param falling - Whether the tables of a batch come in falling order, as in progressive files.
    * @param cut - Whether only the beginning is there. Symbols that need more are then zero.
    * @param position - Where a decoder of fewer of the same bytes stood; the beginning if not given.
+   * @throws CorruptFile - The bytes are not whole words.
    */
   constructor(
     data: Uint8Array,
@@ -60,6 +61,10 @@ export class RangeDecoder {
     private readonly cut = false,
     position?: Position,
   ) {
+    if (!cut && !data.length) throw new CorruptFile('entropy-coded data must not be empty');
+    if (!cut && data.length % 4) {
+      throw new CorruptFile(`entropy-coded data must have a multiple of 4 bytes, got ${data.length}`);
+    }
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     this.words = Uint32Array.from({ length: data.length >> 2 }, (_, i) => view.getUint32(4 * i, true));
     if (position) {
@@ -135,7 +140,7 @@ export class RangeDecoder {
         if (first > sums.length - 2) {
           this.ended = true;
           if (this.cut) return -1;
-          throw new CorruptFile('no encoder can have written the entropy-coded bytes');
+          throw new CorruptFile('entropy-coded data cannot have been written by an encoder');
         }
         continue;
       }
@@ -189,7 +194,10 @@ export class RangeDecoder {
     }
     for (const place of escaped) {
       const entry = this.entry(ESCAPES.sums);
-      if (entry === 0 && !this.cut) throw new CorruptFile('an escaped symbol must be -1023 to 1023, got -1024');
+      if (entry === 0 && !this.cut)
+        throw new CorruptFile(
+          'entropy-coded data cannot have been written by an encoder: a symbol must be at least -1023, got -1024',
+        );
       if (entry <= 0) {
         this.ended = true;
         break;
@@ -203,7 +211,7 @@ export class RangeDecoder {
     if (this.cut) return;
     const left = this.high > 1 || (this.high === 1 && this.low >= WORD - 1);
     if (this.next < this.words.length || (!this.untouched && left)) {
-      throw new CorruptFile('a region must end with its last symbol, got more bytes');
+      throw new CorruptFile('entropy-coded data go on after the last symbol');
     }
   }
 }

@@ -78,7 +78,7 @@ test('the viewer shows a file, its caption and what is wrong with a bad one', as
     assert.equal((await readFile(await download.path())).subarray(1, 4).toString(), 'PNG');
     await page.setInputFiles('#files', [{ name: 'bad.tacit', mimeType: '', buffer: bad }]);
     await page.waitForSelector('#status.error');
-    assert.match(await page.textContent('#status'), /bad\.tacit: .*(ends too early|checksum)/);
+    assert.match(await page.textContent('#status'), /bad\.tacit: chunk .*(must fit in the file|checksum)/);
   });
 });
 
@@ -224,10 +224,10 @@ describe('the element', () => {
     await placed('alt="A boat" width="200" height="100"');
     let count = 0;
     for (const [src, expected] of Object.entries({
-      '/damaged': /checksum is wrong/,
-      '/cut': /ends too early/,
-      '/page.tacit': /no \.tacit file/,
-      '/empty': /no \.tacit file: it is empty/,
+      '/damaged': /chunk R 0: checksum must be/,
+      '/cut': /must fit in the file/,
+      '/page.tacit': /not a \.tacit file/,
+      '/empty': /not a \.tacit file: it begins with nothing, it is empty/,
       '/golden/none.tacit': /404/,
     })) {
       await page.evaluate((address) => (document.querySelector('tacit-image').src = address), src);

@@ -1,8 +1,11 @@
 // Damaged files: each gives one of this package's errors, and never anything else.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { Decoder, TacitError, crc32, parse } from '../dist/index.js';
 import { goldenFiles, runtime, weightsOf } from './support.mjs';
+
+const malformed = JSON.parse(await readFile(new URL('malformed.json', import.meta.url), 'utf8'));
 
 const files = await goldenFiles('tacit-s');
 const small = files.map(([, data]) => data).filter((data) => data.length < 2000);
@@ -21,6 +24,22 @@ test('a file that is cut anywhere is refused', () => {
     for (let length = 0; length < data.length; length++) {
       assert.throws(() => parse(data.subarray(0, length)), TacitError);
     }
+  }
+});
+
+test('each rule that a file breaks gives the error that Python gives', () => {
+  for (const { name, data, error, message } of malformed) {
+    assert.throws(
+      () => parse(new Uint8Array(Buffer.from(data, 'hex'))),
+      (found) => {
+        // What zlib says of damage differs, and there alone.
+        const said = /zlib stream, got (other|one)/.test(message)
+          ? message.replace(/(: Error| that ends).*/, '')
+          : message;
+        assert.deepEqual([found.name, found.message.startsWith(said)], [error, true], `${name}: ${found.message}`);
+        return true;
+      },
+    );
   }
 });
 

@@ -9,7 +9,7 @@ from tacit.container import signature
 from tacit.container.chunks import BODY, CHUNKS, HEADER_CHUNK, check_known
 from tacit.container.contents import Metadata
 from tacit.container.framing import Chunk, chunk_at
-from tacit.container.header import PROGRESSIVE_VERSION, Header, Mode
+from tacit.container.header import Header, Mode
 from tacit.container.region_chunks import is_region
 from tacit.container.salvage import Salvage
 from tacit.container.scans import count_pieces
@@ -51,10 +51,8 @@ def read_front(view: memoryview, max_pixels: int | None, salvage: Salvage | None
     header_chunk = _header_chunk(view)
     header, mode = Header.from_bytes(header_chunk.payload)
     version = view[signature.LENGTH - 1]
-    if header.progressive != (version >= PROGRESSIVE_VERSION):
-        raise CorruptFile(
-            f"format version must be {PROGRESSIVE_VERSION} exactly if the file is progressive, got {version}"
-        )
+    if version != mode.version:
+        raise CorruptFile(f"format version must be {mode.version} for this header, got {version}")
     pixels = header.width * header.height
     if max_pixels is not None and pixels > max_pixels:
         raise ImageTooLarge(

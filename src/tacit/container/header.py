@@ -10,9 +10,6 @@ from tacit.container.framing import MAX_NUMBER, Buffer, read_varint, varint
 from tacit.container.payloads import quality_map as maps
 from tacit.errors import CorruptFile, InvalidInput
 
-PROGRESSIVE_VERSION = 3
-"""The version of progressive files."""
-
 _FIXED_RATE = 10_001  # stored in place of a quality
 
 
@@ -27,6 +24,13 @@ class Mode(IntFlag):
     """The quality varies over the image, by a map in a chunk of its own."""
     PROGRESSIVE = 8
     """The beginning of the file gives the whole image, coarse."""
+
+    @property
+    def version(self) -> int:
+        """The first version of the format that has what the bits say."""
+        if Mode.PROGRESSIVE in self:
+            return 3
+        return 2 if Mode.QUALITY_MAP in self else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +152,7 @@ class Header:
     @property
     def version(self) -> int:
         """The first version of the format that has what the file needs."""
-        if self.scans is not None:
-            return PROGRESSIVE_VERSION
-        return 1 if self.quality_map is None else 2
+        return self.mode.version
 
     def numbers(self) -> Iterator[tuple[Field, int]]:
         """Return each field with the number that stands for it in the file."""
