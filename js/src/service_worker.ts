@@ -7,7 +7,7 @@
 import * as ort from 'onnxruntime-web/wasm';
 import { Decoder } from './decoder.js';
 import { pngOf } from './png.js';
-import { storedWeights } from './stored_weights.js';
+import { forgetWeights, storedWeights } from './stored_weights.js';
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -15,8 +15,10 @@ ort.env.wasm.numThreads = 1;
 ort.env.wasm.wasmPaths = { wasm: new URL('./ort/ort-wasm-simd-threaded.wasm', self.location.href).href };
 ort.env.logLevel = 'error';
 
+const weights = new URL('./weights/', self.location.href).href;
 const decoder = new Decoder(ort, {
-  weights: storedWeights(new URL('./weights/', self.location.href).href),
+  weights: storedWeights(weights),
+  discard: (id) => forgetWeights(weights, id),
   session: { executionProviders: ['wasm'], logSeverityLevel: 3 },
 });
 

@@ -17,7 +17,8 @@ export function storedWeights(folder: string): (id: string) => Promise<Uint8Arra
     let response = await cache?.match(address);
     if (!response) {
       try {
-        response = await fetch(address);
+        // The browser's other cache needs no second copy, and a damaged one there would come again.
+        response = await fetch(address, cache ? { cache: 'no-store' } : {});
       } catch (error) {
         throw new MissingWeights(`the weights ${id} cannot be loaded from ${address}: ${(error as Error).message}`);
       }

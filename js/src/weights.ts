@@ -1,8 +1,10 @@
 /** A weights file: safetensors with ONNX graphs inside (docs/format.md, "Models and weights"; docs/onnx.md). */
 
+import { type Json, canonicalJson, members, parseJson } from './canonical_json.js';
 import { CorruptWeights } from './errors.js';
 import type { Place } from './external_data.js';
 import { type Table, tablesOf } from './range_decoder.js';
+import { sha256 } from './sha256.js';
 
 /** What the metadata say of the entropy networks, as far as a decoder needs it. */
 export interface EntropyShapes {
@@ -17,6 +19,7 @@ interface About {
   config: Record<string, unknown> & { latent: number; synthesis16: number; synthesis8: number };
   entropy: EntropyShapes;
   decode_hash: string;
+  contents_hash: string;
 }
 
 interface Entry extends Place {
@@ -32,26 +35,17 @@ const TORCH_TYPES: Record<string, string> = {
   I32: 'torch.int32',
   I64: 'torch.int64',
   U8: 'torch.uint8',
+  F64: 'torch.float64',
+  BF16: 'torch.bfloat16',
 };
 const DECODED_CONFIG = ['latent', 'synthesis16', 'synthesis8', 'knots'];
 const DECODED_PREFIXES = ['entropy.', 'synthesis.', 'inverse_gain.'];
 
-/** Return JSON with sorted keys, without white space, and with characters that are not ASCII escaped. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (value !== null && typeof value === 'object') {
-    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-    return `{${entries.map(([key, of]) => `${canonical(key)}:${canonical(of)}`).join(',')}}`;
-  }
-  return JSON.stringify(value).replace(
-    /[\u007f-\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
 /** A weights file in memory. */
 export class Weights {
   readonly about: About;
+  /** The same as it is written, for the hashes. */
+  private readonly written: Json;
   /** Where each tensor lies in `data`. */
   readonly places = new Map<string, Entry>();
 
@@ -71,20 +65,22 @@ export class Weights {
       const length = Number(view.getBigUint64(0, true));
       const header = JSON.parse(new TextDecoder().decode(data.subarray(8, 8 + length)));
       this.about = JSON.parse(header.__metadata__.tacit);
+      this.written = parseJson(header.__metadata__.tacit);
       delete header.__metadata__;
       for (const [name, { dtype, shape, data_offsets }] of Object.entries<any>(header)) {
         const [begin, end] = data_offsets;
-        if (8 + length + end > data.length) throw new CorruptWeights('the weights file ends too early');
+        if (!(0 <= begin && begin <= end && 8 + length + end <= data.length))
+          throw new CorruptWeights('the weights file ends too early');
         this.places.set(name, { dtype, shape, offset: 8 + length + begin, length: end - begin });
+      }
+      if (this.about.architecture !== 'tacit-s' || this.about.entropy.bits !== 24) {
+        throw new CorruptWeights(
+          `weights must be of tacit-s with integers of 24 bits, got ${this.about.architecture} with ${this.about.entropy.bits ?? 53}`,
+        );
       }
     } catch (error) {
       if (error instanceof CorruptWeights) throw error;
       throw new CorruptWeights(`not a weights file of tacit: ${(error as Error).message}`);
-    }
-    if (this.about.architecture !== 'tacit-s' || this.about.entropy.bits !== 24) {
-      throw new CorruptWeights(
-        `weights must be of tacit-s with integers of 24 bits, got ${this.about.architecture} with ${this.about.entropy.bits ?? 53}`,
-      );
     }
     if (!this.places.has('graphs.synthesis')) {
       throw new CorruptWeights(
@@ -129,34 +125,39 @@ export class Weights {
     return tablesOf(frequencies, sizes, lows);
   }
 
-  /** Return the SHA-256 of all that decoding needs, in hexadecimal (docs/format.md says of what). */
-  async decodeHash(): Promise<string> {
-    const { architecture, config, entropy } = this.about;
-    const decoded = Object.fromEntries(DECODED_CONFIG.map((name) => [name, config[name]]));
+  /** Return a hash of metadata and of the tensors whose names begin like this, as docs/format.md says. */
+  private async hashOf(metadata: Json, prefixes: readonly string[]): Promise<string> {
     const encoder = new TextEncoder();
-    const parts: Uint8Array[] = [encoder.encode(canonical({ architecture, config: decoded, entropy }))];
-    const names = [...this.places.keys()].filter((name) => DECODED_PREFIXES.some((prefix) => name.startsWith(prefix)));
+    const parts: Uint8Array[] = [encoder.encode(canonicalJson(metadata))];
+    const names = [...this.places.keys()].filter((name) => prefixes.some((prefix) => name.startsWith(prefix)));
     for (const name of names.sort()) {
       const { dtype, shape } = this.places.get(name)!;
       parts.push(encoder.encode(`\n${name} ${TORCH_TYPES[dtype]} [${shape.join(', ')}]\n`), this.bytes(name));
     }
-    const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', all));
-    return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    return sha256(parts);
+  }
+
+  /** Return the SHA-256 of all that decoding needs, in hexadecimal, by which files name these weights. */
+  async decodeHash(): Promise<string> {
+    const about = members(this.written, ['architecture', 'config', 'entropy']);
+    about['"config'] = members(about['"config'], DECODED_CONFIG);
+    return this.hashOf(about, DECODED_PREFIXES);
+  }
+
+  /** Return the SHA-256 of the whole file but this hash itself, in hexadecimal: of the graphs, too. */
+  async contentsHash(): Promise<string> {
+    const { '"contents_hash': _, ...about } = members(this.written);
+    return this.hashOf(about, ['']);
   }
 
   /**
-   * Compare the decode hash with what the file says.
+   * Compare both hashes with what the file says.
    *
    * @throws CorruptWeights - They differ.
    */
   async verify(): Promise<void> {
-    if ((await this.decodeHash()) !== this.about.decode_hash) {
+    const { decode_hash, contents_hash } = this.about;
+    if ((await this.decodeHash()) !== decode_hash || (await this.contentsHash()) !== contents_hash) {
       throw new CorruptWeights('the weights file is damaged: its contents do not fit its hash');
     }
   }

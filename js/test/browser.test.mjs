@@ -303,16 +303,48 @@ describe('the element', () => {
   });
 });
 
-test('the service worker lets <img> show a file', async () => {
+test('the service worker lets <img> show a file, and keeps no damaged weights', async () => {
   const start = `<!doctype html><script>navigator.serviceWorker.register('/service_worker.js');</script>`;
-  await withPage({ pages: { '/page': start } }, '/page', async (page) => {
+  await withPage({ pages: { '/page': start } }, '/page', async (page, server) => {
     await page.waitForFunction('navigator.serviceWorker.controller');
-    const [width, height] = await page.evaluate(async () => {
-      const image = new Image();
-      image.src = '/golden/caption.tacit';
-      await image.decode();
-      return [image.naturalWidth, image.naturalHeight];
+    await page.evaluate(async () => {
+      const cache = await caches.open('tacit-weights');
+      await cache.put(new URL('/weights/2e4657fc0b81227a.safetensors', location.href), new Response('damaged'));
     });
-    assert.ok(width > 0 && height > 0);
+    const shown = (query) =>
+      page.evaluate(async (address) => {
+        const image = new Image();
+        image.src = address;
+        await image.decode().catch(() => undefined);
+        return [image.naturalWidth, image.naturalHeight];
+      }, `/golden/caption.tacit${query}`);
+    assert.deepEqual(await shown(''), [0, 0]);
+    const { width, height } = parse(await readFile(path.join(GOLDEN, 'tacit-s', 'caption.tacit'))).header;
+    assert.deepEqual(await shown('?again'), [width, height]);
+    assert.equal(server.requests.filter((address) => address.startsWith('/weights/')).length, 1);
   });
+});
+
+test('a page without HTTPS, to which browsers give less, shows a file', async () => {
+  const server = await served({ folders, pages: { '/page': ELEMENT } });
+  const plain = await browser(['--host-resolver-rules=MAP plain.example 127.0.0.1', '--no-proxy-server']);
+  try {
+    const page = await plain.newPage();
+    page.setDefaultTimeout(120_000);
+    await page.goto(`${server.address.replace('127.0.0.1', 'plain.example')}/page`);
+    const [secure, event] = await page.evaluate(async () => {
+      const element = document.createElement('tacit-image');
+      element.src = '/golden/small.tacit';
+      const done = new Promise((resolve) =>
+        ['load', 'error'].forEach((name) => element.addEventListener(name, resolve)),
+      );
+      document.body.append(element);
+      const { type, message } = await done;
+      return [isSecureContext, message ?? type];
+    });
+    assert.deepEqual([secure, event], [false, 'load']);
+  } finally {
+    await plain.close();
+    await server.close();
+  }
 });

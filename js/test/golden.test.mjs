@@ -56,11 +56,44 @@ for (const model of MODELS) {
   test(`${model}: the hash of the weights is what they say`, async () => {
     const weights = new Weights(await weightsOf(model));
     await weights.verify();
-    const damaged = (await weightsOf(model)).slice();
-    damaged[weights.places.get('synthesis.project.weight').offset] ^= 1;
-    await assert.rejects(new Weights(damaged).verify(), { name: 'CorruptWeights' });
+    const data = await weightsOf(model);
+    for (const name of ['synthesis.project.weight', 'entropy.tables.y.lows', 'graphs.synthesis', 'graphs.other.4']) {
+      const damaged = data.slice();
+      damaged[weights.places.get(name).offset] ^= 1;
+      await assert.rejects(new Weights(damaged).verify(), { name: 'CorruptWeights' }, name);
+    }
   });
 }
+
+test('weights are verified where there is no SHA-256, as on pages without HTTPS', async (context) => {
+  const data = await weightsOf('tacit-s');
+  context.mock.getter(globalThis, 'crypto', () => undefined);
+  await new Weights(data).verify();
+  data[data.length - 1] ^= 1;
+  await assert.rejects(new Weights(data).verify(), { name: 'CorruptWeights' });
+});
+
+test('a damaged header of weights is one of the errors', async () => {
+  const data = await weightsOf('tacit-s');
+  const header = new TextDecoder().decode(data.subarray(8, 400_000));
+  const wrong = (from, to) => {
+    const changed = data.slice();
+    changed.set(new TextEncoder().encode(to), 8 + header.indexOf(from));
+    return changed;
+  };
+  for (const damaged of [
+    data.slice(0, 7),
+    data.slice(0, 5000),
+    data.slice(0, -1),
+    wrong('__metadata__', '__metadaten_'),
+    wrong('"data_offsets"', '"data_offsetz"'),
+    wrong('\\"entropy\\"', '\\"entropz\\"'),
+    wrong('\\"decode_hash\\"', '\\"decodz_hash\\"'),
+    wrong('graphs.synthesis', 'graphs.zynthesis'),
+  ]) {
+    await assert.rejects(async () => new Weights(damaged).verify(), { name: 'CorruptWeights' });
+  }
+});
 
 test('a Buffer of Node.js is as good as any bytes', async () => {
   const decoder = new Decoder(await runtime(), {

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 
 from tacit import viewer, weights
 from tacit.errors import CorruptWeights, MissingExtra, PathError
-from tacit.weights.metadata import decode_hash, read_metadata
+from tacit.weights.metadata import contents_hash, decode_hash, read_metadata
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def test_the_weights_can_decode_and_nothing_else(built: Path, tmp_path: Path) ->
     assert "graphs.analysis" not in tensors
     about = read_metadata(stored)
     assert decode_hash(about, tensors) == about["decode_hash"] == read_metadata(whole)["decode_hash"]
+    assert contents_hash(about, tensors) == about["contents_hash"] != read_metadata(whole)["contents_hash"]
 
 
 def test_without_a_built_viewer_the_error_says_how_to_build_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors.numpy import load_file, save
 
 from tacit.errors import CorruptWeights
-from tacit.weights.metadata import DECODING_PARTS, read_metadata
+from tacit.weights.metadata import DECODING_PARTS, contents_hash, read_metadata
 
 GRAPHS = ("graphs.hyper", "graphs.synthesis", "graphs.anchor.", "graphs.other.")
 ENCODING_GRAPHS = ("graphs.hyper_analysis",)
@@ -31,5 +31,5 @@ def decoding_part(path: Path) -> bytes:
     }
     if "graphs.synthesis" not in tensors:
         raise CorruptWeights(f"{path}: it has no graphs; tacit.weights.add_graphs adds them")
-    about.pop("contents_hash", None)  # it is that of the whole
-    return save(tensors, {"tacit": json.dumps(about)})
+    about["contents_hash"] = contents_hash(about, tensors)
+    return save(tensors, {"tacit": json.dumps(about, sort_keys=True)})
