@@ -66,3 +66,38 @@ def test_numbers_and_several_of_a_kind() -> None:
 def test_any_text_is_read(caption: str) -> None:
     for phrase in phrases_of(caption):
         assert phrase.text in caption
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("the boat on the far right", ("right",)),
+        ("the boat in the lower left corner", ("lower", "left")),
+        ("the bottom-right boat", ("bottom", "right")),
+        ("the boat on the left-hand side", ("left",)),
+        ("the boat at the left edge of the image", ("left",)),
+        ("the leftmost of the three boats", ("leftmost",)),
+        ("the boat to the left of the tree", ()),
+        ("the boat with the white top", ()),
+    ],
+)
+def test_places_in_the_frame_are_read(text: str, places: tuple[str, ...]) -> None:
+    (phrase,) = phrases_of(text)
+    assert (phrase.head, phrase.places, phrase.many) == ("boat", places, False)
+
+
+@pytest.mark.parametrize(
+    ("caption", "heads"),
+    [
+        ("a boat, no people", ["boat"]),
+        ("a boat without sails", ["boat"]),
+        ("a beach with no people or cars, and a dog", ["beach", "dog"]),
+        ("not a dog", []),
+        ("not only a boat but a lighthouse", ["boat", "lighthouse"]),
+        ("a man not wearing a hat", ["man"]),
+    ],
+)
+def test_what_is_said_not_to_be_there_is_not_named(caption: str, heads: list[str]) -> None:
+    phrases = phrases_of(caption)
+    assert [phrase.head for phrase in phrases] == heads
+    assert not any(phrase.near or phrase.worn for phrase in phrases)

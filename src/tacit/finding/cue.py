@@ -18,6 +18,8 @@ class Evidence:
     """How likely each place shows the thing, 0 to 1 [h, w], the likeliest near 1."""
     weight: float
     """How much the cue counts among others."""
+    is_one: bool = False
+    """Whether it has told the thing that the phrase names by its place from others of its kind."""
 
 
 class Cue(Protocol):

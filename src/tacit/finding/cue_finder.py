@@ -17,7 +17,7 @@ from tacit.finding.found import FLAT, Found, FoundThing
 from tacit.finding.fusion import fused, shared
 from tacit.finding.networks import SHA256
 from tacit.finding.phrases import Phrase, phrases_of
-from tacit.finding.place import PlaceCue
+from tacit.finding.place import PlaceCue, of_one
 from tacit.finding.rarity import RarityCue
 from tacit.finding.scene_text import TextCue, is_text
 from tacit.finding.stuff import StuffCue, is_stuff
@@ -25,7 +25,7 @@ from tacit.finding.view import View
 
 EMBEDDED = "embedded"
 CORE = "core"  # the same with the package's own cues alone, and so the same wherever it runs
-VERSION = 8  # of the rules and figures in this package: raised whenever one is changed
+VERSION = 9  # of the rules and figures in this package: raised whenever one is changed
 
 
 class CueFinder:
@@ -71,7 +71,10 @@ class CueFinder:
         if not names:
             return FoundThing(phrase.text, (), None, needs)
         evidence_of = [evidence for _, evidence in said]
-        return FoundThing(phrase.text, names, fused(view, evidence_of, centred=not is_stuff(phrase)), needs)
+        values = fused(view, evidence_of, centred=not is_stuff(phrase))
+        if not (is_stuff(phrase) or any(evidence.is_one for evidence in evidence_of)):
+            values = of_one(values, phrase)
+        return FoundThing(phrase.text, names, values, needs)
 
 
 def core_finder() -> CueFinder:

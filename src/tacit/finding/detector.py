@@ -13,7 +13,7 @@ from tacit.finding.cue import Evidence
 from tacit.finding.maps import Map, box_mask
 from tacit.finding.networks import network
 from tacit.finding.phrases import Phrase
-from tacit.finding.place import SIDED, place_map
+from tacit.finding.place import SIDED, place_map, placed
 from tacit.finding.view import View
 from tacit.finding.vocabulary import PEOPLE
 
@@ -22,6 +22,7 @@ WHOLE_WEIGHT, NEAR_WEIGHT = 0.9, 0.5  # what the thing is a part of, and what it
 SIDE = 512  # pixels of the square that the network sees, to which the image is stretched
 LEAST, RELATIVE = 0.05, 0.35  # score of a box, and beside that of the class's best one
 SURE = 0.3  # score from which on a thing is seen so surely that a part of it is looked for there
+OTHERS = 0.1  # what boxes count beside the one that is named by its place
 TOLD = 0.3  # the weight from which on a colour tells boxes apart
 BEYOND = 0.04  # shares of a box's sides that it is widened by
 CLASSES = (
@@ -138,10 +139,13 @@ class DetectorCue:
         masks = [box_mask(view.shape, box.sides) for box in boxes]
         fits = np.array([box.score / top for box in boxes])
         fits = fits**0.5 if phrase.many else fits * _fitting(masks, _described(view, described))
+        one = placed([(fit, box.sides) for fit, box in zip(fits.tolist(), boxes, strict=True)], described)
+        if one is not None:
+            fits = np.where(np.arange(len(boxes)) == one, fits.max(), OTHERS * fits)
         seen: Map = np.zeros(view.shape, np.float32)
         for mask, fit in zip(masks, (fits / fits.max()).tolist(), strict=True):
             seen = np.maximum(seen, mask * fit)
-        return Evidence(seen, weight * min(1.0, 0.4 + top))
+        return Evidence(seen, weight * min(1.0, 0.4 + top), is_one=one is not None)
 
 
 def _described(view: View, phrase: Phrase) -> list[Map]:

@@ -22,7 +22,7 @@ from tacit.finding.found import Found, FoundThing, nothing
 from tacit.finding.fusion import shared
 from tacit.finding.maps import Map
 from tacit.finding.phrases import Phrase, phrases_of, singular
-from tacit.finding.place import best_placed
+from tacit.finding.place import placed
 from tacit.pretrained.offline import EXTRA, cached_folder
 
 if TYPE_CHECKING:
@@ -159,9 +159,10 @@ class NetworkFinder:
             if score >= least and (right - left) * width >= 1 and (bottom - top) * height >= 1
         ]
         likely = sorted(inside, key=lambda one: -one[0])[:MOST]
+        chosen = placed(likely, phrase)
         boxes: list[Box] = [
             (left * width, top * height, right * width, bottom * height)
-            for left, top, right, bottom in best_placed(likely, phrase)
+            for _, (left, top, right, bottom) in (likely if chosen is None else [likely[chosen]])
         ]
         return map_of_boxes(boxes, width, height) if boxes else None
 

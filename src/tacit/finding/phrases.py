@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
-from tacit.finding.vocabulary import CLOTHES, COLOURS, IRREGULAR, PARTS, PEOPLE, PLACES, VERBS, WEAK_COLOURS, WEARING
+from tacit.finding.vocabulary import (
+    BESIDE_PLACES,
+    CLOTHES,
+    COLOURS,
+    IMAGE,
+    IRREGULAR,
+    NEGATIONS,
+    PARTS,
+    PEOPLE,
+    PLACES,
+    VERBS,
+    WEAK_COLOURS,
+    WEARING,
+)
 from tacit.words.english import DETERMINERS, FUNCTION, GENERAL, NUMBERS, PREPOSITIONS, Token, tokenize
 from tacit.words.english import singular as regular_singular
 from tacit.words.table import NOUN, WordTable, read_table
@@ -55,6 +69,8 @@ class _Chunk:
     """What joins it to what is before: nothing, "and", "'s" or a preposition."""
     many: bool = False
     determined: bool = False
+    absent: bool = False
+    """Whether the caption says that it is not there."""
 
 
 def singular(word: str) -> str:
@@ -66,7 +82,7 @@ def phrases_of(caption: str) -> tuple[Phrase, ...]:
     """Return the things that a caption names, in order.
 
     "a photo of" and "there is" name nothing. What a thing wears, where it is and what it is near belong to its phrase;
-    behind a verb, a comma or "and" begins another one.
+    behind a verb, a comma or "and" begins another one. What is not there ("no people", "without sails") is left out.
     """
     things: list[Phrase] = []
     for clause in _clauses(_chunks(tokenize(caption)[:_LONGEST])):
@@ -87,15 +103,20 @@ def _chunks(words: Sequence[Token]) -> list[_Chunk]:
             many, determined = many or before.many, determined or before.determined
         chunks.append(_Chunk(words=[], link=link, many=many, determined=determined))
 
-    before: Token | None = None
+    last: Token | None = None
     for word in words:
         key, chunk = word.key, chunks[-1]
-        if before is not None and not word.joined and _is_apart(before, word):
-            begin("and" if _is_modifier(before.key) else "break")
-        if key in ("and", "or"):
+        if last is not None and not word.joined and _is_apart(last, word):
+            begin("and" if _is_modifier(last.key) else "break")
+        if key in NEGATIONS:
+            begin("break")
+            chunks[-1].absent = True
+        elif key in ("and", "or"):
             begin("and")
         elif key in WEARING or key in PREPOSITIONS:
+            is_denied = chunk.absent and not chunk.words  # "not wearing"
             begin(key)
+            chunks[-1].absent = is_denied
         elif key in DETERMINERS:
             if chunk.words:
                 begin("break", many=key in _MANY, determined=True)
@@ -108,8 +129,11 @@ def _chunks(words: Sequence[Token]) -> list[_Chunk]:
             chunk.words.append(word)
             if word.text.lower().endswith(("'s", "\u2019s")):
                 begin("'s")
-        before = word
-    return [chunk for chunk in chunks if chunk.words]
+        last = word
+    named = [chunk for chunk in chunks if chunk.words]
+    for before, chunk in pairwise(named):
+        chunk.absent |= before.absent and chunk.link == "and" and not chunk.determined  # "no people or cars"
+    return [chunk for chunk in named if not chunk.absent]
 
 
 def _clauses(chunks: Sequence[_Chunk]) -> Iterator[list[_Chunk]]:
@@ -120,7 +144,8 @@ def _clauses(chunks: Sequence[_Chunk]) -> Iterator[list[_Chunk]]:
     for number, chunk in enumerate(chunks):
         after = chunks[number + 1] if number + 1 < len(chunks) else None
         general = all(word.key in GENERAL or word.key in _GROUPS or word.key in NUMBERS for word in chunk.words)
-        if general and after is not None and after.link in ("of", "to") and not _names_a_part(chunk):
+        of_image = after is not None and all(word.key in IMAGE for word in after.words)  # "the left edge of the image"
+        if general and after is not None and after.link in ("of", "to") and not (of_image or _names_a_part(chunk)):
             # "a group of hats", "in front of a window": what counts is behind it
             skipped = skipped or (chunk.link if chunk.link in ("", "break", "and") else "near")
             many |= any(word.key in _GROUPS for word in chunk.words)
@@ -159,14 +184,15 @@ def _assembled(caption: str, clause: Sequence[_Chunk]) -> Phrase | None:
         other = _plain(caption, chunk)
         if chunk.link == "of" and number == 0 and (phrase.head in PARTS or not phrase.head):
             whole = other
-        elif not other.head and other.places and chunk.link not in WEARING - {"in"}:
+        elif _is_place(other) and chunk.link not in WEARING - {"in"}:
             places += other.places
         elif chunk.link in WEARING and not (chunk.link == "in" and other.head and not _is_worn(other)):
             worn.append(other)
         else:
             near.append(other)
     if whole is not None and not phrase.head:
-        return whole
+        is_one = any(place.endswith("most") for place in phrase.places)  # "the leftmost of the boats"
+        return replace(whole, places=phrase.places + whole.places, many=False) if is_one else whole
     if _is_participle(phrase.head) or not (phrase.head or phrase.colours or phrase.numbers):
         return None
     colours = dict(phrase.colours)
@@ -194,14 +220,16 @@ def _plain(caption: str, chunk: _Chunk) -> Phrase:
     """Return the phrase of a chunk by itself."""
     keys = [word.key for word in chunk.words]
     numbers = tuple(key for key in keys if key.isdigit())
-    places = tuple(key for key in keys if key in PLACES)
+    located = keys[:-1] if _is_garment(keys) else keys
+    places = tuple(part for key in located for part in key.split("-") if part in PLACES)
     colours: dict[str, float] = {}
     for key in keys:
         for part in key.split("-"):
             if part in COLOURS:
                 weight = OWN * (WEAK if part in WEAK_COLOURS else 1)
                 colours[COLOURS[part]] = max(weight, colours.get(COLOURS[part], 0.0))
-    nouns = [key for key in keys if not (_is_modifier(key) or key in PLACES or key.isdigit() or key in NUMBERS)]
+    nouns = [key for key in located if not (_is_modifier(key) or _tells_place(key))] + keys[len(located) :]
+    nouns = [key for key in nouns if not (key.isdigit() or key in NUMBERS)]
     nouns = [key for key in nouns if key not in GENERAL or key in PARTS or key in PEOPLE]
     head = singular(nouns[-1]) if nouns else ""
     names = tuple(" ".join([*nouns[i:-1], head]) for i in range(max(0, len(nouns) - 3), len(nouns)))
@@ -239,6 +267,23 @@ def _is_participle(key: str) -> bool:
 
 def _is_modifier(key: str) -> bool:
     return all(part in COLOURS for part in key.split("-"))
+
+
+def _tells_place(key: str) -> bool:
+    """Return whether a word is "left", "bottom-right" or "left-hand"."""
+    parts = key.split("-")
+    return parts[0] in PLACES and all(part in PLACES or part in BESIDE_PLACES for part in parts)
+
+
+def _is_place(phrase: Phrase) -> bool:
+    """Return whether a phrase behind a preposition says where in the frame the thing is, and no more."""
+    beside = all(word in BESIDE_PLACES for word in (*phrase.attributes, phrase.head) if word)
+    return bool(phrase.places) and beside and not phrase.colours
+
+
+def _is_garment(keys: Sequence[str]) -> bool:
+    """Return whether the last word is what is worn although it may be a place: "the white tank top"."""
+    return len(keys) > 1 and keys[-1] in CLOTHES and not _tells_place(keys[-2])
 
 
 def _only_modifiers(chunk: _Chunk) -> bool:

@@ -47,8 +47,10 @@ PLACES = {
     "right": (1, 0),
     "rightmost": (1, 0),
     "top": (0, -1),
+    "topmost": (0, -1),
     "upper": (0, -1),
     "bottom": (0, 1),
+    "bottommost": (0, 1),
     "lower": (0, 1),
     "foreground": (0, 1),
     "background": (0, -1),
@@ -58,6 +60,21 @@ PLACES = {
     "centre": (0, 0),
 }
 """Where in the frame a word points: across and down, -1 to 1."""
+
+BESIDE_PLACES = frozenset("far hand side edge corner half end part border".split())
+"""Words that stand beside those: "on the far right", "in the lower left corner", "on the left-hand side"."""
+
+IMAGE = frozenset("image picture photo photograph frame".split())
+"""What has these places."""
+
+SIDES = PLACES.keys() - {"foreground", "background", "distance"}
+"""The places that tell one thing from others of its kind."""
+
+ORDINALS = {word: at for at, word in enumerate("first second third fourth fifth sixth".split())}
+"""Words that count things from a side, and what they count."""
+
+NEGATIONS = frozenset("no not without never neither nor".split())
+"""Words before what is not in the image."""
 
 WEARING = frozenset("in wearing with wears holding".split())
 """Words before what belongs to the thing that was named: clothes, what it has or holds."""
