@@ -5,10 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from types import FrameType
 
 from tacit.evaluation.codecs.protocol import EvalCodec
 from tacit.evaluation.datasets import Dataset
@@ -91,7 +94,8 @@ def _pooled(
                 while remaining and len(running) < processes:
                     task = remaining[-1]
                     if task.codec.name not in unusable:
-                        running[pool.submit(_attempt_in_worker, task)] = task
+                        with _ctrl_c_put_off():
+                            running[pool.submit(_attempt_in_worker, task)] = task
                     remaining.pop()
                 if not running:
                     continue
@@ -116,21 +120,41 @@ def _pool(processes: int, threads: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _ctrl_c_put_off() -> Iterator[None]:
+    """Put Ctrl-C off in this thread, and in a process that starts meanwhile until it is ready for it (`_start`)."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # else it starts with the first process, and allows Ctrl-C again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_interrupted = threading.Event()  # in a worker: Ctrl-C came while it started, or between two tasks
+
+
+def _remember(number: int, frame: FrameType | None) -> None:
+    _interrupted.set()
+
+
 def _start(threads: int) -> None:
     """Prepare a worker, before torch is imported."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, _remember)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _attempt_in_worker(task: EvalTask) -> JournalEntry | TaskProblem:
-    """Do a task in a worker.
-
-    Ctrl-C ends the work in progress and any program that it runs; between tasks only the parent reacts to it.
-    """
+    """Do a task in a worker, unless Ctrl-C came before; it ends the work in progress and any program that it runs."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return attempt(task)
+        return TaskProblem("interrupted") if _interrupted.is_set() else attempt(task)
     except KeyboardInterrupt:
         return TaskProblem("interrupted")
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, _remember)
