@@ -19,6 +19,8 @@ from support.pictures import synthetic
 from support.ray_head import ray_head
 from support.tiny_models import TINY_TACO_FIXED, tiny_model, tiny_taco, write_weights
 from tacit.codec import Codec
+from tacit.finding.cue_finder import CueFinder, extra_cues
+from tacit.finding.found import Found
 
 # A run in the background inherits an ignored SIGINT, and so would the programs that tests interrupt by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -83,6 +85,28 @@ def taco_fixed_codec(tiny_taco_fixed_weights: Path) -> Codec:
 def shipped_codec() -> Codec:
     """A codec of the weights in the package, in fp32."""
     return Codec(precision="fp32")
+
+
+_FOUND: dict[object, Found] = {}
+_find = CueFinder.__call__
+
+
+def _find_once(finder: CueFinder, pixels: np.ndarray, caption: str) -> Found:
+    cues, installed = tuple(map(type, finder.cues)), tuple(cue.installed() for cue in extra_cues())
+    key = finder.name, cues, installed, pixels.shape, pixels.tobytes(), caption
+    if key not in _FOUND:
+        _FOUND[key] = _find(finder, pixels, caption)
+    return _FOUND[key]
+
+
+@pytest.fixture(autouse=True)
+def found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the package's finder finds in an image is looked for once, for all tests.
+
+    It is the same each time, and its networks take longer than all else in the encoding of a small image by a small
+    model. The tests of the finder itself go without.
+    """
+    monkeypatch.setattr(CueFinder, "__call__", _find_once)
 
 
 @pytest.fixture

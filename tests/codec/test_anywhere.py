@@ -100,7 +100,7 @@ class Decoded(Dataset[np.ndarray]):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create", "ignore:.*multi-threaded.*fork")
-@pytest.mark.parametrize(("start", "workers"), [("fork", 2), ("fork", 8), ("spawn", 3)])
+@pytest.mark.parametrize(("start", "workers"), [("fork", 2), ("fork", 8), ("spawn", 2)])
 def test_a_data_set_of_ones_own_decodes_in_workers(tiny_weights: Path, start: str, workers: int) -> None:
     codec = Codec(tiny_weights)  # as many threads as there are cores
     some = [codec.encode(synthetic(40, 30, seed)) for seed in range(2)]

@@ -75,13 +75,32 @@ STATES: dict[str, Callable[[], Any]] = {
 DECODING_STATES: dict[str, Callable[[], Any]] = {**STATES, "default-device": lambda: torch.device("meta")}
 
 
+class Codecs:
+    """Codecs that were made under one of the caller's settings, each once for all tests of it."""
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        self._made: dict[tuple[Path, str], Codec] = {}
+
+    def __call__(self, case: Case, engine: str) -> Codec:
+        """Return the codec of a case; to be called, and the codec to be used, under the settings."""
+        key = case.path, engine
+        if key not in self._made:
+            self._made[key] = case.codec(engine=engine)
+        return self._made[key]
+
+
+@pytest.fixture(scope="module", params=DECODING_STATES)
+def codecs(request: pytest.FixtureRequest) -> Codecs:
+    return Codecs(request.param)
+
+
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("state", DECODING_STATES)
-def test_latents_under_the_callers_settings(cases: dict[str, Case], name: str, state: str) -> None:
+def test_latents_under_the_callers_settings(cases: dict[str, Case], codecs: Codecs, name: str) -> None:
     case = cases[name]
-    with DECODING_STATES[state]():
+    with DECODING_STATES[codecs.state]():
         for engine in ("auto", "torch"):
-            assert sha256(case.codec(engine=engine).latents(case.data)) == case.latents
+            assert sha256(codecs(case, engine).latents(case.data)) == case.latents
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -99,15 +118,21 @@ def test_what_is_encoded_under_the_callers_settings_decodes(
         assert np.abs(seen - plain).mean() < 2
 
 
-@pytest.mark.parametrize("state", DECODING_STATES)
-def test_pixels_under_the_callers_settings(cases: dict[str, Case], state: str) -> None:
+@pytest.fixture(scope="module")
+def plain_pixels(cases: dict[str, Case]) -> dict[str, np.ndarray]:
+    """The pixels of some files under no settings."""
+    return {n: np.asarray(cases[n].codec().decode(cases[n].data)).astype(int) for n in ("tiny", "taco", "caption")}
+
+
+def test_pixels_under_the_callers_settings(
+    cases: dict[str, Case], codecs: Codecs, plain_pixels: dict[str, np.ndarray]
+) -> None:
     """The settings reach no transform by accident: pixels within a level in fp32."""
-    for name in ("tiny", "taco", "caption"):
+    for name, plain in plain_pixels.items():
         case = cases[name]
-        plain = np.asarray(case.codec().decode(case.data)).astype(int)
-        with DECODING_STATES[state]():
-            found = np.asarray(case.codec(engine="torch").decode(case.data)).astype(int)
-        assert np.abs(found - plain).max() <= (1 if state != "fast-products" else 8)
+        with DECODING_STATES[codecs.state]():
+            found = np.asarray(codecs(case, "torch").decode(case.data)).astype(int)
+        assert np.abs(found - plain).max() <= (1 if codecs.state != "fast-products" else 8)
 
 
 THREADS_AND_PRECISION: list[dict[str, Any]] = [
@@ -120,11 +145,12 @@ THREADS_AND_PRECISION: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("options", THREADS_AND_PRECISION)
-def test_latents_with_any_threads_and_precision(cases: dict[str, Case], name: str, options: dict[str, Any]) -> None:
-    case = cases[name]
-    assert sha256(case.codec(**options).latents(case.data)) == case.latents
+def test_latents_with_any_threads_and_precision(cases: dict[str, Case], options: dict[str, Any]) -> None:
+    codecs = {case.path: case.codec(**options) for case in cases.values()}
+    assert {n: sha256(codecs[case.path].latents(case.data)) for n, case in cases.items()} == {
+        n: case.latents for n, case in cases.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["tiny", "taco", "shipped"])
@@ -163,9 +189,12 @@ from tacit.codec import Codec
 for line in sys.argv[1].split(";"):
     exec(line)
 out = {"capability": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
+codecs = {}
 for name, path, file in json.loads(sys.argv[2]):
-    latents = Codec(path, precision="fp32").latents(file)
-    assert (Codec(path, engine="torch", precision="fp32").latents(file) == latents).all()
+    if path not in codecs:
+        codecs[path] = Codec(path, precision="fp32"), Codec(path, engine="torch", precision="fp32")
+    latents, of_torch = (codec.latents(file) for codec in codecs[path])
+    assert (of_torch == latents).all()
     out[name] = hashlib.sha256(latents.astype("<i2").tobytes()).hexdigest()
 print(json.dumps(out))
 """

@@ -12,6 +12,10 @@ from PIL import Image
 from support.pictures import synthetic
 from support.study import WORDS, RecordingProgress
 from tacit.evaluation import runner
+from tacit.finding import cue_finder
+from tacit.finding.colour import ColourCue
+from tacit.finding.place import PlaceCue
+from tacit.finding.rarity import RarityCue
 from tacit.study import ablation_study
 from tacit.study.config import MeasureConfig, SetConfig
 
@@ -21,6 +25,12 @@ def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """One torch thread: with more, small networks on a busy machine wait for each other most of the time."""
     for module in (runner, ablation_study):
         monkeypatch.setattr(module, "cores", lambda: 1)
+
+
+@pytest.fixture(autouse=True)
+def quick_cues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captions steer by the cues that need no network: the networks take longer than all else in small images."""
+    monkeypatch.setattr(cue_finder, "default_cues", lambda: (ColourCue(), PlaceCue(), RarityCue()))
 
 
 @pytest.fixture

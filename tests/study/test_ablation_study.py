@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,10 @@ def test_variants_train_at_a_time(
         return evaluate(dataclasses.replace(options, jobs=1), progress)
 
     monkeypatch.setattr(ablation_study, "evaluate", evaluate_here)
+    # Processes of their own as for users, but of a server that has imported Lightning once for both.
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["tacit.training.export", "tacit.training.run"])
+    monkeypatch.setattr(multiprocessing, "get_context", lambda kind: server)
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "elsewhere"))
     overrides = ["seeds=[0]", f"start={tiny_weights}", "shared=" + json.dumps(_shared(ablation_config))]
     config = configurations.read(str(ablation_config), overrides)

@@ -15,6 +15,7 @@ from support.shards import write_tar
 from support.tiny_models import TINY
 from support.training import png
 from tacit.training import config as configurations
+from tacit.training import thawing
 from tacit.training.config import Config
 from tacit.training.dataset.pool import build_pool
 
@@ -22,6 +23,12 @@ if importlib.util.find_spec("lightning") is None:
     collect_ignore_glob = ["*"]  # the extra tacit[train] is not installed
 
 SIZES = json.dumps(TINY.as_dict())
+
+
+@pytest.fixture(autouse=True)
+def quick_prior_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prior of weights that are thawed is fitted roughly; test_starting_weights.py tests the fit itself."""
+    monkeypatch.setattr(thawing, "FIT_STEPS", 40)
 
 
 @pytest.fixture(scope="session")

@@ -72,9 +72,10 @@ import lightning.pytorch
 for name in {blocked}:
     sys.modules[name] = None
 from tacit.training.__main__ import main
-sys.argv = ["train", *{arguments!r}]
-status = main()
-assert not status, status
+for arguments in {runs!r}:
+    sys.argv = ["train", *arguments]
+    status = main()
+    assert not status, status
 """
 
 
@@ -106,7 +107,8 @@ def test_prepared_photos_train_where_little_is_installed(
     )
     path = tmp_path / "there.yaml"
     path.write_text(there.to_yaml())
-    script = BARE.format(blocked=ELSEWHERE, arguments=[str(path)])
+    tuned = [str(path), "run.steps=1", f"run.out={tmp_path / 'tuned'}", "--from", str(tmp_path / "there" / "last.ckpt")]
+    script = BARE.format(blocked=ELSEWHERE, runs=[[str(path)], tuned])
     done = subprocess.run(
         [sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )
@@ -115,10 +117,6 @@ def test_prepared_photos_train_where_little_is_installed(
     assert [r["step"] for r in rows if r["loss"]] == ["1", "2"]
     assert rows[-1]["val_q50_psnr"]
     estimated = float(rows[-1]["val_q50_bpp_estimated"])
-    tuned = [str(path), "run.steps=1", f"run.out={tmp_path / 'tuned'}", "--from", str(tmp_path / "there" / "last.ckpt")]
-    script = BARE.format(blocked=ELSEWHERE, arguments=tuned)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
     assert read_checkpoint(tmp_path / "tuned" / "last.ckpt").config["model"]["name"] == "tacit-s"  # type: ignore[index]
     here = dataclasses.replace(there, run=dataclasses.replace(there.run, out=str(tmp_path / "here")))
     train(here)

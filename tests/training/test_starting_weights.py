@@ -13,10 +13,16 @@ from support.pictures import samples
 from support.tiny_models import TINY, tiny_model, tiny_taco, write_weights
 from tacit.errors import CorruptWeights
 from tacit.text.tokens import TextTokens
+from tacit.training import thawing
 from tacit.training.checkpoint import read_checkpoint
 from tacit.training.config import Config
 from tacit.training.run import fine_tune
 from tacit.training.starting_weights import load_float_model
+
+
+@pytest.fixture
+def quick_prior_fit() -> None:
+    """Do nothing: the prior is fitted as for users."""
 
 
 @pytest.mark.slow
@@ -40,6 +46,7 @@ def test_weights_files_become_floats_again(
         assert parameter.isfinite().all()
         if name.endswith("weight") and "parameters" not in name:
             assert 0.01 < float(parameter.detach().flatten(1).norm(dim=1).mean()) < 10, name
+    monkeypatch.setattr(thawing, "FIT_STEPS", 40)  # once is enough
     last = fine_tune(make_config("run.steps=1"), path)
     assert read_checkpoint(last).architecture == ("tacit-s" if make is tiny_model else "taco")
 
