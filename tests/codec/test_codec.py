@@ -212,7 +212,10 @@ def test_bf16_decodes_what_fp32_encoded(codec: Codec, tiny_weights: Path, pictur
     [
         ({"device": "abacus"}, "device abacus"),
         ({"device": "cuda:77"}, "device cuda:77"),
+        ({"device": "vulkan"}, "device vulkan: the installed torch does not support it$"),
         ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"threads": 1.5}, "threads must be a whole number, got 1.5"),
+        ({"threads": "2"}, "threads must be a whole number, got '2'"),
         ({"precision": "fp8"}, "precision must be fp32, bf16 or auto, got 'fp8'"),
     ],
 )

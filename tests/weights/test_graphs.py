@@ -45,7 +45,7 @@ def test_graphs_of_other_weights_are_refused(tiny_weights: Path, tmp_path: Path)
         tensors["inverse_gain.log_gain"] += 1
 
     path = forged(tiny_weights, change, tmp_path / "a.safetensors")
-    with pytest.raises(CorruptWeights, match="graph hyper must be made for weights"):
+    with pytest.raises(CorruptWeights, match=r"a\.safetensors: graph hyper must be made for weights"):
         weights.load_onnx(path).decompress([Stream(b"\0\0\0\0")], 4, 4, 50.0)
 
 
@@ -57,6 +57,15 @@ def test_a_damaged_graph_is_one_clear_line(tiny_weights: Path, tmp_path: Path) -
     with pytest.raises(CorruptWeights, match="graph hyper cannot be loaded") as caught:
         weights.load_onnx(path).decompress([Stream(b"\0\0\0\0")], 4, 4, 50.0)
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_graph_is_one_clear_line(tiny_weights: Path, tmp_path: Path) -> None:
+    def change(about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        del tensors[f"{PREFIX}hyper"]
+
+    path = forged(tiny_weights, change, tmp_path / "a.safetensors")
+    with pytest.raises(CorruptWeights, match=r"a\.safetensors: graph hyper is missing"):
+        weights.load_onnx(path).decompress([Stream(b"\0\0\0\0")], 4, 4, 50.0)
 
 
 def test_what_cannot_have_graphs(tiny_taco_weights: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from tacit import container, weights
 from tacit import image as images
 from tacit.architectures import ARCHITECTURES
+from tacit.codec.counts import check_count
 from tacit.codec.decoding import (
     FileDecoding,
     FileSource,
@@ -39,7 +40,7 @@ from tacit.codec.options import (
     check_steer,
     merged,
 )
-from tacit.codec.reduction import check_max_side, choose_factor, decode_reduced, reduced_size, shrink
+from tacit.codec.reduction import choose_factor, decode_reduced, reduced_size, shrink
 from tacit.codec.synthesis import Box, Latents, quality_at, synthesise
 from tacit.codec.threads import map_threads, thread_count
 from tacit.container import MAX_PIXELS, Container, Header, Metadata
@@ -116,9 +117,7 @@ class Codec:
     ) -> None:
         check_steer(steer)
         check_effort(effort)
-        if threads is not None and threads < 1:
-            raise InvalidInput(f"threads must be at least 1, got {threads}")
-        self.threads = threads
+        self.threads = None if threads is None else check_count("threads", threads)
         self._engines = Engines(engine, device, precision)
         self.path = weights.locate(model)
         self._text_encoder = self._given_text_encoder = text_encoder
@@ -404,7 +403,7 @@ class Codec:
             InvalidInput: The box is not four whole numbers, or not inside the image; `max_side` is less than 1.
             PathError: The file cannot be read.
         """
-        side = None if max_side is None else check_max_side(max_side)
+        side = None if max_side is None else check_count("max_side", max_side)
         parsed = container.read(read_bytes(data), salvage=salvage, partial=partial, max_pixels=max_pixels)
         with thread_count(self.threads):
             if side is not None:

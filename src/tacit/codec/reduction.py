@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import replace
 
 import numpy as np
@@ -15,26 +14,10 @@ from tacit.codec.synthesis import Latents
 from tacit.container import Container
 from tacit.container.payloads.alpha import CONSTANT
 from tacit.entropy.units import LATENT_STEP
-from tacit.errors import InvalidInput
 from tacit.image import Raster, without_thumbnails
 
 Size = tuple[int, int]
 """A width and a height in pixels."""
-
-
-def check_max_side(max_side: object) -> int:
-    """Return the most pixels along a side.
-
-    Raises:
-        InvalidInput: It is no whole number, or less than 1.
-    """
-    try:
-        side = operator.index(max_side)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise InvalidInput(f"max_side must be a whole number, got {max_side!r}") from error
-    if side < 1:
-        raise InvalidInput(f"max_side must be at least 1, got {side}")
-    return side
 
 
 def reduced_size(width: int, height: int, max_side: int) -> Size:

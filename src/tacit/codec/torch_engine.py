@@ -44,7 +44,9 @@ class TorchEngine:
         try:
             self.place = torch.device(device)  # type: ignore[call-overload]
             torch.empty(0, device=self.place)
-        except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        except NotImplementedError as error:  # its text lists all backends
+            raise InvalidInput(f"device {device}: the installed torch does not support it") from error
+        except (RuntimeError, AssertionError, TypeError) as error:
             raise InvalidInput(f"device {device}: {str(error).splitlines()[0]}") from error
         self.device = str(self.place)
         self.precision = ("bf16" if has_fast_bf16(self.place) else "fp32") if precision == "auto" else precision

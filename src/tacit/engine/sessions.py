@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,16 +59,22 @@ class Sessions:
         tensors: What the graphs' initializers name.
         decode_hash: The hash of the weights, which the graphs must name as theirs.
         threads: Threads of each session; None to follow the thread that runs it (`tacit.engine.threads`).
+        source: The weights file, which messages name.
 
     Raises:
         InvalidInput: The installed ONNX Runtime is too old.
     """
 
     def __init__(
-        self, graphs: Mapping[str, bytes], tensors: Mapping[str, np.ndarray], decode_hash: str, threads: int | None
+        self,
+        graphs: Mapping[str, bytes],
+        tensors: Mapping[str, np.ndarray],
+        decode_hash: str,
+        threads: int | None,
+        source: Path,
     ) -> None:
         self._graphs, self._tensors, self._hash = graphs, tensors, decode_hash
-        self.threads = threads
+        self.threads, self._source = threads, source
         self._made: dict[tuple[str, int], Future[tuple[Any, list[Any]]]] = {}
         self._coming: set[tuple[str, int]] = set()  # what `make` is about to make
         self._process = os.getpid()
@@ -191,6 +198,8 @@ class Sessions:
         """Return a session, and the values that it reads its initializers from."""
         import onnxruntime
 
+        if name not in self._graphs:
+            raise CorruptWeights(f"{self._source}: graph {name} is missing")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -200,16 +209,18 @@ class Sessions:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         # Threads that spin while they wait take the cores that other sessions' threads, and other programs, need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        needed = self._initializers(self._graphs[name])
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(self._tensors[key]) for key in needed]
-        options.add_external_initializers(needed, values)
+        taken = self._initializers(self._graphs[name])
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(self._tensors[key]) for key in taken]
+        options.add_external_initializers(taken, values)
         try:
             session = onnxruntime.InferenceSession(self._graphs[name], options, providers=["CPUExecutionProvider"])
             made_for = session.get_modelmeta().custom_metadata_map.get("decode_hash")
         except Exception as error:  # ONNX Runtime has a class of errors for each kind, with no other base
-            raise CorruptWeights(f"graph {name} cannot be loaded: {str(error).splitlines()[0]}") from error
+            reason = str(error).splitlines()[0]
+            raise CorruptWeights(f"{self._source}: graph {name} cannot be loaded: {reason}") from error
         if made_for != self._hash:
-            raise CorruptWeights(f"graph {name} must be made for weights {self._hash[:16]}, got {str(made_for)[:16]}")
+            made, needed = str(made_for)[:16], self._hash[:16]
+            raise CorruptWeights(f"{self._source}: graph {name} must be made for weights {needed}, got {made}")
         return session, values
 
     def _initializers(self, graph: bytes) -> list[str]:

@@ -34,8 +34,9 @@ def network(name: str) -> Sessions:
         CorruptWeights: A file is missing or altered.
         MissingWeights: It is that of the classes, and the extra `find` is not installed.
     """
-    tensors = parse(files.verified(FOLDER / f"{name}.safetensors", SHA256[name]))
+    path = FOLDER / f"{name}.safetensors"
+    tensors = parse(files.verified(path, SHA256[name]))
     graphs = {key.removeprefix(GRAPH): tensors.pop(key).tobytes() for key in list(tensors) if key.startswith(GRAPH)}
     if name == CLASSES:
         tensors = read_tensors(locate(EFFICIENTNET_LITE0).read_bytes())
-    return Sessions(graphs, tensors, MADE_FOR, None)
+    return Sessions(graphs, tensors, MADE_FOR, None, path)

@@ -49,9 +49,10 @@ def score(pixels: NDArray[np.uint8], number: int, box: Box, overlap: float = 0.5
 
 @lru_cache
 def _network() -> Sessions:
-    tensors = parse(locate(NANODET).read_bytes())
+    path = locate(NANODET)
+    tensors = parse(path.read_bytes())
     graphs = {key.removeprefix(GRAPH): tensors.pop(key).tobytes() for key in list(tensors) if key.startswith(GRAPH)}
-    return Sessions(graphs, tensors, MADE_FOR, None)
+    return Sessions(graphs, tensors, MADE_FOR, None, path)
 
 
 def boxes_of(bins: NDArray[np.float32], width: int, height: int) -> NDArray[np.float64]:

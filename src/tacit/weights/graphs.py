@@ -110,7 +110,7 @@ def load_onnx(path: Path, threads: int | None = None, *, read: Callable[[Path], 
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise CorruptWeights(f"{path}: parts do not belong together: {reason}") from error
-    sessions = Sessions(graphs, tensors, about["decode_hash"], threads)
+    sessions = Sessions(graphs, tensors, about["decode_hash"], threads, path)
     beside = small_path(path, about["decode_hash"])
     small = partial(load_small, beside, about["decode_hash"], threads=threads) if beside.is_file() else None
     return OnnxModel(about["config"], about["entropy"], tensors, sessions, small)

@@ -107,4 +107,4 @@ def load_small(path: Path, decode_hash: str, coding: LatentCoding, *, threads: i
         graph = tensors.pop(f"{PREFIX}{GRAPH}").tobytes()
     except (LookupError, TypeError, ValueError) as error:
         raise CorruptWeights(f"{path}: metadata are not those of a small synthesis ({error})") from error
-    return SmallModel(config, coding, Sessions({GRAPH: graph}, tensors, decode_hash, threads))
+    return SmallModel(config, coding, Sessions({GRAPH: graph}, tensors, decode_hash, threads, path))
