@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Weights, parse } from '../dist/index.js';
+import { Decoder, Weights, parse } from '../dist/index.js';
 import { browser, served } from './browser.mjs';
-import { GOLDEN, exchangedProfile, goldenFiles, weightsOf, withChunk } from './support.mjs';
+import { GOLDEN, exchangedProfile, goldenFiles, runtime, weightsOf, withChunk } from './support.mjs';
 
 const folders = { golden: path.join(GOLDEN, 'tacit-s') };
 const ELEMENT = `<!doctype html><script type="module" src="/element.js"></script>`;
@@ -248,15 +248,13 @@ describe('the element', () => {
     routes['/icc'] = (response) => response.end(withChunk(plain, 'i', Buffer.from([0, ...exchangedProfile()])));
     await placed('src="/icc"');
     assert.equal((await events(1))[0].type, 'load');
-    const [kept, exchanged] = await page.evaluate(async () => {
-      const { Client } = await import('/client.js');
-      const response = await fetch('/icc');
-      const client = (window.client ??= new Client());
-      const { data } = await client.decode(new Uint8Array(await response.arrayBuffer()));
-      const away = (channels) =>
-        pictures[0].reduce((sum, value, i) => sum + Math.abs(value - data[i - (i % 4) + channels[i % 4]]), 0);
-      return [away([0, 1, 2, 3]) / data.length, away([1, 0, 2, 3]) / data.length];
-    });
+    const shown = await page.evaluate('[...pictures[0]]');
+    const weights = await weightsOf('tacit-s');
+    const { data } = await new Decoder(await runtime(), { weights: async () => weights }).decode(plain);
+    assert.equal(shown.length, data.length);
+    const away = (channels) =>
+      shown.reduce((sum, value, i) => sum + Math.abs(value - data[i - (i % 4) + channels[i % 4]]), 0) / data.length;
+    const [kept, exchanged] = [away([0, 1, 2, 3]), away([1, 0, 2, 3])];
     assert.ok(exchanged < 3 && kept > 2 * exchanged, `${exchanged} levels from the exchanged, ${kept} from the kept`);
   });
 
