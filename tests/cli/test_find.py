@@ -42,6 +42,7 @@ def test_json_and_a_caption_that_names_nothing(source: Path, capfd: pytest.Captu
     said = json.loads(capfd.readouterr().out)
     assert said["found"] == ["red box"]
     assert said["missed"] == []
+    assert said["things"] == [{"phrase": "red box", "cues": ["colour"], "sure": True}]
     assert cli.main(["find", str(source), "it is there"]) == 0
     assert "names nothing" in capfd.readouterr().out
 

@@ -68,7 +68,19 @@ def test_what_is_not_found() -> None:
     with pytest.raises(NotFound, match=r"^'a dog and the unicorn' cannot be found"):
         find_places([keep], IMAGE, lambda *_: nothing)
     with pytest.warns(KeepWarning, match="'the unicorn' cannot be found"):
-        assert find_places([keep], IMAGE, lambda *_: part, best_effort=True) == []
+        places = find_places([keep], IMAGE, lambda *_: part, best_effort=True)
+    assert places == [Place(keep, (0, 0, 8, 8), ("detector",))]
+
+
+def test_what_is_hardly_seen_is_not_kept_but_said() -> None:
+    dog = FoundThing("dog", ("detector",), mask(np.s_[1:4, 2:4]), sure=False)
+    with pytest.raises(NotFound, match=r"^'dog' \(perhaps at 4,2,4,6\) cannot be surely found in the image: name it"):
+        find_places([Keep.named("a dog=30dB")], IMAGE, lambda *_: Found(mask(), (dog,)))
+
+
+def test_what_is_asked_for_twice_is_kept_once() -> None:
+    keeps = [Keep.boxed("1,2,3,4=40dB"), Keep.boxed("1,2,3,4=30dB"), Keep.boxed("1,2,3,4=40dB")]
+    assert [place.keep for place in find_places(keeps, IMAGE, lambda *_: Found(mask(), ()))] == keeps[:2]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from tacit.finding import CueFinder, find
 from tacit.finding.colour import WINDOWS, ColourCue
+from tacit.finding.cue_finder import core_cues
 from tacit.finding.detector import Box, DetectorCue
 from tacit.finding.found import FLAT
 from tacit.finding.maps import box_mask, pieces, smoothed
@@ -170,3 +171,23 @@ def test_superpixels_follow_edges() -> None:
     kept = averaged(red.astype(np.float32), labels)
     assert kept[red].mean() > 0.9
     assert 150 < len(np.unique(labels)) < 350
+
+
+@pytest.mark.parametrize(
+    ("score", "text", "cues", "sure"),
+    [
+        (0.9, "the red car", ("colour", "detector"), True),
+        (0.06, "the red car", ("colour", "detector"), False),
+        (0.06, "the car", ("detector",), False),
+        (None, "the red car", (), True),
+        (None, "the red ball", ("colour",), True),
+        (None, "the red gizmo", ("colour",), True),
+    ],
+)
+def test_colour_does_not_stand_for_a_thing_that_the_detector_would_see(
+    score: float | None, text: str, cues: tuple[str, ...], sure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = [] if score is None else [Box((0.7, 0.6, 0.9, 0.9), score)]
+    monkeypatch.setattr("tacit.finding.detector.boxes_of", lambda view, number: list(boxes))
+    (thing,) = CueFinder(core_cues())(scene(), text).things
+    assert (thing.cues, thing.map is not None, thing.sure) == (cues, bool(cues), sure)

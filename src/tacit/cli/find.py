@@ -59,13 +59,14 @@ def find(image: str, caption: str, output: str | None, finder: str, force: bool,
         Image.fromarray(draw(raster.pixels, found.map)).save(stream, kind)
         files.write(output, stream.getvalue(), force=force)
     if as_json:
-        things = [{"phrase": thing.phrase, "cues": thing.cues} for thing in found.things]
+        things = [{"phrase": thing.phrase, "cues": thing.cues, "sure": thing.sure} for thing in found.things]
         values = {"caption": caption, "found": found.found, "missed": found.missed, "hint": found.hint}
         click.echo(json_line({**values, "things": things}))
         return
     width = max((len(thing.phrase) for thing in found.things), default=0)
     for thing in found.things:
-        click.echo(f"{thing.phrase:<{width}}  {', '.join(thing.cues) if thing.cues else 'not found'}")
+        seen = ", ".join(thing.cues) + ("" if thing.sure else " (unsure)")
+        click.echo(f"{thing.phrase:<{width}}  {seen if thing.cues else 'not found'}")
     if not found.things:
         click.echo("the caption names nothing")
     if found.hint:

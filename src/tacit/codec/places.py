@@ -44,32 +44,41 @@ def find_places(
         InvalidInput: A box is not inside the image, or too small for its measure.
     """
     places = []
-    for keep in keeps:
-        try:
-            places += [Place(keep, keep.box)] if keep.box is not None else _places(keep, raster, find)
-        except NotFound as error:
-            if not best_effort:
-                raise
-            warnings.warn(KeepWarning(str(error)), stacklevel=2)
+    for keep in dict.fromkeys(keeps):  # what is asked for twice is kept once
+        if keep.box is not None:
+            places.append(Place(keep, keep.box))
+            continue
+        found, missing = _places(keep, raster, find)
+        places += found
+        if missing is not None and not best_effort:
+            raise missing
+        if missing is not None:
+            warnings.warn(KeepWarning(str(missing)), stacklevel=2)
     for place in places:
         _check(place, raster)
     return places
 
 
-def _places(keep: Keep, raster: Raster, find: Callable[[Raster, str], Found]) -> list[Place]:
+def _places(keep: Keep, raster: Raster, find: Callable[[Raster, str], Found]) -> tuple[list[Place], NotFound | None]:
+    """Return the boxes of what a phrase names, and what is to be said where some of it is not found."""
     assert keep.phrase is not None
     places, missed = [], []
     found = find(raster, keep.phrase)
     for thing in found.things:
         around = [] if thing.map is None else boxes_around(thing.map, raster.width, raster.height)
-        places += [Place(keep, box, thing.cues) for box in around]
-        if not around:
-            missed.append(thing.phrase)
+        if around and thing.sure:
+            places += [Place(keep, box, thing.cues) for box in around]
+        elif around:
+            left, top, right, bottom = around[0]
+            missed.append(f"{thing.phrase!r} (perhaps at {left},{top},{right - left},{bottom - top})")
+        else:
+            missed.append(repr(thing.phrase))
     if missed or not places:
-        names = " and ".join(map(repr, missed)) or repr(keep.phrase)
+        names = " and ".join(missed) or repr(keep.phrase)
         advice = "name it in other words, or give its box" + (f"; {found.hint}" if found.hint else "")
-        raise NotFound(f"{names} cannot be found in the image: {advice}")
-    return places
+        surely = "surely " if any(thing.map is not None and not thing.sure for thing in found.things) else ""
+        return places, NotFound(f"{names} cannot be {surely}found in the image: {advice}")
+    return places, None
 
 
 def _check(place: Place, raster: Raster) -> None:

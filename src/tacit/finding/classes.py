@@ -23,6 +23,7 @@ WEIGHT = 1.5
 SIDE = 576  # pixels along the longer side of the copy that is searched
 STEP = 32  # pixels for each place
 LEAST = 0.1  # what the likeliest place must reach
+SURE = 0.2  # and what it must reach so that things which are not in the image seldom do
 CROP = 224  # pixels along the sides of a copy of a part that is classified
 _KINDS = {  # which ImageNet has many classes of, none of them called so: their numbers, the last included
     "bird": "7-24 80-100 127-146",
@@ -60,7 +61,7 @@ class ClassesCue:
         if top < LEAST:
             return None
         fine = Image.fromarray((likely / top).astype(np.float32)).resize(view.shape[::-1], Image.Resampling.BILINEAR)
-        return Evidence(np.asarray(fine).clip(0, 1), WEIGHT * min(1.0, 0.4 + top))
+        return Evidence(np.asarray(fine).clip(0, 1), WEIGHT * min(1.0, 0.4 + top), is_sure=top >= SURE)
 
     @staticmethod
     def installed() -> bool:

@@ -100,7 +100,7 @@ class ColourCue:
             strongest = max(strongest, weight)
         if not strongest:
             return None
-        return Evidence(total / strongest, strongest)
+        return Evidence(total / strongest, strongest, is_named=False)
 
 
 def _main_piece(fit: Map, ramp: Map | None, many: bool) -> Map:

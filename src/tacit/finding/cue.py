@@ -18,6 +18,10 @@ class Evidence:
     """How likely each place shows the thing, 0 to 1 [h, w], the likeliest near 1."""
     weight: float
     """How much the cue counts among others."""
+    is_named: bool = True
+    """Whether it is of the thing that is named, and not only of how the thing is described."""
+    is_sure: bool = True
+    """Whether things that are not in the image seldom give so much of it."""
     is_one: bool = False
     """Whether it has told the thing that the phrase names by its place from others of its kind."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tacit.finding.classes import ClassesCue
 from tacit.finding.colour import ColourCue
 from tacit.finding.cue import Cue, Evidence, ExtraCue
-from tacit.finding.detector import DetectorCue
+from tacit.finding.detector import DetectorCue, would_see
 from tacit.finding.faces import FacesCue
 from tacit.finding.found import FLAT, Found, FoundThing
 from tacit.finding.fusion import fused, shared
@@ -39,6 +39,7 @@ class CueFinder:
     def __init__(self, cues: Sequence[Cue] | None = None, name: str = EMBEDDED) -> None:
         self.cues = tuple(default_cues() if cues is None else cues)
         self.name = name
+        self._detects = any(isinstance(cue, DetectorCue) for cue in self.cues)
         self._absent = tuple(cue for cue in extra_cues() if not cue.installed())
 
     @property
@@ -68,13 +69,16 @@ class CueFinder:
                 said.append((cue, evidence))
         names = tuple(cue.name for cue, _ in said if cue.specific)
         needs = tuple(cue.name for cue in self._absent if cue.wanted(phrase) and (not names or is_text(phrase)))
-        if not names:
-            return FoundThing(phrase.text, (), None, needs)
         evidence_of = [evidence for _, evidence in said]
+        named = [evidence for cue, evidence in said if cue.specific and evidence.is_named]
+        is_missing = not named and self._detects and would_see(phrase)  # something else has the colour
+        if not names or is_missing:
+            return FoundThing(phrase.text, (), None, needs)
         values = fused(view, evidence_of, centred=not is_stuff(phrase))
         if not (is_stuff(phrase) or any(evidence.is_one for evidence in evidence_of)):
             values = of_one(values, phrase)
-        return FoundThing(phrase.text, names, values, needs)
+        sure = not named or any(evidence.is_sure for evidence in named)
+        return FoundThing(phrase.text, names, values, needs, sure)
 
 
 def core_finder() -> CueFinder:

@@ -22,6 +22,7 @@ WHOLE_WEIGHT, NEAR_WEIGHT = 0.9, 0.5  # what the thing is a part of, and what it
 SIDE = 512  # pixels of the square that the network sees, to which the image is stretched
 LEAST, RELATIVE = 0.05, 0.35  # score of a box, and beside that of the class's best one
 SURE = 0.3  # score from which on a thing is seen so surely that a part of it is looked for there
+LIKELY = 0.12  # score of the best box that things which are not in the image seldom have
 OTHERS = 0.1  # what boxes count beside the one that is named by its place
 TOLD = 0.3  # the weight from which on a colour tells boxes apart
 BEYOND = 0.04  # shares of a box's sides that it is widened by
@@ -82,6 +83,8 @@ _OTHER_NAMES = {
     "bowl": "dish",
     "person": " ".join(sorted(PEOPLE)),
 }
+_LOOSE = frozenset("ball board glass screen plant dish controller computer table".split())
+"""Names that other things have as well, which the network has not learnt."""
 _NUMBERS = {name: number for number, name in enumerate(CLASSES)} | {
     other: CLASSES.index(name) for name, others in _OTHER_NAMES.items() for other in others.split()
 }
@@ -145,7 +148,7 @@ class DetectorCue:
         seen: Map = np.zeros(view.shape, np.float32)
         for mask, fit in zip(masks, (fits / fits.max()).tolist(), strict=True):
             seen = np.maximum(seen, mask * fit)
-        return Evidence(seen, weight * min(1.0, 0.4 + top), is_one=one is not None)
+        return Evidence(seen, weight * min(1.0, 0.4 + top), is_sure=top >= LIKELY, is_one=one is not None)
 
 
 def _described(view: View, phrase: Phrase) -> list[Map]:
@@ -173,6 +176,11 @@ def _likely_boxes(view: View, number: int) -> list[Box]:
         more = boxes_of(view, CLASSES.index(other.replace("|", " ")))
         boxes += [Box(box.sides, ALIKE * box.score) for box in more if box.score > max(2 * best, 2 * LEAST)]
     return sorted(boxes, key=lambda box: -box.score)
+
+
+def would_see(phrase: Phrase) -> bool:
+    """Return whether a thing that the detector sees nowhere is not in the image, as far as one can tell."""
+    return class_of(phrase) is not None and phrase.head not in _LOOSE
 
 
 def class_of(phrase: Phrase) -> int | None:

@@ -24,6 +24,8 @@ class FoundThing:
     """How likely each place shows it, 0 to 1 [h, w]; None where it is not found."""
     needs: tuple[str, ...] = ()
     """The names of cues that could see it, and that the extra `find` would bring."""
+    sure: bool = True
+    """Whether it is likely to be there; what is not is steered to, but promised nothing."""
 
 
 @dataclass(frozen=True)

@@ -56,15 +56,18 @@ class TextCue:
         words = set(_words(phrase))
         around = _AROUND.get(phrase.head, 0.15)
         seen: Map = np.zeros(view.shape, np.float32)
-        for line in lines:
-            fit = line.score * (1 if fits(line.text, words, phrase) else UNLIKE)
+        read = [fits(line.text, words, phrase) for line in lines]
+        for line, does_fit in zip(lines, read, strict=True):
+            fit = line.score * (1 if does_fit else UNLIKE)
             left, top, right, bottom = line.sides
             height = bottom - top
             margin = around * height * view.shape[0] / view.shape[1], around * height
             box = (left - margin[0], top - margin[1], right + margin[0], bottom + margin[1])
             seen = np.maximum(seen, fit * box_mask(view.shape, box, soft=0.1))
         top = float(seen.max())
-        return Evidence(seen / top, top * (WEIGHT if is_text(phrase) else NEAR_WEIGHT)) if top > 0 else None
+        if top == 0:
+            return None
+        return Evidence(seen / top, top * (WEIGHT if is_text(phrase) else NEAR_WEIGHT), is_sure=any(read))
 
     @staticmethod
     def installed() -> bool:

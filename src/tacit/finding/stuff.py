@@ -14,6 +14,7 @@ from tacit.finding.view import View
 
 WEIGHT = 1.2
 LEAST, SUREST = 0.015, 0.12  # shares of the image from which on stuff is seen at all, and surely
+SURE = 0.5  # and how far between them it is sure to be there
 
 _LEAVES = Window((98, 175), (7, 200), (6, 78))
 _SAND = Window((55, 100), (6, 38), (48, 96))
@@ -127,7 +128,7 @@ class StuffCue:
         sure = np.clip((seen - LEAST) / (SUREST - LEAST), 0, 1) * np.clip(top / 0.6, 0, 1)
         if sure < 0.15:
             return None
-        return Evidence(np.clip(fit / top, 0, 1), WEIGHT * float(sure))
+        return Evidence(np.clip(fit / top, 0, 1), WEIGHT * float(sure), is_sure=float(sure) >= SURE)
 
 
 def is_stuff(phrase: Phrase) -> bool:

@@ -80,6 +80,8 @@ class ServiceThing:
     boxes: tuple[tuple[int, int, int, int], ...]
     """Around the places where it is, the largest first: left, top, right and bottom in pixels; none where it is not
     found."""
+    sure: bool = True
+    """Whether it is likely to be there; `keep` promises nothing of what is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +232,7 @@ class Client:
                 thing["phrase"],
                 tuple(thing["cues"]),
                 tuple((left, top, left + width, top + height) for left, top, width, height in thing["boxes"]),
+                thing["sure"],
             )
             for thing in things
         )

@@ -192,7 +192,7 @@ def test_a_promise_about_a_box_is_kept_or_said_to_be_too_much(page: Any, codec: 
 
 
 def test_what_a_promise_leaves_out_is_said(page: Any) -> None:
-    things = [{"phrase": "accordion", "cues": ["touch"], "boxes": [[8, 8, 64, 64]]}]
+    things = [{"phrase": "accordion", "cues": ["touch"], "sure": True, "boxes": [[8, 8, 64, 64]]}]
     page.route("**/find", lambda route: route.fulfill(json={"things": things}))  # and the encoder finds none
     page.get_by_label("A promise").check()
     page.locator("#caption").fill("an accordion, played")

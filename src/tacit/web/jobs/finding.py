@@ -17,6 +17,7 @@ class SeenThing:
 
     phrase: str  # as the caption has it
     cues: tuple[str, ...]  # what saw it
+    sure: bool  # whether it is likely to be there
     boxes: tuple[tuple[int, int, int, int], ...]  # left, top, width, height in pixels; none where it is not found
 
 
@@ -62,6 +63,7 @@ def seen_things(found: Found, width: int, height: int) -> tuple[SeenThing, ...]:
         SeenThing(
             phrase=thing.phrase,
             cues=thing.cues,
+            sure=thing.sure,
             boxes=tuple(
                 (left, top, right - left, bottom - top)
                 for left, top, right, bottom in (() if thing.map is None else boxes_around(thing.map, width, height))

@@ -44,7 +44,7 @@ export function promise() {
 }
 
 function chosenPhrases({ things, unkept }) {
-  const found = (things?.list ?? []).filter(({ phrase, boxes }) => boxes.length && !unkept.has(phrase));
+  const found = (things?.list ?? []).filter(({ phrase, sure, boxes }) => boxes.length && sure && !unkept.has(phrase));
   return found.map(({ phrase }) => phrase).slice(0, MOST);
 }
 
@@ -152,12 +152,12 @@ function thingsNote(things) {
   return "Nothing of the caption is found, so every place has the same quality. Try other words, or draw boxes.";
 }
 
-function thingItem(image, { phrase, cues, boxes }) {
+function thingItem(image, { phrase, cues, sure, boxes }) {
   const found = boxes.length > 0;
   const name = document.createElement("span");
   name.textContent = phrase;
   let label = name;
-  if (found && promises()) {
+  if (found && sure && promises()) {
     const box = document.createElement("input");
     box.type = "checkbox";
     box.checked = !image.unkept.has(phrase);
@@ -170,7 +170,7 @@ function thingItem(image, { phrase, cues, boxes }) {
     label.className = "check";
     label.append(box, name);
   }
-  const item = pair(label, found ? `by ${listed(cues)}` : "not found", !found);
+  const item = pair(label, found ? `by ${listed(cues)}${sure ? "" : ", not surely"}` : "not found", !found);
   item.addEventListener("pointerenter", () => layer.light(phrase));
   item.addEventListener("pointerleave", () => layer.light(null));
   return item;

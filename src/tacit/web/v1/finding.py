@@ -23,6 +23,7 @@ class FoundThingResponse(BaseModel):
     phrase: str = Field(description="The words, as the caption has them.", examples=["the red boat"])
     found: bool = Field(description="Whether the image shows it.")
     cues: list[str] = Field(description="What it was found by.", examples=[["colour", "detector"]])
+    sure: bool = Field(description="Whether it is likely to be there; `keep` promises nothing of what is not.")
     boxes: list[tuple[int, int, int, int]] = Field(
         description="Around the places where it is, the largest first: left, top, width and height in pixels.",
         examples=[[(120, 80, 64, 32)]],
@@ -65,7 +66,11 @@ async def find(
         height=reply.height,
         things=[
             FoundThingResponse(
-                phrase=thing.phrase, found=bool(thing.boxes), cues=list(thing.cues), boxes=list(thing.boxes)
+                phrase=thing.phrase,
+                found=bool(thing.boxes),
+                cues=list(thing.cues),
+                sure=thing.sure,
+                boxes=list(thing.boxes),
             )
             for thing in reply.things
         ],
