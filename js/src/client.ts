@@ -33,11 +33,14 @@ export interface RequestOptions {
   partial?: boolean;
   /** Gives the decoding up, which then fails with the signal's reason. */
   signal?: AbortSignal;
+  /** Called now and then with the share of the work that is done, 0 to 1; first when the weights are loaded. */
+  progress?: (share: number) => void;
 }
 
 interface Waiting {
   resolve: (image: DecodedImage | null) => void;
   reject: (error: Error) => void;
+  progress?: (share: number) => void;
 }
 
 const KINDS: Record<string, new (message: string) => Error> = { ...errors };
@@ -68,8 +71,8 @@ export class Client {
    * @throws TacitError - The file or its weights are damaged, missing or not supported.
    */
   async decode(data: Uint8Array, options: RequestOptions = {}): Promise<DecodedImage> {
-    const { signal, maxPixels, partial } = options;
-    return (await this.request({ data, maxPixels, partial }, signal))!;
+    const { signal, progress, maxPixels, partial } = options;
+    return (await this.request({ data, maxPixels, partial }, signal, progress))!;
   }
 
   /**
@@ -101,11 +104,15 @@ export class Client {
     this.failed('the decoder was closed');
   }
 
-  private request(asked: Omit<Request, 'kind' | 'number'>, signal?: AbortSignal): Promise<DecodedImage | null> {
+  private request(
+    asked: Omit<Request, 'kind' | 'number'>,
+    signal?: AbortSignal,
+    progress?: (share: number) => void,
+  ): Promise<DecodedImage | null> {
     const number = this.count++;
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      this.waiting.set(number, { resolve, reject });
+      this.waiting.set(number, { resolve, reject, progress });
       this.send({ kind: 'decode', number, ...asked });
       signal?.addEventListener('abort', () => {
         if (!this.waiting.has(number)) return;
@@ -124,6 +131,7 @@ export class Client {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'tacit' });
     worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
       const waiting = this.waiting.get(reply.number);
+      if ('share' in reply) return waiting?.progress?.(reply.share);
       this.waiting.delete(reply.number);
       if ('image' in reply) waiting?.resolve(reply.image);
       else waiting?.reject(new (KINDS[reply.error.name] ?? errors.TacitError)(reply.error.message));

@@ -4,6 +4,7 @@ import type { InferenceSession } from 'onnxruntime-common';
 import { alphaOf } from './alpha.js';
 import { type Limits, type TacitFile, parse } from './container.js';
 import { CorruptFile, MissingWeights, UnsupportedFile } from './errors.js';
+import { begin } from './identity_graph.js';
 import { IncrementalDecoder } from './incremental_decoder.js';
 import { LATENT_STEP, type Latents, Model, type QualityPlane, type Runtime, latentSize } from './model.js';
 import { type Pause, RegionDecoding } from './region_decoding.js';
@@ -13,6 +14,7 @@ import { Weights } from './weights.js';
 
 const TACIT_S = 1; // the number of the architecture
 const TILE = 512; // pixels of a side that are synthesised at once
+const SYNTHESIS = 0.8; // of the time, about
 const MOST_KEPT = 4; // regions whose steps are kept until more bytes come; each may take some ten megabytes
 
 /** A decoded image. */
@@ -51,6 +53,8 @@ export interface DecoderOptions {
 export interface DecodeOptions extends Limits {
   /** Gives the decoding up, which then fails with the signal's reason. */
   signal?: AbortSignal;
+  /** Called now and then with the share of the work that is done, 0 to 1; first when the weights are loaded. */
+  progress?: (share: number) => void;
 }
 
 /** Decodes `.tacit` files; weights are loaded once, and kept. */
@@ -86,7 +90,9 @@ export class Decoder {
   private async load(id: string): Promise<Loaded> {
     let weights: Weights;
     try {
+      const begun = begin(this.runtime, this.options.session);
       weights = new Weights(await this.options.weights(id));
+      await begun;
       await weights.verify();
       if (weights.id !== id) throw new MissingWeights(`the file needs the weights ${id}, got ${weights.id}`);
     } catch (error) {
@@ -132,7 +138,7 @@ export class Decoder {
 
   private async decodeParts(
     data: Uint8Array,
-    { signal, ...limits }: DecodeOptions,
+    { signal, progress, ...limits }: DecodeOptions,
     parts: RegionDecodings,
   ): Promise<DecodedImage> {
     const file = parse(data, limits);
@@ -142,15 +148,20 @@ export class Decoder {
     }
     const alpha = alphaOf(file);
     const { model, synthesiser } = await this.loaded(header.weights);
-    const pause = async () => {
+    const { width, height, color } = header;
+    const [steps, tiles] = [stepsOf(file, model), Math.ceil(width / TILE) * Math.ceil(height / TILE)];
+    let done = 0;
+    const pauseOf = (share: number) => async () => {
+      progress?.(Math.min(1, done));
+      done += share;
       if (!signal) return;
       await nextTask(); // in which the signal may come
       signal.throwIfAborted();
     };
     return this.inTurn(async () => {
-      const latents = await decodeLatents(file, model, parts, pause);
-      const painted = await paint(file, latents, alpha, model, synthesiser, pause);
-      const { width, height, color } = header;
+      const latents = await decodeLatents(file, model, parts, pauseOf((1 - SYNTHESIS) / steps));
+      done = 1 - SYNTHESIS;
+      const painted = await paint(file, latents, alpha, model, synthesiser, pauseOf(SYNTHESIS / tiles));
       const { caption } = file;
       const icc = file.icc?.slice() ?? null; // not a view: what goes to another thread is all that it views
       return { width, height, data: painted, caption, grey: !color, icc, backend: synthesiser.backend };
@@ -177,6 +188,11 @@ function nextTask(): Promise<void> {
     };
     port2.postMessage(null);
   });
+}
+
+/** Return how many steps the latents of a file take. */
+function stepsOf({ grid }: TacitFile, model: Model): number {
+  return grid.length * (1 + 2 * model.weights.about.entropy.groups.length);
 }
 
 /** Return the quality of a rectangle of latents of the image. */

@@ -48,7 +48,7 @@ export interface Forget {
 
 export type Message = Setup | Prepare | Request | Abandon | Forget;
 
-/** The answer to a request. */
+/** The answer to a request, and before it, which share of the work is done. */
 export type Reply = { number: number } & (
-  { image: DecodedImage | null } | { error: { name: string; message: string } }
+  { image: DecodedImage | null } | { error: { name: string; message: string } } | { share: number }
 );

@@ -13,12 +13,16 @@ interface Opened {
   milliseconds?: number;
 }
 
+const MOST_KEPT = 50e6; // pixels of decoded images, beside the one that is shown
+
 const byId = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 const [stage, list, canvas] = [byId('stage'), byId('list'), byId<HTMLCanvasElement>('canvas')];
 const [status, hint, details] = [byId('status'), byId('hint'), byId('details')];
 const BACKENDS = { wasm: 'on the processor', webgpu: 'on the GPU' };
 const client = new Client();
 let current: Opened | undefined;
+let request: AbortController | undefined; // of the file that is being decoded
+const decoded: Opened[] = []; // those whose images are kept, the last one that was shown at the end
 let zoom: number | null = null; // null: as large as the window allows
 
 function say(message: string | null, isError = false): void {
@@ -52,6 +56,8 @@ function facts(file: TacitFile, { data, image, milliseconds }: Opened): [string,
     ['Channels', (header.color ? 'RGB' : 'grey') + (header.alpha ? ' and alpha' : '')],
     ['Weights', header.weights],
     ['Regions', String(file.regions.length)],
+    ['Format version', String(file.version)],
+    ['Progressive', header.scans === null ? 'no' : header.scans === 1 ? 'yes' : `yes, in ${header.scans} scans`],
   ];
   if (file.qualityMap) found.push(['Quality map', 'yes']);
   const metadata = [file.icc && 'ICC', file.exif && 'EXIF', file.xmp && 'XMP'].filter(Boolean);
@@ -76,22 +82,45 @@ function describe(file: TacitFile, opened: Opened): void {
   details.hidden = false;
 }
 
+/** Keep the image of a file, and as many others as there is room for. */
+function keep(opened: Opened): void {
+  if (decoded.includes(opened)) decoded.splice(decoded.indexOf(opened), 1);
+  decoded.push(opened);
+  let pixels = 0;
+  for (const other of decoded.slice(0, -1).reverse()) {
+    pixels += other.image!.width * other.image!.height;
+    if (pixels <= MOST_KEPT) continue;
+    decoded.splice(decoded.indexOf(other), 1);
+    other.image = undefined;
+  }
+}
+
+/** Decode a file, and say how far that is. */
+async function decode(opened: Opened): Promise<DecodedImage> {
+  const { signal } = (request = new AbortController());
+  say('Loading the decoder …');
+  const start = performance.now();
+  const image = await client.decode(opened.data, {
+    signal,
+    progress: (share) => signal.aborted || say(`Decoding … ${Math.floor(100 * share)} %`),
+  });
+  opened.milliseconds = performance.now() - start;
+  return image;
+}
+
 async function show(opened: Opened): Promise<void> {
   current = opened;
+  request?.abort(); // the file before this one
+  say(null);
   for (const button of list.querySelectorAll('button')) {
     button.setAttribute('aria-current', String(button === opened.button));
   }
   canvas.hidden = hint.hidden = details.hidden = byId('zoom').hidden = byId('save').hidden = true;
-  hint.hidden = true;
   try {
     const file = parse(opened.data);
     describe(file, opened);
-    if (!opened.image) {
-      say('Decoding …');
-      const start = performance.now();
-      opened.image = await client.decode(opened.data);
-      opened.milliseconds = performance.now() - start;
-    }
+    opened.image ??= await decode(opened);
+    keep(opened);
     const bitmap = await bitmapOf(opened.image);
     if (current !== opened) return; // another was chosen meanwhile
     canvas.width = bitmap.width;
@@ -105,6 +134,7 @@ async function show(opened: Opened): Promise<void> {
     zoom = null;
     applyZoom();
   } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') return; // another was chosen
     opened.button.classList.add('failed');
     if (current === opened) say(`${opened.name}: ${(error as Error).message}`, true);
   }

@@ -29,8 +29,9 @@ function setUp({ weights, threads, backend }: Setup): void {
   });
 }
 
-async function decoded({ data, maxPixels, arrival, partial }: Request, signal: AbortSignal) {
-  if (arrival === undefined) return decoder!.decode(data, { maxPixels, partial, signal });
+async function decoded({ number, data, maxPixels, arrival, partial }: Request, signal: AbortSignal) {
+  const progress = (share: number) => self.postMessage({ number, share } satisfies Reply);
+  if (arrival === undefined) return decoder!.decode(data, { maxPixels, partial, signal, progress });
   let incremental = arrivals.get(arrival);
   if (!incremental) arrivals.set(arrival, (incremental = decoder!.incremental({ maxPixels })));
   incremental.feed(data);

@@ -82,6 +82,22 @@ test('the viewer shows a file, its caption and what is wrong with a bad one', as
   });
 });
 
+test('the viewer says how far it is, and leaves a file for another at once', async () => {
+  await withPage({}, '/index.html', async (page) => {
+    const paths = ['regions', 'small'].map((name) => path.join(GOLDEN, 'tacit-s', `${name}.tacit`));
+    const sizes = await Promise.all(paths.map(async (file) => parse(await readFile(file)).header.width));
+    const widthIs = (width) => page.waitForSelector(`#canvas[width="${width}"]:not([hidden])`);
+    await page.setInputFiles('#files', paths);
+    await page.getByText(/^Decoding … \d+ %$/).waitFor();
+    await page.click('#list button >> nth=1');
+    await widthIs(sizes[1]);
+    assert.equal(await page.locator('#list .failed').count(), 0);
+    await page.click('#list button >> nth=0');
+    await widthIs(sizes[0]);
+    assert.match(await page.textContent('#facts'), /Format version1Progressiveno/);
+  });
+});
+
 /** Return a route that sends a file up to some places, and waits at each of them until `go` is called. */
 function stepwise(data, places) {
   let opened;
