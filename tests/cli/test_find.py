@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,17 @@ def test_json_and_a_caption_that_names_nothing(source: Path, capfd: pytest.Captu
     assert said["things"] == [{"phrase": "red box", "cues": ["colour"], "sure": True}]
     assert cli.main(["find", str(source), "it is there"]) == 0
     assert "names nothing" in capfd.readouterr().out
+
+
+def test_what_is_converted_is_said_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Image.new("CMYK", (32, 32)).save(tmp_path / "a.tif")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert cli.main(["find", str(tmp_path / "a.tif"), "a box"]) == 0
+    said = capfd.readouterr().err
+    assert said.startswith("tacit: warning: ")
+    assert "a.tif: CMYK is converted to RGB" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_what_cannot_be_done_is_one_clear_line(source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -90,6 +90,7 @@ def test_files_of_equal_size_are_judged(config: SurvivalConfig, progress: Record
     assert max(sizes.values()) <= 96 * 80
     text = (tmp_path / "out" / report.MARKDOWN).read_text()
     assert "| near | 8 | 5 in 4 |" in text
+    assert "| near | all |" not in text  # where there is one rate
     assert "Left out, because the lowest quality takes more: 6 at 0.001 bpp." in text
     assert "- near: 1 less the mean error" in text
     # An image at a rate has a line, and nothing is done again.

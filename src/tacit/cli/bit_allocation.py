@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tacit import files
+from tacit.cli.console import printed_warnings
 from tacit.cli.group import command
 from tacit.cli.options import check_new, model_option, quality_option
 
@@ -48,7 +49,8 @@ def bit_map(
     if kind is None or kind not in Image.SAVE:
         raise click.UsageError(f"The suffix of --output must be that of an image format, such as .png, got {output}")
     check_new(output, force)
-    drawing = draw(bit_allocation(Codec(model or DEFAULT), image, caption, quality))
+    with printed_warnings():
+        drawing = draw(bit_allocation(Codec(model or DEFAULT), image, caption, quality))
     stream = io.BytesIO()
     drawing.save(stream, kind)
     files.write(output, stream.getvalue(), force=force)

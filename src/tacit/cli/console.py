@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import traceback
+import warnings
+from collections.abc import Iterator
 from typing import TextIO
 
 import click
@@ -19,6 +21,18 @@ def print_message(text: object) -> None:
     """Print a line on standard error, with the program's name in front."""
     printable = f"tacit: {text}".encode("utf-8", "backslashreplace").decode()  # a path need not be UTF-8
     click.echo(printable, err=True)
+
+
+@contextlib.contextmanager
+def printed_warnings() -> Iterator[None]:
+    """Print Python's warnings as lines, without the places in the code that they come from."""
+
+    def show(message: Warning | str, category: object, *_: object, **__: object) -> None:
+        print_message(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def print_traceback(error: BaseException) -> None:

@@ -100,6 +100,9 @@ def decode(
     tasks = plan_outputs(inputs, files.TACIT_SUFFIXES, output, f".{suffix}", force=force, as_json=as_json)
     if suffix not in FORMATS or (not format and output_format not in ("", suffix) and tasks[0].output == output):
         raise click.UsageError(f"The format must be one of {', '.join(FORMATS)}, got {format or output_format}.")
+    named = output_format in FORMATS and tasks[0].output == output
+    if format and named and FORMATS[format][0] != FORMATS[output_format][0]:
+        raise click.UsageError(f"The suffix of --output must be that of --format {format}, got {output}.")
     work: Work = "decode" if max_side is None else "reduce"
     load_ahead(work, model, device=device, threads=threads, jobs=jobs, source=tasks[0].source)
     from tacit.conversion import FileDecoder

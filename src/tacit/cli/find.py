@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tacit import files
+from tacit.cli.console import printed_warnings
 from tacit.cli.formatting import json_line
 from tacit.cli.group import command
 from tacit.cli.options import check_new, finder_option
@@ -49,7 +50,8 @@ def find(image: str, caption: str, output: str | None, finder: str, force: bool,
     from tacit.finding import find as find_in
     from tacit.image.reading import load
 
-    raster = load(image)
+    with printed_warnings():
+        raster = load(image)
     try:
         found = find_in(raster, caption, finder)
     except UnknownModel as error:

@@ -37,18 +37,9 @@ class ClipSeg(OpenVocabularyNetwork):
         found: list[NDArray[np.float32]] = []
         for start in range(0, len(things), AT_ONCE):
             texts = [thing.text for thing in things[start : start + AT_ONCE]]
-            tokens = self._tokenizer(
-                texts,
-                padding=True,
-                truncation=True,
-                max_length=self._model.config.text_config.max_position_embeddings,
-                return_tensors="pt",
-            ).to(self._device)
             with torch.inference_mode():
                 seen = self._model(
-                    input_ids=tokens["input_ids"],
-                    attention_mask=tokens["attention_mask"],
-                    pixel_values=image.expand(len(texts), -1, -1, -1),
+                    **self._tokens(texts, padding=True), pixel_values=image.expand(len(texts), -1, -1, -1)
                 )
             maps = seen.logits.sigmoid().float().cpu().numpy()
             found += list(maps.reshape(len(texts), *maps.shape[-2:]))  # of one text, the logits have no first axis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,6 +35,22 @@ class OpenVocabularyNetwork:
         model, self._tokenizer = load_offline(self.title, folder, self.network)
         self._model: Any = model.to(device)
         self._device = device
+
+    def _tokens(self, texts: Sequence[str], padding: bool | str) -> dict[str, Any]:
+        """Return texts as the network takes them, cut where they are longer than it was trained with.
+
+        Args:
+            texts: The texts.
+            padding: To the longest of them (True), or to the most tokens ("max_length").
+        """
+        tokens = self._tokenizer(
+            list(texts),
+            padding=padding,
+            truncation=True,
+            max_length=self._model.config.text_config.max_position_embeddings,
+            return_tensors="pt",
+        ).to(self._device)
+        return {name: tokens[name] for name in ("input_ids", "attention_mask")}
 
 
 @dataclass(frozen=True)

@@ -48,15 +48,7 @@ class Owlv2(OpenVocabularyNetwork):
         self, image: torch.Tensor, things: Sequence[NamedThing]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return scores [boxes, things], and boxes in shares of the square."""
-        tokens = self._tokenizer(
-            [PROMPT.format(thing.text) for thing in things],
-            padding="max_length",
-            truncation=True,
-            max_length=self._model.config.text_config.max_position_embeddings,
-            return_tensors="pt",
-        ).to(self._device)
+        texts = [PROMPT.format(thing.text) for thing in things]
         with torch.inference_mode():
-            seen = self._model(
-                input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"], pixel_values=image
-            )
+            seen = self._model(**self._tokens(texts, padding="max_length"), pixel_values=image)
         return seen.logits[0].sigmoid().float().cpu().numpy(), seen.pred_boxes[0].float().cpu().numpy()
