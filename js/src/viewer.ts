@@ -36,8 +36,14 @@ function applyZoom(): void {
   const room = Math.min((stage.clientWidth - 32) / canvas.width, (stage.clientHeight - 32) / canvas.height);
   const device = 1 / devicePixelRatio;
   const factor = zoom === null ? Math.min(room, device) : zoom * device;
+  const middle = (start: number, shown: number, all: number) => (start + shown / 2) / all;
+  const x = middle(stage.scrollLeft, stage.clientWidth, stage.scrollWidth);
+  const y = middle(stage.scrollTop, stage.clientHeight, stage.scrollHeight);
   canvas.style.width = `${Math.max(1, canvas.width * factor)}px`;
   canvas.classList.toggle('magnified', factor > device);
+  // What was in the middle stays there.
+  stage.scrollLeft = x * stage.scrollWidth - stage.clientWidth / 2;
+  stage.scrollTop = y * stage.scrollHeight - stage.clientHeight / 2;
 }
 
 function zoomBy(factor: number): void {

@@ -1,9 +1,10 @@
 // Damaged files: each gives one of this package's errors, and never anything else.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { test } from 'node:test';
-import { Decoder, TacitError, crc32, parse } from '../dist/index.js';
-import { goldenFiles, runtime, weightsOf } from './support.mjs';
+import { Decoder, IncomingFile, TacitError, crc32, parse } from '../dist/index.js';
+import { ROOT, goldenFiles, runtime, weightsOf } from './support.mjs';
 
 const malformed = JSON.parse(await readFile(new URL('malformed.json', import.meta.url), 'utf8'));
 
@@ -115,6 +116,34 @@ test('changes with checksums that fit give an image or an error of this package'
     }
   }
   assert.ok(parsed > 100);
+});
+
+test("the fuzzers' corpus, whole, cut, changed and piece by piece, gives a file or an error of this package", async () => {
+  const random = numbers(4);
+  const folder = path.join(ROOT, 'fuzz', 'corpus', 'container');
+  const tried = (work) => {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      assert.ok(error instanceof TacitError, error.stack);
+      return false;
+    }
+  };
+  let parsed = 0;
+  for (const name of await readdir(folder)) {
+    const seed = new Uint8Array(await readFile(path.join(folder, name)));
+    for (let round = 0; round < 300; round++) {
+      const data = seed.slice(0, round % 3 ? seed.length : random(seed.length + 1));
+      for (let count = random(4); count && data.length; count--) data[random(data.length)] = random(256);
+      for (const partial of [false, true]) parsed += tried(() => parse(data, { maxPixels: 1e7, partial }));
+      const file = new IncomingFile(1e7);
+      tried(() => {
+        for (let at = 0; at < data.length; at += 1 + (at % 11)) file.feed(data.subarray(at, at + 1 + (at % 11)));
+      });
+    }
+  }
+  assert.ok(parsed > 500);
 });
 
 test('entropy-coded bytes that no encoder has written are refused', async () => {

@@ -88,6 +88,20 @@ def test_the_desktop_knows_a_file_by_its_contents(tmp_path: Path) -> None:
     assert "image/x-tacit" in done.stdout
 
 
+@pytest.mark.skipif(
+    any(shutil.which(program) is None for program in ("xdg-mime", "gio", "update-mime-database")),
+    reason="needs xdg-mime, gio and shared-mime-info",
+)
+def test_xdg_mime_names_the_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CURRENT_DESKTOP", "GNOME")  # without a desktop it asks file(1), which has its own database
+    desktop.install()
+    shutil.copyfile(GOLDEN / "caption.tacit", tmp_path / "unnamed")
+    asked = ["xdg-mime", "query", "filetype", tmp_path / "unnamed"]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "image/x-tacit\n"
+    desktop.remove()
+    assert "tacit" not in subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+
+
 def test_a_folder_that_cannot_be_written_is_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data.write_text("a file")
     assert cli.main(["install-desktop"]) == 1

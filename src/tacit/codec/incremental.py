@@ -7,7 +7,6 @@ from PIL import Image
 from tacit import container
 from tacit.codec.codec import Codec
 from tacit.container import MAX_PIXELS, Header
-from tacit.errors import CorruptFile
 
 
 class IncrementalDecoder:
@@ -41,6 +40,7 @@ class IncrementalDecoder:
         Raises:
             CorruptFile: What has arrived before the first region is damaged.
             UnsupportedFile: It is no `.tacit` file, or its version of the format is newer than this tacit.
+            ImageTooLarge: The image has more pixels than the limit.
         """
         self._data += piece
         if self._front is None:
@@ -77,9 +77,6 @@ class IncrementalDecoder:
         """Return the image of the whole file, every byte of it verified.
 
         Raises:
-            CorruptFile: Bytes are missing, or damaged.
-            TacitError: As for `Codec.decode`.
+            TacitError: As for `Codec.decode`: bytes are missing, or damaged.
         """
-        if not self._data:
-            raise CorruptFile("the file has no bytes")
         return self._codec.decode(bytes(self._data), max_pixels=self._max_pixels)
