@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from support.pictures import synthetic
+from support.process_server import process_server
 from support.study import WORDS, RecordingProgress
 from support.tiny_models import TINY
 from tacit import cli
@@ -145,8 +146,7 @@ def test_variants_train_at_a_time(
 
     monkeypatch.setattr(ablation_study, "evaluate", evaluate_here)
     # Processes of their own as for users, but of a server that has imported Lightning once for both.
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["tacit.training.export", "tacit.training.run"])
+    server = process_server()
     monkeypatch.setattr(multiprocessing, "get_context", lambda kind: server)
     monkeypatch.setenv("TACIT_WEIGHTS", str(tmp_path / "elsewhere"))
     overrides = ["seeds=[0]", f"start={tiny_weights}", "shared=" + json.dumps(_shared(ablation_config))]

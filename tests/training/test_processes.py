@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from support.pictures import synthetic
+from support.process_server import train_together
 from support.training import (
     load_state,
     log_rows,
@@ -45,17 +46,7 @@ def test_two_processes_train_as_one(
     )
     path = tmp_path / "two.yaml"
     path.write_text(two.to_yaml())
-    done = subprocess.run(
-        [
-            sys.executable,
-            *["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tacit", "train"],
-            str(path),
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    train_together(path, 2, tmp_path)
     first, second = log_rows(tmp_path / "one"), log_rows(tmp_path / "two")
     assert len(first) == len(second) == 4
     for a, b in zip(first, second, strict=True):

@@ -20,6 +20,7 @@ from support.training import (
 )
 from tacit import cli
 from tacit.errors import InvalidInput, MissingWeights, PathError
+from tacit.training import run
 from tacit.training.checkpoint import read_checkpoint
 from tacit.training.config import Config, LossConfig
 from tacit.training.module import TrainingModule
@@ -217,7 +218,10 @@ def test_an_error_in_a_worker_is_told_as_it_is(tmp_path: Path, make_config: Call
 
 
 @pytest.mark.slow
-def test_a_run_on_shards(image_shards: Path, make_config: Callable[..., Config]) -> None:
+def test_a_run_on_shards(
+    image_shards: Path, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "KLT_CROPS", 100)
     config = make_config("data.kind=shards", f"data.path={image_shards}/*.tar", "run.steps=4", "data.workers=1")
     assert load_state(train(config))["tacit"]["steps"] == 4
     with pytest.raises(InvalidInput, match="epochs"):

@@ -45,7 +45,11 @@ def document(codec: Codec) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tacit.web.workers.codecs._codec", codec)
         settings = ServiceSettings(
-            model=str(codec.path), workers=1, pixel_limit=10_000, caption_url="http://127.0.0.1:9"
+            model=str(codec.path),
+            workers=1,
+            pixel_limit=10_000,
+            effort_limit=1,  # each level takes longer
+            caption_url="http://127.0.0.1:9",
         )
         app = create_app(settings)
 
