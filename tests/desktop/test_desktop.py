@@ -96,7 +96,7 @@ def test_xdg_mime_names_the_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("XDG_CURRENT_DESKTOP", "GNOME")  # without a desktop it asks file(1), which has its own database
     desktop.install()
     shutil.copyfile(GOLDEN / "caption.tacit", tmp_path / "unnamed")
-    asked = ["xdg-mime", "query", "filetype", tmp_path / "unnamed"]
+    asked = ["xdg-mime", "query", "filetype", str(tmp_path / "unnamed")]
     assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "image/x-tacit\n"
     desktop.remove()
     assert "tacit" not in subprocess.run(asked, capture_output=True, text=True, check=False).stdout
