@@ -347,6 +347,9 @@ def test_boxes_of_a_list_reach_the_codec_image_by_image(
     capsys.readouterr()
     assert cli.main(["encode", "a.jpg", "-f", "--boxes", "boxes.jsonl"]) == 2
     assert "boxes.jsonl, line 1: not JSON" in capsys.readouterr().err
+    Path("boxes.jsonl").write_text('{"file": "c.jpg", "boxes": [[1, 0, 3, 2]]}')
+    assert cli.main(["encode", "a.jpg", "b.jpg", "-f", "--quiet", "--boxes", "boxes.jsonl"]) == 0
+    assert capsys.readouterr().err == "tacit: warning: boxes.jsonl has boxes for none of the files\n"
 
 
 def test_a_map_for_other_files_is_warned_of(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,7 +146,7 @@ class ChatEndpoint:
                 elif attempt + 1 < options.attempts:
                     # Between half and all of it, so that threads that failed together don't come back together.
                     self._rate_limit.sleep(random.uniform(0.5, 1) * min(60.0, options.backoff * 2**attempt))
-        raise CaptionerError(f"no answer after {options.attempts} attempts: {problem}")
+        raise CaptionerError(f"no answer from {self._url} after {options.attempts} attempts: {problem}")
 
     def stop(self) -> None:
         """Make calls that wait fail; requests on their way still get their answer."""

@@ -189,6 +189,8 @@ def encode(
         raise click.UsageError(str(error)) from error
     if caption_map is not None and caption is None and not any(caption_map.find(task.source) for task in tasks):
         print_message(f"warning: {captions} has a caption for none of the files")
+    if box_map is not None and all(box_map.boxes.find(task.source) is None for task in tasks):
+        print_message(f"warning: {boxes} has boxes for none of the files")
     report = BatchReport(tasks, _result_line, as_json=as_json, quiet=quiet, slow=bool(effort))
     encoder = FileEncoder(
         codec=load_codec(

@@ -228,7 +228,12 @@ def _coco(content: Mapping[str, Any], name: str) -> Iterator[tuple[str, tuple[Li
         labels = {category["id"]: str(category["name"]) for category in content.get("categories", [])}
         boxes: dict[Any, list[ListedBox]] = {number: [] for number in files}
         for at, item in enumerate(content["annotations"], 1):
-            numbers = _numbers(item["bbox"], f"{name}, annotation {at}")
+            place = f"{name}, annotation {at}"
+            if not {"image_id", "bbox"} <= item.keys():
+                raise InvalidInput(f'{place}: must have "image_id" and "bbox", got {json.dumps(item)[:60]}')
+            if item["image_id"] not in boxes:
+                raise InvalidInput(f"{place}: the file has no image {item['image_id']}")
+            numbers = _numbers(item["bbox"], place)
             boxes[item["image_id"]].append(ListedBox(numbers, label=labels.get(item.get("category_id"))))
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"{name}: not COCO's annotations: {error!r}") from error
