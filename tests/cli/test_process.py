@@ -18,15 +18,21 @@ from tacit.codec import Codec
 
 PROGRAM = """
 import sys
+import gc
 from tacit.__main__ import run
+before = gc.get_stats()
 sys.argv = ["tacit", *sys.argv[1:]]
 status = run()
 names = ("xml", "PIL.TiffImagePlugin", "PIL.ImageCms", "tacit.image.reading", "tacit.codec.encoding", "torch", "html")
 print(status, *(name for name in names if name in sys.modules))
+assert gc.get_stats() == before
+kept = [[] for _ in range(110_000)]
+assert gc.get_stats() != before
+assert gc.get_threshold()[0] < 10_000
 """
 
 
-def test_decoding_imports_only_what_it_needs(tmp_path: Path, codec: Codec, tiny_weights: Path) -> None:
+def test_decoding_imports_what_it_needs_and_collects_nothing(tmp_path: Path, codec: Codec, tiny_weights: Path) -> None:
     (tmp_path / "a.tacit").write_bytes(codec.encode(np.zeros((20, 30, 3), np.uint8)))
     arguments = [sys.executable, "-c", PROGRAM, "decode", "--quiet", "a.tacit", "-m", str(tiny_weights)]
     done = subprocess.run(arguments, cwd=tmp_path, check=True, capture_output=True, text=True)
