@@ -96,6 +96,8 @@ def test_options_take_a_list() -> None:
 def test_what_was_kept_as_a_line() -> None:
     keep = Keep.named("the dog=36dB")
     assert str(KeptBox(keep=keep, box=(1, 2, 11, 22), reached=36.234)) == "kept the dog at 1,2,10,20: 36.23 dB"
+    seen = KeptBox(keep=keep, box=(1, 2, 11, 22), reached=36.234, cues=("colour", "detector"))
+    assert str(seen) == "kept the dog at 1,2,10,20 (by colour, detector): 36.23 dB"
     assert str(Keep(phrase="a", psnr=30.123456789)) == "a=30.123456789dB"
     for one in (keep, Keep.boxed("1,2,10,20=75ssimulacra2")):
         kept = KeptBox(keep=one, box=(1, 2, 11, 22), reached=75.5, cues=("colour",))

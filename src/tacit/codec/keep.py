@@ -155,7 +155,7 @@ class KeptBox:
         }
 
     def __str__(self) -> str:
-        """Return a line about it: "kept the red boat at 10,20,64,32: 36.20 dB"."""
+        """Return a line about it: "kept the red boat at 10,20,64,32 (by detector): 36.20 dB"."""
         return described(self.described())
 
 
@@ -164,7 +164,8 @@ def described(kept: Mapping[str, Any]) -> str:
     word, name = "kept" if kept["kept"] else "not kept:", kept["phrase"] or "box"
     unit = "dB" if kept["measure"] == "psnr" else "SSIMULACRA 2"
     place = ",".join(map(str, kept["box"]))
-    return f"{word} {name} at {place}: {kept['reached']:.2f} {unit}"
+    by = f" (by {', '.join(kept['cues'])})" if kept["cues"] else ""
+    return f"{word} {name} at {place}{by}: {kept['reached']:.2f} {unit}"
 
 
 def _parted(text: str, example: str) -> tuple[str, float | None, float | None]:
