@@ -310,6 +310,7 @@ def test_answers_without_boxes_are_errors_of_that_image_and_not_kept(
 def test_a_finder_finds_the_boxes_of_captions_that_are_there(
     run: Any, chat_server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    chat_server.replies = [caption("a red square")]
     pixels = np.full((64, 96, 3), 128, np.uint8)
     pixels[16:48, 48:80] = (255, 0, 0)
     Image.fromarray(pixels).save("one.png")
@@ -318,11 +319,11 @@ def test_a_finder_finds_the_boxes_of_captions_that_are_there(
     assert run("one.png", "--boxes", "--finder", "embedded") == 0
     said = capsys.readouterr()
     assert "1 image, 1 to find boxes in, 0 to ask for" in said.err
-    assert "a red boat, 1 box\n" in said.out
+    assert "a red square, 1 box\n" in said.out
     assert len(chat_server.asked) == 1
     first, second = map(json.loads, Path("captions.jsonl").read_text().splitlines())
     assert first == {name: value for name, value in second.items() if name != "boxes"}
-    ((left, top, right, bottom),) = BoxMap.load("captions.jsonl").find("one.png", "a red boat", 96, 64) or ()
+    ((left, top, right, bottom),) = BoxMap.load("captions.jsonl").find("one.png", "a red square", 96, 64) or ()
     assert abs(left - 48) + abs(top - 16) + abs(right - 80) + abs(bottom - 48) < 24
     assert run("one.png", "--boxes", "--finder", "embedded") == 0
     assert len(Path("captions.jsonl").read_text().splitlines()) == 2
