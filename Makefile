@@ -14,6 +14,7 @@ PYTEST_ARGS ?=
 KODAK_ARGS ?=
 CHECKPOINT ?=
 MODELS ?= tacit-s
+SMOKE_PYTHONS ?= $(BIN)/python
 FUZZ ?= container info decode image metadata shard
 FUZZ_ARGS ?= -max_total_time=60
 # One process of tests per core. Each has one torch thread: more would only wait for each other.
@@ -26,10 +27,18 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --
 SOURCES := src tests benchmarks scripts examples fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo js bulk-demo test core check lint format coverage fuzz speed kodak effort freezing page readme results studies clean
+.PHONY: help demo js bulk-demo test core check quick dist lint format coverage fuzz speed kodak effort freezing page readme results studies clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# The viewer is in them if js/ was built. The source distribution makes the wheel, so both are tried.
+dist: .venv/installed-release ## build the wheel and the source distribution, check them, and try them in clean environments
+	rm -rf dist
+	$(if $(shell command -v npm),$(MAKE) js,@echo "npm is not here: the viewer is not in these files" >&2)
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python scripts/smoke.py dist/* --python $(SMOKE_PYTHONS)
 
 demo: .venv/installed-demo ## compress sample photographs and make a page of them, demo/index.html
 	$(BIN)/tacit demo --output demo
@@ -52,7 +61,9 @@ test: .venv/installed-dev ## run all tests; a part of them by PYTEST_ARGS="tests
 core: .venv/python ## test what works without torch, in an environment of its own whose size is measured
 	$(BIN)/python scripts/core.py build/core
 
-check: lint ## run the linters and the quick tests: what to run before each commit
+check: lint quick ## run the linters and the quick tests: what to run before each commit
+
+quick: .venv/installed-dev ## run the quick tests alone
 	$(PYTEST) -q -m "not slow and not browser" $(PYTEST_ARGS)
 
 lint: .venv/installed-dev ## run ruff, mypy and import-linter, and the checks of js/ if npm is there
