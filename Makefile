@@ -27,7 +27,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --
 SOURCES := src tests benchmarks scripts examples fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo js bulk-demo test core check quick dist lint format coverage fuzz speed kodak effort freezing page readme results studies clean
+.PHONY: help demo docs docs-serve js bulk-demo test core check quick dist lint format coverage fuzz speed kodak effort freezing page readme results studies clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -90,6 +90,13 @@ fuzz: .venv/installed-fuzz ## fuzz each of FUZZ for a minute, or by FUZZ_ARGS="-
 	    2>&1 | tee -a runs/fuzz/$$target/log; \
 	  test -z "$$(ls runs/fuzz/$$target/findings)"; \
 	done
+
+# The variable silences an advertisement of the theme's.
+docs: .venv/installed-docs ## build the site of the documents in build/site, and run its notebooks
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=2 $(BIN)/python -m mkdocs build --strict --quiet
+
+docs-serve: .venv/installed-docs ## show the site of the documents at http://127.0.0.1:8001 while you write
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8001
 
 speed: .venv/installed-dev ## measure speed and memory of this kind of processor into results/speed.json
 	$(BIN)/python -m benchmarks.speed --large --taco

@@ -3,24 +3,24 @@
 A message says what is wrong, the rule, and the value: "quality must be 0 to 100, got 120". Where it is about a file,
 the path comes first.
 
-TacitError
-├── InvalidInput            an argument, image, caption or option cannot be used
-│   ├── ImageTooLarge       an image has more pixels than the limit
-│   ├── NotFound            an image shows nothing that a phrase names
-│   └── TargetNotReached    no quality reaches the size or fidelity that was asked for
-├── FileError
-│   ├── CorruptFile         a .tacit file is damaged or truncated
-│   └── UnsupportedFile     a file is not a .tacit file, or needs a newer tacit
-├── WeightsError
-│   ├── UnknownModel        no weights have this name
-│   ├── MissingWeights      weights that are needed are not on this machine
-│   ├── CorruptWeights      a weights file does not match its hash, or cannot be understood
-│   └── NotExact            a network cannot be proven exact, or a machine computes it inexactly
-├── CaptionerError          a captioner gave no caption of an image
-│   └── CaptionerUnusable   a captioner will caption no image: a wrong key, an unknown model, no money left
-├── ServiceError            the service of `tacit serve` did not do what its client asked
-├── MissingExtra            an optional dependency is not installed
-└── PathError               a path cannot be read or written
+    TacitError
+    ├── InvalidInput            an argument, image, caption or option cannot be used
+    │   ├── ImageTooLarge       an image has more pixels than the limit
+    │   ├── NotFound            an image shows nothing that a phrase names
+    │   └── TargetNotReached    no quality reaches the size or fidelity that was asked for
+    ├── FileError
+    │   ├── CorruptFile         a .tacit file is damaged or truncated
+    │   └── UnsupportedFile     a file is not a .tacit file, or needs a newer tacit
+    ├── WeightsError
+    │   ├── UnknownModel        no weights have this name
+    │   ├── MissingWeights      weights that are needed are not on this machine
+    │   ├── CorruptWeights      a weights file does not match its hash, or cannot be understood
+    │   └── NotExact            a network cannot be proven exact, or a machine computes it inexactly
+    ├── CaptionerError          a captioner gave no caption of an image
+    │   └── CaptionerUnusable   a captioner will caption no image: a wrong key, an unknown model, no money left
+    ├── ServiceError            the service of `tacit serve` did not do what its client asked
+    ├── MissingExtra            an optional dependency is not installed
+    └── PathError               a path cannot be read or written
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from support.paths import ROOT
 from tacit import cli, weights
 from tacit.errors import TacitError
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "fuzz").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "fuzz").glob("*.md")])
 
 pytestmark = pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="no documents here")
 

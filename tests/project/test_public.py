@@ -121,7 +121,7 @@ def test_the_tree_of_errors() -> None:
     assert found == ERRORS
     assert found.keys() <= set(tacit.__all__)
     drawn = [line.split()[-1] if "─" not in line else line.split("─ ")[1].split()[0]
-             for line in (errors.__doc__ or "").splitlines() if "─" in line or line == "TacitError"]  # fmt: skip
+             for line in (errors.__doc__ or "").splitlines() if "─" in line or line == "    TacitError"]  # fmt: skip
     assert sorted(drawn) == sorted(found)
 
 
