@@ -11,17 +11,15 @@ docs/images/kept-face.webp and docs/images/map-*.webp again.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 import math
-import os
 import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
@@ -33,6 +31,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # benchmarks know how their results read
+from scripts import sessions  # noqa: E402
+
 RESULTS = ROOT / "results"
 BLOCK = re.compile(r"<!-- (?P<name>[\w-]+): made by scripts/readme\.py -->\n(?P<body>.*?)<!-- end -->", re.DOTALL)
 MISSING = "Not measured yet: `make results`.\n"
@@ -87,7 +87,7 @@ def main() -> int:
 
 def documents() -> list[Path]:
     """Return all documents that may have blocks."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "fuzz" / "README.md"]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "fuzz" / "README.md"]
 
 
 def outdated() -> list[str]:
@@ -111,7 +111,7 @@ def outdated_reports() -> list[str]:
 
 def _comparable(name: str, block: str) -> str:
     """Return a block without the figures that follow the weights."""
-    return re.sub(r"[0-9a-f]{16}|\d+(\.\d+)?", "0", block) if name == "session" else block
+    return re.sub(r"[0-9a-f]{16}|\d+(\.\d+)?", "0", block) if name in sessions.SESSIONS else block
 
 
 def _block(name: str) -> str:
@@ -132,48 +132,6 @@ def _help(*command: str) -> str:
     done = CliRunner().invoke(cli.command, [*command, "--help"], prog_name="tacit", terminal_width=100)
     title = " ".join(["tacit", *command])
     return f"## {title}\n\n```\n{done.output.rstrip()}\n```\n"
-
-
-SESSION = (
-    'tacit encode chelsea.png -c "a close-up of a tabby cat with green eyes"',
-    "tacit decode chelsea.tacit -o restored.png",
-    "tacit encode chelsea.png --size 5kB --store-caption -o small.tacit",
-    "tacit encode chelsea.png --psnr 34 -o good.tacit",
-    "tacit info small.tacit",
-)
-
-
-def session() -> str:
-    """Return commands and their output, run on a sample of scikit-image, as they are without the extra `find`."""
-    import shlex
-    from unittest.mock import patch
-
-    from tacit.demo.samples import sample_image
-    from tacit.finding.cue_finder import core_cues
-
-    lines = ["```console"]
-    before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            sample_image("chelsea").save("chelsea.png")
-            Path("chelsea.txt").write_text("a close-up of a tabby cat with green eyes\n")
-            with patch("tacit.finding.cue_finder.default_cues", core_cues):
-                for command in SESSION:
-                    lines += [f"$ {command}", *_run(shlex.split(command)[1:])]
-        finally:
-            os.chdir(before)
-    return "\n".join([*lines, "```\n"])
-
-
-def _run(arguments: list[str]) -> list[str]:
-    """Return what a command prints."""
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        status = cli.main(arguments)
-    if status:
-        raise SystemExit(f"tacit {' '.join(arguments)}: exit status {status}\n{output.getvalue()}")
-    return output.getvalue().rstrip().splitlines()
 
 
 # -- figures ----------------------------------------------------------------------------------------------------------
@@ -246,9 +204,60 @@ def kodak() -> str:
     lines.append(
         f"From 0.15 to 1.0 bpp the PSNR of {own} is {verdict}. Quality {low.quality:g} to {high.quality:g} spans "
         f"{low.bpp:.2f} to {high.bpp:.2f} bpp here. {'; '.join(run)}. Weights: {hashes}; `make kodak`; all figures, "
-        "plots and settings: [results/kodak](results/kodak/report.md)."
+        "plots and settings: [results/kodak](../results/kodak/report.md)."
     )
     return "\n".join(lines) + "\n"
+
+
+GLANCE = ("jpeg", "jpegli", "webp", "jxl", "jxl-slow", "heic", "avif", "avif-slow")  # in the README
+
+
+def glance() -> str:
+    """Return the README's table: tacit's bytes against other formats', times of decoding, what a caption does."""
+    found = kodak_results()
+    if found is None:
+        return MISSING
+    from tacit.evaluation.bjontegaard import Difference
+
+    (dataset,) = found.datasets
+
+    def saving(metric: str, name: str) -> str:
+        rate = found.rate_differences[dataset.name][metric][own].get(name)
+        return f"{rate.value:+.0f} %" if isinstance(rate, Difference) else ""
+
+    def decoding(name: str) -> str:
+        return f"{1000 * fmean(point.decode.cpu or math.nan for point in found.curves[dataset.name][name]):.0f} ms"
+
+    own = weights.DEFAULT
+    lines = [
+        "| bytes of a tacit file beside | at equal looks (SSIMULACRA 2) | at equal PSNR | decoding |",
+        "|---|---:|---:|---:|",
+    ]
+    for name in GLANCE:
+        if name in found.curves[dataset.name]:
+            cells = [saving("ssimulacra2", name), saving("psnr", name), decoding(name)]
+            lines.append(f"| {LABELS[name]} | {' | '.join(cells)} |")
+    lines.append(f"| tacit | | | {decoding(own)} |")
+    return "\n".join(lines) + (
+        f"\n\nMeans over Kodak's {len(found.images[dataset.name])} photographs, from real files at all useful rates; "
+        f"decoding 768x512 pixels on one core. {_named_in_short()}"
+        "[All results](docs/results.md).\n"
+    )
+
+
+def _named_in_short() -> str:
+    """Return what a caption does for the thing that it names, over all photographs of the oracle study's first set."""
+    result = _results("study/oracle")
+    if result is None:
+        return ""
+    name, found = next(iter(result["sets"].items()))
+    pairs = {(p["test"], p["metric"]): p for p in found["comparisons"] if p["against"] == "no caption"}
+    thing, whole = pairs["phrase", "box psnr"], pairs["phrase", "image psnr"]["gain"]["mean"]
+    return (
+        f"**What a caption does:** what a phrase names comes back {thing['gain']['mean']:.1f} dB better in as many "
+        f"bytes, or as good in {-thing['rate_percent']['mean']:.0f} % fewer, while the whole image changes by "
+        f"{whole:+.1f} dB ({found['regions']} things in {found['images']} photographs of {SETS.get(name, name)}). "
+    )
 
 
 def _behind(found: Results, dataset: str, model: str) -> list[str]:
@@ -324,7 +333,7 @@ def speed() -> str:
             f"{KINDS[kind]}: {machine['processor']}, {CORES} cores, ONNX Runtime {machine['onnxruntime']}{torch}, "
             f"weights {result['weights_hash']}, {result['image']}, `{result['command']}`."
         )
-    return "\n".join(lines) + "\nAll figures: [results/speed.json](results/speed.json).\n"
+    return "\n".join(lines) + "\nAll figures: [results/speed.json](../results/speed.json).\n"
 
 
 def page() -> str:
@@ -339,7 +348,7 @@ def page() -> str:
         f"size's slider {size['median_ms']} ms; from the choice of a photograph to its first picture "
         f"{first['median_ms']} ms. Measured in {result['browser'].split('.')[0]}, for a photograph of "
         f"{result['pixels'] / 1e6:.2g} megapixels, on {machine['cores']} cores ({machine['processor']}) that also run "
-        f"the service; `{result['command']}`; [results/page.json](results/page.json).\n"
+        f"the service; `{result['command']}`; [results/page.json](../results/page.json).\n"
     )
 
 
@@ -581,7 +590,7 @@ def survives() -> str:
     return (
         f"What a phrase names, in files of equal size ({rates} bits per pixel). {' '.join(lines)} Means over images, "
         f"with 95 % intervals of the difference; `{result['command']}`, "
-        "[results/study/survive.json](results/study/survive.json).\n"
+        "[results/study/survive.json](../results/study/survive.json).\n"
     )
 
 
@@ -692,7 +701,7 @@ def named() -> str:
             )
     return (
         f"{' '.join(sentences)} Means over images of PSNR, with 95 % intervals; weights {_model(result)}, "
-        f"`tacit study oracle`, [results/study/oracle.json](results/study/oracle.json).\n"
+        f"`tacit study oracle`, [results/study/oracle.json](../results/study/oracle.json).\n"
     )
 
 
@@ -1015,8 +1024,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "weighing": weighing,
     "words": words,
     "names": names,
-    "session": session,
+    **{name: partial(sessions.transcript, name) for name in sessions.SESSIONS},
     "kodak": kodak,
+    "glance": glance,
     "speed": speed,
     "page": page,
     "freezing": freezing,
