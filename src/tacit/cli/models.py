@@ -10,6 +10,7 @@ from tacit.cli.console import EXIT_FAILED, print_message
 from tacit.cli.formatting import byte_size, field_lines, json_line
 from tacit.cli.group import command
 from tacit.cli.options import weights_file, weights_file_options
+from tacit.cli.progress import DownloadProgress
 from tacit.errors import TacitError
 from tacit.extras import require
 
@@ -20,17 +21,31 @@ from tacit.extras import require
 Examples:
   tacit models
   tacit models --json | jq -r .name
+  tacit models --download tacit-s-mse
+  tacit models --card tacit-s > README.md
 """,
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each model on standard output.")
-def models(as_json: bool) -> int:
+@click.option("--download", metavar="NAME", help="Download a model that is not on this machine, and print its path.")
+@click.option("--card", metavar="MODEL", help="Print a model's card for a model hub, as Markdown.")
+def models(as_json: bool, download: str | None, card: str | None) -> int:
     """List the models on this machine, with their training cards.
 
     These are the models in the package and those in the folder $TACIT_WEIGHTS (~/.local/share/tacit/weights if it is
-    not set).
+    not set). Nothing is downloaded unless --download asks for it; its hash is verified.
     """
     from tacit import weights
 
+    if as_json + (download is not None) + (card is not None) > 1:
+        raise click.UsageError("--json, --download and --card exclude each other")
+    if card is not None:
+        click.echo(weights.model_card(weights.describe(weights.locate(card))), nl=False)
+        return 0
+    if download is not None:
+        with DownloadProgress() as progress:
+            path = weights.download(download, progress.show)
+        click.echo(path)
+        return 0
     status = 0
     for name in weights.available_models():
         try:

@@ -54,6 +54,29 @@ class ProgressBar:
             self._bar = None
 
 
+class DownloadProgress:
+    """Shows on a terminal how much of a file is there."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> DownloadProgress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, done: int, size: int) -> None:
+        """Show that `done` of `size` bytes are there."""
+        if self._bar is None:
+            from tqdm import tqdm
+
+            quiet = not sys.stderr.isatty()
+            self._bar = tqdm(total=size, unit="B", unit_scale=True, disable=quiet, leave=False, dynamic_ncols=True)
+        self._bar.update(done - self._bar.n)
+
+
 @contextmanager
 def resumable_progress(output: str, quiet: bool) -> Iterator[ProgressBar]:
     """Show the progress of a run that keeps in a folder what is done, and say so if it is interrupted.

@@ -26,14 +26,18 @@ from tacit.weights.catalogue import (
 )
 
 if TYPE_CHECKING:
+    from tacit.weights.downloads import download
     from tacit.weights.graphs import add_graphs, load_onnx
     from tacit.weights.importing import import_taco
     from tacit.weights.loading import load
+    from tacit.weights.model_card import model_card
     from tacit.weights.saving import save
 
 _HOMES = {
     "add_graphs": "tacit.weights.graphs",
+    "download": "tacit.weights.downloads",
     "import_taco": "tacit.weights.importing",
+    "model_card": "tacit.weights.model_card",
     "load": "tacit.weights.loading",
     "load_onnx": "tacit.weights.graphs",
     "save": "tacit.weights.saving",
@@ -48,11 +52,13 @@ __all__ = [
     "by_hash",
     "card",
     "describe",
+    "download",
     "for_file",
     "import_taco",
     "load",
     "load_onnx",
     "locate",
+    "model_card",
     "save",
 ]
 

@@ -81,7 +81,8 @@ def locate(model: str | os.PathLike[str]) -> Path:
             if not path.exists():
                 raise MissingWeights(
                     f"{path}: this installation of tacit lacks the weights of {name}; reinstall it, "
-                    "put the file there, or name other weights (--model FILE)"
+                    f"put the file there, download it (tacit models --download {name}), or name other weights "
+                    "(--model FILE)"
                 )
             return path
     path = Path(model)
@@ -154,10 +155,14 @@ def for_file(decode_hash: bytes, model_id: int) -> WeightsInfo:
 
 
 def _paths() -> Iterator[tuple[str, Path]]:
-    """Yield names and paths: the package's weights, there or not, then those in the folder."""
-    for name in SHIPPED:
-        yield name, shipped_path(name)
+    """Yield names and paths: the package's weights, there or not, then those in the folder.
+
+    Where the package lacks one of its own, the folder may have it (`tacit.weights.downloads`).
+    """
     own = weights_folder()
+    for name in SHIPPED:
+        path, downloaded = shipped_path(name), own / f"{name}.safetensors"
+        yield name, downloaded if not path.exists() and downloaded.is_file() else path
     if own.is_dir():
         for path in sorted(own.glob("*.safetensors")):
             if path.stem not in SHIPPED:
