@@ -27,7 +27,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --
 SOURCES := src tests benchmarks scripts examples fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs docs-serve js bulk-demo test core check quick dist lint format coverage fuzz speed kodak effort freezing page readme results studies clean
+.PHONY: help demo docs docs-serve gallery js bulk-demo test core check quick dist lint format coverage fuzz speed kodak effort freezing page readme results studies clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -98,6 +98,9 @@ docs: .venv/installed-docs ## build the site of the documents in build/site, and
 docs-serve: .venv/installed-docs ## show the site of the documents at http://127.0.0.1:8001 while you write
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8001
 
+gallery: .venv/installed-dev ## make the images of docs/gallery.md again (needs Chromium)
+	$(BIN)/python scripts/gallery.py
+
 speed: .venv/installed-dev ## measure speed and memory of this kind of processor into results/speed.json
 	$(BIN)/python -m benchmarks.speed --large --taco
 
@@ -127,6 +130,7 @@ results: ## measure all figures again (Kodak in $TACIT_DATA/kodak), and write th
 	$(BIN)/python -m benchmarks.bulk
 	$(if $(CHECKPOINT),$(MAKE) freezing)
 	$(MAKE) page
+	$(MAKE) gallery
 	$(BIN)/python -m benchmarks.web
 	$(if $(shell command -v npm),$(MAKE) js && $(BIN)/python -m benchmarks.browser)
 	$(BIN)/python -m benchmarks.memory
