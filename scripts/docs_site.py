@@ -4,7 +4,8 @@ They add what docs/ does not have as pages, or has in another form:
 
 - pages that are made of files outside of docs/: the contributors' guide, its glossary and the changelog;
 - notebooks, which are run while the site is built, so that a cell that fails makes the build fail;
-- links to files outside of docs/, which become links to the repository. Its address is in pyproject.toml alone.
+- links to files outside of docs/, which become links to the repository. Its address is in pyproject.toml alone. Images
+  there are copied into the site.
 
 A page that would load anything from another host makes the build fail, too: the site works without a network.
 """
@@ -40,7 +41,8 @@ PAGES = {
 GLOSSARY = "glossary.md"
 GLOSSARY_TABLE = re.compile(r"\| Word \| Meaning \|\n\|---\|---\|\n(?P<rows>(?:\|.*\|\n)+)")
 FENCE = re.compile(r"^(```.*?^```|~~~.*?^~~~)", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+LINK = re.compile(r"(?P<image>!\[[^\]]*)?\]\((?P<target>[^)\s]+)\)")
+COPIED = "repository"  # the folder of the site that has images from outside of docs/
 # What a browser would load by itself; a link that a reader may follow is none.
 LOADED = re.compile(
     r"""<(?:script|img|iframe|source|audio|video)\b[^>]*\ssrc(?:set)?=["']?(?:https?:)?//[^>]*>"""
@@ -72,6 +74,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, source in PAGES.items():
         files.append(_generated(config, name, (ROOT / source).read_text(encoding="utf-8")))
     files.append(_generated(config, GLOSSARY, glossary()))
+    for file in list(files.documentation_pages()):
+        for path in outer_images(file.content_string, file.src_uri):
+            if f"{COPIED}/{path}" not in files.src_uris:
+                files.append(_generated(config, f"{COPIED}/{path}", (ROOT / path).read_bytes()))
     for file in list(files):
         if file.src_uri.endswith(".ipynb"):
             for name, content in _notebook(file).items():
@@ -103,6 +109,20 @@ def glossary() -> str:
     return head + "\n".join(rows) + "\n"
 
 
+def outer_images(markdown: str, page: str) -> Iterator[str]:
+    """Yield the images of a page that are outside of docs/, by their paths in the repository.
+
+    Args:
+        markdown: The page's text.
+        page: The page's name in the site.
+    """
+    for match in LINK.finditer(markdown):
+        if match["image"] and not re.match(r"[a-z]+:", match["target"]):
+            path = _path(match["target"], PAGES.get(page, f"docs/{page}"))
+            if not path.startswith(("docs/", "..")) and (ROOT / path).is_file():
+                yield path
+
+
 def resolve_links(markdown: str, page: str, address: str) -> str:
     """Return a page's text with links that the site can follow.
 
@@ -115,7 +135,12 @@ def resolve_links(markdown: str, page: str, address: str) -> str:
     parts = FENCE.split(markdown)
 
     def link(match: re.Match[str]) -> str:
-        return f"]({_target(match['target'], source, page, address)})"
+        target = match["target"]
+        if match["image"] and (path := next(outer_images(match[0], page), None)):
+            target = posixpath.relpath(f"{COPIED}/{path}", posixpath.dirname(page) or ".")
+        else:
+            target = _target(target, source, page, address)
+        return f"{match['image'] or ''}]({target})"
 
     return "".join(part if FENCE.fullmatch(part) else LINK.sub(link, part) for part in parts)
 
@@ -132,7 +157,7 @@ def _target(target: str, source: str, page: str, address: str) -> str:
     if re.match(r"[a-z]+:|#", target):
         return target
     name, mark, anchor = target.partition("#")
-    path = posixpath.normpath(posixpath.join(posixpath.dirname(source), name))
+    path = _path(name, source)
     pages = {made_of: made for made, made_of in PAGES.items()}
     if path in pages or path.startswith("docs/"):
         inside = pages.get(path) or re.sub(r"\.ipynb$", ".md", path.removeprefix("docs/"))
@@ -141,6 +166,11 @@ def _target(target: str, source: str, page: str, address: str) -> str:
     if path.startswith("..") or not there.exists():
         log.warning("%s: no file %s in the repository", source, path)
     return f"{address}/{'tree' if there.is_dir() else 'blob'}/{BRANCH}/{path}{mark}{anchor}"
+
+
+def _path(target: str, source: str) -> str:
+    """Return the path in the repository that a link of one of its files means."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
 
 
 def loaded_from_elsewhere(site: Path) -> Iterator[str]:

@@ -77,12 +77,20 @@ def test_the_glossary_is_the_contributors_table(site: ModuleType) -> None:
         ("howto/serve.md", "[a](../../examples)", f"[a]({ADDRESS}/tree/main/examples)"),
         ("howto/serve.md", "[a](../../CONTRIBUTING.md#b)", "[a](../contributing.md#b)"),
         ("words.md", "[a](notebooks/words.ipynb)", "[a](notebooks/words.md)"),
+        ("howto/a.md", "![a\nb](../../docs/rooms.svg)", "![a\nb](../rooms.svg)"),
+        ("howto/a.md", "[![a](../../tests/b.svg)](../web.md)", "[![a](../repository/tests/b.svg)](../web.md)"),
         ("contributing.md", "[a](docs/design.md) [b](CHANGELOG.md)", "[a](design.md) [b](changelog.md)"),
         ("changelog.md", "[a](js/README.md)", f"[a]({ADDRESS}/blob/main/js/README.md)"),
         ("words.md", "```\n[a](../b)\n```\n![c](images/d.webp)", "```\n[a](../b)\n```\n![c](images/d.webp)"),
     ],
 )
-def test_links(site: ModuleType, page: str, text: str, expected: str) -> None:
+def test_links(
+    site: ModuleType, page: str, text: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "b.svg" in text:
+        (tmp_path / "tests").mkdir()
+        (tmp_path / "tests" / "b.svg").write_text("<svg/>")
+        monkeypatch.setattr(site, "ROOT", tmp_path)
     assert site.resolve_links(text, page, ADDRESS) == expected
 
 

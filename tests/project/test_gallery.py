@@ -51,7 +51,8 @@ def test_the_images_are_small(told: Any) -> None:
     files = [ROOT / "docs" / "images" / f"gallery-{name}.webp" for name in told["images"]]
     assert sum(path.stat().st_size for path in files) <= 1_000_000
     for path in files:
-        assert Image.open(path).size == (1182, 530)
+        with Image.open(path) as image:
+            assert image.width == 1182
 
 
 def test_the_drawing_shows_each_file(gallery: ModuleType) -> None:
