@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, features
 
 import tacit
+from tacit.demo.caption_effect import BPP, CaptionedFile, CaptionEffect, caption_effect
 from tacit.demo.comparison import CodecFile, EqualSizeFiles, ImageComparison
 from tacit.demo.page import make_page, render
 from tacit.demo.samples import SAMPLES, SampleImage, sample_image
@@ -118,6 +119,39 @@ def test_a_codec_that_cannot_get_so_small_is_marked_and_is_never_the_best() -> N
     assert "<strong>30.00 dB</strong>" in text
     assert "<strong>40.00 dB</strong>" not in text
     assert "<caption>" not in text
+
+
+def _captioned(name: str, psnr: float) -> CaptionedFile:
+    return CaptionedFile(f"x/{name}.tacit", f"x/{name}.png", 900, psnr)
+
+
+def test_the_front_has_all_codecs_under_the_divider_and_what_the_caption_gains() -> None:
+    row = EqualSizeFiles(50, (_file("tacit", 1000, 30.0), _file("JPEG", 1500, 20.0, True), _file("WebP", 990, 29.0)))
+    sample = SampleImage("x", "a <thing>", (0, 0, 10), phrase="the <thing>")
+    effect = CaptionEffect(sample, 40, _captioned("no-caption", 26.0), _captioned("caption", 27.5))
+    front = render([ImageComparison(sample, 40, 30, (row,))], effect).split("</header>")[0]
+    assert front.count('class="cover"') == 3
+    assert front.count('class="cover" hidden') == 1
+    assert front.count('type="range"') == 2
+    assert "<b>JPEG</b> 1,500 bytes, its smallest file" in front
+    assert "+1.5 dB" in front
+    assert "the <thing>" not in front
+    assert render([ImageComparison(sample, 40, 30, (row,))]).count('type="range"') == 1
+
+
+@pytest.mark.slow
+def test_both_files_of_the_caption_have_one_size_and_the_named_part_is_better(tmp_path: Path) -> None:
+    pytest.importorskip("skimage")
+    if not tacit.available_models():
+        pytest.skip("no weights")
+    image = sample_image("astronaut").crop((100, 0, 356, 256))
+    sample = SampleImage("face", "", (40, 40, 136), phrase="the woman's face")
+    found = caption_effect(tacit.Codec(finder="core"), sample, image, tmp_path)
+    limit = BPP * image.width * image.height / 8
+    assert 0.9 * limit < found.plain.size <= limit
+    assert 0.9 * limit < found.named.size <= limit
+    assert (tmp_path / found.named.file).stat().st_size == found.named.size
+    assert found.named.detail_psnr > found.plain.detail_psnr + 0.2
 
 
 def test_only_the_best_mean_in_the_table_is_bold() -> None:

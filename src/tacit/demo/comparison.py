@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tacit.codec import Codec
 
 T = TypeVar("T")
+Encoded = dict[tuple[str, float], tuple[bytes, float]]  # files and seconds, by codec and quality
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def compare(
     """
     _write_png(out / sample.name / "original.png", image)
     rows = []
-    encoded: dict[tuple[str, float], bytes] = {}  # the searches for several sizes try the same qualities
+    encoded: Encoded = {}  # the searches for several sizes try the same qualities
     for quality in sorted(qualities):
         stem = f"{sample.name}/q{quality:g}"
         data, encode_seconds = _timed(partial(codec.encode, image, sample.caption, quality))
@@ -118,17 +119,17 @@ def compare(
 
 
 def _baseline_file(
-    codec: PillowCodec, image: Image.Image, limit: int, stem: str, out: Path, encoded: dict[tuple[str, float], bytes]
+    codec: PillowCodec, image: Image.Image, limit: int, stem: str, out: Path, encoded: Encoded
 ) -> CodecFile:
     """Write another codec's best file of at most `limit` bytes, or its smallest one where none fits."""
 
     def encode(quality: float) -> bytes:
         if (codec.title, quality) not in encoded:
-            encoded[codec.title, quality] = codec.encode_image(image, quality)
-        return encoded[codec.title, quality]
+            encoded[codec.title, quality] = _timed(partial(codec.encode_image, image, quality))
+        return encoded[codec.title, quality][0]
 
     quality, data = largest_file(codec, encode, limit)
-    _, encode_seconds = _timed(lambda: codec.encode_image(image, quality))
+    _, encode_seconds = encoded[codec.title, quality]
     name = f"{stem}.{codec.suffix}"
     files.write(str(out / name), data, force=True)
     decoded, decode_seconds = _timed(lambda: decode_image((out / name).read_bytes()))

@@ -9,9 +9,10 @@ from importlib import resources
 from pathlib import Path
 from statistics import fmean
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tacit import files
+from tacit.demo.caption_effect import BPP, CaptionEffect, caption_effect
 from tacit.demo.comparison import CodecFile, EqualSizeFiles, ImageComparison, compare
 from tacit.demo.samples import SAMPLES, SampleImage, sample_image
 from tacit.errors import InvalidInput
@@ -20,11 +21,23 @@ from tacit.evaluation.codecs.pillow_formats import BASELINES
 if TYPE_CHECKING:
     import os
 
-QUALITIES = (10, 30, 55, 80)
+QUALITIES = (10, 30, 60)
 """The qualities of the `.tacit` files on the page."""
 
 ASPECT = 4 / 3
 """Width by height of the enlarged part of an image."""
+
+
+class Place(Protocol):
+    """What tells where the enlarged part of an image is."""
+
+    @property
+    def sample(self) -> SampleImage:
+        """The image, with its detail."""
+
+    @property
+    def width(self) -> int:
+        """The image's width in pixels."""
 
 
 def make_page(
@@ -57,13 +70,20 @@ def make_page(
     codec = Codec()
     codec.decode(codec.encode(images[0], samples[0].caption))  # so that no time below is that of loading
     comparisons = []
+    effect = None
     for sample, image in zip(samples, images, strict=True):
+        if effect is None and sample.phrase:
+            effect = caption_effect(codec, sample, image, out)
+            say(
+                f"{sample.name}, {effect.named.size:,} B: a caption changes {sample.phrase} from "
+                f"{effect.plain.detail_psnr:.2f} to {effect.named.detail_psnr:.2f} dB"
+            )
         comparison = compare(codec, sample, image, qualities, out)
         for row in comparison.rows:
             say(f"{sample.name}, quality {row.quality:g}: {_progress_line(row)}")
         comparisons.append(comparison)
     path = out / "index.html"
-    files.write(str(path), render(comparisons).encode(), force=True)
+    files.write(str(path), render(comparisons, effect).encode(), force=True)
     say(f"The page: {path.resolve().as_uri()}")
     return path
 
@@ -77,7 +97,7 @@ def _progress_line(row: EqualSizeFiles) -> str:
     return f"{own.size:,} B, {own.bpp:.3f} bpp: {', '.join(parts)}"
 
 
-def render(comparisons: Sequence[ImageComparison]) -> str:
+def render(comparisons: Sequence[ImageComparison], effect: CaptionEffect | None = None) -> str:
     """Return the page's HTML, which refers to nothing but the files beside it.
 
     Raises:
@@ -93,10 +113,75 @@ def render(comparisons: Sequence[ImageComparison]) -> str:
     )
     return template.substitute(
         chosen=chosen,
+        codecs_divided=_codecs_divided(comparisons[0]),
+        caption_divided="" if effect is None else _caption_divided(effect),
         settings=escape(settings),
         summary=_summary_table(comparisons),
         exhibits="\n".join(_section(c) for c in comparisons),
     )
+
+
+def _codecs_divided(comparison: ImageComparison) -> str:
+    """Return an enlarged part of an image by tacit, right of a divider, and by each other codec, left of it."""
+    own, *others = comparison.rows[_shown_first(comparison)].files
+    choices, covers = [], []
+    for number, file in enumerate(others):
+        checked = " checked" if number == 0 else ""
+        choices.append(f'<label><input type="radio" name="other"{checked}><span>{file.codec}</span></label>')
+        size = f"{file.size:,} bytes" + (", its smallest file" if file.too_large else "")
+        covers.append(_cover(comparison, file.image, file.codec, size, hidden=number > 0))
+    return _divider(
+        comparison,
+        f"{own.size:,} bytes: which would you send?",
+        f'<div class="choice" role="radiogroup" aria-label="The codec on the left">{"".join(choices)}</div>',
+        "".join(covers),
+        (own.image, "tacit", f"{own.size:,} bytes"),
+    )
+
+
+def _caption_divided(effect: CaptionEffect) -> str:
+    """Return an enlarged part of an image without a caption, left of a divider, and with one, right of it."""
+    plain, named, sample = effect.plain, effect.named, effect.sample
+    words = (
+        f"<p>Both have {BPP:g} bits per pixel. The part that is shown gains {{:+.1f}} dB; the rest pays for it. Files: "
+    )
+    links = f'<a href="{plain.file}">without</a>, <a href="{named.file}">with the caption</a>.</p>'
+    return _divider(
+        effect,
+        f"Say “{escape(sample.phrase)}”, and it is kept",
+        words.format(named.detail_psnr - plain.detail_psnr) + links,
+        _cover(effect, plain.image, "no caption", f"{plain.size:,} bytes", hidden=False),
+        (named.image, "with the caption", f"{named.size:,} bytes"),
+    )
+
+
+def _divider(place: Place, title: str, text: str, covers: str, under: tuple[str, str, str]) -> str:
+    image, name, words = under
+    return (
+        f'<article class="divided"><h2>{title}</h2>{text}<div class="stage">'
+        f'<img src="{image}" alt="{escape(place.sample.caption)}: {name}" style="{_square(place)}">{covers}<i></i>'
+        f'<span class="tag right"><b>{name}</b> {words}</span>'
+        f'<input type="range" min="0" max="100" value="50" step="0.5" aria-label="The divider: {escape(title)}">'
+        "</div></article>"
+    )
+
+
+def _cover(place: Place, image: str, name: str, words: str, *, hidden: bool) -> str:
+    return (
+        f'<div class="cover"{" hidden" if hidden else ""}><img src="{image}" alt="{name}" style="{_square(place)}">'
+        f'<span class="tag"><b>{name}</b> {words}</span></div>'
+    )
+
+
+def _square(place: Place) -> str:
+    """Return the style that shows the sample's detail, as a square, in a square."""
+    left, top, width = place.sample.detail
+    return f"width:{100 * place.width / width:.3f}%;left:{-100 * left / width:.3f}%;top:{-100 * top / width:.3f}%"
+
+
+def _shown_first(comparison: ImageComparison) -> int:
+    """Return the number of the row that is shown at first: a low rate, where codecs differ."""
+    return len(comparison.rows) // 3
 
 
 def _summary_table(comparisons: Sequence[ImageComparison]) -> str:
@@ -127,7 +212,7 @@ def _section(comparison: ImageComparison) -> str:
     """Return the part of the page about one image."""
     sample = comparison.sample
     name = sample.name
-    first = len(comparison.rows) // 3  # a low rate, where codecs differ
+    first = _shown_first(comparison)
     tabs, panels = [], []
     for i, row in enumerate(comparison.rows):
         own = row.files[0]

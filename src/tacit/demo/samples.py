@@ -22,13 +22,18 @@ class SampleImage:
     """What the image shows."""
     detail: tuple[int, int, int]
     """The part that the page enlarges at first: left, top and width, in pixels. Its height follows from the page."""
+    phrase: str = ""
+    """A thing in the image; the page shows what a caption that names it changes. Empty: it does not."""
     note: str = ""
     """A remark that the page shows behind the caption."""
 
 
 SAMPLES = (
     SampleImage(
-        "astronaut", "a smiling astronaut in an orange suit in front of a flag and a space shuttle", (160, 60, 136)
+        "astronaut",
+        "a smiling astronaut in an orange suit in front of a flag and a space shuttle",
+        (160, 60, 136),
+        phrase="the woman's face",
     ),
     SampleImage("chelsea", "a close-up of a tabby cat with green eyes", (125, 65, 136)),
     SampleImage("coffee", "a cup of espresso on a red saucer with a spoon on a wooden table", (300, 190, 136)),
@@ -36,7 +41,7 @@ SAMPLES = (
         "rocket",
         "a white rocket on its launch pad between steel towers at dusk",
         (270, 112, 136),
-        "scikit-image keeps this one as a JPEG, so every codec gets an image with traces of JPEG in it.",
+        note="scikit-image keeps this one as a JPEG, so every codec gets an image with traces of JPEG in it.",
     ),
 )
 
