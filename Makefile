@@ -27,7 +27,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --
 SOURCES := src tests benchmarks scripts examples fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs docs-serve gallery js bulk-demo test core check quick dist lint format coverage fuzz speed kodak effort freezing page readme results studies clean
+.PHONY: help demo docs docs-serve gallery js bulk-demo test core check quick dist lint format coverage fuzz speed kodak effort freezing man page readme results studies clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -116,6 +116,9 @@ freezing: .venv/installed-dev ## measure what freezing costs; CHECKPOINT=FILE is
 
 page: .venv/installed-dev ## take the pictures of the web page and measure its speed
 	$(BIN)/python -m benchmarks.page
+
+man: .venv/installed-dev ## write the manual pages, man/*.1, from the help of the commands
+	$(BIN)/python scripts/man.py
 
 readme: .venv/installed-dev ## write the generated blocks and pictures of the documents
 	$(BIN)/python scripts/readme.py --picture

@@ -51,8 +51,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         print_message("interrupted")
         return EXIT_INTERRUPTED
-    except SystemExit:  # click exits like this where the reader of our output has left (`tacit --help | head -1`)
-        return EXIT_FAILED
+    except SystemExit as error:
+        # click exits like this after completing a word for a shell, and with a 1 where the reader of our output has
+        # left (`tacit --help | head -1`)
+        return error.code if isinstance(error.code, int) else EXIT_FAILED
     except TacitError as error:
         print_traceback(error)
         print_message(error)
