@@ -36,7 +36,7 @@ def main() -> int:
 
 def pages() -> dict[str, str]:
     """Return all pages by the names of their files."""
-    top = click.Context(cli.command, info_name="tacit", color=False)
+    top = click.Context(cli.command, info_name="tacit", color=False, **cli.command.context_settings)
     made = {"tacit.1": _page("tacit", cli.command, top)}
     for name in cli.command.list_commands(top):
         command = cli.command.get_command(top, name)
