@@ -36,14 +36,17 @@ def config(tiny_weights: Path, measured: Callable[..., MeasureConfig], tmp_path:
 
 @pytest.mark.slow
 def test_oracle(config: OracleConfig, progress: RecordingProgress, tmp_path: Path) -> None:
+    config = dataclasses.replace(config, finders=("core", "embedded"))
     result = run_study(config, tmp_path / "out", progress, command="tacit study oracle")
     (found,) = result["sets"].values()
     assert (found["images"], found["regions"]) == (5, 6)
     pairs = {(c["test"], c["against"]) for c in found["comparisons"]}
+    words = {PHRASE: OTHER_PHRASE, f"{PHRASE} by embedded": f"{OTHER_PHRASE} by embedded"}
     assert pairs == {
-        *((test, NO_CAPTION) for test in ("boxes", PHRASE, OTHER_PHRASE)),
-        *((PHRASE, against) for against in (OTHER_PHRASE, "boxes")),
+        *((test, NO_CAPTION) for test in ("boxes", *words, *words.values())),
+        *((right, against) for right, wrong in words.items() for against in (wrong, "boxes")),
     }
+    assert set(found["shares"]) == {*words, *words.values()}
     assert {c["metric"] for c in found["comparisons"]} >= {"box psnr", "rest psnr", "image psnr"}
     for c in found["comparisons"]:
         for kind in ("gain", "rate_percent"):
@@ -52,7 +55,7 @@ def test_oracle(config: OracleConfig, progress: RecordingProgress, tmp_path: Pat
     assert "| boxes against no caption | box psnr |" in text
     # Every region of every file has a line, and nothing is measured again.
     lines = (tmp_path / "out" / oracle_study.ROWS).read_text()
-    assert len(lines.splitlines()) == 6 * 4 * 3
+    assert len(lines.splitlines()) == 6 * 6 * 3
     again = run_study(config, tmp_path / "out", progress)
     assert (tmp_path / "out" / oracle_study.ROWS).read_text() == lines
     assert again["sets"] == result["sets"]

@@ -220,6 +220,8 @@ class OracleConfig:
     """The quality maps that are made of the boxes; the first is the one that words are compared with."""
     words: bool = True
     """Whether the right words and the wrong ones are measured, too."""
+    finders: tuple[str, ...] = ("core",)
+    """What finds what the words name; each is measured."""
     steer: float = 20
     """The steps of quality between what the words name and what they do not, 0 to 100."""
     box_metrics: tuple[str, ...] = ("ssimulacra2",)
@@ -232,6 +234,7 @@ class OracleConfig:
     def __post_init__(self) -> None:
         _check_distinct("regions", self.regions)
         _check_distinct("maps", [form.name for form in self.maps])
+        _check_distinct("finders", self.finders)
         _check_steer(self.steer)
         if self.images not in ("all", "seen", "unseen"):
             raise InvalidInput(f"images must be all, seen or unseen, got {self.images!r}")

@@ -118,14 +118,14 @@ def _run_set(
         jobs,
     )
     curves = _region_curves(results, names, config.box_metrics, out, progress)
-    conditions = [form.name for form in config.maps] + ([PHRASE, OTHER_PHRASE] if config.words else [])
+    words = _word_conditions(config)
+    conditions = [form.name for form in config.maps] + [name for names in words.values() for name in names]
     pairs = [(test, NO_CAPTION) for test in conditions]
-    if config.words:
-        pairs += [(PHRASE, OTHER_PHRASE), (PHRASE, config.maps[0].name)]
+    for right, wrong in words.values():
+        pairs += [(right, wrong), (right, config.maps[0].name)]
     metrics = dict.fromkeys(metric for _, _, metric in curves)
     comparisons = [_compared(test, anchor, metric, regions, curves) for metric in metrics for test, anchor in pairs]
     gains = {c.test: c.gain for c in comparisons if c.metric == BOX_PSNR and c.anchor == NO_CAPTION}
-    words = (PHRASE, OTHER_PHRASE) if config.words else ()
     return OracleSetResults(
         dataset=dataset,
         conditions=results,
@@ -134,8 +134,23 @@ def _run_set(
             region: {test: _compared(test, NO_CAPTION, BOX_PSNR, [region], curves).gain.mean for test in conditions}
             for region in regions
         },
-        shares={test: ratio_of_means(gains[test].values, gains[config.maps[0].name].values) for test in words},
+        shares={
+            test: ratio_of_means(gains[test].values, gains[config.maps[0].name].values)
+            for names in words.values()
+            for test in names
+        },
     )
+
+
+def _word_conditions(config: OracleConfig) -> dict[str, tuple[str, str]]:
+    """Return by finder the names of the conditions with the right words and with the wrong ones.
+
+    Those of the first finder are plain; the others' name the finder.
+    """
+    if not config.words:
+        return {}
+    endings = {finder: f" by {finder}" if number else "" for number, finder in enumerate(config.finders)}
+    return {finder: (f"{PHRASE}{ending}", f"{OTHER_PHRASE}{ending}") for finder, ending in endings.items()}
 
 
 def _conditions(
@@ -160,10 +175,11 @@ def _conditions(
     conditions: list[tuple[EvalCodec, list[Dataset]]] = [(model, [without])]
     boxes = [box_text(region.box) for region in names]
     conditions += [(BoxSteeredCodec.of(model, form), [captioned(form.name, boxes)]) for form in config.maps]
-    if config.words:
-        steered = find_codec(f"{config.weights}{caption_options(config.steer)}", precision=precision)
-        phrases = captioned(PHRASE, [region.phrase for region in names])
-        conditions.append((steered, [phrases, captioned(OTHER_PHRASE, other_phrases(list(names)))]))
+    for finder, (right, wrong) in _word_conditions(config).items():
+        options = f"{caption_options(config.steer)}+finder={finder}"
+        phrases = captioned(right, [region.phrase for region in names])
+        others = captioned(wrong, other_phrases(list(names)))
+        conditions.append((find_codec(f"{config.weights}{options}", precision=precision), [phrases, others]))
     return conditions
 
 
