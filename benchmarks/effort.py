@@ -56,6 +56,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, help="of images; $TACIT_DATA/kodak if none is named")
     parser.add_argument("--levels", default=",".join(map(str, SCHEDULES)), help="of effort, beside 0")
+    parser.add_argument("--qualities", type=int, nargs="+", choices=REFINED, default=REFINED, help="of refined files")
     parser.add_argument("--weights", default=weights.DEFAULT)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rows", type=Path, default=ROOT / "runs" / "effort.jsonl")
@@ -69,7 +70,7 @@ def main() -> int:
         bench = Bench(Codec(options.weights), options.rows, rows)
         for level in (0, *(int(level) for level in options.levels.split(","))):
             for source in sources:
-                bench.measure(source, level)
+                bench.measure(source, level, options.qualities if level else CURVE)
             write_summary(rows, options.out)
     write_summary(rows, options.out)
     return 0
@@ -102,10 +103,10 @@ class Bench:
         if not text.endswith(b"\n"):  # nothing is added to a line that was cut off
             path.write_bytes(text[: text.rfind(b"\n") + 1])
 
-    def measure(self, source: Path, level: int) -> None:
+    def measure(self, source: Path, level: int, qualities: Sequence[int]) -> None:
         """Add the rows of an image at a level."""
         raster = images.load(source)
-        for quality in REFINED if level else CURVE:
+        for quality in qualities:
             steps = SCHEDULES[level].steps if level else 0
             row: dict[str, Any] = {"weights": self._weights, "image": source.name, "level": level, "quality": quality}
             row["steps"] = steps
@@ -197,6 +198,7 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
         megapixels = sum(row["pixels"] for row in own) / 1e6
         found: dict[str, Any] = {"level": level, "steps": steps[level], "images": len({row["image"] for row in own})}
         found["files"] = len(own)
+        found["qualities"] = sorted({row["quality"] for row in own})
         for measure in MEASURES:
             found[measure] = _saving(
                 {image: [row for row in own if row["image"] == image] for image in curves}, curves, measure

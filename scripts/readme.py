@@ -425,12 +425,14 @@ def effort() -> str:
         ends = "" if of["interval"] is None else " ({:+.1f} to {:+.1f})".format(*of["interval"])
         return f"{of['percent']:+.1f} %{ends}"
 
-    lines = ["| level | steps | bits at equal distortion | at equal PSNR | at equal SSIMULACRA 2 | s/Mpx | images |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    measures = "bits at equal distortion | at equal PSNR | at equal SSIMULACRA 2"
+    lines = [f"| level | steps | {measures} | s/Mpx | images | qualities |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
     for row in result["levels"]:
         savings = " | ".join(saving(row[name]) for name in ("distortion", "psnr", "ssimulacra2"))
         seconds = f"{row['processor_seconds_per_megapixel']:.1f}"
-        lines.append(f"| {row['level']} | {row['steps']} | {savings} | {seconds} | {row['images']} |")
+        qualities = ", ".join(map(str, row["qualities"]))
+        lines.append(f"| {row['level']} | {row['steps']} | {savings} | {seconds} | {row['images']} | {qualities} |")
     return "\n".join(lines) + (
         f"\n\nThe distortion is the model's own. In brackets: 95 % intervals of the mean over images. s/Mpx: seconds of"
         f" processor time for a\nmegapixel, all threads together, by {', '.join(result['instructions'])} on"

@@ -50,6 +50,7 @@ def test_bits_are_compared_at_equal_quality() -> None:
     summary = effort.summarise(rows)
     (level,) = summary["levels"]
     assert (level["level"], level["images"], level["files"]) == (3, 6, 18)
+    assert level["qualities"] == [25, 50, 75]
     for measure in effort.MEASURES:
         assert level[measure]["percent"] == pytest.approx(-4.5, abs=0.02)
         low, high = level[measure]["interval"]
@@ -88,8 +89,8 @@ def test_an_interrupted_run_continues(
     path, source = tmp_path / "rows.jsonl", tmp_path / "a.png"
     picture(64, 48).save(source)
     bench = effort.Bench(codec, path, [])
-    for level in (0, 1):
-        bench.measure(source, level)
+    bench.measure(source, 0, effort.CURVE)
+    bench.measure(source, 1, effort.REFINED)
     text = path.read_text()
     with path.open("a") as file:
         file.write('{"cut": ')  # as by an end in the middle of a line
@@ -97,8 +98,8 @@ def test_an_interrupted_run_continues(
     assert [json.loads(line) for line in text.splitlines()] == rows
     assert len(rows) == 4
     again = effort.Bench(codec, path, rows)
-    again.measure(source, 1)
+    again.measure(source, 1, effort.REFINED)
     assert len(rows) == 4
-    again.measure(source, 2)
+    again.measure(source, 2, effort.REFINED)
     assert effort.read_rows(path) == rows
     assert [level["files"] for level in effort.summarise(rows)["levels"]] == [1, 1]
