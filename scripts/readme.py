@@ -28,6 +28,7 @@ from tacit import cli, weights
 
 if TYPE_CHECKING:
     from tacit.evaluation.results import Results
+    from tacit.models.complexity import Complexity
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # benchmarks know how their results read
@@ -209,7 +210,14 @@ def kodak() -> str:
     return "\n".join(lines) + "\n"
 
 
-GLANCE = ("jpeg", "jpegli", "webp", "jxl", "jxl-slow", "heic", "avif", "avif-slow")  # in the README
+GLANCE = (  # in the README
+    *("jpeg", "jpegli", "webp", "jxl", "jxl-slow", "heic"),
+    *("avif", "avif-psnr", "avif-slow", "avif-slow-psnr", "vvenc"),
+)
+AHEAD = {
+    "VTM, published": "VTM, H.266's reference encoder,",
+    "ELIC, published": "ELIC, a learned codec",
+}  # by PSNR, in the README
 
 
 def glance() -> str:
@@ -236,12 +244,45 @@ def glance() -> str:
     for name in GLANCE:
         if name in found.curves[dataset.name]:
             cells = [saving("ssimulacra2", name), saving("psnr", name), decoding(name)]
-            lines.append(f"| {LABELS[name]} | {' | '.join(cells)} |")
+            lines.append(f"| {_tuned(name, found.codecs[name])} | {' | '.join(cells)} |")
     lines.append(f"| tacit | | | {decoding(own)} |")
     return "\n".join(lines) + (
         f"\n\nMeans over Kodak's {len(found.images[dataset.name])} photographs, from real files at all useful rates; "
-        f"decoding 768x512 pixels on one core. {_named_in_short()}"
+        f"decoding 768x512 pixels on one core. {_ahead(found, dataset.name)}{_named_in_short()}"
         "[All results](docs/results.md).\n"
+    )
+
+
+def _tuned(name: str, settings: Mapping[str, Any]) -> str:
+    """Return a codec's name with what its encoder is tuned for, where that is part of its settings."""
+    if "tune" not in settings:
+        return LABELS[name]
+    label, tune = LABELS[name].removesuffix(" tuned for PSNR"), settings["tune"]
+    return f"{label}, tune {tune}".replace(", the default", " (its default)")
+
+
+def _ahead(found: Results, dataset: str) -> str:
+    """Return how much more than better codecs tacit needs at equal PSNR, and what a learned one of them costs."""
+    from tacit.evaluation.bjontegaard import Difference
+
+    (psnr,) = (metric for metric in found.metrics if metric.name == "psnr")
+    costs = {curve.label: curve.cost for curve in found.published(dataset, psnr)}
+    rates = found.rate_differences[dataset]["psnr"][weights.DEFAULT]
+    ahead = []
+    for name, label in AHEAD.items():
+        rate, cost = rates.get(name), costs.get(name)
+        if isinstance(rate, Difference) and rate.value > 0:
+            more = f"{rate.value:.0f} % more than {label}"
+            if cost:
+                numbers = " to ".join(f"{value:.3g}" for value in cost.kmac)
+                more += f" that takes {numbers} thousand multiplications a pixel"
+            ahead.append(more)
+    if not ahead:
+        return ""
+    own = _cost(weights.DEFAULT)
+    return (
+        f"**What is better:** at equal PSNR tacit needs {' and '.join(ahead)} (tacit takes {own.all:.0f}, and "
+        f"{own.decoding:.0f} to decode). "
     )
 
 
@@ -260,12 +301,19 @@ def _named_in_short() -> str:
     )
 
 
+def _cost(model: str) -> Complexity:
+    """Return what the networks of weights take, in thousand multiplications a pixel."""
+    from tacit.models import complexity
+    from tacit.weights.metadata import read_metadata
+
+    about = read_metadata(weights.locate(model))
+    return complexity.count(about["architecture"], about["config"])
+
+
 def _behind(found: Results, dataset: str, model: str) -> list[str]:
     """Return in which codecs an image takes fewer bits at equal PSNR than by a model, and what they and it cost."""
     from tacit.evaluation.bjontegaard import Difference
     from tacit.evaluation.report.formatting import percent
-    from tacit.models import complexity
-    from tacit.weights.metadata import read_metadata
 
     (psnr,) = (metric for metric in found.metrics if metric.name == "psnr")
     costs = {curve.label: curve.cost for curve in found.published(dataset, psnr)}
@@ -274,8 +322,7 @@ def _behind(found: Results, dataset: str, model: str) -> list[str]:
         for name, rate in found.rate_differences[dataset]["psnr"][model].items()
         if isinstance(rate, Difference) and rate.value > 0 and not found.is_own(name)
     }
-    about = read_metadata(weights.locate(model))
-    own = complexity.count(about["architecture"], about["config"])
+    own = _cost(model)
     behind = []
     for name, rate in sorted(rates.items(), key=lambda item: -item[1]):
         published = costs.get(name)
