@@ -10,7 +10,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Without a pip of its own: what runs need not install anything.
 RUN python -m venv --without-pip /opt/tacit
 WORKDIR /build
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml hatch_build.py README.md LICENSE ./
 COPY src ./src
 COPY man ./man
 RUN python -m pip --python /opt/tacit/bin/python install --constraint constraints.txt ".[$EXTRAS]" \

@@ -11,6 +11,7 @@ wheel has, and how large the files are, is checked first. `make dist` runs this.
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tarfile
@@ -86,7 +87,11 @@ def problems(file: Path) -> list[str]:
     found = [] if size <= LIMIT else [f"must have {LIMIT} MB or less, got {size:.1f}"]
     if file.suffix == ".whl":
         with zipfile.ZipFile(file) as wheel:
-            found += strangers(wheel.namelist())
+            names = wheel.namelist()
+            found += strangers(names)
+            for name in names:
+                if name.endswith(".dist-info/METADATA"):
+                    found += relative_links(wheel.read(name).decode())
     else:
         with tarfile.open(file) as source:
             names = [name.partition("/")[2] for name in source.getnames()]
@@ -108,6 +113,16 @@ def strangers(names: Iterable[str]) -> list[str]:
     found += [f"{name} must not be in it" for name in names if name.endswith((".pyc", ".ckpt", ".tacit"))]
     needed = ("tacit/py.typed", "tacit/weights/tacit-s.safetensors", "tacit/weights/tacit-s-mse.safetensors")
     return found + [f"{name} is missing" for name in needed if name not in names]
+
+
+def relative_links(metadata: str) -> list[str]:
+    """Return what is wrong with the links and images of the long description: on PyPI, none leads from the page."""
+    targets = re.findall(r"\]\(([^)\s]*)|(?:src|href)=[\"']([^\"']*)", metadata)
+    return [
+        f"the long description's links must be addresses, got {target}"
+        for target in map("".join, targets)
+        if not re.match(r"https?://|mailto:", target)
+    ]
 
 
 def tried(file: Path, python: str) -> bool:

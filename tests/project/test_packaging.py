@@ -29,7 +29,7 @@ def smoke() -> ModuleType:
 
 
 def test_every_file_has_the_version_of_the_package() -> None:
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"] == ["version"]
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"] == ["readme", "version"]
     assert json.loads((ROOT / "js" / "package.json").read_text())["version"] == tacit.__version__
     locked = json.loads((ROOT / "js" / "package-lock.json").read_text())
     assert locked["version"] == locked["packages"][""]["version"] == tacit.__version__
@@ -56,15 +56,39 @@ def test_a_source_distribution_has_what_a_wheel_and_the_tests_are_made_of() -> N
     assert not [name for name in names if "node_modules" in name or name.startswith(("runs/", "dist/"))]
 
 
+def test_links_of_the_long_description_are_addresses(smoke: ModuleType) -> None:
+    core, plugin = pytest.importorskip("hatchling.metadata.core"), pytest.importorskip("hatchling.plugin.manager")
+    project = core.ProjectMetadata(str(ROOT), plugin.PluginManager())
+    assert project.core.readme_content_type == "text/markdown"
+    built, readme = project.core.readme, (ROOT / "README.md").read_text()
+    assert smoke.relative_links(built) == []
+    assert len(smoke.relative_links(readme)) == len(re.findall(r"\]\((?!http)", readme)) > 0
+    at_tag = project.core.urls["Repository"] + "/{}/v" + tacit.__version__ + "/"
+    assert f"]({at_tag.format('raw')}docs/demo.webp)" in built
+    assert f"]({at_tag.format('blob')}docs/design.md#exact)" in built
+    assert f"]({at_tag.format('blob')}README.md#terms)" in built
+    assert re.sub(r"\]\(.*?\)", "", built) == re.sub(r"\]\(.*?\)", "", readme)  # and nothing else is changed
+
+
+def test_code_in_the_long_description_stays_as_it_is() -> None:
+    pytest.importorskip("hatchling")
+    absolute = importlib.import_module("hatch_build").absolute
+    text = "[a](b.md), [c](https://d.org/e)\n\n```python\nx[a](b)\n```\n"
+    expected = text.replace("(b.md)", "(https://host/o/p/blob/main/b.md)")
+    assert absolute(text, "https://host/o/p/", "main") == expected
+
+
 def test_what_is_wrong_with_a_wheel_is_said(smoke: ModuleType, tmp_path: Path) -> None:
     wheel, source = tmp_path / "tacit-1-py3-none-any.whl", tmp_path / "tacit-1.tar.gz"
     with zipfile.ZipFile(wheel, "w") as made:
         for name in ("tacit/py.typed", "tacit/weights/tacit-s.safetensors", "tests/conftest.py", "tacit/a.pyc"):
             made.writestr(name, "")
+        made.writestr("tacit-1.dist-info/METADATA", "[a](docs/a.md) and [b](https://b.org)")
     assert smoke.problems(wheel) == [
         "tests/conftest.py must not be in it",
         "tacit/a.pyc must not be in it",
         "tacit/weights/tacit-s-mse.safetensors is missing",
+        "the long description's links must be addresses, got docs/a.md",
     ]
     with tarfile.open(source, "w:gz") as packed:
         packed.add(wheel, "tacit-1/runs/x")
