@@ -60,7 +60,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         page = make_page(out, samples=SAMPLES[1:2], qualities=(60, 5), say=lines.append)
     assert page == out / "index.html"
     assert lines[-1] == f"The page: {page.resolve().as_uri()}"
-    assert len(lines) == 4
+    assert len(lines) == 6
     return page
 
 
@@ -103,7 +103,7 @@ def _file(codec: str, size: int, psnr: float, too_large: bool = False) -> CodecF
         size=size,
         bpp=size / 1000,
         psnr=psnr,
-        setting="s",
+        quality=50,
         encode_seconds=0.01,
         decode_seconds=0.02,
         too_large=too_large,
@@ -130,8 +130,10 @@ def test_the_front_has_all_codecs_under_the_divider_and_what_the_caption_gains()
     sample = SampleImage("x", "a <thing>", (0, 0, 10), phrase="the <thing>")
     effect = CaptionEffect(sample, 40, _captioned("no-caption", 26.0), _captioned("caption", 27.5))
     front = render([ImageComparison(sample, 40, 30, (row,))], effect).split("</header>")[0]
-    assert front.count('class="cover"') == 3
-    assert front.count('class="cover" hidden') == 1
+    assert front.count('class="cover"') == 4
+    assert front.count('class="cover" hidden') == 2
+    assert 'src="x/original.png" alt="the original"' in front
+    assert "<b>the original</b> 3,600 bytes" in front
     assert front.count('type="range"') == 2
     assert "<b>JPEG</b> 1,500 bytes, its smallest file" in front
     assert "+1.5 dB" in front

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tacit.codec import Codec
 
 T = TypeVar("T")
-Encoded = dict[tuple[str, float], tuple[bytes, float]]  # files and seconds, by codec and quality
+Encoded = dict[float, tuple[bytes, float]]  # files of a codec and seconds that they took, by quality
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class CodecFile:
     """The file's size in bits per pixel."""
     psnr: float
     """PSNR of the decoded 8-bit RGB in dB; infinite where nothing was lost."""
-    setting: str
-    """How the file was encoded, in words."""
+    quality: float
+    """The codec's quality that the file was encoded with."""
     encode_seconds: float
     """Wall-clock time of encoding."""
     decode_seconds: float
@@ -78,59 +78,89 @@ class ImageComparison:
     """The files at each size, by rising quality."""
 
 
-def compare(
+def tacit_files(
     codec: Codec, sample: SampleImage, image: Image.Image, qualities: Sequence[float], out: Path
-) -> ImageComparison:
-    """Compress one image with all codecs, into a folder of its own below `out`.
+) -> list[CodecFile]:
+    """Compress one image with tacit, into a folder of its own below `out`, and return the files by rising quality.
 
     Args:
-        codec: Encodes and decodes the `.tacit` files.
+        codec: Encodes and decodes the files.
         sample: The image's name and caption.
         image: The image, RGB.
-        qualities: The qualities of the `.tacit` files, 0 to 100, whose sizes the other codecs get.
+        qualities: The qualities of the files, 0 to 100.
         out: The folder to write to.
 
     Raises:
         PathError: A file cannot be written.
     """
     _write_png(out / sample.name / "original.png", image)
-    rows = []
-    encoded: Encoded = {}  # the searches for several sizes try the same qualities
+    made = []
     for quality in sorted(qualities):
-        stem = f"{sample.name}/q{quality:g}"
+        name = f"{sample.name}/q{quality:g}.tacit"
         data, encode_seconds = _timed(partial(codec.encode, image, sample.caption, quality))
-        files.write(str(out / f"{stem}.tacit"), data, force=True)
-        decoded, decode_seconds = _timed(partial(codec.decode, out / f"{stem}.tacit"))
-        _write_png(out / f"{stem}.tacit.png", decoded)
-        own = CodecFile(
-            codec="tacit",
-            file=f"{stem}.tacit",
-            image=f"{stem}.tacit.png",
-            size=len(data),
-            bpp=8 * len(data) / (image.width * image.height),
-            psnr=_psnr(decoded, image),
-            setting=f"quality {quality:g}",
-            encode_seconds=encode_seconds,
-            decode_seconds=decode_seconds,
+        files.write(str(out / name), data, force=True)
+        decoded, decode_seconds = _timed(partial(codec.decode, out / name))
+        _write_png(out / f"{name}.png", decoded)
+        made.append(
+            CodecFile(
+                codec="tacit",
+                file=name,
+                image=f"{name}.png",
+                size=len(data),
+                bpp=8 * len(data) / (image.width * image.height),
+                psnr=_psnr(decoded, image),
+                quality=quality,
+                encode_seconds=encode_seconds,
+                decode_seconds=decode_seconds,
+            )
         )
-        others = [_baseline_file(b, image, len(data), stem, out, encoded) for b in BASELINES.values()]
-        rows.append(EqualSizeFiles(quality, (own, *others)))
-    return ImageComparison(sample, image.width, image.height, tuple(rows))
+    return made
 
 
-def _baseline_file(
-    codec: PillowCodec, image: Image.Image, limit: int, stem: str, out: Path, encoded: Encoded
-) -> CodecFile:
-    """Write another codec's best file of at most `limit` bytes, or its smallest one where none fits."""
+def compare(sample: SampleImage, image: Image.Image, own: Sequence[CodecFile], out: Path) -> ImageComparison:
+    """Compress one image with the other codecs to the sizes of its `.tacit` files, beside these.
+
+    Several images can be compared at the same time, in threads.
+
+    Args:
+        sample: The image's name and caption.
+        image: The image, RGB.
+        own: The image's `.tacit` files.
+        out: The folder that they are in.
+
+    Raises:
+        PathError: A file cannot be written.
+    """
+    tried: dict[str, Encoded] = {title: {} for title in BASELINES}
+    others = {}
+    # The largest size first: it is the easiest to guess, and the other searches know what was tried for it.
+    for file in sorted(own, key=lambda file: -file.size):
+        others[file.quality] = [
+            _baseline_file(codec, image, file, out, tried[codec.title]) for codec in BASELINES.values()
+        ]
+    rows = tuple(EqualSizeFiles(file.quality, (file, *others[file.quality])) for file in own)
+    return ImageComparison(sample, image.width, image.height, rows)
+
+
+def _baseline_file(codec: PillowCodec, image: Image.Image, own: CodecFile, out: Path, encoded: Encoded) -> CodecFile:
+    """Write another codec's best file of at most the size of tacit's, or its smallest one where none fits.
+
+    Args:
+        codec: The other codec.
+        image: The image, RGB.
+        own: Tacit's file.
+        out: The folder to write to.
+        encoded: What was tried already; what this tries is added.
+    """
 
     def encode(quality: float) -> bytes:
-        if (codec.title, quality) not in encoded:
-            encoded[codec.title, quality] = _timed(partial(codec.encode_image, image, quality))
-        return encoded[codec.title, quality][0]
+        encoded[quality] = _timed(partial(codec.encode_image, image, quality))
+        return encoded[quality][0]
 
-    quality, data = largest_file(codec, encode, limit)
-    _, encode_seconds = encoded[codec.title, quality]
-    name = f"{stem}.{codec.suffix}"
+    pixels = image.width * image.height
+    known = {quality: data for quality, (data, _) in encoded.items()}
+    quality, data = largest_file(codec, encode, own.size, pixels=pixels, known=known)
+    name = str(PurePosixPath(own.file).with_suffix(f".{codec.suffix}"))
     files.write(str(out / name), data, force=True)
     decoded, decode_seconds = _timed(lambda: decode_image((out / name).read_bytes()))
     return CodecFile(
@@ -138,12 +168,12 @@ def _baseline_file(
         file=name,
         image=name,
         size=len(data),
-        bpp=8 * len(data) / (image.width * image.height),
+        bpp=8 * len(data) / pixels,
         psnr=_psnr(decoded, image),
-        setting=f"quality {quality:g}",
-        encode_seconds=encode_seconds,
+        quality=quality,
+        encode_seconds=encoded[quality][1],
         decode_seconds=decode_seconds,
-        too_large=len(data) > limit,
+        too_large=len(data) > own.size,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -11,9 +13,9 @@ from statistics import fmean
 from string import Template
 from typing import TYPE_CHECKING, Protocol
 
-from tacit import files
+from tacit import files, machine
 from tacit.demo.caption_effect import BPP, CaptionEffect, caption_effect
-from tacit.demo.comparison import CodecFile, EqualSizeFiles, ImageComparison, compare
+from tacit.demo.comparison import CodecFile, EqualSizeFiles, ImageComparison, compare, tacit_files
 from tacit.demo.samples import SAMPLES, SampleImage, sample_image
 from tacit.errors import InvalidInput
 from tacit.evaluation.codecs.pillow_formats import BASELINES
@@ -69,8 +71,8 @@ def make_page(
     say("Loading the model.")
     codec = Codec()
     codec.decode(codec.encode(images[0], samples[0].caption))  # so that no time below is that of loading
-    comparisons = []
     effect = None
+    own = []
     for sample, image in zip(samples, images, strict=True):
         if effect is None and sample.phrase:
             effect = caption_effect(codec, sample, image, out)
@@ -78,10 +80,16 @@ def make_page(
                 f"{sample.name}, {effect.named.size:,} B: a caption changes {sample.phrase} from "
                 f"{effect.plain.detail_psnr:.2f} to {effect.named.detail_psnr:.2f} dB"
             )
-        comparison = compare(codec, sample, image, qualities, out)
-        for row in comparison.rows:
-            say(f"{sample.name}, quality {row.quality:g}: {_progress_line(row)}")
-        comparisons.append(comparison)
+        own.append(tacit_files(codec, sample, image, qualities, out))
+        say(f"{sample.name}, tacit: {', '.join(f'{file.size:,} B' for file in own[-1])}")
+    say("Searching the qualities of JPEG, WebP and AVIF that give files of these sizes.")
+    comparisons = []
+    # Pillow's encoders run outside of the interpreter's lock, and AVIF's takes most of the time, with one thread.
+    with ThreadPoolExecutor(machine.cores()) as pool:
+        for comparison in pool.map(partial(compare, out=out), samples, images, own):
+            for row in comparison.rows:
+                say(f"{comparison.sample.name}, quality {row.quality:g}: {_progress_line(row)}")
+            comparisons.append(comparison)
     path = out / "index.html"
     files.write(str(path), render(comparisons, effect).encode(), force=True)
     say(f"The page: {path.resolve().as_uri()}")
@@ -130,6 +138,9 @@ def _codecs_divided(comparison: ImageComparison) -> str:
         choices.append(f'<label><input type="radio" name="other"{checked}><span>{file.codec}</span></label>')
         size = f"{file.size:,} bytes" + (", its smallest file" if file.too_large else "")
         covers.append(_cover(comparison, file.image, file.codec, size, hidden=number > 0))
+    choices.append('<label><input type="radio" name="other"><span>the original</span></label>')
+    raw = f"{3 * comparison.width * comparison.height:,} bytes"
+    covers.append(_cover(comparison, _original(comparison), "the original", raw, hidden=True))
     return _divider(
         comparison,
         f"{own.size:,} bytes: which would you send?",
@@ -223,7 +234,7 @@ def _section(comparison: ImageComparison) -> str:
         original = _figure(
             comparison,
             "original",
-            f"{name}/original.png",
+            _original(comparison),
             [
                 f"{comparison.width}x{comparison.height}",
                 f"{_kilobytes(comparison.width * comparison.height * 3)} as RGB",
@@ -253,7 +264,7 @@ def _file_figure(comparison: ImageComparison, file: CodecFile, own: CodecFile, b
         [
             f"{f'<strong>{fidelity}</strong>' if best else fidelity} · {file.bpp:.3f} bpp",
             size,
-            f'<a href="{file.file}">{Path(file.file).name}</a> · {file.setting}',
+            f'<a href="{file.file}">{Path(file.file).name}</a> · quality {file.quality:g}',
             f"encode {1000 * file.encode_seconds:.0f} ms, decode {1000 * file.decode_seconds:.0f} ms",
         ],
     )
@@ -277,6 +288,11 @@ def _figure(comparison: ImageComparison, title: str, image: str, lines: Sequence
         f'height="{comparison.height}"><i style="{box}"></i></a>'
         f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
     )
+
+
+def _original(comparison: ImageComparison) -> str:
+    """Return the path of the image itself, below the output folder."""
+    return f"{comparison.sample.name}/original.png"
 
 
 def _kilobytes(size: int) -> str:

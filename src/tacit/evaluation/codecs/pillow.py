@@ -170,18 +170,30 @@ def decode_image(data: bytes) -> Image.Image:
         return image.convert("RGB")
 
 
-def largest_file(codec: PillowCodec, encode: Callable[[float], bytes], limit: int) -> tuple[float, bytes]:
+def largest_file(
+    codec: PillowCodec,
+    encode: Callable[[float], bytes],
+    limit: int,
+    *,
+    pixels: int | None = None,
+    known: Mapping[float, bytes] | None = None,
+) -> tuple[float, bytes]:
     """Return the highest quality whose file has at most `limit` bytes, and the file.
 
-    Where no file is that small, they are those of the lowest quality.
+    Where no file is that small, they are those of the lowest quality. Without `pixels` and `known` this is bisection;
+    with them it interpolates, and ends as bisection does: at a quality whose next higher one was found too large.
 
     Args:
         codec: The codec, whose qualities are tried.
         encode: Returns the file of a quality.
         limit: The limit in bytes.
+        pixels: The number of pixels of a photograph; then the search begins where a usual rate leads.
+        known: Files of the image that are there already, by quality, such as those of a search with another limit.
     """
-    files: dict[float, bytes] = {}
-    search = SizeSearch(codec.scale)
+    files = dict(known or {})
+    search = SizeSearch(codec.scale, pixels=pixels)
+    for quality, data in files.items():
+        search.add(quality, len(data))
     for quality in search.steps(limit):
         files[quality] = encode(quality)
         search.add(quality, len(files[quality]))
