@@ -2,6 +2,7 @@
 
 from tacit.files.arguments import IMAGE_SUFFIXES, TACIT_SUFFIXES, Task, find, plan
 from tacit.files.atomic import STDIO, move, read, reason, verified, write
+from tacit.files.hashes import sha256
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -13,6 +14,7 @@ __all__ = [
     "plan",
     "read",
     "reason",
+    "sha256",
     "verified",
     "write",
 ]

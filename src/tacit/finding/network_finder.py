@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tacit import files
 from tacit.errors import InvalidInput
 from tacit.extras import require
 from tacit.finding.boxes import Box, map_of_boxes
@@ -171,7 +172,7 @@ class NetworkFinder:
         """A hash of all files that the model's folder has."""
         total = hashlib.sha256()
         for path in sorted(path for path in self._folder.iterdir() if path.is_file()):
-            total.update(f"{path.name}:{_digest(path)}\n".encode())
+            total.update(f"{path.name}:{files.sha256(path)}\n".encode())
         return total.hexdigest()[:16]
 
 
@@ -182,8 +183,3 @@ def _named(phrase: Phrase) -> NamedThing:
         if singular(word[0].lower()) == phrase.head:
             return NamedThing(phrase.text, word.span())
     return NamedThing(phrase.text, (0, len(phrase.text)))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

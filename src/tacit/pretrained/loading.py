@@ -7,7 +7,6 @@ found: a number that is called LPIPS is computed with the published network, or 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tacit import folders
+from tacit import files, folders
 from tacit.errors import CorruptWeights, MissingWeights, PathError
 from tacit.pretrained.catalogue import PretrainedFile
 
@@ -102,5 +101,4 @@ def _verify(entry: PretrainedFile, path: Path) -> None:
 
 @lru_cache(maxsize=32)
 def _sha256(path: Path, _size: int, _modified: int) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return files.sha256(path)

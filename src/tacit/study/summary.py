@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tacit import weights
+from tacit import files, weights
 from tacit.errors import InvalidInput
 from tacit.evaluation.bjontegaard import Curve, rate_difference
 from tacit.evaluation.measurements import Failure, Measurement
@@ -88,9 +87,7 @@ def _start(ablation: AblationResults) -> Values | None:
     """Return which weights the runs began with, by their hash: the weights of a name change from release to release."""
     if ablation.start is None:
         return None
-    with ablation.start.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"file": Path(ablation.config.start).name, "sha256": digest}
+    return {"file": Path(ablation.config.start).name, "sha256": files.sha256(ablation.start)}
 
 
 def _metrics(results: Sequence[Results]) -> list[MetricInfo]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tacit import files
 from tacit.codec import Codec
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights, TargetNotReached
 from tacit.evaluation.codecs.tacit import find_tacit_codec
@@ -113,7 +114,7 @@ class _Task:
         protocols = [dict(JUDGES[name].measures) for name in self.judges]
         finder = dict(load_finder(self.config.finder).settings)
         form = [self.config.map.steps, self.config.map.cover, self.config.map.edge, self.config.map.fall]
-        pixels = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        pixels = files.sha256(self.path)
         return digest([pixels, asked, self.rate, self.config.steer, form, finder, self.weights_hash, protocols])
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
-import os
 import ssl
 import urllib.error
 import urllib.request
@@ -13,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tacit.errors import CorruptWeights, MissingWeights, PathError, UnknownModel
-from tacit.files.atomic import move, reason
+from tacit.files import move, reason, sha256
 from tacit.folders import weights_folder
 from tacit.weights.catalogue import SHIPPED, shipped_path
 
@@ -71,7 +69,7 @@ def download(name: str, progress: Callable[[int, int], None] = lambda done, size
     target = weights_folder() / f"{name}.safetensors"
     try:
         if target.exists():
-            if _sha256(target) != source.sha256:
+            if sha256(target) != source.sha256:
                 raise PathError(f"{target} is another file than the {name} that can be downloaded; rename it first")
             return target
         if source.url is None:
@@ -79,7 +77,7 @@ def download(name: str, progress: Callable[[int, int], None] = lambda done, size
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{name}.{source.sha256[:16]}.part")
         _fetch(name, source.url, source.size, part, progress)
-        digest = _sha256(part)
+        digest = sha256(part)
         if digest != source.sha256:
             part.unlink()
             raise CorruptWeights(f"{source.url}: sha256 must be {source.sha256[:16]}, got {digest[:16]}; not kept")
@@ -148,8 +146,3 @@ def _network_reason(error: Exception) -> str:
     if isinstance(inner, OSError):
         return reason(inner)
     return str(inner) or type(inner).__name__
-
-
-def _sha256(path: Path) -> str:
-    with open(os.fspath(path), "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tacit import weights
+from tacit import files, weights
 from tacit.codec.options import DEFAULT_FINDER
 from tacit.errors import InvalidInput
 from tacit.evaluation.codecs.protocol import CaptionSource, Pixels, Quality
@@ -24,6 +23,8 @@ from tacit.words import shared_weigher
 
 if TYPE_CHECKING:
     from tacit.codec import Codec
+
+_sha256 = lru_cache(maxsize=64)(files.sha256)
 
 QUALITIES: tuple[Quality, ...] = (0, 14, 28, 42, 57, 71, 86, 100)
 FIXED_QUALITY = "fixed"
@@ -156,12 +157,6 @@ def _loaded(
     )
     codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8), "a grey square", effort=0))
     return codec
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def find_tacit_codec(spec: str, device: str, precision: str) -> TacitCodec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,8 +71,7 @@ def build_dataset(
     images, problems = [], dict(problems or {})
     for entry in listed:
         try:
-            with entry.path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = files.sha256(entry.path)
         except OSError as error:
             problems[entry.name] = f"cannot be read: {files.reason(error)}"
         except ValueError as error:  # a zero byte in the name
