@@ -1107,7 +1107,7 @@ def picture() -> Any:
     from PIL import Image, ImageDraw, ImageFont
 
     from tacit.codec import Codec
-    from tacit.demo.comparison import compare
+    from tacit.demo.comparison import compare, tacit_files
     from tacit.demo.page import ASPECT
     from tacit.demo.samples import SAMPLES, sample_image
 
@@ -1120,7 +1120,9 @@ def picture() -> Any:
     with tempfile.TemporaryDirectory() as folder:
         for line, (name, quality) in enumerate(SHOWN):
             sample = next(s for s in SAMPLES if s.name == name)
-            comparison = compare(codec, sample, sample_image(name), [quality], Path(folder))
+            image = sample_image(name)
+            own = tacit_files(codec, sample, image, [quality], Path(folder))
+            comparison = compare(sample, image, own, Path(folder))
             top = line * (HIGH + LINE + GAP)
             raw = f"{comparison.width * comparison.height * 3:,} bytes"
             parts = [("original", raw, f"{name}/original.png")]
