@@ -1,10 +1,10 @@
-"""The choice of a media type."""
+"""The choice of a media type, and of an encoding."""
 
 from __future__ import annotations
 
 import pytest
 
-from tacit.web.negotiation import preferred
+from tacit.web.negotiation import accepts_encoding, preferred
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,20 @@ from tacit.web.negotiation import preferred
 )
 def test_negotiation(accept: str | None, offer: str | None) -> None:
     assert preferred(accept, ("image/png", "image/webp", "image/avif", "image/jpeg")) == offer
+
+
+@pytest.mark.parametrize(
+    ("accept", "accepted"),
+    [
+        (None, False),
+        ("", False),
+        ("gzip", True),
+        ("br;q=1, GZIP ; q=0.2", True),
+        ("*", True),
+        ("*, gzip;q=0", False),
+        ("identity, br", False),
+        ("gzip;q=x", False),
+    ],
+)
+def test_gzip_is_taken_where_the_client_says_so(accept: str | None, accepted: bool) -> None:
+    assert accepts_encoding(accept, "gzip") is accepted

@@ -1,4 +1,4 @@
-"""Which of several media types a client wants (RFC 9110, 12.5.1)."""
+"""Which of several media types, and which encodings, a client wants (RFC 9110, 12.5.1 and 12.5.3)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ def preferred(accept: str | None, offers: Sequence[str]) -> str | None:
     return best
 
 
+def accepts_encoding(accept: str | None, encoding: str) -> bool:
+    """Return whether an Accept-Encoding header takes an encoding; without a header, nothing is encoded."""
+    weights = dict(_range(part) for part in (accept or "").split(",") if part.strip())
+    return weights.get(encoding, weights.get("*", 0.0)) > 0
+
+
 def _range(part: str) -> tuple[str, float]:
-    """Return a media range and its weight, which is 0 if it cannot be read."""
+    """Return a media range or an encoding and its weight, which is 0 if it cannot be read."""
     name, *parameters = (piece.strip().lower() for piece in part.split(";"))
     weight = 1.0
     for parameter in parameters:

@@ -18,12 +18,13 @@ from starlette.exceptions import HTTPException
 
 from tacit import viewer
 from tacit.errors import CorruptWeights
+from tacit.web.compression import compressed_file, gzipped, wants_gzip
 from tacit.web.media_types import OCTETS
 from tacit.web.middleware import policy
 from tacit.web.service import Service, ServiceDep
 from tacit.weights.catalogue import SHIPPED, shipped_path
 
-KEPT_WEIGHTS = 4  # files of about 12 MB each
+KEPT_WEIGHTS = 4  # files of about 12 MB each, and 9 MB more where they are asked for compressed
 
 router = APIRouter(prefix="/viewer", include_in_schema=False)
 _reading = threading.Lock()
@@ -35,16 +36,22 @@ def offered() -> bool:
 
 
 @router.get("/weights/{name}.safetensors")
-async def weights_file(service: ServiceDep, name: Annotated[str, Path(pattern="^[0-9a-f]{16}$")]) -> Response:
+async def weights_file(
+    request: Request, service: ServiceDep, name: Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+) -> Response:
     """Return weights by the name that files have for them, without what only an encoder needs."""
     path = await asyncio.to_thread(_weights_path, service, name)
     if path is None:
         raise HTTPException(404, "there are no such weights for browsers")
     try:
-        data = await asyncio.to_thread(_read, path)
+        compressed = wants_gzip(request)
+        data = await asyncio.to_thread(_read, path, compressed)
     except CorruptWeights as error:
         raise HTTPException(404, str(error)) from error
-    return Response(data, media_type=OCTETS, headers={"cache-control": "private, max-age=31536000, immutable"})
+    headers = {"cache-control": "private, max-age=31536000, immutable", "vary": "Accept-Encoding"}
+    if compressed:
+        headers["content-encoding"] = "gzip"
+    return Response(data, media_type=OCTETS, headers=headers)
 
 
 @router.get("/{path:path}")
@@ -53,6 +60,7 @@ async def static_file(request: Request, path: str) -> Response:
     if not offered():
         raise HTTPException(404)
     answer = await StaticFiles(directory=viewer.STATIC, html=True).get_response(path, request.scope)
+    answer = await compressed_file(request, answer)
     answer.headers["cache-control"] = "no-cache"  # kept, but asked about each time
     answer.headers["content-security-policy"] = policy("'wasm-unsafe-eval'")
     return answer
@@ -66,9 +74,14 @@ def _weights_path(service: Service, name: str) -> FilePath | None:
     return None
 
 
-def _read(path: FilePath) -> bytes:
+def _read(path: FilePath, compressed: bool) -> bytes:
     with _reading:  # once, however many ask
-        return _decoding_part(path)
+        return _compressed_part(path) if compressed else _decoding_part(path)
+
+
+@lru_cache(maxsize=KEPT_WEIGHTS)
+def _compressed_part(path: FilePath) -> bytes:
+    return gzipped(_decoding_part(path))
 
 
 @lru_cache(maxsize=KEPT_WEIGHTS)
