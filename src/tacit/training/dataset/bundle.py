@@ -81,7 +81,7 @@ def read_bundle(folder: Path) -> ImagePool:
         InvalidInput: An image is damaged.
     """
     try:
-        rows = json.loads((folder / INDEX).read_text())
+        rows = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         pieces = {number: _piece(folder, number).read_bytes() for number in {row["piece"] for row in rows}}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise PathError(f"{folder}: no prepared images ({error})") from error

@@ -190,7 +190,7 @@ def open_pool(path: Path, *, in_memory: bool = False) -> ImagePool:
         InvalidInput: The files are no pool, or not a whole one.
     """
     try:
-        index = json.loads(path.with_suffix(".json").read_text())
+        index = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         file = path.with_suffix(".bin")
         pixels = np.fromfile(file, dtype=np.uint8) if in_memory else np.memmap(file, dtype=np.uint8, mode="r")
     except (OSError, ValueError) as error:
