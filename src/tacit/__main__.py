@@ -10,7 +10,8 @@ START = 100_000  # objects that hold others: more than imports and the coding of
 def collect_later() -> None:
     """Look for garbage only once a process has made more objects than a start makes, and from then on as usual.
 
-    Imports make hardly any garbage, and looking for it takes a tenth of their time.
+    Imports make hardly any garbage, and looking for it takes 3 to 6 % of the processor's time of `encode`, `decode` and
+    `info`, as `gc.callbacks` and the clock of the thread say; so it takes a tenth of that.
     """
     usual = gc.get_threshold()
 
