@@ -211,7 +211,7 @@ def kodak() -> str:
 
 
 GLANCE = (  # in the README
-    *("jpeg", "jpegli", "webp", "jxl", "jxl-slow", "heic"),
+    *("jpeg", "jpegli", "webp", "jxl-slow", "heic"),
     *("avif", "avif-psnr", "avif-slow", "avif-slow-psnr", "vvenc"),
 )
 AHEAD = {
@@ -248,7 +248,7 @@ def glance() -> str:
     lines.append(f"| tacit | | | {decoding(own)} |")
     return "\n".join(lines) + (
         f"\n\nMeans over Kodak's {len(found.images[dataset.name])} photographs, from real files at all useful rates; "
-        f"decoding 768x512 pixels on one core. {_ahead(found, dataset.name)}{_named_in_short()}"
+        f"decoding 768x512 pixels on one core. {_ahead(found, dataset.name)}{_named_in_short(found, dataset.name)}"
         "[All results](docs/results.md).\n"
     )
 
@@ -286,18 +286,29 @@ def _ahead(found: Results, dataset: str) -> str:
     )
 
 
-def _named_in_short() -> str:
-    """Return what a caption does for the thing that it names, over all photographs of the oracle study's first set."""
+def _named_in_short(found: Results, dataset: str) -> str:
+    """Return what a caption does for what it names, by the oracle study's first set, and what the whole image pays."""
+    from tacit.evaluation.bjontegaard import Difference
+
     result = _results("study/oracle")
     if result is None:
         return ""
-    name, found = next(iter(result["sets"].items()))
-    pairs = {(p["test"], p["metric"]): p for p in found["comparisons"] if p["against"] == "no caption"}
-    thing, whole = pairs["phrase", "box psnr"], pairs["phrase", "image psnr"]["gain"]["mean"]
+    costs = [
+        f"{rate.value:.0f} %{more} at equal {label}"
+        for metric, label, more in (("psnr", "PSNR", " more bytes"), ("ssimulacra2", "SSIMULACRA 2", ""))
+        if isinstance(
+            rate := found.rate_differences[dataset][metric][f"{weights.DEFAULT}+captions"].get(weights.DEFAULT),
+            Difference,
+        )
+    ]
+    name, study = next(iter(result["sets"].items()))
+    pairs = {(p["test"], p["metric"]): p for p in study["comparisons"] if p["against"] == "no caption"}
+    thing = pairs["phrase", "box psnr"]
     return (
         f"**What a caption does:** what a phrase names comes back {thing['gain']['mean']:.1f} dB better in as many "
-        f"bytes, or as good in {-thing['rate_percent']['mean']:.0f} % fewer, while the whole image changes by "
-        f"{whole:+.1f} dB ({found['regions']} things in {found['images']} photographs of {SETS.get(name, name)}). "
+        f"bytes, or as good in {-thing['rate_percent']['mean']:.0f} % fewer ({study['regions']} things in "
+        f"{study['images']} photographs of {SETS.get(name, name)}); the rest pays for it: with a caption of the "
+        f"whole, the whole image needs {' and '.join(costs)}. "
     )
 
 
