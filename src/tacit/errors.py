@@ -67,7 +67,20 @@ class UnknownModel(WeightsError):
 
 
 class MissingWeights(WeightsError):
-    """Weights that a file names, or that should have come with the package, are not on this machine."""
+    """Weights that a file names, or that should have come with the package, are not on this machine.
+
+    Args:
+        message: What is missing, and what to do about it.
+        for_clients: What a service tells its clients, who cannot do that and need not know its paths; by default the
+            message.
+    """
+
+    for_clients: str
+    """What a service tells its clients."""
+
+    def __init__(self, message: str, for_clients: str | None = None) -> None:
+        super().__init__(message)
+        self.for_clients = message if for_clients is None else for_clients
 
 
 class CorruptWeights(WeightsError):

@@ -31,9 +31,9 @@ pytest.importorskip("httpx", reason="the extra tacit[caption] is not installed")
 def captioner(chat_server: Server) -> Iterator[Callable[..., EndpointCaptioner]]:
     made: list[EndpointCaptioner] = []
 
-    def make(**options: Any) -> EndpointCaptioner:
+    def make(say: Callable[[str], object] | None = None, **options: Any) -> EndpointCaptioner:
         usual: dict[str, Any] = {"base_url": chat_server.url, "rate": 100_000, "timeout": 5, "backoff": 0.01}
-        made.append(EndpointCaptioner("Describe it.", EndpointOptions(**usual | options)))
+        made.append(EndpointCaptioner("Describe it.", EndpointOptions(**usual | options), say=say))
         return made[-1]
 
     yield make
@@ -180,6 +180,16 @@ def test_a_server_that_takes_its_time_is_left(chat_server: Server, captioner: An
     assert captioner(timeout=0.5)(PICTURE) == "a red boat"
     assert time.monotonic() - start < 4
     assert len(chat_server.asked) == 2
+
+
+def test_requests_that_are_repeated_are_told(chat_server: Server, captioner: Any) -> None:
+    chat_server.replies = [error(500), sleepy, caption("a red boat")]
+    lines: list[str] = []
+    assert captioner(attempts=3, timeout=0.3, say=lines.append)(PICTURE) == "a red boat"
+    assert lines == [
+        "HTTP 500: no; asking again, attempt 2 of 3",
+        "no answer within 0.3 s; asking again, attempt 3 of 3",
+    ]
 
 
 def test_a_server_that_is_not_there(captioner: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import re
 import shutil
 import subprocess
@@ -68,8 +69,9 @@ def test_an_incomplete_package(
     shutil.copy(tiny_weights, tmp_path / "own" / "mine.safetensors")
     if folder:
         (tmp_path / "weights").mkdir()
-    with pytest.raises(MissingWeights, match=r"lacks the weights of tacit-s; reinstall it.*--model"):
+    with pytest.raises(MissingWeights, match=r"lacks the weights of tacit-s; reinstall it.*--model") as caught:
         Codec()
+    assert pickle.loads(pickle.dumps(caught.value)).for_clients == "the weights of tacit-s are not here"
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "a.tacit").write_bytes(b"")
     for arguments in (["encode", "a.png"], ["decode", "a.tacit"]):

@@ -11,7 +11,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -77,18 +77,21 @@ class ChatEndpoint:
 
     Args:
         options: The endpoint, the model, and limits.
+        say: Takes a line about each request that failed and is repeated, in the thread that repeats it.
 
     Raises:
         MissingExtra: httpx is not installed.
         InvalidInput: The base URL is not one, or the key has characters that no header can have.
     """
 
-    def __init__(self, options: EndpointOptions = EndpointOptions()) -> None:
+    def __init__(
+        self, options: EndpointOptions = EndpointOptions(), *, say: Callable[[str], object] | None = None
+    ) -> None:
         try:
             self._httpx: Any = importlib.import_module("httpx")
         except ImportError as error:
             raise MissingExtra("an endpoint needs httpx: pip install 'tacit[caption]'") from error
-        self._options = options
+        self._options, self._say = options, say
         self._key = os.environ.get(KEY_VARIABLE, "").strip()
         self._url = _checked_url(options.base_url)
         if not (self._key.isascii() and self._key.isprintable()):
@@ -141,6 +144,8 @@ class ChatEndpoint:
                 return self._ask(question)
             except _TransientError as error:
                 problem = str(error)
+                if self._say is not None and attempt + 1 < options.attempts:
+                    self._say(f"{problem}; asking again, attempt {attempt + 2} of {options.attempts}")
                 if error.wait:
                     self._pause(error.wait, problem)
                 elif attempt + 1 < options.attempts:

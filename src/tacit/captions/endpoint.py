@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from PIL import Image
@@ -23,14 +23,17 @@ class EndpointCaptioner:
     Args:
         prompt: What the model is asked with each image.
         options: The endpoint, the model, and limits, as for `ChatEndpoint`; None for the usual ones.
+        say: Takes a line about each request that failed and is repeated, in the thread that repeats it.
 
     Raises:
         MissingExtra: httpx is not installed.
         InvalidInput: The base URL is not one, or the key has characters that no header can have.
     """
 
-    def __init__(self, prompt: str, options: EndpointOptions | None = None) -> None:
-        self._endpoint = ChatEndpoint(EndpointOptions() if options is None else options)
+    def __init__(
+        self, prompt: str, options: EndpointOptions | None = None, *, say: Callable[[str], object] | None = None
+    ) -> None:
+        self._endpoint = ChatEndpoint(EndpointOptions() if options is None else options, say=say)
         self._prompt = prompt
 
     @property

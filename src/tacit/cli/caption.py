@@ -218,7 +218,9 @@ def caption(
         if model is not None and local:
             captioner = captions.LocalCaptioner(model, question, device=device, max_tokens=max_tokens)
         else:
-            captioner = stack.enter_context(captions.EndpointCaptioner(question, options))
+            captioner = stack.enter_context(
+                captions.EndpointCaptioner(question, options, say=None if quiet else print_message)
+            )
         rows = stack.enter_context(captions.CaptionFile(output, overwrite=force))
         answers = None if no_cache else captions.AnswerCache(cache or captions.default_folder())
         captioning = captions.Captioning(captioner, rows, answers, boxer)

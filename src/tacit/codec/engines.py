@@ -83,7 +83,7 @@ class Engines:
                 return self._models["onnx", path]
         why = _without_graphs(path)
         if self._only:
-            raise MissingWeights(why)
+            raise MissingWeights(why, f"the weights of {path.stem} have no graphs, which the engine onnx runs")
         try:
             return self.torch_model(path, "engine torch")
         except MissingExtra as error:

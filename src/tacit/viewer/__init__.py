@@ -32,7 +32,9 @@ def export(folder: str | os.PathLike[str], models: Sequence[str] = tuple(weights
         PathError: The folder cannot be written.
     """
     if not (STATIC / "index.html").is_file():
-        raise MissingExtra("this installation has no viewer; in a clone of the sources, build it with: make js")
+        raise MissingExtra(
+            "this installation has no viewer; in a clone of the sources, build it with: make js, and install it again"
+        )
     found = [weights.locate(model) for model in models]
     target = Path(folder)
     for source in sorted(STATIC.rglob("*")):

@@ -100,7 +100,8 @@ def from_error(error: Exception) -> JSONResponse:
         if isinstance(error, kind):
             retry = error.retry_after if isinstance(error, PoolError) else None
             headers = {} if retry is None else {"retry-after": str(retry)}
-            return response(status, str(error), kind=type(error).__name__, headers=headers)
+            detail = error.for_clients if isinstance(error, errors.MissingWeights) else str(error)
+            return response(status, detail, kind=type(error).__name__, headers=headers)
     logger.error("%s: %s", type(error).__name__, error, exc_info=error)
     return response(500)
 

@@ -82,7 +82,8 @@ def locate(model: str | os.PathLike[str]) -> Path:
                 raise MissingWeights(
                     f"{path}: this installation of tacit lacks the weights of {name}; reinstall it, "
                     f"put the file there, download it (tacit models --download {name}), or name other weights "
-                    "(--model FILE)"
+                    "(--model FILE)",
+                    f"the weights of {name} are not here",
                 )
             return path
     path = Path(model)
@@ -147,9 +148,10 @@ def for_file(decode_hash: bytes, model_id: int) -> WeightsInfo:
     """
     about = by_hash(decode_hash)
     if about is None:
+        missing = f"this file needs weights {decode_hash.hex()} (model id {model_id}), which are not"
         raise MissingWeights(
-            f"this file needs weights {decode_hash.hex()} (model id {model_id}), which are not on this machine; "
-            f"put their .safetensors file into {weights_folder()} or name it as the model"
+            f"{missing} on this machine; put their .safetensors file into {weights_folder()} or name it as the model",
+            f"{missing} here",
         )
     return about
 
