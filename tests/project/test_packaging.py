@@ -51,7 +51,15 @@ def test_a_wheel_has_the_package_and_nothing_else(smoke: ModuleType) -> None:
 def test_a_source_distribution_has_what_a_wheel_and_the_tests_are_made_of() -> None:
     builder = pytest.importorskip("hatchling.builders.sdist")
     names = {file.distribution_path for file in builder.SdistBuilder(str(ROOT)).recurse_included_files()}
-    for name in ("Makefile", "README.md", "hatch_build.py", "CITATION.cff", "tests/conftest.py", "js/package.json", ".ci/run"):
+    for name in (
+        "Makefile",
+        "README.md",
+        "hatch_build.py",
+        "CITATION.cff",
+        "tests/conftest.py",
+        "js/package.json",
+        ".ci/run",
+    ):
         assert name in names
     assert not [name for name in names if "node_modules" in name or name.startswith(("runs/", "dist/"))]
 
