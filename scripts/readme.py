@@ -248,7 +248,7 @@ def glance() -> str:
     lines.append(f"| tacit | | | {decoding(own)} |")
     return "\n".join(lines) + (
         f"\n\nMeans over Kodak's {len(found.images[dataset.name])} photographs, from real files at all useful rates; "
-        f"decoding 768x512 pixels on one core. {_ahead(found, dataset.name)}{_named_in_short(found, dataset.name)}"
+        f"decoding 768x512 pixels on one core.\n\n{_ahead(found, dataset.name)}{_named_in_short(found, dataset.name)}"
         "[All results](docs/results.md).\n"
     )
 
@@ -282,7 +282,7 @@ def _ahead(found: Results, dataset: str) -> str:
     own = _cost(weights.DEFAULT)
     return (
         f"**What is better:** at equal PSNR tacit needs {' and '.join(ahead)} (tacit takes {own.all:.0f}, and "
-        f"{own.decoding:.0f} to decode). "
+        f"{own.decoding:.0f} to decode).\n\n"
     )
 
 
@@ -308,7 +308,25 @@ def _named_in_short(found: Results, dataset: str) -> str:
         f"**What a caption does:** what a phrase names comes back {thing['gain']['mean']:.1f} dB better in as many "
         f"bytes, or as good in {-thing['rate_percent']['mean']:.0f} % fewer ({study['regions']} things in "
         f"{study['images']} photographs of {SETS.get(name, name)}); the rest pays for it: with a caption of the "
-        f"whole, the whole image needs {' and '.join(costs)}. "
+        f"whole, the whole image needs {' and '.join(costs)}. {_detected_in_short()}"
+    )
+
+
+def _detected_in_short() -> str:
+    """Return how much of what phrases name a detector still finds in small files, by the survival study's last set."""
+    result = _results("study/survive")
+    if result is None:
+        return ""
+    name, study = list(result["sets"].items())[-1]
+    (row,) = (row for row in study["survivals"] if row["measure"] == "thing detected" and row["rate"] is None)
+    phrase, none, other = (f"{100 * row['means'][of]:.0f}" for of in ("phrase", "no caption", "another phrase"))
+    pairs = {(difference["test"], difference["against"]): difference for difference in row["differences"]}
+    low, high = pairs["phrase", "another phrase"]["bootstrap"]
+    rates = result["config"]["rates"]
+    return (
+        f"In files of {min(rates):g} to {max(rates):g} bits per pixel a detector still finds {phrase} % of what "
+        f"phrases name, without a caption {none} %, with words for something else {other} % (difference "
+        f"{100 * low:.0f} to {100 * high:.0f} points; {row['things']} things in {SETS.get(name, name)} photographs). "
     )
 
 
@@ -646,7 +664,7 @@ def survives() -> str:
                     f"{means['another phrase']} % ({row['things']} things)"
                 )
         lines.append(f"{SETS.get(name, name)}: {'; '.join(parts)}.")
-    rates = " and ".join(f"{rate:g}" for rate in result["config"]["rates"])
+    rates = ", ".join(f"{rate:g}" for rate in result["config"]["rates"])
     return (
         f"What a phrase names, in files of equal size ({rates} bits per pixel). {' '.join(lines)} Means over images, "
         f"with 95 % intervals of the difference; `{result['command']}`, "
