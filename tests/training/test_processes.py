@@ -107,10 +107,9 @@ def test_prepared_photos_train_where_little_is_installed(
     rows = log_rows(tmp_path / "there")
     assert [r["step"] for r in rows if r["loss"]] == ["1", "2"]
     assert rows[-1]["val_q50_psnr"]
-    estimated = float(rows[-1]["val_q50_bpp_estimated"])
     assert read_checkpoint(tmp_path / "tuned" / "last.ckpt").config["model"]["name"] == "tacit-s"  # type: ignore[index]
     here = dataclasses.replace(there, run=dataclasses.replace(there.run, out=str(tmp_path / "here")))
     train(here)
     real = log_rows(tmp_path / "here")
     assert [r["loss"] for r in real if r["loss"]] == [r["loss"] for r in rows if r["loss"]]
-    assert estimated == pytest.approx(float(real[-1]["val_q50_bpp"]), rel=0.15)
+    assert rows[-1]["val_q50_bpp"] == real[-1]["val_q50_bpp"]  # the file is the same with either range coder

@@ -1,4 +1,4 @@
-"""Entropy coding of symbols to bytes and back, with the range coder of `constriction`.
+"""Entropy coding of symbols to bytes and back, by the range coder of `constriction`, or by ours where that is missing.
 
 Symbols come in batches; each symbol names its table. A batch is coded table by table, in rising or in falling order,
 and in its own order inside a table, so that one call codes all symbols of a table and no Python loop runs over symbols.
@@ -10,16 +10,24 @@ come first, so that the beginning of the bytes is worth most.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
-import constriction
 import numpy as np
 
+from tacit.entropy import range_coder
 from tacit.entropy.tables import PRECISION, SYMBOL_LIMIT, FrequencyTables
 from tacit.errors import CorruptFile
 
-_Categorical = constriction.stream.model.Categorical
-_ESCAPED = constriction.stream.model.Uniform(2 * SYMBOL_LIMIT + 2)
+_models: Any
+_queue: Any
+try:
+    import constriction
+except ImportError:  # there is no wheel of it for Linux on ARM
+    _models = _queue = range_coder
+else:
+    _models, _queue = constriction.stream.model, constriction.stream.queue
+
+_ESCAPED = _models.Uniform(2 * SYMBOL_LIMIT + 2)
 _HELD = 2  # words that a decoder takes before its first symbol
 
 
@@ -38,7 +46,7 @@ class SymbolModels:
         if model is None:
             # perfect=True reproduces the integer frequencies exactly (tested); the faster construction does not
             probabilities = self.tables.table(index) / 2**PRECISION
-            model = self._models[index] = _Categorical(probabilities, perfect=True)
+            model = self._models[index] = _models.Categorical(probabilities, perfect=True)
         return model
 
 
@@ -62,7 +70,7 @@ class SymbolEncoder:
 
     def __init__(self, falling: bool = False) -> None:
         self._falling = falling
-        self._coder = constriction.stream.queue.RangeEncoder()
+        self._coder = _queue.RangeEncoder()
 
     def put(self, models: SymbolModels, indices: np.ndarray, symbols: np.ndarray) -> None:
         """Encode a batch.
@@ -103,7 +111,7 @@ class _WholeSource:
     """The whole bytes."""
 
     def __init__(self, words: np.ndarray) -> None:
-        self._coder = constriction.stream.queue.RangeDecoder(words)
+        self._coder = _queue.RangeDecoder(words)
 
     def take(self, model: object, count: int) -> np.ndarray:
         """Return the next entries of a table."""
@@ -132,8 +140,8 @@ class _CutSource:
 
     def __init__(self, words: np.ndarray) -> None:
         self._words = len(words)
-        self._coder = constriction.stream.queue.RangeDecoder(words)
-        self._again = constriction.stream.queue.RangeEncoder()
+        self._coder = _queue.RangeDecoder(words)
+        self._again = _queue.RangeEncoder()
         self._ended = self._words < _HELD
 
     def take(self, model: object, count: int) -> np.ndarray:
@@ -143,7 +151,7 @@ class _CutSource:
         coder, again = self._coder.clone(), self._again.clone()
         try:
             entries: np.ndarray = coder.decode(model, count)
-        except AssertionError:  # not written by an encoder: what follows is no use
+        except (AssertionError, ValueError):  # not written by an encoder: what follows is no use
             if count == 1:
                 self._ended = True
                 return np.empty(0, np.int32)

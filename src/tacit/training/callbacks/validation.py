@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,6 @@ from torch import Tensor
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights, NotExact
 from tacit.image.psnr import decibels, psnr
 from tacit.models.float_model import FloatModel
-from tacit.models.layers import pad_to_multiple
 from tacit.training.callbacks.ema import Ema
 from tacit.training.config import ValidationConfig
 from tacit.training.dataset.token_cache import TokenCache
@@ -37,7 +35,7 @@ class CodedImage:
     """An image that was coded and decoded."""
 
     bits: float
-    """The size of the file, or its estimate."""
+    """The size of the file."""
 
     original: np.ndarray
     """The pixels that were coded [H, W, 3] uint8."""
@@ -52,9 +50,6 @@ Coder = Callable[[ValidationImage, float | None], CodedImage]
 
 class Validation(L.Callback):
     """Measures bits per pixel and the metrics at each quality, every `config.every` steps and at the end.
-
-    Where files cannot be written (constriction is not installed), the bits are those that the float networks estimate,
-    and are called bpp_estimated.
 
     Args:
         config: The validation's configuration.
@@ -78,7 +73,6 @@ class Validation(L.Callback):
         self.config, self.images, self.ema = config, images, ema
         self.crops, self.tokens = crops, tokens
         self.figures: list[dict[str, float]] = []
-        self.real_files = importlib.util.find_spec("constriction") is not None
         self._metrics = dict(_available_metrics(config.metrics))
 
     @property
@@ -131,7 +125,7 @@ class Validation(L.Callback):
         qualities: Sequence[float | None] = self.config.qualities if variable else (None,)
         rows = []
         with tempfile.TemporaryDirectory(prefix="tacit-") as folder:
-            code = self._file_coder(model, Path(folder)) if self.real_files else self._estimating_coder(model)
+            code = self._file_coder(model, Path(folder))
             for quality in qualities:
                 shown = quality in (None, qualities[len(qualities) // 2])
                 figures = self._measure_at(code, quality, trainer if shown else None, steps)
@@ -146,7 +140,7 @@ class Validation(L.Callback):
         for number, image in enumerate(self.images):
             coded = code(image, quality)
             height, width = coded.original.shape[:2]
-            rows.setdefault("bpp" if self.real_files else "bpp_estimated", []).append(coded.bits / (height * width))
+            rows.setdefault("bpp", []).append(coded.bits / (height * width))
             for name, metric in self._metrics.items():
                 try:
                     rows.setdefault(name, []).append(metric(coded.original, coded.decoded))
@@ -170,26 +164,6 @@ class Validation(L.Callback):
         def code(image: ValidationImage, quality: float | None) -> CodedImage:
             data = codec.encode(Image.fromarray(image.pixels), image.caption, quality)
             return CodedImage(8 * len(data), image.pixels, np.asarray(codec.decode(data).convert("RGB")))
-
-        return code
-
-    def _estimating_coder(self, model: FloatModel) -> Coder:
-        """Return a coder that estimates the bits by the float model."""
-
-        def code(image: ValidationImage, quality: float | None) -> CodedImage:
-            # Cut to a size that needs no padding, whose bits would count.
-            height, width = (max(64, side // 64 * 64) for side in image.pixels.shape[:2])
-            pixels = image.pixels[:height, :width]
-            x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
-            seeds = torch.zeros(1, dtype=torch.int64)
-            out = model(
-                pad_to_multiple(x, 64),
-                self.tokens([image.caption]),
-                torch.tensor([50.0 if quality is None else quality]),
-                seeds,
-            )
-            decoded = out.x_hat[0, :, : x.shape[2], : x.shape[3]].clamp(0, 1).mul(255).round().byte()
-            return CodedImage(float(out.y_bits + out.z_bits), pixels, decoded.permute(1, 2, 0).numpy())
 
         return code
 
