@@ -46,7 +46,7 @@ def test_every_file_that_is_copied_is_there_and_not_ignored() -> None:
     assert all((ROOT / source).exists() for source in sources)
     assert sources == sent
     # what building the package reads
-    assert {PROJECT["readme"], "pyproject.toml", "src"} <= sources
+    assert {"README.md", "hatch_build.py", "pyproject.toml", "src"} <= sources
     assert {name for name in PROJECT.get("license-files", ["LICENSE"]) if "*" not in name} <= sources
 
 
