@@ -194,7 +194,7 @@ def test_a_page_asks_no_other_host_and_its_search_works_from_disk(tmp_path: Path
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto((tmp_path / "site" / "index.html").as_uri())
-        page.fill("input.md-search__input", "brigantine")
+        page.locator("input.md-search__input").press_sequentially("brigantine")  # the search waits for keys
         page.wait_for_selector(".md-search-result__item")
         assert "Boats" in page.inner_text(".md-search-result__list")
         browser.close()
