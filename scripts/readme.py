@@ -1087,7 +1087,7 @@ def thumbnails() -> str:
     return "\n".join(lines) + f"\n\n{text}{source}\n"
 
 
-STUDIES = ("captions", "steering", "oracle", "survive", "sweep", "small")
+STUDIES = ("captions", "steering", "oracle", "oracle-find", "survive", "sweep", "small")
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "browser": browser,
@@ -1115,10 +1115,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "bulk-plan": bulk_plan,
     "reading": reading,
     "shipped": shipped,
-    **{
-        f"study-{name}": partial(study, name)
-        for name in ("captions", "steering", "oracle", "survive", "sweep", "small")
-    },
+    **{f"study-{name}": partial(study, name) for name in STUDIES},
     "named": named,
     "study-text": text_path,
     "study-claims": claims,
