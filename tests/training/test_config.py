@@ -75,9 +75,7 @@ def test_every_key_can_be_overridden(key: str) -> None:
         other = [0.5, 1.0, 2.0, 4.0]
     if key == "loss.shares":
         other = [0.5, 1.0, 0.25]
-    more = ["run.steps=0"] if key in ("run.epochs", "run.minutes") else []
-    if key == "loss.structure":
-        more = ["data.crop=192"]
+    more = ["data.crop=192"] if key == "loss.structure" else []
     if key == "loss.lambda_low":
         other = 0.001
     after = configurations.read("smoke", [f"{key}={json.dumps(other)}", *more])
@@ -87,7 +85,7 @@ def test_every_key_can_be_overridden(key: str) -> None:
 @pytest.mark.parametrize(
     "override",
     ["run.stepz=1", "run=1", "steps=1", "run.steps", "run.steps=x", "nothing.at=1", "run.steps.more=1",
-     "data.crop=100", "data.kind=tape", "optimizer.betas=[1]", "run.minutes=1", "loss.lambda_low=0",
+     "data.crop=100", "data.kind=tape", "optimizer.betas=[1]", "run.steps=0", "loss.lambda_low=0",
      "run.compile=1", "run.steps=[", "run.steps=1.5", "run.steps=-4", "run.log_every=0", "data.batch=0",
      "data.workers=-1", "data.caption_dropout=7", "optimizer.ema=2", "optimizer.ema=.nan", "optimizer.betas=[0.9, 1]",
      "optimizer.learning_rate=-1", "validation.qualities=[300]", "validation.qualities=[]",
@@ -96,6 +94,18 @@ def test_every_key_can_be_overridden(key: str) -> None:
 def test_wrong_overrides_are_refused(override: str) -> None:
     with pytest.raises(InvalidInput):
         configurations.read("smoke", [override])
+
+
+@pytest.mark.parametrize("source", configurations.names())
+@pytest.mark.parametrize("length", ["steps", "epochs", "minutes"])
+def test_a_length_on_the_command_line_replaces_that_of_the_file(source: str, length: str) -> None:
+    run = configurations.read(source, ["run.seed=3", f"run.{length}=7"]).run
+    assert {name: getattr(run, name) for name in ("steps", "epochs", "minutes") if getattr(run, name)} == {length: 7}
+
+
+def test_two_lengths_on_the_command_line_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="exactly one of run"):
+        configurations.read("smoke", ["run.minutes=1", "run.steps=5"])
 
 
 def test_wrong_files_are_refused(tmp_path: Path) -> None:

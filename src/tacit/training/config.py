@@ -24,6 +24,8 @@ FOLDER = resources.files("tacit.training") / "configs"
 POOLS = ("pool", "prepared", "samples")
 """The kinds of data whose pixels are all in memory at once."""
 
+_LENGTHS = ("steps", "epochs", "minutes")  # keys of the section `run`, of which one is not 0
+
 
 def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
@@ -403,7 +405,7 @@ class Config:
     run: RunConfig = RunConfig()
 
     def __post_init__(self) -> None:
-        lengths = {name: getattr(self.run, name) for name in ("steps", "epochs", "minutes")}
+        lengths = {name: getattr(self.run, name) for name in _LENGTHS}
         if sum(1 for length in lengths.values() if length) != 1:
             values = ", ".join(f"run.{name}={length}" for name, length in lengths.items())
             raise InvalidInput(f"exactly one of run.steps, run.epochs and run.minutes must not be 0, got {values}")
@@ -437,6 +439,8 @@ def names() -> tuple[str, ...]:
 def read(source: str, overrides: Sequence[str] = ()) -> Config:
     """Read a configuration and apply overrides to it in turn.
 
+    An override of the run's length (`run.steps`, `run.epochs` or `run.minutes`) replaces the length in the file.
+
     Args:
         source: The name of a configuration in the package, or the path of a YAML file.
         overrides: Texts of the form `section.key=value`.
@@ -445,7 +449,12 @@ def read(source: str, overrides: Sequence[str] = ()) -> Config:
         PathError: The file cannot be read.
         InvalidInput: A key is unknown, or a value is of the wrong type or out of range.
     """
-    return from_dict(yaml_config.read_values(source, FOLDER, overrides, "section.key=value, such as run.steps=1000"))
+    values = yaml_config.read_values(source, FOLDER, overrides, "section.key=value, such as run.steps=1000")
+    given = {override.partition("=")[0] for override in overrides}
+    lengths = {name for name in _LENGTHS if f"run.{name}" in given}
+    if any(values["run"][name] for name in lengths):
+        values["run"] = {k: v for k, v in values["run"].items() if k not in _LENGTHS or k in lengths}
+    return from_dict(values)
 
 
 def from_dict(values: Any) -> Config:
