@@ -70,7 +70,7 @@ def test_the_command_says_what_is_wrong(tiny_weights: Path) -> None:
         port = str(taken.getsockname()[1])
         result = run(cli.command, ["serve", "--port", port, "-m", str(tiny_weights)])
         assert isinstance(result.exception, PathError)
-        assert f"cannot listen at 127.0.0.1 port {port}: Address already in use" in str(result.exception)
+        assert str(result.exception) == f"cannot listen at 127.0.0.1 port {port}: Address already in use"
     for arguments, message in (
         (["-m", "nothing"], "a weights file, got 'nothing'"),
         (["--token", ""], "token must have at least one"),

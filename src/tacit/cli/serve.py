@@ -211,6 +211,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise PathError(f"cannot listen at {host} port {port}: {reason(error)}") from error
+        why = reason(error).partition(" (while ")[0]  # socket names the address once more
+        raise PathError(f"cannot listen at {host} port {port}: {why}") from error
     listener.set_inheritable(False)
     return listener
