@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,28 @@ def test_vector_instructions_are_those_that_linux_names(monkeypatch: pytest.Monk
     assert machine.instruction_sets() == ("avx2", "fma", "avx512f")
     fields.clear()
     assert machine.instruction_sets() == ()
+
+
+@pytest.mark.parametrize(("set_before", "expected"), [(None, "1000"), ("7", "7")])
+def test_torch_comes_with_threads_that_sleep(set_before: str | None, expected: str) -> None:
+    """Spinning threads take thirty times as long where another program has one of the cores."""
+    pytest.importorskip("torch")
+    code = """
+import os, sys
+from tacit.codec.engines import Engines
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch" and not seen:
+            seen.append(os.environ.get("GOMP_SPINCOUNT"))
+
+seen = []
+sys.meta_path.insert(0, Watch())
+Engines("torch", "cpu", "fp32")
+print(*seen, "torch" in sys.modules)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    if set_before is not None:
+        environment["GOMP_SPINCOUNT"] = set_before
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [expected, "True"]

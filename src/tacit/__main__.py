@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 
+from tacit.machine import let_threads_sleep
+
 START = 100_000  # objects that hold others: more than imports and the coding of an image make
 
 
@@ -27,6 +29,7 @@ def run() -> int:
     """Run the command line as a process, and return its exit status."""
     # OpenBLAS' threads, which importing numpy starts, spin for a while: on cores where models are loaded meanwhile.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # 2^4 cycles, its least
+    let_threads_sleep()
     collect_later()
     from tacit.cli import main
 

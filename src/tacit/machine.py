@@ -38,6 +38,16 @@ def available_memory() -> int | None:
     return min(limits, default=None)
 
 
+def let_threads_sleep() -> None:
+    """Let the threads of torch sleep soon while they wait for each other; call it before torch is first imported.
+
+    GNU's OpenMP, which torch's packages for Linux bring, lets them spin for milliseconds at each wait. Where another
+    program has one of the cores, the thread that is waited for may be without one all this time: a refined encoding on
+    two cores then takes some thirty times as long. What a user has set stays.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
 def processor() -> str:
     """Return the processor's name."""
     return _field("/proc/cpuinfo", "model name") or platform.processor() or "unknown"

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tacit import weights
+from tacit import machine, weights
 from tacit.codec.model import Engine, Model
 from tacit.engine.onnx_engine import OnnxEngine
 from tacit.errors import InvalidInput, MissingExtra, MissingWeights
@@ -117,6 +117,7 @@ class Engines:
             InvalidInput: torch has no such device.
         """
         if self._torch_engine is None:
+            machine.let_threads_sleep()
             require("torch", what, "torch")
             from tacit.codec.torch_engine import TorchEngine
 

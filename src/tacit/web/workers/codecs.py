@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tacit import machine
 from tacit.codec.options import DEFAULT_FINDER
 
 if TYPE_CHECKING:
     from tacit.codec import Codec
 
-SPIN_COUNT = "1000"  # for GOMP_SPINCOUNT
 OTHER_CODECS = 4  # of other models or options, kept beside the worker's own
 
 _codec: Codec | None = None
@@ -22,9 +21,7 @@ _finder: str = DEFAULT_FINDER
 def load(model: str, text_encoder: str | None = None, finder: str = DEFAULT_FINDER) -> None:
     """Load this worker's codec, and everything that its first job would otherwise have to wait for."""
     global _codec, _text_encoder, _finder
-    # libgomp lets the threads of a job spin for milliseconds while they wait for each other. That is right on a machine
-    # of their own. Here other workers want the core, and the thread that is waited for may be without one.
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    machine.let_threads_sleep()  # since other workers want the cores
     from PIL import Image
 
     from tacit.codec import Codec
