@@ -12,6 +12,15 @@ distortion of all files on that curve counts as it does at q, since models may w
 
 `seconds` are by the clock, with --threads threads; `processor_seconds` are those of all threads together, which say
 more where other programs run. Reading the image and decoding are in neither.
+
+A GPU makes the files of many levels in minutes, on a machine that has little else:
+
+    python -m benchmarks.effort kodak --device cuda --make FOLDER --at 0:0,12,25 9:25,50    # there
+    python -m benchmarks.effort --files FOLDER                                             # here
+
+The first line encodes images of one shape together, and writes their files with the seconds that they took. The second
+decodes and measures these files on the CPU. What levels save is then that of the device with the most files; seconds
+are given for each device.
 """
 
 from __future__ import annotations
@@ -37,10 +46,12 @@ from tacit.codec import Codec
 from tacit.codec.refinement import SCHEDULES
 from tacit.entropy.units import LATENT_STEP
 from tacit.errors import InvalidInput
+from tacit.evaluation.bjontegaard import rate_difference
 from tacit.evaluation.confidence import MIN_DIFFERENCES, confidence_interval
 from tacit.evaluation.metrics.ssimulacra2 import Ssimulacra2
 from tacit.evaluation.pchip import Pchip
 from tacit.evaluation.readable_json import dumps
+from tacit.image import Raster
 from tacit.image.psnr import psnr
 from tacit.models.distortion import Distortion
 
@@ -59,6 +70,10 @@ def main() -> int:
     parser.add_argument("--qualities", type=int, nargs="+", choices=REFINED, default=REFINED, help="of refined files")
     parser.add_argument("--weights", default=weights.DEFAULT)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="cpu", help="which encodes; `cuda` with --make alone")
+    parser.add_argument("--make", type=Path, metavar="FOLDER", help="write files by the batch, and measure nothing")
+    parser.add_argument("--at", nargs="+", default=[], metavar="LEVEL:QUALITY,...", help="what --make makes, in order")
+    parser.add_argument("--files", type=Path, metavar="FOLDER", help="measure the files that --make has written")
     parser.add_argument("--rows", type=Path, default=ROOT / "runs" / "effort.jsonl")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "effort.json")
     parser.add_argument("--summarise", action="store_true", help="measure nothing")
@@ -67,7 +82,14 @@ def main() -> int:
     if not options.summarise:
         torch.set_num_threads(options.threads)
         sources = sorted(path for path in (options.folder or find_data("kodak")).iterdir() if path.suffix == ".png")
+        if options.make:
+            make(Codec(options.weights, device=options.device, precision="fp32"), sources, options.at, options.make)
+            return 0
         bench = Bench(Codec(options.weights), options.rows, rows)
+        if options.files:
+            bench.measure_files(options.files, sources)
+            write_summary(rows, options.out)
+            return 0
         for level in (0, *(int(level) for level in options.levels.split(","))):
             for source in sources:
                 bench.measure(source, level, options.qualities if level else CURVE)
@@ -80,6 +102,42 @@ def read_rows(path: Path) -> list[Row]:
     """Return the rows that a file holds; a last line that was cut off is left out."""
     lines = path.read_text().split("\n")[:-1] if path.is_file() else []
     return [json.loads(line) for line in lines]
+
+
+def make(codec: Codec, sources: Sequence[Path], plan: Sequence[str], folder: Path) -> None:
+    """Write refined files and made.json, which names them and has the seconds of each.
+
+    Args:
+        codec: The codec. Its device encodes images of one shape together.
+        sources: The images.
+        plan: What is made, in this order: `LEVEL:QUALITY,...`.
+        folder: Takes the files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rasters = {source.stem: images.load(source) for source in sources}
+    shapes: dict[tuple[int, int], list[str]] = {}
+    for stem, raster in rasters.items():
+        shapes.setdefault((raster.width, raster.height), []).append(stem)
+    cuda = codec.device.startswith("cuda")
+    made: dict[str, Any] = {"device": torch.cuda.get_device_name(codec.device) if cuda else "CPU", "files": {}}
+    for level, qualities in (one.split(":") for one in plan):
+        for quality in qualities.split(","):
+            for stems in shapes.values():
+                started = time.perf_counter()
+                files = codec.encode_batch([rasters[stem] for stem in stems], quality=float(quality), effort=int(level))
+                seconds = (time.perf_counter() - started) / len(stems)
+                for stem, data in zip(stems, files, strict=True):
+                    name = f"{stem}-{level}-{quality}.tacit"
+                    (folder / name).write_bytes(data)
+                    made["files"][name] = {
+                        "image": stem,
+                        "level": int(level),
+                        "quality": int(quality),
+                        "seconds": seconds,
+                        "together": len(stems),
+                    }
+            (folder / "made.json").write_text(dumps(made))
+            print(f"level {level} quality {quality}: {seconds:.2f} s an image", flush=True)
 
 
 class Bench:
@@ -107,28 +165,55 @@ class Bench:
         """Add the rows of an image at a level."""
         raster = images.load(source)
         for quality in qualities:
-            steps = SCHEDULES[level].steps if level else 0
-            row: dict[str, Any] = {"weights": self._weights, "image": source.name, "level": level, "quality": quality}
-            row["steps"] = steps
+            row = self._row(source, level, quality, "CPU")
             if identity(row) in self._done:
                 continue
             started, spent = time.perf_counter(), time.process_time()
             data = self._codec.encode(raster, quality=quality, effort=level)
             row |= {"seconds": time.perf_counter() - started, "processor_seconds": time.process_time() - spent}
-            decoded = np.asarray(self._codec.decode(data))
-            row |= {"pixels": raster.width * raster.height, "bytes": len(data)}
-            row |= {"psnr": psnr(decoded, raster.pixels), "ssimulacra2": self._ssimulacra2(raster.pixels, decoded)}
-            row["distortion"] = {
-                str(at): distortion(self._distortion, raster.pixels, decoded, at)
-                for at in ((quality,) if level else REFINED)
-            }
             row |= {"threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
             row["instructions"] = torch.backends.cpu.get_cpu_capability()
-            with self._path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            self._rows.append(row)
-            self._done.add(identity(row))
-            print(f"{source.name} level {level} quality {quality}: {len(data)} bytes", flush=True)
+            self._add(row, raster, data)
+
+    def measure_files(self, folder: Path, sources: Sequence[Path]) -> None:
+        """Add the rows of the files that `make` has written.
+
+        Args:
+            folder: The files.
+            sources: The images that they were made of.
+        """
+        made = json.loads((folder / "made.json").read_text())
+        for source in sources:
+            raster = images.load(source)
+            for name, about in made["files"].items():
+                if about["image"] != source.stem:
+                    continue
+                row = self._row(source, about["level"], about["quality"], made["device"])
+                if identity(row) not in self._done:
+                    row |= {"seconds": about["seconds"], "together": about["together"]}
+                    self._add(row, raster, (folder / name).read_bytes())
+
+    def _row(self, source: Path, level: int, quality: int, device: str) -> dict[str, Any]:
+        """Return what a measurement is known by."""
+        steps = SCHEDULES[level].steps if level else 0
+        row = {"weights": self._weights, "image": source.name, "level": level, "quality": quality}
+        return {**row, "steps": steps, "device": device}
+
+    def _add(self, row: dict[str, Any], raster: Raster, data: bytes) -> None:
+        """Decode a file on the CPU, and keep a row of what it is worth."""
+        decoded = np.asarray(self._codec.decode(data))
+        level, quality = row["level"], row["quality"]
+        row |= {"pixels": raster.width * raster.height, "bytes": len(data)}
+        row |= {"psnr": psnr(decoded, raster.pixels), "ssimulacra2": self._ssimulacra2(raster.pixels, decoded)}
+        row["distortion"] = {
+            str(at): distortion(self._distortion, raster.pixels, decoded, at)
+            for at in ((quality,) if level else REFINED)
+        }
+        with self._path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self._rows.append(row)
+        self._done.add(identity(row))
+        print(f"{row['image']} level {level} quality {quality}: {len(data)} bytes", flush=True)
 
 
 def distortion(counted: Distortion, original: np.ndarray, decoded: np.ndarray, quality: float) -> float:
@@ -145,7 +230,7 @@ def distortion(counted: Distortion, original: np.ndarray, decoded: np.ndarray, q
 
 def identity(row: Row) -> tuple[Any, ...]:
     """Return what two rows of one measurement have in common."""
-    return tuple(row[name] for name in ("weights", "image", "level", "quality", "steps"))
+    return tuple(row[name] for name in ("weights", "image", "level", "quality", "steps", "device"))
 
 
 def saved(curve: Sequence[Row], row: Row, measure: str) -> float:
@@ -175,7 +260,8 @@ def saved(curve: Sequence[Row], row: Row, measure: str) -> float:
 def summarise(rows: Iterable[Row]) -> dict[str, Any]:
     """Return what each level saves, in per cent with the interval of its mean over the images, and its seconds.
 
-    Rows of weights or schedules other than those of now are left out.
+    Rows of weights or schedules other than those of now are left out. Files of several devices are not mixed: what a
+    level saves is that of the device with the most files.
 
     Raises:
         InvalidInput: There are no rows.
@@ -186,37 +272,113 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
     now = rows[-1]["weights"]
     steps = {0: 0, **{level: schedule.steps for level, schedule in SCHEDULES.items()}}
     rows = [row for row in rows if row["weights"] == now and row["steps"] == steps[row["level"]]]
-    curves: dict[str, list[Row]] = {}
+    devices = sorted({row["device"] for row in rows})
+    curves: dict[str, dict[str, list[Row]]] = {device: {} for device in devices}
     for row in rows:
         if row["level"] == 0:
-            curves.setdefault(row["image"], []).append(row)
+            curves[row["device"]].setdefault(row["image"], []).append(row)
     levels = []
     for level in sorted({row["level"] for row in rows} - {0}):
-        own = [row for row in rows if row["level"] == level and len(curves.get(row["image"], [])) == len(CURVE)]
+        of_devices = {
+            device: [
+                row
+                for row in rows
+                if (row["level"], row["device"]) == (level, device)
+                and row["quality"] in REFINED
+                and len(curves[device].get(row["image"], [])) == len(CURVE)
+            ]
+            for device in devices
+        }
+        device = max(devices, key=lambda device: len(of_devices[device]))
+        own = of_devices[device]
         if not own:
             continue
-        megapixels = sum(row["pixels"] for row in own) / 1e6
-        found: dict[str, Any] = {"level": level, "steps": steps[level], "images": len({row["image"] for row in own})}
-        found["files"] = len(own)
-        found["qualities"] = sorted({row["quality"] for row in own})
-        for measure in MEASURES:
-            found[measure] = _saving(
-                {image: [row for row in own if row["image"] == image] for image in curves}, curves, measure
-            )
-        for name in ("seconds", "processor_seconds"):
-            found[f"{name}_per_megapixel"] = round(sum(row[name] for row in own) / megapixels, 2)
+        found: dict[str, Any] = {"level": level, "steps": steps[level], "device": device}
+        found |= _savings(own, curves[device])
+        found["seconds"] = {device: _seconds(own) for device, own in of_devices.items() if own}
+        for other, some in of_devices.items():
+            both = {_file(row) for row in some} & {_file(row) for row in own}
+            if other != device and both:
+                found["same_files"] = {
+                    one: _savings([row for row in of_devices[one] if _file(row) in both], curves[one])
+                    for one in (device, other)
+                }
         levels.append(found)
-    plain = [row for row in rows if row["level"] == 0]
-    megapixels = sum(row["pixels"] for row in plain) / 1e6
+    cpu = [row for row in rows if "processor_seconds" in row]
     return {
         "command": "python -m benchmarks.effort",
         "weights_hash": now,
-        "instructions": sorted({row["instructions"] for row in rows}),
-        "threads": sorted({row["threads"] for row in rows}),
-        "load": round(max(row["load"] for row in rows), 1),
-        "plain_processor_seconds_per_megapixel": round(sum(row["processor_seconds"] for row in plain) / megapixels, 2),
+        "instructions": sorted({row["instructions"] for row in cpu}),
+        "threads": sorted({row["threads"] for row in cpu}),
+        "load": round(max((row["load"] for row in cpu), default=0.0), 1),
+        "plain_seconds": {
+            device: _seconds(plain)
+            for device in devices
+            if (plain := [row for row in rows if (row["level"], row["device"]) == (0, device)])
+        },
         "levels": levels,
     }
+
+
+def _file(row: Row) -> tuple[str, int]:
+    return row["image"], row["quality"]
+
+
+def _savings(own: Sequence[Row], curves: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+    """Return how many files of how many images and qualities there are, and what they save by each measure."""
+    found: dict[str, Any] = {"images": len({row["image"] for row in own}), "files": len(own)}
+    found["qualities"] = sorted({row["quality"] for row in own})
+    for measure in MEASURES:
+        of_images = {image: [row for row in own if row["image"] == image] for image in curves}
+        found[measure] = _saving(of_images, curves, measure)
+    return found
+
+
+def _seconds(own: Sequence[Row]) -> dict[str, float]:
+    """Return the seconds that files took for a megapixel: by the clock and, on a CPU, of all threads together."""
+    megapixels = sum(row["pixels"] for row in own) / 1e6
+    names = [name for name in ("seconds", "processor_seconds") if all(name in row for row in own)]
+    return {f"{name}_per_megapixel": round(sum(row[name] for row in own) / megapixels, 3) for name in names}
+
+
+def against(rows: Sequence[Row], results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the highest level's differences from other codecs, as `tacit eval` has them, in per cent of the bits.
+
+    Args:
+        rows: What was measured.
+        results: Those of `tacit eval` on the same images.
+
+    Returns:
+        None where no level has files of all images at the qualities of the curve.
+    """
+    (dataset,) = results["datasets"]
+    images = {image["name"] for image in dataset["images"]}
+    curve: list[list[Row]] = []
+    for level in sorted(SCHEDULES, reverse=True):
+        own = [row for row in rows if row["level"] == level and row["steps"] == SCHEDULES[level].steps]
+        for device in {row["device"] for row in own}:
+            found = [[row for row in own if (row["device"], row["quality"]) == (device, quality)] for quality in CURVE]
+            if all({row["image"] for row in point} == images for point in found):
+                curve = found
+        if curve:
+            break
+    else:
+        return None
+    points = results["curves"][dataset["name"]]
+    rates = [fmean(8 * row["bytes"] / row["pixels"] for row in point) for point in curve]
+    differences = {}
+    for name, anchor in points.items():
+        differences[name] = {
+            metric: round(
+                rate_difference(
+                    ([point["bpp"] for point in anchor], [point["metrics"][metric] for point in anchor]),
+                    (rates, [fmean(row[metric] for row in point) for point in curve]),
+                ).value,
+                2,
+            )
+            for metric in ("psnr", "ssimulacra2")
+        }
+    return {"level": level, "results": results["command"], "percent": differences}
 
 
 def _saving(files: Mapping[str, Sequence[Row]], curves: Mapping[str, Sequence[Row]], measure: str) -> dict[str, Any]:
@@ -236,9 +398,11 @@ def _saving(files: Mapping[str, Sequence[Row]], curves: Mapping[str, Sequence[Ro
 
 
 def write_summary(rows: Sequence[Row], path: Path) -> None:
-    """Write the summary of all rows."""
+    """Write the summary of all rows, beside what `make kodak` has measured."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(dumps({**summarise(rows), **describe_machine()}))
+    kodak = ROOT / "results" / "kodak" / "results.json"
+    compared = against(rows, json.loads(kodak.read_text())) if kodak.is_file() else None
+    path.write_text(dumps({**summarise(rows), "against": compared, **describe_machine()}))
 
 
 if __name__ == "__main__":

@@ -496,21 +496,59 @@ def effort() -> str:
         ends = "" if of["interval"] is None else " ({:+.1f} to {:+.1f})".format(*of["interval"])
         return f"{of['percent']:+.1f} %{ends}"
 
+    devices = sorted(result["plain_seconds"])
     measures = "bits at equal distortion | at equal PSNR | at equal SSIMULACRA 2"
-    lines = [f"| level | steps | {measures} | s/Mpx | images | qualities |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    lines = [f"| level | steps | {measures} | {' | '.join(f's/Mpx, {one}' for one in devices)} |"]
+    lines.append("|---|---|---|---|---|" + "---|" * len(devices))
     for row in result["levels"]:
         savings = " | ".join(saving(row[name]) for name in ("distortion", "psnr", "ssimulacra2"))
-        seconds = f"{row['processor_seconds_per_megapixel']:.1f}"
-        qualities = ", ".join(map(str, row["qualities"]))
-        lines.append(f"| {row['level']} | {row['steps']} | {savings} | {seconds} | {row['images']} | {qualities} |")
-    return "\n".join(lines) + (
-        f"\n\nThe distortion is the model's own. In brackets: 95 % intervals of the mean over images. s/Mpx: seconds of"
-        f" processor time for a\nmegapixel, all threads together, by {', '.join(result['instructions'])} on"
-        f" {result['machine']['processor']}; level 0 takes"
-        f" {result['plain_processor_seconds_per_megapixel']:.1f}.\nWeights {result['weights_hash']},"
-        f" `{result['command']}`, `results/effort.json`.\n"
+        seconds = " | ".join(_effort_seconds(row["seconds"].get(device)) for device in devices)
+        lines.append(f"| {row['level']} | {row['steps']} | {savings} | {seconds} |")
+    plain = ", ".join(f"{_effort_seconds(result['plain_seconds'][device])} on the {device}" for device in devices)
+    text = "\n".join(lines) + "\n\n" + _effort_note(result) + f" Level 0 takes {plain}.\n"
+    if result["against"] is not None:
+        text += "\n" + _effort_against(result["against"])
+    return text + f"Weights {result['weights_hash']}, `{result['command']}`, `results/effort.json`.\n"
+
+
+def _effort_seconds(found: Mapping[str, float] | None) -> str:
+    """Return the seconds for a megapixel: of all threads of a CPU together, or by the clock."""
+    if found is None:
+        return ""
+    return f"{found.get('processor_seconds_per_megapixel', found['seconds_per_megapixel']):.3g}"
+
+
+def _effort_note(result: Mapping[str, Any]) -> str:
+    """Return which files the table is made of."""
+    levels = result["levels"]
+    images, files = (" to ".join(map(str, sorted({row[of] for row in levels}))) for of in ("images", "files"))
+    qualities = sorted({quality for row in levels for quality in row["qualities"]})
+    devices = ", ".join(sorted({row["device"] for row in levels}))
+    note = (
+        f"{images} images, qualities {', '.join(map(str, qualities))}, {files} files a level, encoded by {devices}."
+        f" The distortion is\nthe model's own. In brackets: 95 % intervals of the mean over images. s/Mpx: seconds for a"
+        f" megapixel; of a CPU, of\nall threads together ({', '.join(result['instructions'])} of"
+        f" {result['machine']['processor']}); of a GPU, by the clock, images of one shape together."
     )
+    for row in result["levels"]:
+        if row["level"] == 5 and "same_files" in row:
+            both = ", ".join(
+                f"{found['psnr']['percent']:+.1f} % on the {device}" for device, found in row["same_files"].items()
+            )
+            count = next(iter(row["same_files"].values()))["files"]
+            note += f" The same {count} files at level 5, by PSNR: {both}."
+    return note
+
+
+def _effort_against(against: Mapping[str, Any]) -> str:
+    """Return what a level saves against other codecs."""
+    lines = [f"Kodak at level {against['level']}, by the curves through all images:\n"]
+    lines += ["| against | PSNR | SSIMULACRA 2 |", "|---|---|---|"]
+    for name, percent in against["percent"].items():
+        if not name.startswith(("tacit-s+", "tacit-s-")):
+            label = "tacit-s at level 0" if name == "tacit-s" else LABELS.get(name, name)
+            lines.append(f"| {label} | {percent['psnr']:+.1f} % | {percent['ssimulacra2']:+.1f} % |")
+    return "\n".join(lines) + "\n\n"
 
 
 def refinement() -> str:

@@ -31,6 +31,9 @@ Progress = Callable[[float], None]
 
 HALO = 3  # latents around a region that its refinement sees, so that no seam shows
 
+ASTRAY = 1.5
+"""How much larger than an image's least loss so far its loss may become."""
+
 CURVATURE = 12 / math.log(2)
 """The second derivative of the loss in bits with respect to a latent in steps, but for the latent's own bits.
 
@@ -162,6 +165,8 @@ class Refiner:
         hyper_steps = math.ceil(s.hyper_share * s.steps)
         optimizer = torch.optim.Adam([moving], lr=s.hyper_reach / hyper_steps, betas=(0.8, 0.95), eps=0.1)
         least: Tensor | None = None
+        least_targets = targets  # those of the least loss
+        ease = torch.ones_like(y[:, :1, :1, :1])  # by what an image's rate is smaller
         longest = 0.0  # seconds of a step
         for step in range(s.steps + 1):
             began = time.monotonic()
@@ -174,17 +179,21 @@ class Refiner:
                 loss = bits + s.emphasis * self._distortion_bits(window, halo, decoded)
             if least is None:
                 least = loss.detach()
-            else:
-                better = loss.detach() < least
-                least = torch.where(better, loss.detach(), least)
-                better = better[:, None, None, None]
-                y, z = torch.where(better, decoded.detach(), y), torch.where(better, moving.detach(), z)
+            better, astray = (one[:, None, None, None] for one in (loss < least, ~(loss <= ASTRAY * least)))
+            least = torch.fmin(least, loss.detach())
+            y, z = torch.where(better, decoded.detach(), y), torch.where(better, moving.detach(), z)
+            least_targets = torch.where(better, targets, least_targets)
             if step < s.steps:
                 gradient, moving.grad = torch.autograd.grad(loss.sum(), (moved, moving))
-                rate = s.rate * (1 - step / s.steps)
+                rate = ease * s.rate * (1 - step / s.steps)
                 targets = targets + rate * (decoded.detach() - gradient / s.curvature - targets)
                 if step < hyper_steps:
                     optimizer.step()
+                # Where the loss is far more curved than anywhere else, targets run away within some steps of a high
+                # rate. Such an image goes back, and on from there at half the rate.
+                targets, ease = torch.where(astray, least_targets, targets), torch.where(astray, ease / 2, ease)
+                with torch.no_grad():
+                    moving.copy_(torch.where(astray, z, moving))
             if progress is not None:
                 progress((step + 1) / (s.steps + 1))
             longest = max(longest, time.monotonic() - began)
