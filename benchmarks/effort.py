@@ -19,8 +19,8 @@ A GPU makes the files of many levels in minutes, on a machine that has little el
     python -m benchmarks.effort --files FOLDER                                             # here
 
 The first line encodes images of one shape together, and writes their files with the seconds that they took. The second
-decodes and measures these files on the CPU. What levels save is then that of the device with the most files; seconds
-are given for each device.
+decodes and measures these files on the CPU. What levels save is then that of the device with the most files, and of
+another where it has none; seconds are given for each device.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ from tacit.models.distortion import Distortion
 ROOT = Path(__file__).resolve().parent.parent
 CURVE = (0, 12, 25, 38, 50, 62, 75, 88, 100)  # qualities of level 0
 REFINED = (25, 50, 75)  # those of the others
+AGAINST = CURVE[1:-1]  # those of the highest level that are compared with other codecs
 MEASURES = ("distortion", "psnr", "ssimulacra2")
 Row = Mapping[str, Any]
 
@@ -260,8 +261,8 @@ def saved(curve: Sequence[Row], row: Row, measure: str) -> float:
 def summarise(rows: Iterable[Row]) -> dict[str, Any]:
     """Return what each level saves, in per cent with the interval of its mean over the images, and its seconds.
 
-    Rows of weights or schedules other than those of now are left out. Files of several devices are not mixed: what a
-    level saves is that of the device with the most files.
+    Rows of weights or schedules other than those of now are left out. What a level saves is that of the device with the
+    most files, and of another where it has none.
 
     Raises:
         InvalidInput: There are no rows.
@@ -293,14 +294,17 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
         own = of_devices[device]
         if not own:
             continue
+        files = {_file(row): row for one in devices if one != device for row in of_devices[one]}
+        files |= {_file(row): row for row in own}
         found: dict[str, Any] = {"level": level, "steps": steps[level], "device": device}
-        found |= _savings(own, curves[device])
+        found["files_of_others"] = len(files) - len(own)
+        found |= _savings(list(files.values()), curves)
         found["seconds"] = {device: _seconds(own) for device, own in of_devices.items() if own}
         for other, some in of_devices.items():
             both = {_file(row) for row in some} & {_file(row) for row in own}
             if other != device and both:
                 found["same_files"] = {
-                    one: _savings([row for row in of_devices[one] if _file(row) in both], curves[one])
+                    one: _savings([row for row in of_devices[one] if _file(row) in both], curves)
                     for one in (device, other)
                 }
         levels.append(found)
@@ -324,13 +328,20 @@ def _file(row: Row) -> tuple[str, int]:
     return row["image"], row["quality"]
 
 
-def _savings(own: Sequence[Row], curves: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-    """Return how many files of how many images and qualities there are, and what they save by each measure."""
+def _savings(own: Sequence[Row], curves: Mapping[str, Mapping[str, Sequence[Row]]]) -> dict[str, Any]:
+    """Return how many files of how many images and qualities there are, and what they save by each measure.
+
+    Args:
+        own: The files.
+        curves: Those of level 0, by device and image.
+    """
     found: dict[str, Any] = {"images": len({row["image"] for row in own}), "files": len(own)}
     found["qualities"] = sorted({row["quality"] for row in own})
     for measure in MEASURES:
-        of_images = {image: [row for row in own if row["image"] == image] for image in curves}
-        found[measure] = _saving(of_images, curves, measure)
+        of_images: dict[str, list[float]] = {}
+        for row in own:
+            of_images.setdefault(row["image"], []).append(saved(curves[row["device"]][row["image"]], row, measure))
+        found[measure] = _saving(of_images.values())
     return found
 
 
@@ -349,21 +360,21 @@ def against(rows: Sequence[Row], results: Mapping[str, Any]) -> dict[str, Any] |
         results: Those of `tacit eval` on the same images.
 
     Returns:
-        None where no level has files of all images at the qualities of the curve.
+        None where no level has files of all images at the qualities AGAINST.
     """
     (dataset,) = results["datasets"]
     images = {image["name"] for image in dataset["images"]}
-    curve: list[list[Row]] = []
     for level in sorted(SCHEDULES, reverse=True):
-        own = [row for row in rows if row["level"] == level and row["steps"] == SCHEDULES[level].steps]
-        for device in {row["device"] for row in own}:
-            found = [[row for row in own if (row["device"], row["quality"]) == (device, quality)] for quality in CURVE]
-            if all({row["image"] for row in point} == images for point in found):
-                curve = found
-        if curve:
+        files = {
+            (row["image"], row["quality"]): row
+            for row in sorted(rows, key=lambda row: row["device"])  # a CPU's first: others take their place
+            if (row["level"], row["steps"]) == (level, SCHEDULES[level].steps)
+        }
+        if all((image, quality) in files for image in images for quality in AGAINST):
             break
     else:
         return None
+    curve = [[files[image, quality] for image in sorted(images)] for quality in AGAINST]
     points = results["curves"][dataset["name"]]
     rates = [fmean(8 * row["bytes"] / row["pixels"] for row in point) for point in curve]
     differences = {}
@@ -381,14 +392,13 @@ def against(rows: Sequence[Row], results: Mapping[str, Any]) -> dict[str, Any] |
     return {"level": level, "results": results["command"], "percent": differences}
 
 
-def _saving(files: Mapping[str, Sequence[Row]], curves: Mapping[str, Sequence[Row]], measure: str) -> dict[str, Any]:
-    """Return the mean over images of what files save, in per cent; an image counts with the mean of its files."""
+def _saving(of_images: Iterable[Sequence[float]]) -> dict[str, Any]:
+    """Return the mean over images of what `saved` says of their files, in per cent; each image counts once."""
     means = []
-    for image, own in files.items():
-        logarithms = [saved(curves[image], row, measure) for row in own]
-        logarithms = [value for value in logarithms if not math.isnan(value)]
-        if logarithms:
-            means.append(100 * math.expm1(fmean(logarithms)))
+    for logarithms in of_images:
+        known = [value for value in logarithms if not math.isnan(value)]
+        if known:
+            means.append(100 * math.expm1(fmean(known)))
     if not means:
         return {"percent": None, "interval": None, "images": 0}
     interval = None

@@ -85,7 +85,13 @@ def main() -> None:
     pool = noise_pool(16 if arguments.tiny else 64, 4 * arguments.crop)
     sizes = TINY if arguments.tiny else {"analysis8": 6, "analysis16": 6, "synthesis16": 4, "synthesis8": 6}
     losses: dict[str, list[float]] = {}
-    result: dict[str, object] = {"device": torch.cuda.get_device_name() if cuda else "cpu", "torch": torch.__version__}
+    result: dict[str, object] = {
+        "command": f"python -m benchmarks.training --seconds {arguments.seconds:g}",
+        "on": torch.cuda.get_device_name() if cuda else "cpu",
+        "batch": arguments.batch,
+        "crop": arguments.crop,
+        "torch": torch.__version__,
+    }
     for step in ("device", "captured") if cuda else ("device",):
         config = configurations.read(
             "tacit-s-tuned",

@@ -526,8 +526,8 @@ def _effort_note(result: Mapping[str, Any]) -> str:
     devices = ", ".join(sorted({row["device"] for row in levels}))
     note = (
         f"{images} images, qualities {', '.join(map(str, qualities))}, {files} files a level, encoded by {devices}."
-        f" The distortion is\nthe model's own. In brackets: 95 % intervals of the mean over images. s/Mpx: seconds for a"
-        f" megapixel; of a CPU, of\nall threads together ({', '.join(result['instructions'])} of"
+        f" The distortion is\nthe model's own. In brackets: 95 % intervals of the mean over images. s/Mpx: seconds for"
+        f" a megapixel; of a CPU, of\nall threads together ({', '.join(result['instructions'])} of"
         f" {result['machine']['processor']}); of a GPU, by the clock, images of one shape together."
     )
     for row in result["levels"]:
@@ -549,6 +549,52 @@ def _effort_against(against: Mapping[str, Any]) -> str:
             label = "tacit-s at level 0" if name == "tacit-s" else LABELS.get(name, name)
             lines.append(f"| {label} | {percent['psnr']:+.1f} % | {percent['ssimulacra2']:+.1f} % |")
     return "\n".join(lines) + "\n\n"
+
+
+def training() -> str:
+    """Return how fast the steps of a training run are on a GPU."""
+    result = _results("training")
+    if result is None:
+        return MISSING
+    graph, eager = (result[step]["megapixels_per_second"] for step in ("captured", "device"))
+    batch, crop, count = result["batch"], result["crop"], len(result["captured"]["losses"])
+    return (
+        f"On one {result['on']} with torch {result['torch']}, the graph makes {graph:.0f} megapixels a second of"
+        f" {batch} crops of {crop}x{crop} with the loss of\n`tacit-s-tuned`, and the same steps in eager mode"
+        f" (`run.step=device`) {eager:.0f}. The losses of the first {count} steps of both differ"
+        f" by\n{result['largest_difference']:.0e} at most, as parts of the loss (`{result['command']}`,"
+        f" `results/training.json`).\n"
+    )
+
+
+def gpu() -> str:
+    """Return what a GPU reads of a CPU's files, and how fast it is."""
+    result = _results("gpu")
+    if result is None:
+        return MISSING
+    checks, speed = result["checks"], result["speed"]
+    batches = [name for name in speed if name.startswith("batch ")]
+    lines = ["| images at once | " + " | ".join(name.removeprefix("batch ") for name in batches) + " |"]
+    lines.append("|---|" + "---|" * len(batches))
+    for label, names in (
+        ("encode, Mpx/s", ("encode_batch", "encode")),
+        ("decode, Mpx/s", ("decode_batch", "decode")),
+        ("synthesis of latents on the GPU, Mpx/s", ("synthesise",)),
+        ("latents alone, Mpx/s", ("read",)),
+    ):
+        values = [next((speed[batch][name] for name in names if name in speed[batch]), None) for batch in batches]
+        lines.append(f"| {label} | " + " | ".join("" if value is None else f"{value:.0f}" for value in values) + " |")
+    equal = "; ".join(
+        f"{precision}: {found['latents_equal']} files, pixels at most {found['largest_difference_of_pixels']} levels"
+        " apart"
+        for precision, found in checks.items()
+        if precision != "files"
+    )
+    return "\n".join(lines) + (
+        f"\n\n768x512 pixels, quality 50. Files that a CPU made are read to the same integers ({equal})."
+        f" {result['gpu']}, torch {result['machine']['torch']}, {result['machine']['cores']} cores\nbeside it, weights"
+        f" {result['weights_hash']}, `{result['command']}`, [results/gpu.json](../results/gpu.json).\n"
+    )
 
 
 def refinement() -> str:
@@ -1143,6 +1189,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "freezing": freezing,
     "effort": effort,
     "refinement": refinement,
+    "training": training,
+    "gpu": gpu,
     "web": web,
     "bulk": bulk,
     "bulk-plan": bulk_plan,

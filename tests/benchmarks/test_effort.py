@@ -83,6 +83,11 @@ def test_the_device_with_the_most_files_counts() -> None:
     same = level["same_files"]
     assert {device: found["files"] for device, found in same.items()} == {"a GPU": 3, "CPU": 3}
     assert same["CPU"]["psnr"]["percent"] == pytest.approx(-10, abs=0.02)
+    assert level["files_of_others"] == 0
+    lacking = [one for one in rows if (one["image"], one["level"], one["device"]) != ("0.png", 3, "a GPU")]
+    (level,) = effort.summarise(lacking)["levels"]
+    assert (level["device"], level["images"], level["files_of_others"]) == ("a GPU", 6, 3)
+    assert level["psnr"]["percent"] == pytest.approx(-5, abs=0.02)
     assert same["a GPU"]["psnr"]["percent"] == pytest.approx(-4, abs=0.02)
 
 
@@ -99,7 +104,7 @@ def test_the_highest_level_is_compared_with_other_codecs() -> None:
         "datasets": [{"name": "Kodak", "images": [{"name": "a.png"}, {"name": "b.png"}]}],
         "curves": {"Kodak": curves},
     }
-    rows = [row(image, 3, q, 1000 * math.exp(q / 50), -q / 10) for image in ("a.png", "b.png") for q in effort.CURVE]
+    rows = [row(image, 3, q, 1000 * math.exp(q / 50), -q / 10) for image in ("a.png", "b.png") for q in effort.AGAINST]
     found = effort.against(rows, results)
     assert found is not None
     assert found["level"] == 3
