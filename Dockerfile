@@ -14,7 +14,11 @@ COPY constraints.txt pyproject.toml hatch_build.py README.md LICENSE ./
 COPY src ./src
 COPY man ./man
 RUN python -m pip --python /opt/tacit/bin/python install --constraint constraints.txt ".[$EXTRAS]" \
-    && find /opt/tacit/lib -type d -name tests -prune -exec rm -r {} +
+    && find /opt/tacit/lib -type d -name tests -prune -exec rm -r {} + \
+    && cd /opt/tacit/lib/python3.*/site-packages \
+    # 22 MB that nothing here imports: tools for making models, a compiler for Fortran, and zstandard for PyPy.
+    && rm -r onnxruntime/transformers onnxruntime/quantization onnxruntime/tools onnxruntime/datasets numpy/f2py \
+    && rm zstandard/_cffi*.so
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin tacit

@@ -850,23 +850,30 @@ def named() -> str:
             f"is named is to be as good. The whole image changes by {gain('phrase', 'image psnr')}. A phrase for "
             f"something else gives {gain('another phrase')}, and boxes that were drawn around it give {gain('boxes')}."
         )
-        reached = {seen: _reached(found["by_region"], seen) for seen in (True, False)}
-        if all(reached.values()):
-            sentences.append(
-                f"Of what the boxes gain, phrases reach {reached[True]:.0%} in images that were looked at while the "
-                f"finder was built, and {reached[False]:.0%} in the others."
-            )
+        with_find = "phrase by embedded"
+        if with_find in found["shares"]:
+            sentences.append(f"With the extra `find` a phrase gives {gain(with_find)}.")
+        seen, unseen = (_reached(found["by_region"], seen) for seen in (True, False))
+        if seen and unseen:
+            part = f"{seen['phrase']:.0%} in images that were looked at while the finder was built, and "
+            part += f"{unseen['phrase']:.0%} in the others"
+            if with_find in seen:
+                part += f", with `find` {seen[with_find]:.0%} and {unseen[with_find]:.0%}"
+            sentences.append(f"Of what the boxes gain, phrases reach {part}.")
     return (
         f"{' '.join(sentences)} Means over images of PSNR, with 95 % intervals; weights {_model(result)}, "
         f"`tacit study oracle`, [results/study/oracle.json](../results/study/oracle.json).\n"
     )
 
 
-def _reached(regions: Sequence[Mapping[str, Any]], seen: bool) -> float | None:
-    """Return the part of the boxes' gain that phrases reach in images seen or not; None if there are none."""
+def _reached(regions: Sequence[Mapping[str, Any]], seen: bool) -> dict[str, float]:
+    """Return the part of the boxes' gain that each kind of phrase reaches in images seen or not."""
     gains = [region["gains"] for region in regions if region["seen"] == seen]
-    pairs = [(of["phrase"], of["boxes"]) for of in gains if None not in (of["phrase"], of["boxes"])]
-    return sum(phrase for phrase, _ in pairs) / sum(boxes for _, boxes in pairs) if pairs else None
+    found = {}
+    for condition in gains[0] if gains else ():
+        pairs = [(of[condition], of["boxes"]) for of in gains if None not in (of[condition], of["boxes"])]
+        found[condition] = sum(phrase for phrase, _ in pairs) / sum(boxes for _, boxes in pairs)
+    return found
 
 
 def _model(result: dict[str, Any]) -> str:
@@ -1166,7 +1173,7 @@ def thumbnails() -> str:
     return "\n".join(lines) + f"\n\n{text}{source}\n"
 
 
-STUDIES = ("captions", "steering", "oracle", "oracle-find", "survive", "sweep", "small")
+STUDIES = ("captions", "steering", "oracle", "survive", "sweep", "small")
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "browser": browser,
