@@ -27,6 +27,13 @@ def test_a_name_that_is_not_its_own_is_refused(bare: Callable[..., TestClient]) 
     problem(client.get("/v1/models", headers={"Host": "evil.example"}), 421)
 
 
+def test_the_health_check_answers_to_any_address(bare: Callable[..., TestClient]) -> None:
+    """The container asks 127.0.0.1, and others its address, where only the public name is allowed."""
+    client = bare(hosts=("images.example.org", "0.0.0.0"))
+    for host in ("127.0.0.1:8000", "172.18.0.2:8000", "images.example.org"):
+        assert client.get("/healthz", headers={"Host": host}).status_code == 503  # since this one has no workers
+
+
 def test_headers_are_safe(web: httpx.Client) -> None:
     for path in ("/", "/healthz", "/openapi.json"):
         headers = web.get(path).headers

@@ -39,6 +39,9 @@ SAFETY_HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 
+HEALTH = "/healthz"
+"""What containers and load balancers ask, by whatever address the service has for them. It says nothing of anybody."""
+
 
 class ServiceMiddleware:
     """The middleware around the application.
@@ -47,7 +50,7 @@ class ServiceMiddleware:
         app: The application.
         metrics: What counts the requests.
         hosts: The names, without ports, by which the service may be called; none for any name. This refuses browsers
-            that a page elsewhere has led here by a name of its own (DNS rebinding).
+            that a page elsewhere has led here by a name of its own (DNS rebinding). `HEALTH` answers to any name.
     """
 
     def __init__(self, app: ASGIApp, metrics: ServiceMetrics, hosts: tuple[str, ...] = ()) -> None:
@@ -84,7 +87,7 @@ class ServiceMiddleware:
             await send(message)
 
         try:
-            if self._hosts and _host(scope) not in self._hosts:
+            if self._hosts and scope["path"] != HEALTH and _host(scope) not in self._hosts:
                 refusal = problems.response(421, f"the host must be {' or '.join(self._hosts)}")
                 await refusal(scope, receive, safe_send)
                 return
