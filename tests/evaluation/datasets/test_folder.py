@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from support.evaluations import write_image
 from tacit.evaluation.datasets import load_dataset
 
@@ -23,6 +25,16 @@ def test_a_folder_with_captions_beside_images_and_beside_itself(tmp_path: Path) 
         "deep/c.png": None,
     }
     assert len({item.sha256 for item in found.images}) == 3
+
+
+@pytest.mark.parametrize("path", [".", "..", "../photos"])
+def test_the_folder_that_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    write_image(tmp_path / "photos" / "deep" / "b.png")
+    (tmp_path / "photos.jsonl").write_text(json.dumps({"file": "photos/deep/b.png", "captions": ["first"]}) + "\n")
+    monkeypatch.chdir(tmp_path / "photos" / ("deep" if path == ".." else ""))
+    found = load_dataset(path)
+    assert found.name == "photos"
+    assert [(item.name, item.caption) for item in found.images] == [("deep/b.png", "first")]
 
 
 def test_a_folder_is_called_by_its_whole_name(tmp_path: Path) -> None:

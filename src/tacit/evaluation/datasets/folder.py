@@ -33,8 +33,10 @@ def folder_dataset(path: Path, name: str | None = None) -> Dataset:
         raise (EmptyDataset if path.is_dir() else InvalidInput)(f"{unusable[0].source}: {unusable[0].problem}")
     if not path.exists():
         raise PathError(f"{path}: no such file or folder")
-    beside = path.with_name(path.name + ".jsonl")
-    captions = CaptionMap.load(beside) if path.is_dir() and path.name and beside.is_file() else None
+    whole = path.resolve()
+    named = whole if path.name in ("", "..") else path  # such as the folder that one is in
+    beside = named.parent / (named.name + ".jsonl")
+    captions = CaptionMap.load(beside) if path.is_dir() and named.name and beside.is_file() else None
     listed, problems = [], {}
     for task in tasks:
         if task.problem is None:
@@ -46,7 +48,6 @@ def folder_dataset(path: Path, name: str | None = None) -> Dataset:
                 problems[label] = str(error)
             else:
                 listed.append(ListedImage(label, file, caption))
-    whole = path.resolve()
     return build_dataset(name or (whole.name if path.is_dir() else whole.stem), listed, problems=problems)
 
 
