@@ -308,7 +308,7 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
                     for one in (device, other)
                 }
         levels.append(found)
-    cpu = [row for row in rows if "processor_seconds" in row]
+    cpu = [row for row in rows if "threads" in row]
     return {
         "command": "python -m benchmarks.effort",
         "weights_hash": now,
@@ -347,9 +347,13 @@ def _savings(own: Sequence[Row], curves: Mapping[str, Mapping[str, Sequence[Row]
 
 def _seconds(own: Sequence[Row]) -> dict[str, float]:
     """Return the seconds that files took for a megapixel: by the clock and, on a CPU, of all threads together."""
-    megapixels = sum(row["pixels"] for row in own) / 1e6
-    names = [name for name in ("seconds", "processor_seconds") if all(name in row for row in own)]
-    return {f"{name}_per_megapixel": round(sum(row[name] for row in own) / megapixels, 3) for name in names}
+    found = {}
+    for name in ("seconds", "processor_seconds"):
+        timed = [row for row in own if name in row]
+        if timed:
+            megapixels = sum(row["pixels"] for row in timed) / 1e6
+            found[f"{name}_per_megapixel"] = round(sum(row[name] for row in timed) / megapixels, 3)
+    return found
 
 
 def against(rows: Sequence[Row], results: Mapping[str, Any]) -> dict[str, Any] | None:

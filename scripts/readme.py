@@ -243,7 +243,8 @@ def glance() -> str:
     lines.append(f"| tacit | | | {decoding(own)} |")
     return "\n".join(lines) + (
         f"\n\nMeans over Kodak's {len(found.images[dataset.name])} photographs, from real files at all useful rates; "
-        f"decoding 768x512 pixels on one core.\n\n{_ahead(found, dataset.name)}{_named_in_short(found, dataset.name)}"
+        f"decoding 768x512 pixels on one core.\n\n{_ahead(found, dataset.name)}{_refined_in_short()}"
+        f"{_named_in_short(found, dataset.name)}"
         "[All results](docs/results.md).\n"
     )
 
@@ -278,6 +279,21 @@ def _ahead(found: Results, dataset: str) -> str:
     return (
         f"**What is better:** at equal PSNR tacit needs {' and '.join(ahead)} (tacit takes {own.all:.0f}, and "
         f"{own.decoding:.0f} to decode).\n\n"
+    )
+
+
+def _refined_in_short() -> str:
+    """Return what the highest level of effort gains and takes."""
+    result = _results("effort")
+    if result is None or result["against"] is None:
+        return ""
+    level, percent = result["against"]["level"], result["against"]["percent"]
+    seconds = next(row["seconds"] for row in result["levels"] if row["level"] == level)
+    cpu = seconds["CPU"]["processor_seconds_per_megapixel"]
+    return (
+        f"**What patience gives:** with `--effort {level}`, which takes {cpu:.0f} s of one core for a megapixel, files"
+        f" are {-percent['avif']['psnr']:.0f} % smaller than AVIF's at equal PSNR,"
+        f" {-percent['avif-psnr']['psnr']:.0f} % with tune psnr; they decode as fast ([effort](docs/effort.md)).\n\n"
     )
 
 
@@ -497,18 +513,24 @@ def effort() -> str:
         return f"{of['percent']:+.1f} %{ends}"
 
     devices = sorted(result["plain_seconds"])
+    older = _results("effort-avx2") or {"levels": []}  # whose seconds are those of another kind of processor
+    avx2 = {row["level"]: row["processor_seconds_per_megapixel"] for row in older["levels"]}
     measures = "bits at equal distortion | at equal PSNR | at equal SSIMULACRA 2"
-    lines = [f"| level | steps | {measures} | {' | '.join(f's/Mpx, {one}' for one in devices)} |"]
-    lines.append("|---|---|---|---|---|" + "---|" * len(devices))
+    lines = [f"| level | steps | {measures} | s/Mpx, AVX2 | {' | '.join(f's/Mpx, {one}' for one in devices)} |"]
+    lines.append("|---|---|---|---|---|---|" + "---|" * len(devices))
     for row in result["levels"]:
         savings = " | ".join(saving(row[name]) for name in ("distortion", "psnr", "ssimulacra2"))
         seconds = " | ".join(_effort_seconds(row["seconds"].get(device)) for device in devices)
-        lines.append(f"| {row['level']} | {row['steps']} | {savings} | {seconds} |")
+        old = f"{avx2[row['level']]:.3g}" if row["level"] in avx2 else ""
+        lines.append(f"| {row['level']} | {row['steps']} | {savings} | {old} | {seconds} |")
     plain = ", ".join(f"{_effort_seconds(result['plain_seconds'][device])} on the {device}" for device in devices)
     text = "\n".join(lines) + "\n\n" + _effort_note(result) + f" Level 0 takes {plain}.\n"
     if result["against"] is not None:
         text += "\n" + _effort_against(result["against"])
-    return text + f"Weights {result['weights_hash']}, `{result['command']}`, `results/effort.json`.\n"
+    return text + (
+        f"Weights {result['weights_hash']}, `{result['command']}`, `results/effort.json`; seconds by AVX2:"
+        " `results/effort-avx2.json`.\n"
+    )
 
 
 def _effort_seconds(found: Mapping[str, float] | None) -> str:
@@ -524,10 +546,13 @@ def _effort_note(result: Mapping[str, Any]) -> str:
     images, files = (" to ".join(map(str, sorted({row[of] for row in levels}))) for of in ("images", "files"))
     qualities = sorted({quality for row in levels for quality in row["qualities"]})
     devices = ", ".join(sorted({row["device"] for row in levels}))
+    others = "".join(
+        f", of level {row['level']} {row['files_of_others']} by a CPU" for row in levels if row["files_of_others"]
+    )
     note = (
-        f"{images} images, qualities {', '.join(map(str, qualities))}, {files} files a level, encoded by {devices}."
-        f" The distortion is\nthe model's own. In brackets: 95 % intervals of the mean over images. s/Mpx: seconds for"
-        f" a megapixel; of a CPU, of\nall threads together ({', '.join(result['instructions'])} of"
+        f"{images} images, qualities {', '.join(map(str, qualities))}, {files} files a level, encoded by {devices}"
+        f"{others}.\nThe distortion is the model's own. In brackets: 95 % intervals of the mean over images. s/Mpx:"
+        f" seconds for a megapixel; of a CPU, of\nall threads together ({', '.join(result['instructions'])} of"
         f" {result['machine']['processor']}); of a GPU, by the clock, images of one shape together."
     )
     for row in result["levels"]:
