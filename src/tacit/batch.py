@@ -107,10 +107,12 @@ def run(
             except KeyboardInterrupt:
                 interrupted.set()
         else:
+            futures: list[Future[FileOutcome]] = []
             reported: set[Future[FileOutcome]] = set()
             with ThreadPoolExecutor(jobs, thread_name_prefix="tacit") as pool:
-                futures = [pool.submit(process, task) for task in tasks]
                 try:
+                    for task in tasks:  # of which the first ones are worked on meanwhile
+                        futures.append(pool.submit(process, task))
                     for future in as_completed(futures):
                         reported.add(future)
                         account(future.result())
