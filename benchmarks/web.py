@@ -32,10 +32,10 @@ import httpx
 from PIL import Image
 
 from benchmarks.environment import benchmark_image, describe_machine
+from tacit import machine
 from tacit.errors import TacitError
 from tacit.evaluation.readable_json import dumps
 from tacit.web.client import Client
-from tacit.web.workers.codecs import SPIN_COUNT
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="of each number of clients")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "web.json")
     arguments = parser.parse_args()
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # as workers have it
+    machine.let_threads_sleep()  # as in the workers
     photo, origin = benchmark_image(arguments.image)
     upload = as_jpeg(photo)
     with service() as (url, process):

@@ -30,7 +30,8 @@ def test_a_photograph_becomes_the_file_that_the_codec_makes(
     path = tmp_path / "photo.png"
     path.write_bytes(upload)
     for source in (upload, path, str(path), io.BytesIO(upload)):
-        encoded = client.encode(source, "a dog", quality=33.333, store_caption=True)
+        # without steering, since the image hardly shows a dog, and whether the finder sees one hangs by a thread
+        encoded = client.encode(source, "a dog", quality=33.333, store_caption=True, steer=0)
         assert (encoded.width, encoded.height, encoded.quality, encoded.psnr) == (150, 100, 33.33, None)
         assert encoded.media_type == "image/x-tacit"
         assert encoded.bpp == pytest.approx(8 * len(encoded.data) / 15_000, rel=1e-5)
@@ -38,7 +39,7 @@ def test_a_photograph_becomes_the_file_that_the_codec_makes(
         assert (info.caption, info.quality) == ("a dog", 33.33)
         assert encoded.warnings == ()
     # of the same weights; the transforms' precision may differ
-    reference = codec.decode(codec.encode(upload, "a dog", 33.333))
+    reference = codec.decode(codec.encode(upload, "a dog", 33.333, steer=0))
     assert np.abs(np.asarray(codec.decode(encoded.data)).astype(int) - np.asarray(reference)).mean() < 1
 
 
