@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
@@ -111,8 +111,7 @@ def run(
             reported: set[Future[FileOutcome]] = set()
             with ThreadPoolExecutor(jobs, thread_name_prefix="tacit") as pool:
                 try:
-                    for task in tasks:  # of which the first ones are worked on meanwhile
-                        futures.append(pool.submit(process, task))
+                    futures.extend(pool.submit(process, task) for task in tasks)  # the first ones begin meanwhile
                     for future in as_completed(futures):
                         reported.add(future)
                         account(future.result())
@@ -123,11 +122,17 @@ def run(
                     if not isinstance(error, KeyboardInterrupt):
                         raise
             if interrupted.is_set():
-                for future in futures:
-                    if future not in reported and not future.cancelled():
-                        with contextlib.suppress(KeyboardInterrupt):  # the work was not finished
-                            account(future.result())
+                for outcome in _finished(future for future in futures if future not in reported):
+                    account(outcome)
     return BatchSummary(len(tasks), done, failed, interrupted.is_set())
+
+
+def _finished(futures: Iterable[Future[FileOutcome]]) -> Iterator[FileOutcome]:
+    """Yield the outcomes of those that were neither cancelled nor ended by Ctrl-C."""
+    for future in futures:
+        if not future.cancelled():
+            with contextlib.suppress(KeyboardInterrupt):
+                yield future.result()
 
 
 def _explained(error: Exception) -> Exception:

@@ -80,6 +80,7 @@ class FileEncoder:
             "caption_from": caption and caption.origin,
             "found": None if result.found is None else result.found.found,
             "missed": None if result.found is None else result.found.missed,
+            **({"unsure": result.found.unsure} if result.found is not None and result.found.unsure else {}),
             **({"hint": result.found.hint} if result.found is not None and result.found.hint else {}),
             **(kept if result.kept else {}),
         }

@@ -231,7 +231,7 @@ def test_what_was_kept_is_said(fake: type[FakeCodec], capsys: pytest.CaptureFixt
     _, dog, box = capsys.readouterr().out.splitlines()
     assert dog.startswith("  kept the dog at 0,0,")
     assert dog.endswith(": 36.50 dB")
-    assert box == "  kept box at 1,2,3,4: 75.50 SSIMULACRA 2, for 123 B in all"
+    assert box == "  kept box at 1,2,3,4: 75.50 SSIMULACRA 2, which costs 123 B more"
     assert cli.main([*arguments, "--json"]) == 0
     (record,) = records(capsys.readouterr().out)
     assert record["kept_bytes"] == 123

@@ -228,10 +228,11 @@ def _result_line(record: Record) -> str:
     parts.append(f"caption: {record['caption_from'] or 'none'}")
     for name, label in (("found", "found"), ("missed", "not found")):
         if record.get(name):
-            parts.append(f"{label}: {'; '.join(record[name])}")
+            unsure = record.get("unsure", ())
+            parts.append(f"{label}: {'; '.join(one + ' (unsure)' * (one in unsure) for one in record[name])}")
     if record.get("hint"):
         parts[-1] += f" ({record['hint']})"
     kept = [described(one) for one in record.get("kept", ())]
     if kept:
-        kept[-1] += f", for {byte_size(record['kept_bytes'])} in all"
+        kept[-1] += f", which costs {byte_size(record['kept_bytes'])} more"
     return "\n  ".join([", ".join(parts), *kept])

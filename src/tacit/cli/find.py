@@ -61,7 +61,10 @@ def find(image: str, caption: str, output: str | None, finder: str, force: bool,
         Image.fromarray(draw(raster.pixels, found.map)).save(stream, kind)
         files.write(output, stream.getvalue(), force=force)
     if as_json:
-        things = [{"phrase": thing.phrase, "cues": thing.cues, "sure": thing.sure} for thing in found.things]
+        things = [
+            {"phrase": thing.phrase, "cues": thing.cues, "sure": thing.sure and thing.map is not None}
+            for thing in found.things
+        ]
         values = {"caption": caption, "found": found.found, "missed": found.missed, "hint": found.hint}
         click.echo(json_line({**values, "things": things}))
         return

@@ -46,6 +46,11 @@ class Found:
         return tuple(thing.phrase for thing in self.things if thing.map is not None)
 
     @property
+    def unsure(self) -> tuple[str, ...]:
+        """Those of the found phrases whose things are hardly seen."""
+        return tuple(thing.phrase for thing in self.things if thing.map is not None and not thing.sure)
+
+    @property
     def missed(self) -> tuple[str, ...]:
         """The phrases whose things were not found; they change nothing."""
         return tuple(thing.phrase for thing in self.things if thing.map is None)

@@ -157,7 +157,7 @@ def _clauses(chunks: Sequence[_Chunk]) -> Iterator[list[_Chunk]]:
             clause[-1].words += chunk.words
             clause[-1].many |= chunk.many
             continue
-        if link == "and" and clause and clause[-1].link not in ("", "'s"):
+        if link == "and" and clause and clause[-1].link not in ("", "'s") and not _is_another(chunk, clause[-1].link):
             link = clause[-1].link
         elif link in ("", "break", "and"):
             if clause:
@@ -167,6 +167,20 @@ def _clauses(chunks: Sequence[_Chunk]) -> Iterator[list[_Chunk]]:
         clause.append(chunk)
     if clause:
         yield clause
+
+
+def _is_another(chunk: _Chunk, link: str) -> bool:
+    """Return whether what stands behind "and" is another thing, and not one more that the thing before wears or is at.
+
+    "a boat on a lake and two dogs" names two things, "a boat between the dogs and cats" one, "a man in a red hat and a
+    blue dress" one.
+    """
+    counted = chunk.determined or any(word.key in NUMBERS for word in chunk.words)
+    return (
+        counted
+        and not (link in WEARING and any(singular(word.key) in CLOTHES for word in chunk.words))
+        and link != "between"
+    )
 
 
 def _assembled(caption: str, clause: Sequence[_Chunk]) -> Phrase | None:
