@@ -247,7 +247,7 @@ def resident() -> tuple[int, int, int]:
             title = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:  # it has ended
             continue
-        who = "driver" if pid == os.getpid() else "worker" if b"_Worker" in title else "ray"
+        who = "driver" if pid == os.getpid() else "worker" if b"Worker" in title else "ray"
         held[who] += sum(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:"))
     return held["driver"], held["worker"], held["ray"]
 

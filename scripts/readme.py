@@ -717,7 +717,7 @@ def reading() -> str:
         "",
         (
             f"Random crops of {result['crop']} pixels; {result['photographs']} pixels; {machine['processor']}, "
-            f"{machine['cores']} cores, transforms in {'bf16' if machine['bf16'] else 'fp32'}, weights "
+            f"{machine['cores']} cores, weights "
             f"{result['weights_hash']}. The load average was {min(loads):.0f} to {max(loads):.0f}; where images/s are "
             "empty, other programs had so much of the machine that they say nothing. JPEG's times are those of the "
             "smaller files. "
