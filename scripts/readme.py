@@ -523,20 +523,16 @@ def effort() -> str:
     if result is None:
         return MISSING
 
-    def saving(of: Mapping[str, Any]) -> str:
-        if of["percent"] is None:
-            return ""
-        ends = "" if of["interval"] is None else " ({:+.1f} to {:+.1f})".format(*of["interval"])
-        return f"{of['percent']:+.1f} %{ends}"
-
     devices = sorted(result["plain_seconds"])
     older = _results("effort-avx2") or {"levels": []}  # whose seconds are those of another kind of processor
     avx2 = {row["level"]: row["processor_seconds_per_megapixel"] for row in older["levels"]}
     measures = "bits at equal distortion | at equal PSNR | at equal SSIMULACRA 2"
-    lines = [f"| level | steps | {measures} | s/Mpx, AVX2 | {' | '.join(f's/Mpx, {one}' for one in devices)} |"]
+    kind = ", ".join(result["instructions"]).replace("AVX512", "AVX-512")
+    names = " | ".join(f"s/Mpx, {kind if one == 'CPU' else one}" for one in devices)
+    lines = [f"| level | steps | {measures} | s/Mpx, AVX2 | {names} |"]
     lines.append("|---|---|---|---|---|---|" + "---|" * len(devices))
     for row in result["levels"]:
-        savings = " | ".join(saving(row[name]) for name in ("distortion", "psnr", "ssimulacra2"))
+        savings = " | ".join(_saving(row[name], 1) for name in ("distortion", "psnr", "ssimulacra2"))
         seconds = " | ".join(_effort_seconds(row["seconds"].get(device)) for device in devices)
         old = f"{avx2[row['level']]:.3g}" if row["level"] in avx2 else ""
         lines.append(f"| {row['level']} | {row['steps']} | {savings} | {old} | {seconds} |")
@@ -545,9 +541,17 @@ def effort() -> str:
     if result["against"] is not None:
         text += "\n" + _effort_against(result["against"])
     return text + (
-        f"Weights {result['weights_hash']}, `{result['command']}`, `results/effort.json`; seconds by AVX2:"
-        " `results/effort-avx2.json`.\n"
+        f"Weights {result['weights_hash']}, `{result['command']}`, `results/effort.json`, the rows that it is made of:"
+        " `results/effort.jsonl`; seconds by AVX2: `results/effort-avx2.json`.\n"
     )
+
+
+def _saving(of: Mapping[str, Any], digits: int) -> str:
+    """Return a mean in per cent, with its interval where it has one."""
+    if of["percent"] is None:
+        return ""
+    ends = "" if of["interval"] is None else " ({} to {})".format(*(f"{end:+.{digits}f}" for end in of["interval"]))
+    return f"{of['percent']:+.{digits}f} %{ends}"
 
 
 def _effort_seconds(found: Mapping[str, float] | None) -> str:
@@ -599,12 +603,6 @@ def keep() -> str:
     if result is None:
         return MISSING
 
-    def saving(of: Mapping[str, Any]) -> str:
-        if of["percent"] is None:
-            return ""
-        ends = "" if of["interval"] is None else " ({:+.0f} to {:+.0f})".format(*of["interval"])
-        return f"{of['percent']:+.0f} %{ends}"
-
     lines = ["| images | what is kept, by | with | promises | kept | broken elsewhere | bytes | small things |"]
     lines.append("|---|---|---|---:|---:|---:|---|---|")
     for case in result["cases"]:
@@ -613,7 +611,7 @@ def keep() -> str:
         broken = max(case["broken"].values())
         lines.append(
             f"| {name} | {case['place']}, {measure} | {target} | {case['files']} |"
-            f" {case['outcomes']['kept']} | {broken} | {saving(case['all'])} | {saving(case['small'])} |"
+            f" {case['outcomes']['kept']} | {broken} | {_saving(case['all'], 0)} | {_saving(case['small'], 0)} |"
         )
     return "\n".join(lines) + (
         f"\n\nPromised is what the box has in a file of quality {result['promised_quality']:g}; the rest has quality"

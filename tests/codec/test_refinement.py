@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,15 @@ def test_progress_over_regions_and_attempts_never_goes_back(codec: Codec) -> Non
     codec.encode_result(synthetic(64, 64), size=700, effort=1, progress=told.append)
     assert told == sorted(told)
     assert 0 < told[-1] <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("goes_back", [True, False])
+def test_a_search_that_runs_away_goes_back(
+    codec: Codec, picture: Picture, monkeypatch: pytest.MonkeyPatch, goes_back: bool
+) -> None:
+    monkeypatch.setitem(SCHEDULES, 1, Schedule(steps=16, rate=8.0))
+    monkeypatch.setattr("tacit.codec.refinement.ASTRAY", 1.5 if goes_back else math.inf)
+    image = picture(100, 90)
+    plain, refined = (codec.encode(image, quality=50, effort=effort) for effort in (0, 1))
+    assert (loss(image, codec, refined, 50) < loss(image, codec, plain, 50)) == goes_back

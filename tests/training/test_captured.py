@@ -70,8 +70,8 @@ def test_a_step_is_that_of_the_loader(make_config: Make, kind: str) -> None:
         moved, expected_move = value - before[name], expected.model[name] - before[name]
         # Muon's iteration runs in bf16, and sums are taken in another order where channels are last in memory.
         # What hardly has a gradient, as the layers behind closed gates, moves by less than the noise of such sums.
-        noise = 1e-5 * config.optimizer.learning_rate * value.numel()
-        assert (moved - expected_move).norm() <= (0.15 if kind == "muon" else 0.03) * expected_move.norm() + noise, name
+        move = max(float(expected_move.norm()), 3e-5)
+        assert (moved - expected_move).norm() <= (0.15 if kind == "muon" else 0.03) * move, name
     assert any(not torch.equal(value, before[name]) for name, value in weights_of(module).items())
 
 

@@ -189,8 +189,8 @@ class Refiner:
                 targets = targets + rate * (decoded.detach() - gradient / s.curvature - targets)
                 if step < hyper_steps:
                     optimizer.step()
-                # Where the loss is far more curved than anywhere else, targets run away within some steps of a high
-                # rate. Such an image goes back, and on from there at half the rate.
+                # Targets of some images run away within a few steps of a high rate. Such an image goes back, and on
+                # from there at half the rate.
                 targets, ease = torch.where(astray, least_targets, targets), torch.where(astray, ease / 2, ease)
                 with torch.no_grad():
                     moving.copy_(torch.where(astray, z, moving))

@@ -16,7 +16,7 @@ import tacit
 from tacit.web import openapi, problems, v1, viewer
 from tacit.web.access import authorized
 from tacit.web.metrics import ServiceMetrics
-from tacit.web.middleware import ServiceMiddleware
+from tacit.web.middleware import HEALTH, ServiceMiddleware
 from tacit.web.preview import routes as preview
 from tacit.web.service import Service, ServiceDep
 from tacit.web.settings import ServiceSettings
@@ -73,7 +73,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     app.include_router(preview.router)
     app.include_router(viewer.router)
 
-    @app.get("/healthz", summary="Check the health of the service", responses=problems.documented(503))
+    @app.get(HEALTH, summary="Check the health of the service", responses=problems.documented(503))
     async def healthz(service: ServiceDep) -> HealthResponse:
         """The status is 200 if at least one worker is running, and 503 otherwise."""
         if not service.pool.healthy:
