@@ -23,7 +23,7 @@ from benchmarks.environment import find_data
 from tacit import cli, weights
 
 ROOT = Path(__file__).resolve().parent.parent
-METRICS = ("psnr", "ms-ssim", "ssimulacra2", "butteraugli-3norm")
+METRICS = ("psnr", "ms-ssim", "ssimulacra2", "butteraugli-3norm", "st-lpips")
 # From 0.07 bits per pixel, or a codec's least, to 1.3.
 OWN = (0, 12, 25, 38, 50, 62, 75, 88, 100)
 QUALITIES = {

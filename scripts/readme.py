@@ -59,6 +59,7 @@ LABELS = {  # of codecs and metrics of `tacit eval`
     "ms-ssim": "MS-SSIM",
     "ssimulacra2": "SSIMULACRA 2",
     "butteraugli-3norm": "Butteraugli",
+    "st-lpips": "ST-LPIPS",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -65,8 +65,18 @@ class Lpips(nn.Module):
             InvalidInput: Other shapes, or images too small for the network.
         """
         check_images(x, y, self.features.network)
-        pairs = zip(self.features(self._scaled(x)), self.features(self._scaled(y)), self.heads, strict=True)
-        terms = [((unit_length(a) - unit_length(b)).square() * head).sum(1).mean(dim=(1, 2)) for a, b, head in pairs]
+        return self.between(self.unit_features(x), self.unit_features(y))
+
+    def unit_features(self, x: Tensor) -> list[Tensor]:
+        """Return the features of images [B, 3, H, W] after each stage, of length 1 at every place."""
+        return [unit_length(stage) for stage in self.features(self._scaled(x))]
+
+    def between(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+        """Return the distances of images [B] by their unit features."""
+        terms = [
+            ((one - other).square() * head).sum(1).mean(dim=(1, 2))
+            for one, other, head in zip(a, b, self.heads, strict=True)
+        ]
         return torch.stack(terms).sum(0)
 
     def _scaled(self, x: Tensor) -> Tensor:

@@ -11,13 +11,43 @@ from tacit.evaluation.metrics.metric import ImageMetricBase
 from tacit.evaluation.metrics.tensors import unit_batch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tacit.pretrained.catalogue import Network
     from tacit.pretrained.lpips import Lpips, Scale
 
 _TITLES = {"alex": "AlexNet", "vgg": "VGG-16", "squeeze": "SqueezeNet 1.1"}
 
 
-class LpipsMetric(ImageMetricBase):
+class _LpipsBase(ImageMetricBase):
+    """What LPIPS and ST-LPIPS have in common.
+
+    The features of the last reference are kept, since many decoded files are compared with one image after another.
+    """
+
+    _distance: Lpips
+    _last: tuple[np.ndarray, list[Tensor]] | None = None
+
+    def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
+        """Return the distance, 0 for equal images."""
+        import torch
+
+        self.check(reference, decoded)
+        with torch.inference_mode():
+            ours = self._distance.unit_features(unit_batch(decoded[None]))
+            return float(self._distance.between(self._reference_features(reference), ours))
+
+    def _reference_features(self, reference: np.ndarray) -> list[Tensor]:
+        if self._last is not None and self._last[0] is reference:
+            return self._last[1]
+        self._last = None
+        features = self._distance.unit_features(unit_batch(reference[None]))
+        if not reference.flags.writeable:  # what can change under the same name is not kept
+            self._last = reference, features
+        return features
+
+
+class LpipsMetric(_LpipsBase):
     """LPIPS 0.1 of one network.
 
     Args:
@@ -48,13 +78,8 @@ class LpipsMetric(ImageMetricBase):
             f"{BACKBONES[network].label}, {HEADS[network].label}"
         )
 
-    def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
-        """Return the distance, 0 for equal images."""
-        self.check(reference, decoded)
-        return _value(self._distance, reference, decoded)
 
-
-class StLpipsMetric(ImageMetricBase):
+class StLpipsMetric(_LpipsBase):
     """ST-LPIPS, the shift-tolerant LPIPS, over AlexNet.
 
     Args:
@@ -70,15 +95,3 @@ class StLpipsMetric(ImageMetricBase):
         self.smallest = SMALLEST["shift-tolerant-alex"]
         self._distance = load_st_lpips(weights)
         self.protocol = f"ST-LPIPS vST0.0 of its AlexNet, given [-1, 1]; float32; {ST_LPIPS.label}"
-
-    def __call__(self, reference: np.ndarray, decoded: np.ndarray, caption: str | None = None) -> float:
-        """Return the distance, 0 for equal images."""
-        self.check(reference, decoded)
-        return _value(self._distance, reference, decoded)
-
-
-def _value(distance: Lpips, reference: np.ndarray, decoded: np.ndarray) -> float:
-    import torch
-
-    with torch.inference_mode():
-        return float(distance(unit_batch(reference[None]), unit_batch(decoded[None])))
