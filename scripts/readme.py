@@ -220,7 +220,11 @@ def kodak() -> str:
 
 # The codecs in the README: those beside which tacit's bytes stand, and those that need fewer by PSNR.
 GLANCE = ("jpeg", "jpegli", "webp", "jxl-slow", "heic", "avif", "avif-psnr", "avif-slow", "avif-slow-psnr", "vvenc")
-AHEAD = {"VTM, published": "VTM, H.266's reference encoder,", "ELIC, published": "ELIC, a learned codec"}
+AHEAD = {
+    "vvenc": "VVenC",
+    "VTM, published": "VTM, H.266's reference encoder,",
+    "ELIC, published": "ELIC, a learned codec",
+}
 
 
 def glance() -> str:
@@ -283,9 +287,10 @@ def _ahead(found: Results, dataset: str) -> str:
             ahead.append(more)
     if not ahead:
         return ""
+    joined = ", ".join(ahead[:-1]) + " and " * (len(ahead) > 1) + ahead[-1]
     own = _cost(weights.DEFAULT)
     return (
-        f"**What is better:** at equal PSNR tacit needs {' and '.join(ahead)} (tacit takes {own.all:.0f}, and "
+        f"**What is better:** at equal PSNR tacit needs {joined} (tacit takes {own.all:.0f}, and "
         f"{own.decoding:.0f} to decode).\n\n"
     )
 
