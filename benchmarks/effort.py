@@ -359,6 +359,9 @@ def _seconds(own: Sequence[Row]) -> dict[str, float]:
 def against(rows: Sequence[Row], results: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the highest level's differences from other codecs, as `tacit eval` has them, in per cent of the bits.
 
+    Beside them are those of level 0 by files of the same qualities, since a curve through fewer points, over less of
+    the range, gives other differences than one through many.
+
     Args:
         rows: What was measured.
         results: Those of `tacit eval` on the same images.
@@ -367,23 +370,36 @@ def against(rows: Sequence[Row], results: Mapping[str, Any]) -> dict[str, Any] |
         None where no level has files of all images at the qualities AGAINST.
     """
     (dataset,) = results["datasets"]
-    images = {image["name"] for image in dataset["images"]}
+    images = sorted(image["name"] for image in dataset["images"])
+    anchors = results["curves"][dataset["name"]]
     for level in sorted(SCHEDULES, reverse=True):
-        files = {
-            (row["image"], row["quality"]): row
-            for row in sorted(rows, key=lambda row: row["device"])  # a CPU's first: others take their place
-            if (row["level"], row["steps"]) == (level, SCHEDULES[level].steps)
-        }
-        if all((image, quality) in files for image in images for quality in AGAINST):
-            break
-    else:
-        return None
-    curve = [[files[image, quality] for image in sorted(images)] for quality in AGAINST]
-    points = results["curves"][dataset["name"]]
+        files, plain = (_files_of(rows, one) for one in (level, 0))
+        if all((image, quality) in of for image in images for quality in AGAINST for of in (files, plain)):
+            return {
+                "level": level,
+                "qualities": list(AGAINST),
+                "results": results["command"],
+                "percent": _differences(files, images, anchors),
+                "percent_of_level_0": _differences(plain, images, anchors),
+            }
+    return None
+
+
+def _files_of(rows: Iterable[Row], level: int) -> dict[tuple[str, int], Row]:
+    """Return a level's row for each image and quality."""
+    steps = SCHEDULES[level].steps if level else 0
+    ordered = sorted(rows, key=lambda row: row["device"])  # a CPU's first: others take their place
+    return {_file(row): row for row in ordered if (row["level"], row["steps"]) == (level, steps)}
+
+
+def _differences(
+    files: Mapping[tuple[str, int], Row], images: Sequence[str], anchors: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, dict[str, float]]:
+    """Return the differences of the curve through files of the qualities AGAINST from each anchor's, by each metric."""
+    curve = [[files[image, quality] for image in images] for quality in AGAINST]
     rates = [fmean(8 * row["bytes"] / row["pixels"] for row in point) for point in curve]
-    differences = {}
-    for name, anchor in points.items():
-        differences[name] = {
+    return {
+        name: {
             metric: round(
                 rate_difference(
                     ([point["bpp"] for point in anchor], [point["metrics"][metric] for point in anchor]),
@@ -393,7 +409,8 @@ def against(rows: Sequence[Row], results: Mapping[str, Any]) -> dict[str, Any] |
             )
             for metric in ("psnr", "ssimulacra2")
         }
-    return {"level": level, "results": results["command"], "percent": differences}
+        for name, anchor in anchors.items()
+    }
 
 
 def _saving(of_images: Iterable[Sequence[float]]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def main() -> None:
     clock = Clock(arguments.seconds)
     device = torch.device(arguments.device)
     result: dict[str, Any] = {
-        "command": f"python -m benchmarks.gpu --seconds {arguments.seconds:g}",
+        "command": command(arguments),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         **describe_machine(),
         "weights_hash": weights.describe(models[0]).decode_hash.hex(),
@@ -117,6 +117,17 @@ def main() -> None:
         record("kernels", lambda: kernels(codec, pictures))
     if arguments.blocks:
         record("blocks", lambda: blocks(device, 1 << 16 if arguments.quick else 8 << 20))
+
+
+def command(arguments: argparse.Namespace) -> str:
+    """Return the command, with FOLDER for folders and WEIGHTS for weights files."""
+    given = [
+        ("-m WEIGHTS", arguments.model),
+        ("--images FOLDER", arguments.images),
+        ("--files FOLDER", arguments.files),
+    ]
+    parts = [text for text, value in given if value]
+    return " ".join(["python -m benchmarks.gpu", *parts, f"--seconds {arguments.seconds:g}"])
 
 
 def photographs(folder: Path | None, count: int, *, small: bool = False) -> list[Image.Image]:

@@ -262,11 +262,12 @@ def glance() -> str:
 
 
 def _tuned(name: str, settings: Mapping[str, Any]) -> str:
-    """Return a codec's name with what its encoder is tuned for, where that is part of its settings."""
+    """Return a codec's name with its encoder's speed and what it is tuned for, where these are among its settings."""
     if "tune" not in settings:
         return LABELS[name]
-    label, tune = LABELS[name].removesuffix(" tuned for PSNR"), settings["tune"]
-    return f"{label}, tune {tune}".replace(", the default", " (its default)")
+    speed = settings["options"].get("speed")
+    label = LABELS[name] if speed is None else f"AVIF at speed {speed}"
+    return f"{label}, tune {settings['tune']}".replace(", the default", " (its default)")
 
 
 def _ahead(found: Results, dataset: str) -> str:
@@ -287,10 +288,9 @@ def _ahead(found: Results, dataset: str) -> str:
             ahead.append(more)
     if not ahead:
         return ""
-    joined = ", ".join(ahead[:-1]) + " and " * (len(ahead) > 1) + ahead[-1]
     own = _cost(weights.DEFAULT)
     return (
-        f"**What is better:** at equal PSNR tacit needs {joined} (tacit takes {own.all:.0f}, and "
+        f"**What is better:** at equal PSNR tacit needs {_listed(ahead)} (tacit takes {own.all:.0f}, and "
         f"{own.decoding:.0f} to decode).\n\n"
     )
 
@@ -300,14 +300,19 @@ def _refined_in_short() -> str:
     result = _results("effort")
     if result is None or result["against"] is None:
         return ""
-    level, percent = result["against"]["level"], result["against"]["percent"]
-    seconds = next(row["seconds"] for row in result["levels"] if row["level"] == level)
+    against = result["against"]
+    seconds = next(row["seconds"] for row in result["levels"] if row["level"] == against["level"])
     cpu = seconds["CPU"]["processor_seconds_per_megapixel"]
     kind = result["instructions"][-1].replace("AVX512", "AVX-512")
+
+    def smaller(name: str) -> str:
+        with_it, without = (-against[of][name]["psnr"] for of in ("percent", "percent_of_level_0"))
+        return f"{with_it:.0f} % smaller instead of {without:.0f}"
+
     return (
-        f"**What patience gives:** with `--effort {level}`, which takes {cpu:.0f} s of one core with {kind} for a"
-        f" megapixel, files are {-percent['avif']['psnr']:.0f} % smaller than AVIF's at equal PSNR,"
-        f" {-percent['avif-psnr']['psnr']:.0f} % with tune psnr; they decode as fast ([effort](docs/effort.md)).\n\n"
+        f"**What patience gives:** with `--effort {against['level']}`, which takes {cpu:.0f} s of one core with"
+        f" {kind} for a megapixel, files are at equal PSNR {smaller('avif')} beside AVIF's at speed 4,"
+        f" {smaller('avif-psnr')} with tune psnr; they decode as fast ([how that was measured](docs/effort.md)).\n\n"
     )
 
 
@@ -573,14 +578,14 @@ def _effort_note(result: Mapping[str, Any]) -> str:
     images, files = (" to ".join(map(str, sorted({row[of] for row in levels}))) for of in ("images", "files"))
     qualities = sorted({quality for row in levels for quality in row["qualities"]})
     devices = ", ".join(sorted({row["device"] for row in levels}))
-    others = "".join(
-        f", of level {row['level']} {row['files_of_others']} by a CPU" for row in levels if row["files_of_others"]
-    )
+    of_cpu = [f"{row['files_of_others']} at level {row['level']}" for row in levels if row["files_of_others"]]
+    others = f"; {_listed(of_cpu)} by a CPU" if of_cpu else ""
     note = (
-        f"{images} images, qualities {', '.join(map(str, qualities))}, {files} files a level, encoded by {devices}"
-        f"{others}.\nThe distortion is the model's own. In brackets: 95 % intervals of the mean over images. s/Mpx:"
-        f" seconds for a megapixel; of a CPU, of\nall threads together ({', '.join(result['instructions'])} of"
-        f" {result['machine']['processor']}); of a GPU, by the clock, images of one shape together."
+        f"{files} files a level ({images} images, qualities {_listed(qualities)}), made by {devices}{others}."
+        "\nThe distortion is the model's own. In brackets: 95 % intervals of the mean over images. s/Mpx:"
+        f" seconds for a megapixel,\nof which 768x512 is 0.39; of a CPU, of all threads together"
+        f" ({', '.join(result['instructions'])} of {result['machine']['processor']}); of a GPU, by the clock, images"
+        " of one shape together."
     )
     for row in result["levels"]:
         if row["level"] == 5 and "same_files" in row:
@@ -593,14 +598,27 @@ def _effort_note(result: Mapping[str, Any]) -> str:
 
 
 def _effort_against(against: Mapping[str, Any]) -> str:
-    """Return what a level saves against other codecs."""
-    lines = [f"Kodak at level {against['level']}, by the curves through all images:\n"]
-    lines += ["| against | PSNR | SSIMULACRA 2 |", "|---|---|---|"]
+    """Return what a level saves against other codecs, beside what level 0 saves."""
+    level, found = against["level"], kodak_results()
+    settings = {} if found is None else found.codecs
+    qualities = _listed(against["qualities"])
+    lines = [
+        f"Kodak at level {level} and at level 0, by the curves through qualities {qualities}, means of all images:\n",
+        f"| against | PSNR, level {level} | level 0 | SSIMULACRA 2, level {level} | level 0 |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for name, percent in against["percent"].items():
-        if not name.startswith(("tacit-s+", "tacit-s-")):
-            label = "tacit-s at level 0" if name == "tacit-s" else LABELS.get(name, name)
-            lines.append(f"| {label} | {percent['psnr']:+.1f} % | {percent['ssimulacra2']:+.1f} % |")
+        if name != weights.DEFAULT and not name.startswith(("tacit-s+", "tacit-s-")):
+            plain = against["percent_of_level_0"][name]
+            cells = [f"{of[metric]:+.1f} %" for metric in ("psnr", "ssimulacra2") for of in (percent, plain)]
+            lines.append(f"| {_tuned(name, settings[name])} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n\n"
+
+
+def _listed(values: Sequence[object]) -> str:
+    """Return values as a list in a sentence."""
+    *others, last = map(str, values)
+    return ", ".join(others) + " and " * bool(others) + last
 
 
 def keep() -> str:
@@ -651,7 +669,7 @@ def gpu() -> str:
     if result is None:
         return MISSING
     checks, speed = result["checks"], result["speed"]
-    batches = [name for name in speed if name.startswith("batch ")]
+    batches = sorted((name for name in speed if name.startswith("batch ")), key=lambda name: int(name.split()[1]))
     lines = ["| images at once | " + " | ".join(name.removeprefix("batch ") for name in batches) + " |"]
     lines.append("|---|" + "---|" * len(batches))
     for label, names in (
@@ -761,7 +779,8 @@ def shipped() -> str:
             "bytes": f"{about.size:,}",
             "weights hash": about.decode_hash.hex(),
             "sha256": weights.SHIPPED[name],
-            **{key: value for key, value in about.card.items() if key != "name"},  # the one it was trained under
+            # the name is the one it was trained under; the distortion, for programs, is part of the loss
+            **{key: value for key, value in about.card.items() if key not in ("name", "distortion")},
         }
         lines += [f"### {name}", "", "| | |", "|---|---|"]
         lines += [f"| {key.replace('_', ' ')} | {_cell(value)} |" for key, value in rows.items()]

@@ -104,7 +104,12 @@ def test_the_highest_level_is_compared_with_other_codecs() -> None:
         "datasets": [{"name": "Kodak", "images": [{"name": "a.png"}, {"name": "b.png"}]}],
         "curves": {"Kodak": curves},
     }
-    rows = [row(image, 3, q, 1000 * math.exp(q / 50), -q / 10) for image in ("a.png", "b.png") for q in effort.AGAINST]
+    rows = [
+        row(image, level, q, part * 1000 * math.exp(q / 50), -q / 10)
+        for level, part in ((0, 1.1), (3, 1))
+        for image in ("a.png", "b.png")
+        for q in effort.AGAINST
+    ]
     found = effort.against(rows, results)
     assert found is not None
     assert found["level"] == 3
@@ -113,7 +118,9 @@ def test_the_highest_level_is_compared_with_other_codecs() -> None:
         "ssimulacra2": pytest.approx(-20, abs=0.01),
     }
     assert found["percent"]["jxl"]["psnr"] == pytest.approx(25, abs=0.01)
+    assert found["percent_of_level_0"]["avif"]["psnr"] == pytest.approx(-12, abs=0.01)
     assert effort.against(rows[:-1], results) is None  # an image lacks a quality
+    assert effort.against(rows[1:], results) is None  # or it does at level 0
 
 
 def test_what_the_curve_does_not_reach_is_left_out() -> None:

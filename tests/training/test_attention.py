@@ -82,23 +82,23 @@ def test_fine_tuning_goes_from_full_to_linear(make: Any, tmp_path: Path, overrid
 @pytest.mark.parametrize("make", [tiny_model, tiny_taco], ids=["tacit-s", "taco"])
 def test_attention_is_changed_without_a_change_of_the_rest(make: Any) -> None:
     pytest.importorskip("lightning.pytorch")
-    from tacit.training.starting_weights import with_attention
+    from tacit.training.starting_weights import with_options
 
     model = make()
-    assert with_attention(model, {}) is model
-    assert with_attention(model, {"attention": "full"}) is model
-    linear = with_attention(model, LINEAR)
+    assert with_options(model, {}) is model
+    assert with_options(model, {"attention": "full"}) is model
+    linear = with_options(model, LINEAR)
     assert linear.config == linear_config(model.config)
     assert all(torch.equal(v, linear.state_dict()[n]) for n, v in model.state_dict().items())
     tokens = TextTokens.empty(3, 256)
     x = samples(32)  # four pixels to attend to in tacit-s, sixteen in taco
     assert torch.allclose(model.analysis(x, tokens), linear.analysis(x, tokens), atol=0.05)
-    narrower = with_attention(linear, {"linear_length": 4})
+    narrower = with_options(linear, {"linear_length": 4})
     assert narrower.config.as_dict()["linear_length"] == 4
-    back = with_attention(narrower, {"attention": "full"})
+    back = with_options(narrower, {"attention": "full"})
     assert all(torch.equal(v, back.state_dict()[n]) for n, v in model.state_dict().items())
     with pytest.raises(InvalidInput, match="attention must be full or linear, got 'sparse'"):
-        with_attention(model, {"attention": "sparse"})
+        with_options(model, {"attention": "sparse"})
 
 
 @pytest.mark.parametrize("option", ["attention=sparse", "linear_length=1", "linear_length=many"])

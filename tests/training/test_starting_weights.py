@@ -11,13 +11,13 @@ import torch
 
 from support.pictures import samples
 from support.tiny_models import TINY, tiny_model, tiny_taco, write_weights
-from tacit.errors import CorruptWeights
+from tacit.errors import CorruptWeights, InvalidInput
 from tacit.text.tokens import TextTokens
 from tacit.training import thawing
 from tacit.training.checkpoint import read_checkpoint
 from tacit.training.config import Config
 from tacit.training.run import fine_tune
-from tacit.training.starting_weights import load_float_model
+from tacit.training.starting_weights import load_float_model, with_options
 
 
 @pytest.fixture
@@ -55,3 +55,21 @@ def test_what_is_no_published_checkpoint_is_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {"layer.weight": torch.zeros(2)}}, tmp_path / "other.pth.tar")
     with pytest.raises(CorruptWeights, match=r"other\.pth\.tar: not the published TACO network"):
         load_float_model(tmp_path / "other.pth.tar")
+
+
+def test_new_blocks_change_nothing_at_first() -> None:
+    model = tiny_model().eval()  # with 2 and 1 blocks in the analysis, 1 and 2 in the synthesis
+    more = {"analysis8": 5, "analysis16": 4, "synthesis16": 3, "synthesis8": 3}
+    grown = with_options(model, more).eval()
+    assert grown.config.as_dict() == model.config.as_dict() | more
+    x = samples()
+    words = TextTokens(torch.randn(3, 4, TINY.text_width), torch.ones(3, 4, dtype=torch.bool), torch.ones(3, 4))
+    quality, seeds = torch.tensor([0.0, 50.0, 100.0]), torch.arange(3)
+    with torch.no_grad():
+        before, after = (m(x, words, quality, seeds) for m in (model, grown))
+    assert torch.equal(before.y_bits, after.y_bits)
+    assert torch.equal(before.x_hat, after.x_hat)
+    assert len(grown.state_dict()) == len(model.state_dict()) + 10 * (3 + 3 + 2 + 1)
+    assert with_options(model, {"analysis8": 2, "latent": 64}) is model
+    with pytest.raises(InvalidInput, match="synthesis8 must be 2 or more, as many as the weights have, got 1"):
+        with_options(model, {"synthesis8": 1})

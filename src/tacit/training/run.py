@@ -30,7 +30,7 @@ from tacit.training.freezing import CROPS
 from tacit.training.klt import start_as_klt
 from tacit.training.loss import build_loss
 from tacit.training.module import TrainingModule
-from tacit.training.starting_weights import load_float_model, with_attention
+from tacit.training.starting_weights import load_float_model, with_options
 from tacit.training.trainer import build_trainer, quiet_lightning
 from tacit.training.validation_images import read_validation_images
 
@@ -130,8 +130,9 @@ def train(
 def fine_tune(config: Config, source: str | os.PathLike[str], *, images: ImageSource | None = None) -> Path:
     """Train from weights that exist.
 
-    The model is that of the weights; of the configuration's model only options.attention and options.linear_length are
-    used, if they are given. Where `config.run.out` has a checkpoint, that run goes on, and the log reports it.
+    The model is that of the weights; of the configuration's model only options.attention, options.linear_length and
+    the numbers of blocks are used, if they are given. Where `config.run.out` has a checkpoint, that run goes on, and
+    the log reports it.
 
     Args:
         config: The configuration of the run.
@@ -150,7 +151,7 @@ def fine_tune(config: Config, source: str | os.PathLike[str], *, images: ImageSo
     if last.is_file():
         log.warning("%s goes on, and %s is not read; to begin with these weights, set another run.out", last, source)
         return train(config, images=images)
-    model = with_attention(load_float_model(source), config.model.options)
+    model = with_options(load_float_model(source), config.model.options)
     return train(_with_model(config, model), start=model, images=images)
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from tacit import weights
 from tacit.architectures import architecture_of
-from tacit.errors import CorruptWeights
+from tacit.errors import CorruptWeights, InvalidInput
 from tacit.models.building import build
 from tacit.models.float_model import FloatModel
 from tacit.training.checkpoint import read_checkpoint
@@ -45,21 +47,47 @@ def load_float_model(source: str | os.PathLike[str]) -> FloatModel:
         raise CorruptWeights(f"{path}: {error}") from error
 
 
-def with_attention(model: FloatModel, options: Mapping[str, Any]) -> FloatModel:
-    """Return a model with the `attention` and `linear_length` of the options, if they have these.
+HALVES = {"analysis8": "analysis.blocks8", "analysis16": "analysis.blocks16"}  # around what reads the text
+ROWS = {"synthesis16": "synthesis.blocks16", "synthesis8": "synthesis.blocks8"}
+BLOCKS = {**HALVES, **ROWS}
+"""Where the blocks are whose number an option of tacit-s is."""
+
+
+def with_options(model: FloatModel, options: Mapping[str, Any]) -> FloatModel:
+    """Return a model with those of the options that weights can take on: attention and the numbers of blocks.
 
     Full attention has all that linear attention needs but the projections, which then begin by pooling neighbours. So
-    they do where linear_length changes.
+    they do where linear_length changes. New blocks begin as the identity, behind the old ones, in the analysis behind
+    those of each half, so that what the model makes stays what it was.
 
     Raises:
-        InvalidInput: The options make no model.
+        InvalidInput: The options make no model, or fewer blocks than the model has.
     """
     before = model.config.as_dict()
-    sizes = before | {k: options[k] for k in ("attention", "linear_length") if k in options}
+    changeable = {"attention", "linear_length"} | (BLOCKS.keys() & before.keys())
+    sizes = before | {name: value for name, value in options.items() if name in changeable}
     if sizes == before:
         return model
     changed = build(architecture_of(model).name, sizes)
     fresh = changed.state_dict()
+    for name, place in BLOCKS.items():
+        if name in before and sizes[name] < before[name]:
+            raise InvalidInput(f"{name} must be {before[name]} or more, as many as the weights have, got {sizes[name]}")
+        if name in before:
+            fresh |= _moved(model.state_dict(), place, before[name], sizes[name], halves=name in HALVES)
+    blocks = tuple(f"{place}." for place in BLOCKS.values())
     known = {k: v for k, v in model.state_dict().items() if k in fresh and v.shape == fresh[k].shape}
-    changed.load_state_dict(fresh | known)
+    changed.load_state_dict(fresh | {k: v for k, v in known.items() if not k.startswith(blocks)})
     return changed
+
+
+def _moved(state: Mapping[str, Tensor], place: str, before: int, now: int, *, halves: bool) -> dict[str, Tensor]:
+    """Return the tensors of blocks by the names that they have among more blocks."""
+    first = before // 2 if halves else before
+    shift = now // 2 - first if halves else 0
+    moved: dict[str, Tensor] = {}
+    for number in range(before):
+        own = f"{place}.{number}."
+        other = f"{place}.{number + shift * (number >= first)}."
+        moved |= {other + name.removeprefix(own): value for name, value in state.items() if name.startswith(own)}
+    return moved
