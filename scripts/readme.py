@@ -262,12 +262,13 @@ def glance() -> str:
 
 
 def _tuned(name: str, settings: Mapping[str, Any]) -> str:
-    """Return a codec's name with its encoder's speed and what it is tuned for, where these are among its settings."""
+    """Return a codec's name with its encoder's speed, subsampling and tune, where these are among its settings."""
     if "tune" not in settings:
         return LABELS[name]
-    speed = settings["options"].get("speed")
-    label = LABELS[name] if speed is None else f"AVIF at speed {speed}"
-    return f"{label}, tune {settings['tune']}".replace(", the default", " (its default)")
+    options = settings["options"]
+    parts = [f"AVIF at speed {options['speed']}" if "speed" in options else LABELS[name]]
+    parts += [options["subsampling"]] if "subsampling" in options else []
+    return ", ".join([*parts, f"tune {settings['tune']}"]).replace(", the default", " (its default)")
 
 
 def _ahead(found: Results, dataset: str) -> str:
