@@ -222,8 +222,9 @@ def kodak() -> str:
 GLANCE = ("jpeg", "jpegli", "webp", "jxl-slow", "heic", "avif", "avif-psnr", "avif-slow", "avif-slow-psnr", "vvenc")
 AHEAD = {
     "vvenc": "VVenC",
-    "VTM, published": "VTM, H.266's reference encoder,",
+    "VTM, published": "VTM (H.266's reference encoder)",
     "ELIC, published": "ELIC, a learned codec",
+    "EVC-S, published": "EVC-S, a smaller one",
 }
 
 
@@ -285,7 +286,8 @@ def _ahead(found: Results, dataset: str) -> str:
             more = f"{rate.value:.0f} % more than {label}"
             if cost:
                 numbers = " to ".join(f"{value:.3g}" for value in cost.kmac)
-                more += f" that takes {numbers} thousand multiplications a pixel"
+                whose = "whose decoder" if "for decoding" in cost.source else "that"
+                more += f" {whose} takes {numbers} thousand multiplications a pixel"
             ahead.append(more)
     if not ahead:
         return ""
