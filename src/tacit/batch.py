@@ -82,7 +82,6 @@ def run(
         nonlocal done, failed
         done += outcome.error is None
         failed += outcome.error is not None
-        report(outcome)
 
     with _collected_warnings(filters) as collected:
 
@@ -103,7 +102,9 @@ def run(
         if jobs == 1:
             try:
                 for task in tasks:
-                    account(process(task))
+                    outcome = process(task)
+                    account(outcome)
+                    report(outcome)
             except KeyboardInterrupt:
                 interrupted.set()
         else:
@@ -113,26 +114,28 @@ def run(
                 try:
                     futures.extend(pool.submit(process, task) for task in tasks)  # the first ones begin meanwhile
                     for future in as_completed(futures):
+                        outcome = future.result()
                         reported.add(future)
-                        account(future.result())
+                        report(outcome)
                 except BaseException as error:
                     if isinstance(error, KeyboardInterrupt):
                         interrupted.set()
                     pool.shutdown(wait=True, cancel_futures=True)
                     if not isinstance(error, KeyboardInterrupt):
                         raise
-            if interrupted.is_set():
-                for outcome in _finished(future for future in futures if future not in reported):
-                    account(outcome)
+            # Ctrl-C comes between any two lines above, so files are counted here, where all threads have ended
+            for future, outcome in _finished(futures):
+                account(outcome)
+                if future not in reported:
+                    report(outcome)
     return BatchSummary(len(tasks), done, failed, interrupted.is_set())
 
 
-def _finished(futures: Iterable[Future[FileOutcome]]) -> Iterator[FileOutcome]:
-    """Yield the outcomes of those that were neither cancelled nor ended by Ctrl-C."""
+def _finished(futures: Iterable[Future[FileOutcome]]) -> Iterator[tuple[Future[FileOutcome], FileOutcome]]:
+    """Yield those that were neither cancelled nor ended by Ctrl-C, with their outcomes."""
     for future in futures:
-        if not future.cancelled():
-            with contextlib.suppress(KeyboardInterrupt):
-                yield future.result()
+        if not future.cancelled() and not isinstance(future.exception(), KeyboardInterrupt):
+            yield future, future.result()
 
 
 def _explained(error: Exception) -> Exception:

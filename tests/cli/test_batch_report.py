@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
 import threading
 import warnings
+from concurrent.futures import Future
 from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tqdm import tqdm
@@ -157,6 +160,27 @@ def test_ctrl_c_in_a_batch_says_how_many_were_done(fake: type[FakeCodec], capsys
     assert cli.main(["encode", *["a.jpg", "b.jpg", "c.jpg", "d.jpg"]]) == 130
     assert capsys.readouterr().err == "tacit: interrupted: 2 of 4 files done\n"
     assert tree() == ["a.jpg", "a.tacit", "b.jpg", "b.tacit", "c.jpg", "d.jpg"]
+
+
+@pytest.mark.usefixtures("fake")
+def test_ctrl_c_while_a_result_is_taken_loses_no_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, taken = Future.result, itertools.count()
+
+    def interrupted(future: Future[Any], timeout: float | None = None) -> Any:
+        if next(taken) == 0:
+            raise KeyboardInterrupt
+        return take(future, timeout)
+
+    monkeypatch.setattr(Future, "result", interrupted)
+    for name in "ab":
+        make_image(f"{name}.jpg")
+    assert cli.main(["encode", ".", "-j", "2"]) == 130
+    printed, errors = capsys.readouterr()
+    written = [name for name in tree() if name.endswith(".tacit")]
+    assert len(printed.splitlines()) == len(written)
+    assert f"interrupted: {len(written)} of 2 files done" in errors
 
 
 def test_ctrl_c_with_jobs_finishes_what_was_begun(fake: type[FakeCodec], capsys: pytest.CaptureFixture[str]) -> None:
