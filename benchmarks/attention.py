@@ -458,7 +458,7 @@ def filled(page: str, result: Mapping[str, Any]) -> str:
     def block(found: re.Match[str]) -> str:
         return f"{found[1]}\n{BLOCKS[found[2]](result).rstrip()}\n{found[3]}"
 
-    return re.sub(r"(<!-- (\w+): made by scripts/attention\.py -->)\n.*?(<!-- end -->)", block, page, flags=re.DOTALL)
+    return re.sub(r"(<!-- (\w+): made by benchmarks\.attention -->)\n.*?(<!-- end -->)", block, page, flags=re.DOTALL)
 
 
 def picture(mode: str) -> Path:
