@@ -300,10 +300,11 @@ def _ahead(found: Results, dataset: str) -> str:
 
 def _refined_in_short() -> str:
     """Return what the highest level of effort gains and takes."""
-    result = _results("effort")
-    if result is None or result["against"] is None:
+    result, found = _results("effort"), kodak_results()
+    if found is None or result is None or result["against"] is None:
         return ""
     against = result["against"]
+    speed = found.codecs["avif"]["options"]["speed"]
     seconds = next(row["seconds"] for row in result["levels"] if row["level"] == against["level"])
     cpu = seconds["CPU"]["processor_seconds_per_megapixel"]
     kind = result["instructions"][-1].replace("AVX512", "AVX-512")
@@ -314,7 +315,7 @@ def _refined_in_short() -> str:
 
     return (
         f"**What patience gives:** with `--effort {against['level']}`, which takes {cpu:.0f} s of one core with"
-        f" {kind} for a megapixel, files are at equal PSNR {smaller('avif')} beside AVIF's at speed 4,"
+        f" {kind} for a megapixel, files are at equal PSNR {smaller('avif')} beside AVIF's at speed {speed},"
         f" {smaller('avif-psnr')} with tune psnr; they decode as fast ([how that was measured](docs/effort.md)).\n\n"
     )
 
